@@ -1,0 +1,178 @@
+"""The gate: is this surely clean? Asked first, by every commit of every person.
+
+Nearly always the answer is yes, so it has to be cheap: nothing is imported here that a
+bare interpreter has not loaded anyway, apart from :mod:`marshal`, :mod:`binascii` and
+our own small modules. Whatever is not plain (an option, an artifact, a merge, no tables
+yet, an index in a rarer format) is answered with "not sure", and the caller does the
+work in full. So a fault here can cost time, never let anything through.
+
+The index is read without git, as bytes: a search through them says whether the policy
+file on disk is the one that git tracks, and which directories hold the file that makes
+them a run. In index versions 2 and 3 each entry's path stands there whole, between its
+object id with two bytes of flags and a NUL; version 4 shares prefixes, and is "not
+sure". A git call for the same would take as long as all the rest.
+"""
+
+import os
+
+from fx_hooks import quickgit
+from fx_hooks.policy import cache
+from fx_hooks.policy.match import Matcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+POLICY = b".fx-hooks.yaml"
+
+
+def surely_clean(arguments: "list[str]") -> bool:
+    """Whether ``fx-check-artifacts`` with *arguments* has nothing to say.
+
+    True is certain; False means that somebody has to look closely.
+    """
+    if arguments == ["--all-files"]:
+        names, whole_tree = None, True
+    elif arguments[:1] == ["--"]:
+        names, whole_tree = arguments[1:], False
+    else:
+        names, whole_tree = arguments, False
+        for name in names:
+            if name.startswith("-"):
+                return False
+    git_directory = _git_directory()
+    if git_directory is None or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
+        return False
+    index = _index(git_directory)
+    if index is None:
+        return False
+    policy = _policy()
+    key = cache.cache_key(policy)
+    content = cache.read(cache.places(git_directory, key), key)
+    if content is None:
+        return False
+    tables, marks, tracked = content
+    if tracked:
+        if tracked + b"\0" + bytes([len(POLICY)]) + POLICY + b"\0" not in index:
+            return False
+    elif POLICY + b"\0" in index:
+        return False
+    if whole_tree:
+        paths = _listed("ls-files", "-z")
+    elif names:
+        paths = _named(names)
+    else:
+        paths = _listed(
+            "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
+            "--ignore-submodules=none", "HEAD", "--",
+        )  # fmt: skip
+    if paths is None:
+        return False
+    matcher = Matcher(tables)
+    if matcher.blocked(paths):
+        return False
+    directories = matcher.directories()
+    return not any(
+        _has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
+    )
+
+
+def _git_directory() -> "str | None":
+    """The git directory, if the current directory is plainly a work tree's root."""
+    if "GIT_WORK_TREE" in os.environ:
+        return None
+    given = os.environ.get("GIT_DIR")
+    if given:
+        return given
+    try:
+        os.stat(".git/HEAD")
+    except NotADirectoryError:
+        return _linked_git_directory()
+    except OSError:
+        return None
+    return ".git"
+
+
+def _linked_git_directory() -> "str | None":
+    """Where the ``.git`` file of a linked work tree or a submodule points."""
+    try:
+        with open(".git", encoding="utf-8", errors="surrogateescape") as file:
+            head, _, path = file.read(4096).partition("gitdir: ")
+    except OSError:
+        return None
+    path = path.rstrip("\n")
+    return path if path and not head else None
+
+
+def _index(git_directory: str) -> "bytes | None":
+    """The index as bytes, empty where there is none yet; None if it is not plain."""
+    path = os.environ.get("GIT_INDEX_FILE") or os.path.join(git_directory, "index")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return None
+    if data[:8] not in (b"DIRC\0\0\0\2", b"DIRC\0\0\0\3"):
+        return None
+    # A split index keeps most entries in a second file.
+    return None if b"\0link\0\0" in data else data
+
+
+def _policy() -> "bytes | None":
+    try:
+        with open(POLICY, "rb") as file:
+            return file.read()
+    except OSError:
+        # What is there and cannot be read matches no tables that were ever kept.
+        return b"\0" if os.path.lexists(POLICY) else None
+
+
+def _named(names: "list[str]") -> "list[bytes] | None":
+    """Names as root-relative paths, if all of them plainly are and none is a folder."""
+    paths = []
+    lstat = os.lstat
+    for name in names:
+        path = os.fsencode(name)
+        if os.sep != "/":
+            path = path.replace(os.fsencode(os.sep), b"/")
+        if (
+            path.startswith((b"/", b"./", b"../"))
+            or path.endswith((b"/", b"/.", b"/.."))
+            or path in (b"", b".", b"..")
+            or b"//" in path
+            or b"/./" in path
+            or b"/../" in path
+            or path[1:2] == b":"
+        ):
+            return None
+        try:
+            if lstat(path).st_mode & 0o170000 == 0o040000:
+                return None
+        except OSError:
+            pass
+        paths.append(path)
+    return paths
+
+
+def _listed(*arguments: str) -> "list[bytes] | None":
+    output = quickgit.output(*arguments)
+    return None if output is None else output.split(b"\0")[:-1]
+
+
+def _has_run(directories: "Iterable[bytes]", mark: bytes, index: bytes, *, ask_disk: bool) -> bool:
+    """Whether one of *directories*, but the root, has *mark* in the index or on disk."""
+    tails = []
+    found = index.find(mark + b"\0")
+    while found >= 0:
+        tails.append(index[max(0, found - 4096) : found])
+        found = index.find(mark + b"\0", found + 1)
+    for directory in directories:
+        if directory:
+            for tail in tails:
+                if tail.endswith(directory):
+                    return True
+            if ask_disk and os.path.lexists(directory + mark):
+                return True
+    return False

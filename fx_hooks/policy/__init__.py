@@ -1,0 +1,1 @@
+"""What belongs in Git: loading, compiling and matching the policy."""

@@ -1,0 +1,441 @@
+"""YAML to :class:`Policy`, strictly: every fault names file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import yaml
+
+from fx_hooks.errors import FatalError
+from fx_hooks.policy.patterns import problem
+
+BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin.yaml")
+BUILTIN_SOURCE = "built-in policy"
+POLICY_NAME = ".fx-hooks.yaml"
+BEST_MODELS_RULE = "best-models"
+KEEP_RULE = "keep"
+# A policy that a person wrote has a few hundred lines.
+MAX_BYTES = 1_000_000
+
+_RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Entry(NamedTuple):
+    """One pattern of the policy, in its place in the order.
+
+    ``source`` and ``line`` (from 1) say where it is written; ``why`` and ``advice``
+    are its rule's, and empty where the rule gives none.
+    """
+
+    pattern: str
+    blocks: bool
+    rule: str
+    why: str
+    advice: str
+    source: str
+    line: int
+
+
+class RunMark(NamedTuple):
+    """A file that makes the directory it is in a run: all of it is an artifact.
+
+    ``path`` is relative to that directory (``.hydra/config.yaml``).
+    """
+
+    path: str
+    rule: str
+    why: str
+    advice: str
+    source: str
+    line: int
+
+
+class BestModels(NamedTuple):
+    """Where chosen models live, and what may stand there.
+
+    ``metadata``, ``documents`` and ``weights`` are patterns for a file's name at any
+    depth below ``folder``.
+    """
+
+    folder: str
+    metadata: tuple[str, ...]
+    documents: tuple[str, ...]
+    weights: tuple[str, ...]
+
+    @property
+    def milestones_file(self) -> str:
+        return f"{self.folder}/milestones.yaml"
+
+
+class Policy(NamedTuple):
+    """The whole policy: the last entry that matches a path decides it.
+
+    ``admitted_from`` is the number of the first entry that also overrides what the
+    tree says (``keep`` patterns and milestones); ``run_marks`` are asked for what the
+    patterns leave alone.
+    """
+
+    entries: tuple[Entry, ...]
+    run_marks: tuple[RunMark, ...]
+    best_models: BestModels
+    admitted_from: int
+
+    def patterns(self) -> list[tuple[str, bool]]:
+        """Each pattern and whether it blocks, in order, as the compiler takes them."""
+        return [(entry.pattern, entry.blocks) for entry in self.entries]
+
+
+class _Rule(NamedTuple):
+    name: str
+    paths: tuple[tuple[str, int], ...]
+    exceptions: tuple[tuple[str, int], ...]
+    beside: tuple[tuple[str, int], ...]
+    why: str
+    advice: str
+    line: int
+
+
+class _Document(NamedTuple):
+    """One policy file, checked by itself."""
+
+    source: str
+    rules: tuple[_Rule, ...]
+    keep: tuple[tuple[str, int], ...]
+    disable: tuple[tuple[str, int], ...]
+    best_models: dict[str, tuple[str, ...]]
+    best_models_line: int
+
+
+def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
+    """The built-in policy with what *text*, a repository's policy file, changes.
+
+    None stands for a repository without such a file. Raises
+    :class:`~fx_hooks.errors.FatalError` for an invalid one.
+    """
+    with open(BUILTIN_FILE, "rb") as file:
+        builtin = _read(file.read(), BUILTIN_SOURCE)
+    own = _read(text if text is not None else b"", source)
+    names = [rule.name for rule in builtin.rules if rule.name] + [BEST_MODELS_RULE]
+    for rule in own.rules:
+        if rule.name in (*names, KEEP_RULE):
+            raise FatalError(
+                f"{source}:{rule.line}: ignore: the rule name '{rule.name}' is taken by the"
+                " built-in policy: choose another one"
+            )
+    for name, line in own.disable:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names)}"
+            raise FatalError(
+                f"{source}:{line}: disable: no built-in rule is called '{name}': {hint}"
+            )
+    disabled = {name for name, _ in own.disable}
+    settings = {**builtin.best_models, **own.best_models}
+    best_models = BestModels(
+        settings["folder"][0], settings["metadata"], settings["documents"], settings["weights"]
+    )
+    where = own if own.best_models else builtin
+    chosen = _best_models_rule(best_models, where.best_models_line)
+    entries: list[Entry] = []
+    marks: list[RunMark] = []
+    if BEST_MODELS_RULE not in disabled:
+        entries += _entries(chosen, where.source)
+    for document in (builtin, own):
+        for rule in document.rules:
+            if rule.name not in disabled:
+                entries += _entries(rule, document.source)
+                marks += [
+                    RunMark(path, rule.name, rule.why, rule.advice, document.source, line)
+                    for path, line in rule.beside
+                ]
+    admitted_from = len(entries)
+    for document in (builtin, own):
+        entries += [
+            Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
+            for pattern, line in document.keep
+        ]
+    if BEST_MODELS_RULE not in disabled:
+        # Said again behind every keep: weights enter best_models as milestones or not
+        # at all.
+        entries += [
+            Entry(
+                f"/{_literal(best_models.folder)}/**/{pattern}",
+                True,
+                BEST_MODELS_RULE,
+                chosen.why,
+                chosen.advice,
+                where.source,
+                where.best_models_line,
+            )
+            for pattern in best_models.weights
+        ]
+    return Policy(tuple(entries), tuple(marks), best_models, admitted_from)
+
+
+def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Policy:
+    """*policy* with the listed milestones let in; *lines* says where each is listed."""
+    if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
+        return policy
+    admitted = [
+        Entry(f"/{_literal(path)}", False, "milestone", "", "", source, line)
+        for path, line in lines.items()
+    ]
+    return policy._replace(entries=policy.entries + tuple(admitted))
+
+
+def _best_models_rule(best_models: BestModels, line: int) -> _Rule:
+    folder = _literal(best_models.folder)
+    allowed = (*best_models.metadata, *best_models.documents)
+    return _Rule(
+        BEST_MODELS_RULE,
+        ((f"/{folder}", line),),
+        (
+            *((f"/{folder}/**/{pattern}", line) for pattern in allowed),
+            (f"/{folder}/milestones.yaml", line),
+        ),
+        (),
+        f"{best_models.folder}/ holds metadata and the milestones that somebody chose",
+        f"list the model in {best_models.milestones_file} if it is a milestone",
+        line,
+    )
+
+
+def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
+    for patterns, blocks in ((rule.paths, True), (rule.exceptions, False)):
+        for pattern, line in patterns:
+            yield Entry(pattern, blocks, rule.name, rule.why, rule.advice, source, line)
+
+
+def _literal(path: str) -> str:
+    """*path* as a pattern that matches nothing else."""
+    return re.sub(r"([\\*?\[])", r"\\\1", path)
+
+
+# From here on: one file, checked by itself.
+
+
+def _read(text: bytes, source: str) -> _Document:
+    node = compose(text, source)
+    top = _mapping(node, source, "", ("ignore", "keep", "disable", "best_models"))
+    rules = []
+    names: dict[str, int] = {}
+    for item, key in _items(top.get("ignore"), source, "ignore"):
+        rule = _rule(item, source, key)
+        if rule.name and rule.name in names:
+            raise _fault(source, item, key, f"a second rule called '{rule.name}'")
+        names[rule.name] = rule.line
+        rules.append(rule)
+    disable = []
+    for item, key in _items(top.get("disable"), source, "disable"):
+        disable.append((_string(item, source, key), line_of(item)))
+    best_models = top.get("best_models")
+    return _Document(
+        source,
+        tuple(rules),
+        _patterns(top.get("keep"), source, "keep"),
+        tuple(disable),
+        _best_models(best_models, source) if best_models is not None else {},
+        line_of(best_models) if best_models is not None else 1,
+    )
+
+
+def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
+    if isinstance(node, yaml.ScalarNode):
+        pattern = _pattern(node, source, key)
+        return _Rule("ignore", ((pattern, line_of(node)),), (), (), "", "", line_of(node))
+    keys = ("rule", "paths", "except", "beside", "why", "advice")
+    found = _mapping(node, source, key, keys, "must be a pattern or a rule")
+    if "rule" not in found:
+        raise _fault(source, node, key, "has no name: add 'rule: NAME'")
+    name = _string(found["rule"], source, f"{key}.rule")
+    if not _RULE_NAME.match(name):
+        raise _fault(
+            source, found["rule"], f"{key}.rule", f"'{name}': a name is lowercase-words-with-dashes"
+        )
+    paths = _patterns(found.get("paths"), source, f"{key}.paths")
+    beside = tuple(
+        (_relative(item, source, place), line_of(item))
+        for item, place in _items(found.get("beside"), source, f"{key}.beside")
+    )
+    if not paths and not beside:
+        raise _fault(source, node, key, f"the rule '{name}' says nothing: add 'paths: [PATTERN]'")
+    return _Rule(
+        name,
+        paths,
+        _patterns(found.get("except"), source, f"{key}.except"),
+        beside,
+        _text(found.get("why"), source, f"{key}.why"),
+        _text(found.get("advice"), source, f"{key}.advice"),
+        line_of(node),
+    )
+
+
+def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
+    keys = ("folder", "metadata", "documents", "weights")
+    found = _mapping(node, source, "best_models", keys)
+    settings: dict[str, tuple[str, ...]] = {}
+    for key, value in found.items():
+        place = f"best_models.{key}"
+        if key == "folder":
+            settings[key] = (_relative(value, source, place),)
+            continue
+        names = []
+        for item, where in _items(value, source, place):
+            name = _pattern(item, source, where)
+            if "/" in name:
+                raise _fault(
+                    source,
+                    item,
+                    where,
+                    f"'{name}': write a pattern for the file's name, without '/'",
+                )
+            names.append(name)
+        settings[key] = tuple(names)
+    return settings
+
+
+def _patterns(node: yaml.Node | None, source: str, key: str) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (_pattern(item, source, place), line_of(item)) for item, place in _items(node, source, key)
+    )
+
+
+def _pattern(node: yaml.Node, source: str, key: str) -> str:
+    pattern = _string(node, source, key)
+    fault = problem(pattern)
+    if fault:
+        raise _fault(source, node, key, f"the pattern {pattern!r} {fault}")
+    return pattern
+
+
+def _relative(node: yaml.Node, source: str, key: str) -> str:
+    path = _string(node, source, key)
+    if path != path.strip() or any(part in ("", ".", "..") for part in path.split("/")):
+        raise _fault(source, node, key, f"'{path}': write a path like 'folder/file', without './'")
+    if "\0" in path or "\n" in path:
+        raise _fault(source, node, key, "has a NUL or a line break, which cannot stand here")
+    return path
+
+
+def _text(node: yaml.Node | None, source: str, key: str) -> str:
+    return "" if node is None else " ".join(_string(node, source, key).split())
+
+
+# What any strict YAML file needs; milestones are read with the same.
+
+
+def compose(text: bytes, source: str) -> yaml.Node | None:
+    """The node tree of one YAML document; None if it is empty."""
+    if len(text) > MAX_BYTES:
+        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        what = exc.problem or exc.context or "not valid"
+        if "alias" in what or "alias" in (exc.context or ""):
+            what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
+        raise FatalError(f"{source}:{line}: YAML: {what}") from exc
+    except yaml.YAMLError as exc:
+        position = getattr(exc, "position", 0)
+        line = text[:position].count(b"\n") + 1
+        reason = getattr(exc, "reason", "not valid")
+        raise FatalError(f"{source}:{line}: YAML: {reason}: save the file as UTF-8") from exc
+    except RecursionError as exc:
+        raise FatalError(f"{source}:1: YAML: nested too deeply") from exc
+    return node if isinstance(node, yaml.Node) else None
+
+
+def line_of(node: yaml.Node) -> int:
+    """The line, from 1, in which *node* begins."""
+    return int(node.start_mark.line) + 1
+
+
+def _fault(source: str, node: yaml.Node, key: str, message: str) -> FatalError:
+    return FatalError(f"{source}:{line_of(node)}: {key + ': ' if key else ''}{message}")
+
+
+def _is_null(node: yaml.Node | None) -> bool:
+    return node is None or node.tag == "tag:yaml.org,2002:null"
+
+
+def _mapping(
+    node: yaml.Node | None,
+    source: str,
+    key: str,
+    known: tuple[str, ...],
+    expected: str = "must be a mapping",
+) -> dict[str, yaml.Node]:
+    if node is None or (not key and _is_null(node)):
+        return {}
+    found = mapping_nodes(node, source, key, expected)
+    for name, (name_node, _) in found.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+            raise _fault(
+                source, name_node, f"{key}.{name}" if key else name, f"unknown key: {hint}"
+            )
+    return {name: value for name, (_, value) in found.items()}
+
+
+def mapping_nodes(
+    node: yaml.Node, source: str, key: str, expected: str = "must be a mapping"
+) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """The keys of a mapping, each once and a string, with key and value node."""
+    if not isinstance(node, yaml.MappingNode):
+        raise _fault(source, node, key, f"{expected}, not {_kind(node)}")
+    found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    for name_node, value in node.value:
+        if isinstance(name_node, yaml.ScalarNode) and name_node.tag != "tag:yaml.org,2002:str":
+            raise _fault(source, name_node, key, f"the key {name_node.value} must be in quotes")
+        name = _string(name_node, source, key or "top level")
+        if name in found:
+            first = line_of(found[name][0])
+            raise _fault(
+                source,
+                name_node,
+                f"{key}.{name}" if key else name,
+                f"duplicate key (first in line {first}): join the two",
+            )
+        found[name] = (name_node, value)
+    return found
+
+
+def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
+    if node is None:
+        return []
+    if not isinstance(node, yaml.SequenceNode):
+        raise _fault(source, node, key, f"must be a list, not {_kind(node)}")
+    return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+
+
+def _string(node: yaml.Node, source: str, key: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _fault(source, node, key, f"must be a string, not {_kind(node)}")
+    if node.tag.startswith("!"):
+        raise _fault(
+            source,
+            node,
+            key,
+            f"'{node.tag}' is read as a YAML tag: what begins with '!' needs quotes",
+        )
+    if node.tag != "tag:yaml.org,2002:str":
+        raise _fault(source, node, key, f"must be a string, not {_kind(node)}: put it in quotes")
+    return str(node.value)
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if _is_null(node):
+        return "empty"
+    return f"{node.tag.rpartition(':')[2]} {node.value}"

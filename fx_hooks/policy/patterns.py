@@ -1,0 +1,282 @@
+"""One gitignore-style pattern: what is refused in it, and what pathspec makes of it.
+
+A pattern here means exactly what it means in a ``.gitignore``. Where git and pathspec
+read a spelling differently, :func:`problem` refuses it and names the spelling to use
+instead, so that one policy has one meaning behind every door.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import NamedTuple
+
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+STAR = "*"  # any run of bytes within one path part
+ONE = "?"  # exactly one byte: a question mark or a set
+
+
+class Segment(NamedTuple):
+    """One part of a pattern, as the cheapest tests that can decide it.
+
+    ``prefix`` and ``suffix`` are the literal bytes at both ends, ``needle`` is the
+    longest literal run between them, ``length`` is the smallest number of bytes that can
+    match, ``fixed`` says that no more can. Where ``exact`` is set these together are the
+    whole truth; otherwise they only rule names out.
+    """
+
+    prefix: bytes
+    suffix: bytes
+    needle: bytes
+    length: int
+    fixed: bool
+    exact: bool
+
+    @property
+    def literal(self) -> bool:
+        return self.exact and self.fixed
+
+
+class Shape(NamedTuple):
+    """A pattern taken apart.
+
+    ``floating`` patterns match at any depth (they begin with ``**/`` or have no
+    slash), ``beneath`` ones match only what lies below a directory (they end in ``/``
+    or ``/**``). ``None`` among the segments stands for ``**``.
+    """
+
+    segments: tuple[Segment | None, ...]
+    floating: bool
+    beneath: bool
+
+
+def problem(pattern: str) -> str | None:
+    """Say why *pattern* cannot be used, and what to write instead; None if it can."""
+    if not pattern.strip():
+        return "is empty"
+    if "\0" in pattern:
+        return "has a NUL character, which no path can have"
+    if "\n" in pattern:
+        return "has a line break: write one pattern an entry"
+    if pattern.startswith("!"):
+        return (
+            "begins with '!': say what is allowed under 'keep' or in a rule's 'except'"
+            r" (a literal '!' is written '\!')"
+        )
+    if pattern.startswith("#"):
+        return r"begins with '#', which git reads as a comment: write '\#'"
+    if pattern == "/":
+        return "is only '/': write '*' for everything"
+    if pattern[-1].isspace():
+        return "ends in a blank, which git drops: write '[ ]' for a blank at the end"
+    if "//" in pattern:
+        return "has '//', which matches nothing: write one '/'"
+    if "***" in pattern:
+        return "has '***': write '*' within one path part, '**' for any number of parts"
+    if pattern.endswith("/**/"):
+        return (
+            "ends in '/**/', which is read in more than one way: write"
+            f" '{pattern[:-3]}' for everything beneath"
+        )
+    return _parts_problem(pattern) or _pathspec_problem(pattern)
+
+
+def _parts_problem(pattern: str) -> str | None:
+    inside = False
+    for part in pattern.split("/"):
+        if part in (".", ".."):
+            return f"has '{part}' as a path part, which git never matches: write the path from the root"
+        position = 0
+        while position < len(part):
+            char = part[position]
+            position += 1
+            if char == "\\":
+                if position == len(part):
+                    return r"has a backslash before '/' or at its end: write '\\' for a literal one"
+                position += 1
+            elif char == "[":
+                end = _set_end(part, position)
+                if end is None:
+                    inside = True
+                    break
+                fault = _set_problem(part[position:end])
+                if fault:
+                    return fault
+                position = end + 1
+    if inside:
+        return r"has a '[' that no ']' in the same path part closes: write '\[' for a literal one"
+    return None
+
+
+def _set_end(part: str, start: int) -> int | None:
+    """The place of the ``]`` that closes the set whose inside begins at *start*."""
+    position = start
+    if part[position : position + 1] in ("!", "^"):
+        position += 1
+    # A bracket at the very beginning is a member of the set.
+    end = part.find("]", position + 1)
+    return None if end < 0 else end
+
+
+def _set_problem(inside: str) -> str | None:
+    shown = f"[{inside}]"
+    if inside[0] in "!^":
+        return (
+            f"has the negated set '{shown}', which could match '/': write '*' or '?' and"
+            " name what is meant otherwise under 'keep' or 'except'"
+        )
+    if "[:" in inside or "[." in inside or "[=" in inside:
+        return f"has a POSIX class in '{shown}': write the characters, such as [a-z] or [0-9]"
+    if "\\" in inside:
+        return f"has a backslash in the set '{shown}': write the characters without it"
+    raw = inside.encode("utf-8", "surrogateescape")
+    position = 0
+    while position + 2 < len(raw):
+        if raw[position + 1] == ord("-"):
+            low, high = raw[position], raw[position + 2]
+            if low > high:
+                return f"has a range that runs backwards in '{shown}': write the smaller end first"
+            if low <= ord("/") <= high:
+                return f"has a range in '{shown}' that holds '/': write two ranges around it"
+            position += 3
+        else:
+            position += 1
+    return None
+
+
+def _pathspec_problem(pattern: str) -> str | None:
+    try:
+        regex_source(pattern)
+    except (ValueError, re.error) as exc:
+        return f"is not a valid pattern ({exc})"
+    return None
+
+
+def regex_source(pattern: str) -> bytes:
+    """pathspec's own expression for *pattern*, on bytes as git sees them.
+
+    Compile it with :data:`re.DOTALL`. Two things are adapted so that a name may hold
+    any byte: ``$`` would also match before a line break at the end of a name, and a
+    UTF-8 character whose last byte looks like a blank in latin-1 (``à``) would be
+    stripped from the end of the pattern.
+    """
+    raw = pattern.encode("utf-8", "surrogateescape")
+    if raw[-1:] in (b"\xa0", b"\x85"):
+        raw = raw[:-1] + b"[" + raw[-1:] + b"]"
+    source: bytes | None
+    source, include = GitIgnoreSpecPattern.pattern_to_regex(raw)
+    if source is None or include is not True:
+        raise ValueError("it matches nothing")
+    if source.endswith(b"|$)"):
+        source = source[:-2] + rb"\Z)"
+    with warnings.catch_warnings():
+        # Python warns about sets such as [[a]; their meaning here is settled.
+        warnings.simplefilter("ignore")
+        re.compile(source, re.DOTALL)
+    return source
+
+
+def alternatives(pattern: str) -> list[str]:
+    """*pattern* without sets, as several patterns that together mean the same.
+
+    Only where a few will do, otherwise *pattern* itself: ``*[-_.]test`` becomes three
+    suffixes, which are cheaper to look for than one expression.
+    """
+    found = [""]
+    parts = pattern.split("/")
+    for count, part in enumerate(parts):
+        position = 0
+        while position < len(part):
+            end = position + 1
+            choices = [part[position:end]]
+            if part[position] == "\\":
+                end += 1
+                choices = [part[position:end]]
+            elif part[position] == "[":
+                close = _set_end(part, end)
+                assert close is not None, part  # problem() has refused it
+                inside, end = part[end:close], close + 1
+                choices = [char if char.isalnum() else "\\" + char for char in inside]
+                if not inside.isascii() or "-" in inside[1:-1] or len(choices) * len(found) > 16:
+                    return [pattern]
+            found = [text + choice for text in found for choice in choices]
+            position = end
+        if count < len(parts) - 1:
+            found = [text + "/" for text in found]
+    return found
+
+
+def shape(pattern: str) -> Shape:
+    """Take a valid *pattern* apart, normalised the way pathspec does it."""
+    text = pattern.encode("utf-8", "surrogateescape").decode("latin-1")
+    parts = text.split("/")
+    beneath = not parts[-1]
+    if beneath:
+        parts.pop()
+    floating = len(parts) == 1
+    if not parts[0]:
+        parts = parts[1:]
+    while parts and parts[0] == "**":
+        floating = True
+        parts = parts[1:]
+    if parts and parts[-1] == "**":
+        beneath = True
+    segments: list[Segment | None] = []
+    for part in parts:
+        if part != "**":
+            segments.append(_segment(part))
+        elif segments[-1] is not None:
+            segments.append(None)
+    while segments and segments[-1] is None:
+        segments.pop()
+    return Shape(tuple(segments), floating, beneath)
+
+
+def _segment(part: str) -> Segment:
+    tokens = _tokens(part)
+    # Literal runs between the wild ones; the first and the last may be empty.
+    runs = [""]
+    stars = ones = 0
+    for kind, char in tokens:
+        if kind:
+            stars += kind == STAR
+            ones += kind == ONE
+            runs.append("")
+        else:
+            runs[-1] += char
+    inner = max(runs[1:-1], key=len, default="")
+    contains = stars == 2 and len(runs) == 3 and not runs[0] and not runs[-1]
+    return Segment(
+        prefix=runs[0].encode("latin-1"),
+        suffix=runs[-1].encode("latin-1") if len(runs) > 1 else b"",
+        needle=inner.encode("latin-1"),
+        length=len(tokens) - stars,
+        fixed=not stars,
+        exact=not ones and (stars <= 1 or contains),
+    )
+
+
+def _tokens(part: str) -> list[tuple[str, str]]:
+    """Split one path part into (kind, char); kind is empty for a literal byte."""
+    tokens: list[tuple[str, str]] = []
+    position = 0
+    while position < len(part):
+        char = part[position]
+        position += 1
+        if char == "\\":
+            tokens.append(("", part[position]))
+            position += 1
+        elif char == "*":
+            if not tokens or tokens[-1][0] != STAR:
+                tokens.append((STAR, ""))
+        elif char == "?":
+            tokens.append((ONE, ""))
+        elif char == "[":
+            end = _set_end(part, position)
+            assert end is not None, part  # problem() has refused it
+            tokens.append((ONE, ""))
+            position = end + 1
+        else:
+            tokens.append(("", char))
+    return tokens

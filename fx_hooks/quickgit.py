@@ -1,0 +1,33 @@
+"""One git call without :mod:`subprocess`, whose import costs more than the call."""
+
+import os
+
+
+def output(*arguments: str) -> "bytes | None":
+    """What ``git`` prints to standard output; None if it fails or cannot be started.
+
+    The caller then asks :mod:`fx_hooks.git`, which says what is wrong.
+    """
+    if not hasattr(os, "posix_spawnp"):
+        return None
+    reading, writing = os.pipe()
+    try:
+        process = os.posix_spawnp(
+            "git",
+            ("git", *arguments),
+            os.environ,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, writing, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ),
+        )
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        return None
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        data = stream.read()
+    _, status = os.waitpid(process, 0)
+    return data if status == 0 else None

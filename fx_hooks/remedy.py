@@ -1,0 +1,58 @@
+"""The commands that take artifacts out of Git and leave the files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from fx_hooks.artifacts import parents
+from fx_hooks.paths import quoted
+
+# One command line stays readable and below every shell's limit.
+_LINE = 1000
+
+
+def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
+    """The fewest paths, files or whole directories, that stand for *chosen* alone.
+
+    A directory stands for its files only if all of *everything* below it is chosen.
+    """
+    closed = {folder for path in everything if path not in chosen for folder in parents(path)}
+    covering = set()
+    for path in chosen:
+        whole = (folder for folder in parents(path) if folder not in closed)
+        covering.add(next(whole, path))
+    return sorted(covering)
+
+
+def unstage(paths: Sequence[bytes]) -> list[str]:
+    """Commands that take newly added *paths* out of the index.
+
+    ``git reset -- PATH`` rather than ``git restore --staged``: it also works before the
+    first commit, and saying it twice (two batches may print it) is no error.
+    """
+    return _commands("reset -q --", paths)
+
+
+def untrack(paths: Sequence[bytes], *, force: bool, repeatable: bool) -> list[str]:
+    """Commands that take tracked *paths* out of the index.
+
+    git wants *force* for a file whose staged version is neither that of ``HEAD`` nor
+    the one on disk; with ``--cached`` the file stays all the same. A *repeatable*
+    command may find that another one has done its work.
+    """
+    options = "-r -q --cached" + " -f" * force + " --ignore-unmatch" * repeatable
+    return _commands(f"rm {options} --", paths)
+
+
+def _commands(verb: str, paths: Sequence[bytes]) -> list[str]:
+    # What git would read as a pattern has to be taken by the letter.
+    magic = any(path.startswith(b":") or set(path) & set(b"*?[\\") for path in paths)
+    head = f"git --literal-pathspecs {verb}" if magic else f"git {verb}"
+    lines: list[str] = []
+    for path in paths:
+        word = quoted(path)
+        if lines and len(lines[-1]) + len(word) < _LINE:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{head} {word}")
+    return lines

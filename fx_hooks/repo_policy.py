@@ -1,0 +1,120 @@
+"""Which policy and which milestones count in a repository.
+
+What the index holds counts, so that a commit and CI never differ; a policy file that
+git does not track yet counts as it is on disk. Milestones always have to be staged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fx_hooks.errors import FatalError
+from fx_hooks.git import LINK_MODE, IndexEntry, Repository
+from fx_hooks.milestones import load_milestones
+from fx_hooks.policy.load import POLICY_NAME, Policy, load_policy, with_milestones
+
+
+class PolicyInForce(NamedTuple):
+    """The policy that counts here.
+
+    ``text`` is that of the policy file, None where there is none; ``blob`` its object
+    id in the index, None where git does not track it; ``notes`` say in a line each what
+    somebody may have meant to count and does not. ``on_disk`` says that the policy file
+    on disk is the one that counts.
+    """
+
+    policy: Policy
+    text: bytes | None
+    blob: str | None
+    notes: tuple[str, ...]
+    on_disk: bool
+
+
+def policy_in_force(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy_file: str | None = None
+) -> PolicyInForce:
+    """The policy for *repository*, whose merged *index* entries are given by path.
+
+    With *policy_file* that file counts, wherever it is, in place of the repository's.
+    """
+    entry = index.get(POLICY_NAME.encode())
+    notes = []
+    blob = None
+    on_disk = True
+    if policy_file is not None:
+        text: bytes | None = read_policy_file(policy_file)
+        source = policy_file
+    else:
+        source = POLICY_NAME
+        place = os.fsdecode(os.path.join(repository.root, POLICY_NAME.encode()))
+        if entry is None:
+            text = read_policy_file(place, POLICY_NAME, missing_ok=True)
+        else:
+            text = _staged(repository, entry)
+            blob = entry.blob
+            if POLICY_NAME.encode() in repository.modified_on_disk():
+                notes.append(
+                    f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
+                    f" git add {POLICY_NAME}"
+                )
+                on_disk = False
+            else:
+                # The same content, with the line ends that the gate will see.
+                text = read_policy_file(place, POLICY_NAME, missing_ok=True)
+    policy = load_policy(text, source)
+    milestones_file = policy.best_models.milestones_file
+    milestones = index.get(milestones_file.encode())
+    if milestones is not None:
+        lines = load_milestones(_staged(repository, milestones), policy.best_models)
+        policy = with_milestones(policy, lines, milestones_file)
+    elif os.path.lexists(os.path.join(repository.root, milestones_file.encode())):
+        notes.append(
+            f"{milestones_file} is not staged and does not count: git add {milestones_file}"
+        )
+    return PolicyInForce(policy, text, blob, tuple(notes), on_disk)
+
+
+def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
+    """The policy of the current directory, where there is no repository around it."""
+    if policy_file is None:
+        source = POLICY_NAME
+        text = read_policy_file(POLICY_NAME, missing_ok=True)
+    else:
+        source = policy_file
+        text = read_policy_file(policy_file)
+    policy = load_policy(text, source)
+    milestones_file = policy.best_models.milestones_file
+    milestones = read_policy_file(milestones_file, missing_ok=True)
+    if milestones is not None:
+        lines = load_milestones(milestones, policy.best_models)
+        policy = with_milestones(policy, lines, milestones_file)
+    return PolicyInForce(policy, text, None, (), on_disk=True)
+
+
+def read_policy_file(
+    path: str, source: str | None = None, *, missing_ok: bool = False
+) -> bytes | None:
+    """The bytes of a policy file on disk; None if it is *missing_ok* and missing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError as exc:
+        if missing_ok:
+            return None
+        raise FatalError(f"{source or path}: there is no such policy file") from exc
+    except IsADirectoryError as exc:
+        raise FatalError(f"{source or path}: is a folder: name a policy file") from exc
+    except OSError as exc:
+        raise FatalError(f"{source or path}: cannot be read: {exc.strerror}") from exc
+
+
+def _staged(repository: Repository, entry: IndexEntry) -> bytes:
+    name = os.fsdecode(entry.path)
+    if entry.mode == LINK_MODE:
+        raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")
+    content = repository.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        raise FatalError(f"{name}: its staged version is not in this clone: git fetch it")
+    return content

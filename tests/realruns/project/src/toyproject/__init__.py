@@ -1,0 +1,1 @@
+"""A toy project: fit a line."""
