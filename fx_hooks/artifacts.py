@@ -7,9 +7,10 @@ asked elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from fx_hooks.paths import shown
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.policy.match import Matcher
@@ -30,12 +31,35 @@ _RUN = re.compile(
 )
 
 
+# A directory that holds one of these directly is a package, whatever its name.
+_SOURCE_SUFFIXES = frozenset(
+    b".bzl .c .cc .cjs .cpp .cs .cu .cuh .cxx .go .h .hpp .java .jl .js .jsx .kt .lua .m .mjs"
+    b" .php .proto .py .pyi .pyx .r .R .rb .rs .scala .sh .swift .tf .ts .tsx .vue".split()
+)
+_SOURCE_NAMES = frozenset(
+    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
+    b" pyproject.toml setup.cfg".split()
+)
+
+
+class Tree(NamedTuple):
+    """What the paths of a tree say of its directories.
+
+    ``runs`` are those with a file that makes them a run, ``packages`` those that hold
+    source files directly.
+    """
+
+    runs: Mapping[bytes, RunMark]
+    packages: Collection[bytes]
+
+
 class Verdict(NamedTuple):
     """What decides one path.
 
     ``entry`` is the pattern that matches last. ``mark`` is the file that makes
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
-    ``overridden`` is what a keep pattern or a milestone outweighs.
+    ``overridden`` is what would block the path but for a keep pattern, a milestone, or
+    for what ``released`` says of the content or the tree.
     """
 
     path: bytes
@@ -44,6 +68,7 @@ class Verdict(NamedTuple):
     mark: RunMark | None = None
     directory: bytes = b""
     overridden: Entry | RunMark | None = None
+    released: str = ""
 
     @property
     def decider(self) -> Entry | RunMark | None:
@@ -52,36 +77,93 @@ class Verdict(NamedTuple):
             return self.mark
         return self.entry
 
+    @property
+    def binary_only(self) -> bool:
+        """Whether a look at the content could release the path."""
+        return self.blocked and self.entry is not None and self.entry.binary_only
+
 
 class Judge:
     """Judges paths by one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.tables = compile_tables(policy.patterns())
-        self._matcher = Matcher(self.tables)
-        before = policy.patterns()[: policy.admitted_from]
-        self._before_keep = Matcher(compile_tables(before))
+        self._matcher = Matcher(compile_tables(policy.patterns()))
+        self._single: dict[str, Matcher] = {}
+        self._partial: dict[tuple[bool, bool, bool], tuple[Matcher, list[Entry]]] = {}
 
-    def judge(self, paths: Iterable[bytes], runs: Mapping[bytes, RunMark]) -> list[Verdict]:
-        """A verdict for each of *paths*, where the directories in *runs* are runs."""
+    def judge(
+        self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
+    ) -> list[Verdict]:
+        """A verdict for each of *paths* in *tree*; *text* are those known to be text."""
         paths = list(paths)
-        within = _Within(runs)
-        verdicts = []
-        for path, number in zip(paths, self._matcher.decide(paths), strict=True):
-            entry = self.policy.entries[number] if number >= 0 else None
-            directory = within.outermost(path)
-            mark = None if directory is None else runs[directory]
-            if entry is not None and entry.blocks:
-                verdicts.append(Verdict(path, True, entry, mark, directory or b""))
-            elif number >= self.policy.admitted_from:
-                overridden = self._overridden(path) or mark
-                verdicts.append(Verdict(path, False, entry, overridden=overridden))
-            elif mark is None or (entry is not None and entry.rule == BEST_MODELS_RULE):
-                verdicts.append(Verdict(path, False, entry))
+        within = _Within(tree.runs)
+        return [
+            self._verdict(path, number, tree, within.outermost(path), path in text)
+            for path, number in zip(paths, self._matcher.decide(paths), strict=True)
+        ]
+
+    def _verdict(
+        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool
+    ) -> Verdict:
+        entry = self.policy.entries[number] if number >= 0 else None
+        mark = None if run is None else tree.runs[run]
+        if entry is not None and not entry.blocks and number >= self.policy.admitted_from:
+            before = self._without(path, admitted=True)
+            against = before if before is not None and before.blocks else mark
+            return Verdict(path, False, entry, overridden=against)
+        final, released = self._released(path, entry, tree, is_text)
+        if final is not None and final.blocks:
+            return Verdict(path, True, final, mark, run or b"")
+        if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
+            return Verdict(path, True, final, mark, run or b"")
+        return Verdict(
+            path, False, final, overridden=entry if released else None, released=released
+        )
+
+    def _released(
+        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
+    ) -> tuple[Entry | None, str]:
+        """What decides *path* once content and tree have their say, and what they say."""
+        reasons: list[str] = []
+        binary = source = False
+        while entry is not None and entry.blocks:
+            folder = self._matched_directory(path, entry) if entry.unless_source else None
+            if entry.binary_only and is_text and not binary:
+                binary = True
+                reasons.append("it is text")
+            elif folder is not None and folder in tree.packages and not source:
+                source = True
+                reasons.append(f"{shown(folder)}/ holds source files")
             else:
-                verdicts.append(Verdict(path, True, entry, mark, directory or b""))
-        return verdicts
+                break
+            entry = self._without(path, binary=binary, source=source)
+        return entry, " and ".join(reasons)
+
+    def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
+        """The outermost directory above *path* that the pattern of *entry* matches."""
+        if entry.pattern not in self._single:
+            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
+        matcher = self._single[entry.pattern]
+        return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
+
+    def _without(
+        self, path: bytes, *, binary: bool = False, source: bool = False, admitted: bool = False
+    ) -> Entry | None:
+        """What decides *path* without the named kinds of entries."""
+        key = (binary, source, admitted)
+        if key not in self._partial:
+            before = self.policy.admitted_from if admitted else len(self.policy.entries)
+            kept = [
+                entry
+                for entry in self.policy.entries[:before]
+                if not (binary and entry.binary_only) and not (source and entry.unless_source)
+            ]
+            tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
+            self._partial[key] = (Matcher(tables), kept)
+        matcher, kept = self._partial[key]
+        number = matcher.decide([path])[0]
+        return kept[number] if number >= 0 else None
 
     def any_blocked(self, paths: list[bytes]) -> bool:
         """Whether the patterns alone block one of *paths*."""
@@ -95,34 +177,33 @@ class Judge:
         run = _RUN.search(path)
         if run is not None:
             return path[: run.end()]
-        number = self._matcher.decide([path])[0]
         for directory in parents(path):
-            if self._matcher.decide_directory(directory) == number:
+            if self._matcher.blocks(self._matcher.decide_directory(directory)):
                 return directory
         return path
 
-    def _overridden(self, path: bytes) -> Entry | None:
-        number = self._before_keep.decide([path])[0]
-        entry = self.policy.entries[number] if number >= 0 else None
-        return entry if entry is not None and entry.blocks else None
 
+def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
+    """What *paths*, all of a tree, say of its directories.
 
-def run_directories(paths: Iterable[bytes], marks: Sequence[RunMark]) -> dict[bytes, RunMark]:
-    """The directories that *paths* make runs; the root never is one.
-
-    With ``hydra.run.dir=.`` the repository itself would be a run, sources and all.
+    The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
+    Neither is a directory with source files, for the same reason one level deeper.
     """
-    found: dict[bytes, RunMark] = {}
-    if not marks:
-        return found
+    runs: dict[bytes, RunMark] = {}
+    packages: set[bytes] = set()
     tails = [(b"/" + mark.path.encode("utf-8", "surrogateescape"), mark) for mark in marks]
     endings = tuple(tail for tail, _ in tails)
     for path in paths:
-        if path.endswith(endings):
+        folder, _, name = path.rpartition(b"/")
+        if name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES:
+            packages.add(folder)
+        if endings and path.endswith(endings):
             for tail, mark in tails:
                 if path.endswith(tail):
-                    found.setdefault(path[: -len(tail)], mark)
-    return found
+                    runs.setdefault(path[: -len(tail)], mark)
+    for folder in packages:
+        runs.pop(folder, None)
+    return Tree(runs, packages)
 
 
 def parents(path: bytes) -> list[bytes]:

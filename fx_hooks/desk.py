@@ -7,18 +7,20 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fx_hooks import __version__, remedy
-from fx_hooks.artifacts import Judge, Verdict, parents, run_directories
+from fx_hooks.artifacts import Judge, Tree, Verdict, parents, read_tree
 from fx_hooks.command import CLEAN, FOUND, guarded, wants_colour
 from fx_hooks.finding import Finding
-from fx_hooks.git import SUBMODULE_MODE, Change, IndexEntry, Repository
+from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.paths import from_root
 from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import load_policy
 from fx_hooks.repo_policy import PolicyInForce, policy_in_force
 from fx_hooks.report import Step, artifact_report
+from fx_hooks.weights import TEXT_BYTES, is_text, read_start
 
 NAME = "fx-check-artifacts"
 
@@ -101,7 +103,7 @@ def check(
     if not blocked:
         return CLEAN
     findings = scene.findings(blocked)
-    steps = scene.steps(findings, all_files=all_files, named=bool(files))
+    steps = scene.steps(findings, named=bool(files))
     for line in artifact_report(findings, steps, verbose=verbose, colour=wants_colour(sys.stdout)):
         print(line)
     for note in in_force.notes:
@@ -118,28 +120,56 @@ class Scene:
     staged: Mapping[bytes, Change]
     judge: Judge
 
+    @cached_property
+    def tree(self) -> Tree:
+        """What the index says of its directories."""
+        return read_tree(self.index, self.judge.policy.run_marks)
+
     def verdicts(self, paths: Iterable[bytes], *, ask_disk: bool) -> list[Verdict]:
         """Judge *paths*, without those that the commit deletes.
 
-        The index says which directories are runs; with *ask_disk* also the disk, but
-        only for files that ``HEAD`` does not have, so that a commit and CI never
-        differ about the others.
+        The index says which directories are runs and packages; with *ask_disk* also the
+        disk, but only for files that ``HEAD`` does not have, so that a commit and CI
+        never differ about the others.
         """
         paths = [path for path in paths if path in self.index or path not in self.staged]
-        marks = self.judge.policy.run_marks
-        runs = run_directories(self.index, marks)
-        verdicts = self.judge.judge(paths, runs)
-        if not ask_disk or not marks:
+        verdicts = self._judged(paths, self.tree)
+        if not ask_disk:
             return verdicts
         fresh = [path for path in paths if self.is_new(path)]
-        runs_on_disk = dict(runs)
+        runs = dict(self.tree.runs)
         for folder in {folder for path in fresh for folder in parents(path)}:
-            for mark in marks:
+            for mark in self.judge.policy.run_marks:
                 place = os.path.join(self.repository.root, folder, os.fsencode(mark.path))
-                if os.path.lexists(place):
-                    runs_on_disk.setdefault(folder, mark)
-        again = dict(zip(fresh, self.judge.judge(fresh, runs_on_disk), strict=True))
+                if folder not in self.tree.packages and os.path.lexists(place):
+                    runs.setdefault(folder, mark)
+        if runs.keys() == self.tree.runs.keys():
+            return verdicts
+        judged = self._judged(fresh, self.tree._replace(runs=runs))
+        again = dict(zip(fresh, judged, strict=True))
         return [again.get(verdict.path, verdict) for verdict in verdicts]
+
+    def _judged(self, paths: list[bytes], tree: Tree) -> list[Verdict]:
+        verdicts = self.judge.judge(paths, tree)
+        doubtful = [verdict.path for verdict in verdicts if verdict.binary_only]
+        text = self._text_among(doubtful)
+        return self.judge.judge(paths, tree, text) if text else verdicts
+
+    def _text_among(self, paths: Iterable[bytes]) -> set[bytes]:
+        """Those of *paths* whose content is text, and no pointer to weights."""
+        blobs = {}
+        text = set()
+        for path in paths:
+            entry = self.index.get(path)
+            if entry is None:
+                if is_text(read_start(os.path.join(self.repository.root, path))):
+                    text.add(path)
+            elif entry.mode not in (LINK_MODE, SUBMODULE_MODE):
+                blobs[path] = entry.blob
+        sizes = self.repository.sizes(blobs.values())
+        small = {blob for blob, size in sizes.items() if size is not None and size <= TEXT_BYTES}
+        contents = self.repository.contents(small)
+        return text | {path for path, blob in blobs.items() if is_text(contents.get(blob))}
 
     def is_new(self, path: bytes) -> bool:
         """Whether ``HEAD`` does not have *path*: it is being added, or git ignores it."""
@@ -170,7 +200,7 @@ class Scene:
             )
         return findings
 
-    def steps(self, findings: Sequence[Finding], *, all_files: bool, named: bool) -> list[Step]:
+    def steps(self, findings: Sequence[Finding], *, named: bool) -> list[Step]:
         """What to do about *findings*, in the order in which to do it.
 
         One batch of a runner knows only its own files, so directories are taken whole

@@ -99,19 +99,8 @@ class Repository:
         base = self.head()
         if base is None:
             base = self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
-        fields = zsplit(
-            self.run(
-                "diff-index",
-                "--cached",
-                "--raw",
-                "-z",
-                "--no-renames",
-                "--no-abbrev",
-                "--ignore-submodules=none",
-                base,
-                "--",
-            )  # fmt: skip
-        )
+        options = ("--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
+        fields = zsplit(self.run("diff-index", "--cached", *options, base, "--"))
         changes = []
         for head, path in zip(fields[::2], fields[1::2], strict=True):
             _, mode, _, blob, status = head.decode().lstrip(":").split()

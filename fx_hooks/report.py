@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.finding import Finding
 from fx_hooks.paths import human_size, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.finding import Finding
 
 MAX_LINES = 80
 # Files of one rule in one folder that are still named one by one.

@@ -25,7 +25,6 @@ from fx_hooks.policy.match import FORMAT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
     from typing import TypeAlias
 
     from fx_hooks.policy.match import Tables

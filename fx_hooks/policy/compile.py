@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
 
 if TYPE_CHECKING:
-    from fx_hooks.policy.match import Guarded, Look, Tables, Test
+    from fx_hooks.policy.match import Grouped, Guarded, Look, Tables, Test
 
 
 def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
@@ -84,8 +84,8 @@ def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
         {key: _last_ones(tests) for key, tests in suffixes.items()},
         tuple(sorted({test[1] for test in prefixed})),
         _last_ones(prefixed),
-        _last_ones(loose),
-        _last_ones(directories),
+        _by_needed_text(_last_ones(loose)),
+        _by_needed_text(_last_ones(prefixed + loose + directories)),
         {
             key: (child_names.get(key, {}), _last_ones(child_tests.get(key, ())))
             for key in {*child_names, *child_tests}
@@ -115,6 +115,29 @@ def _apart_from_number(test: tuple[object, ...]) -> tuple[object, ...]:
     if isinstance(test[1], tuple):  # what the name above must look like, and the test
         return (test[0], *test[1][1:])
     return test[1:]
+
+
+def _by_needed_text(tests: Sequence[Test]) -> Grouped:
+    """*tests* in groups, each behind a text without which none of its tests can match.
+
+    ``test-*``, ``*_tests`` and ``*.testdata.*`` are all behind ``test``: dozens of
+    tests cost a name that does not contain it one search.
+    """
+    needed = {test: _longest_word(test) for test in tests}
+    shortest: list[bytes] = []
+    for word in sorted(set(needed.values()), key=len):
+        if word and not any(other in word for other in shortest):
+            shortest.append(word)
+    groups: dict[bytes, list[Test]] = defaultdict(list)
+    for test, word in needed.items():
+        groups[next((other for other in shortest if other in word), b"")].append(test)
+    return tuple((word, tuple(members)) for word, members in groups.items())
+
+
+def _longest_word(test: Test) -> bytes:
+    text = b"/".join(test[1:4])
+    words = bytes(code if chr(code).isalnum() else 32 for code in text).split()
+    return max(words, key=len, default=b"")
 
 
 def _literal_prefix(parents: Sequence[Segment | None]) -> int:

@@ -29,7 +29,9 @@ class Entry(NamedTuple):
     """One pattern of the policy, in its place in the order.
 
     ``source`` and ``line`` (from 1) say where it is written; ``why`` and ``advice``
-    are its rule's, and empty where the rule gives none.
+    are its rule's, and empty where the rule gives none. A ``binary_only`` entry leaves
+    text alone, an ``unless_source`` one leaves a directory alone that holds source
+    files: what only content and tree can say.
     """
 
     pattern: str
@@ -39,6 +41,8 @@ class Entry(NamedTuple):
     advice: str
     source: str
     line: int
+    binary_only: bool = False
+    unless_source: bool = False
 
 
 class RunMark(NamedTuple):
@@ -98,6 +102,8 @@ class _Rule(NamedTuple):
     why: str
     advice: str
     line: int
+    binary_only: bool = False
+    unless_source: bool = False
 
 
 class _Document(NamedTuple):
@@ -120,7 +126,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     with open(BUILTIN_FILE, "rb") as file:
         builtin = _read(file.read(), BUILTIN_SOURCE)
     own = _read(text if text is not None else b"", source)
-    names = [rule.name for rule in builtin.rules if rule.name] + [BEST_MODELS_RULE]
+    names = [rule.name for rule in builtin.rules]
     for rule in own.rules:
         if rule.name in (*names, KEEP_RULE):
             raise FatalError(
@@ -140,40 +146,31 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
         settings["folder"][0], settings["metadata"], settings["documents"], settings["weights"]
     )
     where = own if own.best_models else builtin
-    chosen = _best_models_rule(best_models, where.best_models_line)
     entries: list[Entry] = []
     marks: list[RunMark] = []
-    if BEST_MODELS_RULE not in disabled:
-        entries += _entries(chosen, where.source)
+    weights: list[Entry] = []
     for document in (builtin, own):
         for rule in document.rules:
-            if rule.name not in disabled:
-                entries += _entries(rule, document.source)
-                marks += [
-                    RunMark(path, rule.name, rule.why, rule.advice, document.source, line)
-                    for path, line in rule.beside
-                ]
+            if rule.name in disabled:
+                continue
+            if rule.name == BEST_MODELS_RULE:
+                rule = _best_models_rule(rule, best_models, where.best_models_line)
+                entries += _entries(rule, where.source)
+                weights = list(_entries(_weights_rule(rule, best_models), where.source))
+                continue
+            entries += _entries(rule, document.source)
+            marks += [
+                RunMark(path, rule.name, rule.why, rule.advice, document.source, line)
+                for path, line in rule.beside
+            ]
     admitted_from = len(entries)
     for document in (builtin, own):
         entries += [
             Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
             for pattern, line in document.keep
         ]
-    if BEST_MODELS_RULE not in disabled:
-        # Said again behind every keep: weights enter best_models as milestones or not
-        # at all.
-        entries += [
-            Entry(
-                f"/{_literal(best_models.folder)}/**/{pattern}",
-                True,
-                BEST_MODELS_RULE,
-                chosen.why,
-                chosen.advice,
-                where.source,
-                where.best_models_line,
-            )
-            for pattern in best_models.weights
-        ]
+    # Said again behind every keep: weights enter best_models as milestones or not at all.
+    entries += weights
     return Policy(tuple(entries), tuple(marks), best_models, admitted_from)
 
 
@@ -188,27 +185,39 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
     return policy._replace(entries=policy.entries + tuple(admitted))
 
 
-def _best_models_rule(best_models: BestModels, line: int) -> _Rule:
+def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
     folder = _literal(best_models.folder)
     allowed = (*best_models.metadata, *best_models.documents)
-    return _Rule(
-        BEST_MODELS_RULE,
-        ((f"/{folder}", line),),
-        (
+    return rule._replace(
+        paths=((f"/{folder}", line),),
+        exceptions=(
             *((f"/{folder}/**/{pattern}", line) for pattern in allowed),
             (f"/{folder}/milestones.yaml", line),
         ),
-        (),
-        f"{best_models.folder}/ holds metadata and the milestones that somebody chose",
-        f"list the model in {best_models.milestones_file} if it is a milestone",
-        line,
     )
+
+
+def _weights_rule(rule: _Rule, best_models: BestModels) -> _Rule:
+    line = rule.paths[0][1]
+    folder = _literal(best_models.folder)
+    paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in best_models.weights)
+    return rule._replace(paths=paths, exceptions=())
 
 
 def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
     for patterns, blocks in ((rule.paths, True), (rule.exceptions, False)):
         for pattern, line in patterns:
-            yield Entry(pattern, blocks, rule.name, rule.why, rule.advice, source, line)
+            yield Entry(
+                pattern,
+                blocks,
+                rule.name,
+                rule.why,
+                rule.advice,
+                source,
+                line,
+                blocks and rule.binary_only,
+                blocks and rule.unless_source,
+            )
 
 
 def _literal(path: str) -> str:
@@ -248,7 +257,9 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
     if isinstance(node, yaml.ScalarNode):
         pattern = _pattern(node, source, key)
         return _Rule("ignore", ((pattern, line_of(node)),), (), (), "", "", line_of(node))
-    keys = ("rule", "paths", "except", "beside", "why", "advice")
+    keys = (
+        "rule", "paths", "except", "beside", "binary_only", "unless_source", "why", "advice",
+    )  # fmt: skip
     found = _mapping(node, source, key, keys, "must be a pattern or a rule")
     if "rule" not in found:
         raise _fault(source, node, key, "has no name: add 'rule: NAME'")
@@ -262,7 +273,7 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
         (_relative(item, source, place), line_of(item))
         for item, place in _items(found.get("beside"), source, f"{key}.beside")
     )
-    if not paths and not beside:
+    if not paths and not beside and name != BEST_MODELS_RULE:
         raise _fault(source, node, key, f"the rule '{name}' says nothing: add 'paths: [PATTERN]'")
     return _Rule(
         name,
@@ -272,6 +283,8 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
         _text(found.get("why"), source, f"{key}.why"),
         _text(found.get("advice"), source, f"{key}.advice"),
         line_of(node),
+        _flag(found.get("binary_only"), source, f"{key}.binary_only"),
+        _flag(found.get("unless_source"), source, f"{key}.unless_source"),
     )
 
 
@@ -324,6 +337,14 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
 
 def _text(node: yaml.Node | None, source: str, key: str) -> str:
     return "" if node is None else " ".join(_string(node, source, key).split())
+
+
+def _flag(node: yaml.Node | None, source: str, key: str) -> bool:
+    if node is None:
+        return False
+    if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:bool":
+        raise _fault(source, node, key, f"must be true or false, not {_kind(node)}")
+    return bool(node.value.lower() in ("true", "yes", "on"))
 
 
 # What any strict YAML file needs; milestones are read with the same.

@@ -32,14 +32,16 @@ if TYPE_CHECKING:
     Test: TypeAlias = tuple[int, bytes, bytes, bytes, int, bool, bytes | None]
     # What the name of the directory above must look like for a test to matter.
     Guarded: TypeAlias = tuple[Look | None, Test]
+    # Tests in groups, each behind a text without which none of its tests can match.
+    Grouped: TypeAlias = tuple[tuple[bytes, tuple[Test, ...]], ...]
     Tables: TypeAlias = tuple[
         bytes,  # one byte a pattern: 1 where it blocks; the last one is a 0
         dict[bytes, int],  # names, at any depth
         dict[bytes, tuple[Test, ...]],  # by suffix from the last dot on, at any depth
         tuple[bytes, ...],  # the prefixes of the following
         tuple[Test, ...],  # tests that begin with a literal, at any depth
-        tuple[Test, ...],  # tests that every name has to take, at any depth
-        tuple[Test, ...],  # tests for directories only, at any depth
+        Grouped,  # other tests for names, at any depth
+        Grouped,  # all tests for directories' names, at any depth
         dict[bytes, tuple[dict[bytes, int], tuple[Test, ...]]],  # right in a directory
         dict[bytes, tuple[Guarded, ...]],  # anywhere below a directory
         dict[bytes, tuple[Test, ...]],  # in directories of a name, at any depth
@@ -71,14 +73,13 @@ class Matcher:
             self._prefixes,
             self._prefixed,
             self._loose,
-            directories,
+            self._directory_tests,
             self._children,
             self._below,
             self._within,
             self._above,
         ) = tables
-        self._directory_tests = self._prefixed + self._loose + directories
-        self._by_name: dict[bytes, tuple[int, tuple[Test, ...]]] = {}
+        self._by_name: dict[bytes, tuple[int, tuple[Test, ...], tuple[Test, ...]]] = {}
         self._expressions: dict[bytes, Pattern[bytes]] = {}
         names, tests = self._children.get(b"", ({}, ()))
         inherited = self._below.get(b"", ())
@@ -117,9 +118,11 @@ class Matcher:
                 number = names.get(name, -1)
                 if number > best:
                     best = number
-            for test in loose:
-                if test[3] in name and test[0] > best and hit(test, name, path):
-                    best = test[0]
+            for needed, group in loose:
+                if needed in name:
+                    for test in group:
+                        if test[0] > best and hit(test, name, path):
+                            best = test[0]
             for test in tests:
                 if test[0] > best and hit(test, name, path):
                     best = test[0]
@@ -161,49 +164,60 @@ class Matcher:
         parent, _, name = directory.rpartition(b"/")
         best, names, tests = self._states[parent]
         try:
-            number, open_tests = self._by_name[name]
+            number, undecided, inside = self._by_name[name]
         except KeyError:
-            number, open_tests = self._by_name[name] = self._anywhere(name)
-        best = max(best, number, names.get(name, -1), names.get(name + b"/", -1))
-        full = directory + b"/"
-        for test in open_tests:
-            if test[0] > best and self._hit(test, name, full):
-                best = test[0]
-        for test in tests:
-            if test[0] > best and (
-                self._hit(test, name, full) or self._hit(test, name + b"/", full)
-            ):
-                best = test[0]
-        inherited = self._inherited[parent] + self._below.get(directory, ())
+            number, undecided, inside = self._by_name[name] = self._look_up(name)
+        if number > best:
+            best = number
+        if names:
+            best = max(best, names.get(name, -1), names.get(name + b"/", -1))
+        if undecided or tests:
+            full = directory + b"/"
+            for test in undecided:
+                if test[0] > best and self._hit(test, name, full):
+                    best = test[0]
+            for test in tests:
+                if test[0] > best and (
+                    self._hit(test, name, full) or self._hit(test, name + b"/", full)
+                ):
+                    best = test[0]
+        inherited = self._inherited[parent]
+        if directory in self._below:
+            inherited += self._below[directory]
         self._inherited[directory] = inherited
-        names, tests = self._children.get(directory, ({}, ()))
-        tests += self._within.get(name, ())
-        tests += tuple(
-            [
-                test
-                for look, test in inherited + self._above
-                if look is None or _looks_like(name, look)
-            ]
-        )
-        return best, names, tests
+        for look, test in inherited:
+            if look is None or _looks_like(name, look):
+                inside += (test,)
+        try:
+            names, tests = self._children[directory]
+        except KeyError:
+            return best, {}, inside
+        return best, names, tests + inside
 
-    def _anywhere(self, name: bytes) -> "tuple[int, tuple[Test, ...]]":
-        """What patterns for any depth say of a directory's *name*: the last that
-        matches, and those that only their expression can decide, by the whole path.
+    def _look_up(self, name: bytes) -> "tuple[int, tuple[Test, ...], tuple[Test, ...]]":
+        """All that a directory's *name* alone can tell, for patterns of any depth.
+
+        The number of the last pattern that matches it, the tests whose expression has to
+        see the whole path, and the tests for what lies right in such a directory.
         """
         best = -1
-        open_tests = []
+        undecided = []
+        grouped: tuple[Test, ...] = ()
+        for needed, tests in self._directory_tests:
+            if needed in name:
+                grouped += tests
         for text in (name, name + b"/"):
             best = max(best, self._names.get(text, -1))
             by_suffix = self._suffixes.get(text[text.rfind(b".") :], ())
-            for test in by_suffix + self._directory_tests:
+            for test in by_suffix + grouped:
                 if test[0] > best and _looks_like(text, test[1:6]):
                     if test[6] is None:
                         best = test[0]
                     else:
-                        # The expression takes care of what the name is followed by.
-                        open_tests.append((test[0], b"", b"", b"", 0, False, test[6]))
-        return best, tuple(open_tests)
+                        # Its look has been taken; the path decides.
+                        undecided.append((test[0], b"", b"", b"", 0, False, test[6]))
+        inside = [test for look, test in self._above if look is None or _looks_like(name, look)]
+        return best, tuple(undecided), self._within.get(name, ()) + tuple(inside)
 
     def _hit(self, test: "Test", name: bytes, path: bytes) -> bool:
         source = test[6]

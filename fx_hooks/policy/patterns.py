@@ -86,7 +86,7 @@ def _parts_problem(pattern: str) -> str | None:
     inside = False
     for part in pattern.split("/"):
         if part in (".", ".."):
-            return f"has '{part}' as a path part, which git never matches: write the path from the root"
+            return f"has '{part}' as a path part, which git never matches: write it from the root"
         position = 0
         while position < len(part):
             char = part[position]

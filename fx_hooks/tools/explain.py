@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from fx_hooks import __version__
-from fx_hooks.artifacts import Judge, Verdict, run_directories
+from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
 from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.desk import Scene
 from fx_hooks.errors import FatalError
@@ -100,10 +100,9 @@ def explain(
     if quiet and paths_only:
         return FOUND if judge.any_blocked(paths) else CLEAN
     if paths_only:
-        verdicts = judge.judge(paths, {})
+        verdicts = judge.judge(paths, Tree({}, ()))
     elif from_stdin or repository is None:
-        runs = run_directories(paths, in_force.policy.run_marks)
-        verdicts = judge.judge(paths, runs)
+        verdicts = judge.judge(paths, read_tree(paths, in_force.policy.run_marks))
     else:
         staged = {change.path: change for change in repository.staged()}
         verdicts = Scene(repository, index, staged, judge).verdicts(paths, ask_disk=True)
@@ -162,6 +161,8 @@ def _unquoted(line: bytes) -> bytes:
 def _as_text(name: bytes, verdict: Verdict) -> str:
     text = f"{shown(name)}: {'blocked' if verdict.blocked else 'allowed'}"
     decider = verdict.decider
+    if verdict.released and verdict.overridden is not None:
+        return f"{text}: {_origin(verdict.overridden)} does not hold, because {verdict.released}"
     if decider is None:
         return f"{text}: no rule matches it"
     text += f" by {_origin(decider)}"
@@ -189,6 +190,8 @@ def _as_record(name: bytes, verdict: Verdict) -> dict[str, object]:
         record["directory"] = os.fsdecode(verdict.directory)
     if verdict.overridden is not None:
         record["overrides"] = _as_fields(verdict.overridden)
+    if verdict.released:
+        record["released"] = verdict.released
     return record
 
 

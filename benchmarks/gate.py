@@ -1,0 +1,130 @@
+"""How long a clean commit takes: `python -m benchmarks.gate`.
+
+Run it with the interpreter of the environment that fx-hooks is installed into (not an
+editable installation: its import hook costs more than the gate), with
+pre-commit-hooks beside it for the comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.rounds import Bound, Command, report
+from fx_hooks.policy.load import load_policy
+
+SCRIPTS = Path(sys.executable).parent
+FEW = "/wandb\n/outputs\n/multirun\n/logs\n__pycache__\n.hydra\n*.log\n*.pt\n*.pth\n*.ckpt\n"
+WORDS = (
+    "alpha", "beta", "gamma", "delta", "data", "model", "train",
+    "eval", "layer", "block", "utils", "core", "api", "web",
+)  # fmt: skip
+PATTERNS = load_policy().patterns()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--large", type=int, default=100_000, help="tracked files")
+    parser.add_argument("--huge", type=int, default=1_000_000, help="paths on standard input")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        kept = [
+            commit(base / "small", options.rounds),
+            tree(base / "large", options.large, max(options.rounds // 3, 5)),
+            stream(base / "huge", options.huge, max(options.rounds // 5, 5)),
+        ]
+    return 0 if all(kept) else 1
+
+
+def commit(root: Path, rounds: int) -> bool:
+    """One clean staged file, what is staged, and 2,000 clean names."""
+    _repository(root)
+    (root / "src").mkdir()
+    (root / "src" / "train.py").write_text("pass\n")
+    _git(root, "add", "src")
+    names = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
+    bare = Command((sys.executable, "-c", "pass"), root)
+    gate = str(SCRIPTS / "fx-check-artifacts")
+    commands = {
+        "bare python": bare,
+        "1 name": Command((gate, "--", "src/train.py"), root),
+        "staged": Command((gate,), root),
+        "2,000 names": Command((gate, "--", *names), root),
+    }
+    bounds = [
+        Bound("1 name", "bare python", 1.5),
+        Bound("staged", "bare python", 1.5),
+        Bound("2,000 names", "bare python", 2.5),
+    ]
+    sibling = SCRIPTS / "check-added-large-files"
+    if sibling.exists():
+        commands["check-added-large-files"] = Command((str(sibling), "src/train.py"), root)
+        bounds.append(Bound("1 name", "check-added-large-files", 0.5))
+    for name in ("1 name", "staged"):
+        subprocess.run(commands[name].arguments, cwd=root, check=True)  # makes the tables
+    return report("A clean commit", commands, bounds, rounds)
+
+
+def tree(root: Path, count: int, rounds: int) -> bool:
+    """All tracked files, against git looking for ignored ones among them."""
+    _repository(root)
+    blob = _git(root, "hash-object", "-w", "--stdin").decode().strip()
+    lines = [f"100644 {blob}\t{path}" for path in _paths(count)]
+    _git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
+    ignore = root / ".git" / "ignore"
+    # The same question for git: the built-in policy's own patterns.
+    ignore.write_text("".join(f"{'' if blocks else '!'}{text}\n" for text, blocks in PATTERNS))
+    commands = {
+        "--all-files": Command((str(SCRIPTS / "fx-check-artifacts"), "--all-files"), root),
+        "git ls-files -i -c -z -X": Command(
+            ("git", "ls-files", "-i", "-c", "-z", "-X", str(ignore)), root
+        ),
+    }
+    subprocess.run(commands["--all-files"].arguments, cwd=root, check=True)
+    bounds = [Bound("--all-files", "git ls-files -i -c -z -X", 1.5)]
+    return report(f"{count:,} tracked files", commands, bounds, rounds)
+
+
+def stream(root: Path, count: int, rounds: int) -> bool:
+    """Clean paths on standard input, against git check-ignore."""
+    _repository(root)
+    (root / ".gitignore").write_text(FEW)
+    paths = root / ".git" / "paths"
+    paths.write_bytes(b"".join(path.encode() + b"\0" for path in _paths(count)))
+    explain = (str(SCRIPTS / "fx-explain"), "--stdin", "-z", "--quiet", "--paths-only")
+    ignored = ("git", "check-ignore", "--stdin", "-z", "--no-index")
+    commands = {
+        "fx-explain": Command(explain, root, paths),
+        "git check-ignore": Command(ignored, root, paths, code=1),
+    }
+    bounds = [Bound("fx-explain", "git check-ignore", 0.6)]
+    return report(f"{count:,} paths", commands, bounds, rounds)
+
+
+def _paths(count: int) -> list[str]:
+    choose = random.Random(count).choice
+    folders = [f"{choose(WORDS)}/{choose(WORDS)}{i}/{choose(WORDS)}" for i in range(count // 25)]
+    return [f"{choose(folders)}/{choose(WORDS)}_{i}.py" for i in range(count)]
+
+
+def _repository(root: Path) -> None:
+    root.mkdir()
+    _git(root, "init", "-q")
+    _git(root, "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m1")
+
+
+def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    done = subprocess.run(
+        ("git", *arguments), cwd=root, input=stdin, stdout=subprocess.PIPE, check=True
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
