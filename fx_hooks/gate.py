@@ -60,7 +60,8 @@ def surely_clean(arguments: "list[str]") -> bool:
     if whole_tree:
         paths = _listed("ls-files", "-z")
     elif names:
-        paths = _named(names)
+        # Runners put `--` before the names, and pass no folders but submodules.
+        paths = _named(names, may_be_folders=arguments[0] != "--")
     else:
         paths = _listed(
             "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
@@ -129,31 +130,38 @@ def _policy() -> "bytes | None":
         return b"\0" if os.path.lexists(POLICY) else None
 
 
-def _named(names: "list[str]") -> "list[bytes] | None":
+# What a plain root-relative path does not have, where each path stands between NULs.
+_ODD = (
+    b"\0/", b"\0./", b"\0../", b"\0.\0", b"\0..\0", b"\0\0",
+    b"//", b"/./", b"/../", b"/.\0", b"/..\0", b"/\0",
+)  # fmt: skip
+
+
+def plain(paths: bytes) -> bool:
+    """Whether *paths*, with a NUL before and after each, are spelled as git spells them."""
+    return not any(odd in paths for odd in _ODD)
+
+
+def _named(names: "list[str]", *, may_be_folders: bool) -> "list[bytes] | None":
     """Names as root-relative paths, if all of them plainly are and none is a folder."""
-    paths = []
-    lstat = os.lstat
-    for name in names:
-        path = os.fsencode(name)
-        if os.sep != "/":
-            path = path.replace(os.fsencode(os.sep), b"/")
-        if (
-            path.startswith((b"/", b"./", b"../"))
-            or path.endswith((b"/", b"/.", b"/.."))
-            or path in (b"", b".", b"..")
-            or b"//" in path
-            or b"/./" in path
-            or b"/../" in path
-            or path[1:2] == b":"
-        ):
+    joined = os.fsencode("\0".join(names))
+    if os.sep != "/":
+        joined = joined.replace(os.fsencode(os.sep), b"/")
+        if b":" in joined:  # a drive
             return None
-        try:
-            if lstat(path).st_mode & 0o170000 == 0o040000:
-                return None
-        except OSError:
-            pass
-        paths.append(path)
+    if not plain(b"\0" + joined + b"\0"):
+        return None
+    paths = joined.split(b"\0")
+    if may_be_folders and any(_is_folder(path) for path in paths):
+        return None
     return paths
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return os.lstat(path).st_mode & 0o170000 == 0o040000
+    except OSError:
+        return False
 
 
 def _listed(*arguments: str) -> "list[bytes] | None":

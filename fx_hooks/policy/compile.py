@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
 
 if TYPE_CHECKING:
-    from fx_hooks.policy.match import Grouped, Guarded, Look, Tables, Test
+    from fx_hooks.policy.match import Guarded, Look, Tables, Test
 
 
 def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
@@ -30,7 +30,7 @@ def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
     child_tests: dict[bytes, list[Test]] = defaultdict(list)
     below: dict[bytes, list[Guarded]] = defaultdict(list)
     within: dict[bytes, list[Test]] = defaultdict(list)
-    above: list[Guarded] = []
+    above: list[tuple[Look, Test]] = []
 
     def add_anywhere(last: Segment, test: Test) -> None:
         if test[-1] is None and last.literal:
@@ -84,15 +84,15 @@ def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
         {key: _last_ones(tests) for key, tests in suffixes.items()},
         tuple(sorted({test[1] for test in prefixed})),
         _last_ones(prefixed),
-        _by_needed_text(_last_ones(loose)),
-        _by_needed_text(_last_ones(prefixed + loose + directories)),
+        _by_needed_text(_last_ones(loose), _look_of_test),
+        _by_needed_text(_last_ones(prefixed + loose + directories), _look_of_test),
         {
             key: (child_names.get(key, {}), _last_ones(child_tests.get(key, ())))
             for key in {*child_names, *child_tests}
         },
         {key: _last_ones(tests) for key, tests in below.items()},
         {key: _last_ones(tests) for key, tests in within.items()},
-        _last_ones(above),
+        _by_needed_text(_last_ones(above), _look_above),
     )
 
 
@@ -117,27 +117,37 @@ def _apart_from_number(test: tuple[object, ...]) -> tuple[object, ...]:
     return test[1:]
 
 
-def _by_needed_text(tests: Sequence[Test]) -> Grouped:
-    """*tests* in groups, each behind a text without which none of its tests can match.
+def _by_needed_text(
+    items: Sequence[_T], look: Callable[[_T], Look]
+) -> tuple[tuple[bytes, tuple[_T, ...]], ...]:
+    """*items* in groups, each behind a text without which none of its looks can match.
 
     ``test-*``, ``*_tests`` and ``*.testdata.*`` are all behind ``test``: dozens of
     tests cost a name that does not contain it one search.
     """
-    needed = {test: _longest_word(test) for test in tests}
+    needed = {item: _longest_word(look(item)) for item in items}
     shortest: list[bytes] = []
     for word in sorted(set(needed.values()), key=len):
         if word and not any(other in word for other in shortest):
             shortest.append(word)
-    groups: dict[bytes, list[Test]] = defaultdict(list)
-    for test, word in needed.items():
-        groups[next((other for other in shortest if other in word), b"")].append(test)
+    groups: dict[bytes, list[_T]] = defaultdict(list)
+    for item, word in needed.items():
+        groups[next((other for other in shortest if other in word), b"")].append(item)
     return tuple((word, tuple(members)) for word, members in groups.items())
 
 
-def _longest_word(test: Test) -> bytes:
-    text = b"/".join(test[1:4])
+def _longest_word(look: Look) -> bytes:
+    text = b"/".join(look[:3])
     words = bytes(code if chr(code).isalnum() else 32 for code in text).split()
     return max(words, key=len, default=b"")
+
+
+def _look_of_test(test: Test) -> Look:
+    return test[1:6]
+
+
+def _look_above(guarded: tuple[Look, Test]) -> Look:
+    return guarded[0]
 
 
 def _literal_prefix(parents: Sequence[Segment | None]) -> int:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
         dict[bytes, tuple[dict[bytes, int], tuple[Test, ...]]],  # right in a directory
         dict[bytes, tuple[Guarded, ...]],  # anywhere below a directory
         dict[bytes, tuple[Test, ...]],  # in directories of a name, at any depth
-        tuple[Guarded, ...],  # in directories that look like this, at any depth
+        # In directories that look like this, at any depth; grouped like the above.
+        tuple[tuple[bytes, tuple[tuple[Look, Test], ...]], ...],
     ]
     State: TypeAlias = tuple[int, dict[bytes, int], tuple[Test, ...]]
 
@@ -123,9 +124,10 @@ class Matcher:
                     for test in group:
                         if test[0] > best and hit(test, name, path):
                             best = test[0]
-            for test in tests:
-                if test[0] > best and hit(test, name, path):
-                    best = test[0]
+            if tests:
+                for test in tests:
+                    if test[0] > best and hit(test, name, path):
+                        best = test[0]
             decided.append(best)
         return decided
 
@@ -154,14 +156,14 @@ class Matcher:
         states = self._states
         missing = []
         while directory not in states:
-            missing.append(directory)
-            directory = directory.rpartition(b"/")[0]
-        for directory in reversed(missing):
-            states[directory] = self._enter(directory)
+            parent, _, name = directory.rpartition(b"/")
+            missing.append((directory, parent, name))
+            directory = parent
+        for directory, parent, name in reversed(missing):
+            states[directory] = self._enter(directory, parent, name)
         return states[directory]
 
-    def _enter(self, directory: bytes) -> "State":
-        parent, _, name = directory.rpartition(b"/")
+    def _enter(self, directory: bytes, parent: bytes, name: bytes) -> "State":
         best, names, tests = self._states[parent]
         try:
             number, undecided, inside = self._by_name[name]
@@ -208,16 +210,21 @@ class Matcher:
                 grouped += tests
         for text in (name, name + b"/"):
             best = max(best, self._names.get(text, -1))
-            by_suffix = self._suffixes.get(text[text.rfind(b".") :], ())
-            for test in by_suffix + grouped:
+            tests = grouped
+            if b"." in text:
+                tests += self._suffixes.get(text[text.rfind(b".") :], ())
+            for test in tests:
                 if test[0] > best and _looks_like(text, test[1:6]):
                     if test[6] is None:
                         best = test[0]
                     else:
                         # Its look has been taken; the path decides.
                         undecided.append((test[0], b"", b"", b"", 0, False, test[6]))
-        inside = [test for look, test in self._above if look is None or _looks_like(name, look)]
-        return best, tuple(undecided), self._within.get(name, ()) + tuple(inside)
+        inside = self._within.get(name, ())
+        for needed, guarded in self._above:
+            if needed in name:
+                inside += tuple([test for look, test in guarded if _looks_like(name, look)])
+        return best, tuple(undecided), inside
 
     def _hit(self, test: "Test", name: bytes, path: bytes) -> bool:
         source = test[6]

@@ -14,6 +14,7 @@ from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
 from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.desk import Scene
 from fx_hooks.errors import FatalError
+from fx_hooks.gate import plain
 from fx_hooks.git import NotARepository, Repository
 from fx_hooks.paths import from_root, shown
 from fx_hooks.policy.load import Entry, RunMark
@@ -134,10 +135,8 @@ def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], li
         if not path:
             raise FatalError(f"standard input, path {number}: is empty: leave it out")
     at_root = os.path.realpath(os.getcwdb()) == os.path.realpath(root)
-    edges = end + data
-    odd = (end + b"./", end + b"../", end + b"/", b"//", b"/./", b"/../", b"/." + end, b'"')
     # One search through all of the input spares a look at each of a million paths.
-    if at_root and not any(mark in edges for mark in odd):
+    if at_root and plain(b"\0" + b"\0".join(given) + b"\0"):
         return given, given
     return given, [_named(os.fsdecode(path), root) for path in given]
 
