@@ -1,0 +1,224 @@
+"""A small repository around real git, and the command started in it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+from fx_hooks.check_artifacts import main
+from fx_hooks.gate import surely_clean
+
+SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
+# What torch.save writes today begins like this.
+WEIGHTS = b"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl"
+TABLES = "fx-hooks.tables"
+
+
+class Result(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that the report prints."""
+        return [line[4:] for line in self.out.splitlines() if line.startswith("    ")]
+
+
+CLEAN = Result(0, "", "")
+
+
+@contextmanager
+def working_directory(path: str | bytes | Path) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run_main(arguments: list[str]) -> Result:
+    """``fx-check-artifacts`` in this process."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main(arguments)
+        except SystemExit as exc:
+            assert isinstance(exc.code, int)
+            code = exc.code
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    return Result(code, *texts)
+
+
+class Repo:
+    """A work tree; *root* may hold one already."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def init(cls, root: Path, *options: str) -> Repo:
+        root.mkdir(parents=True, exist_ok=True)
+        repo = cls(root)
+        repo.git("init", "-q", "-b", "main", *options)
+        return repo
+
+    def git(
+        self, *arguments: str | bytes, fails: bool = False, stdin: bytes = b"", cwd: str = "."
+    ) -> str:
+        """What git prints, errors too; *fails* says how it has to end."""
+        result = subprocess.run(
+            ("git", *arguments),
+            cwd=self.root / cwd,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        text = result.stdout.decode("utf-8", "replace")
+        assert (result.returncode != 0) == fails, text
+        return text
+
+    def path(self, name: str | bytes) -> bytes:
+        return os.path.join(os.fsencode(self.root), os.fsencode(name))
+
+    def write(self, name: str | bytes, content: str | bytes = b"\x00content") -> None:
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+
+    def link(self, name: str, target: str | Path) -> None:
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(os.fsencode(target), path)
+
+    def remove(self, name: str | bytes) -> None:
+        os.unlink(self.path(name))
+
+    def stage(self, name: str | bytes, content: str | bytes = b"\x00content") -> None:
+        """Write one file and stage it, whatever an ignore file says."""
+        self.write(name, content)
+        self.git("--literal-pathspecs", "add", "-f", "--", name)
+
+    def stage_all(self) -> None:
+        self.git("add", "-A", "-f", ".")
+
+    def commit(self, *arguments: str) -> None:
+        self.git("commit", "-q", "--no-verify", "--allow-empty", "-m", "a commit", *arguments)
+
+    def gitlink(self, name: str) -> None:
+        """Stage a submodule whose folder is not there."""
+        self.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{name}")
+
+    def hook(self, name: str, *arguments: str) -> None:
+        """A plain shell hook that starts the installed command."""
+        folder = self.root / self.git("rev-parse", "--git-path", "hooks").rstrip("\n")
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        words = " ".join(f"'{word}'" for word in (str(SCRIPT), *arguments))
+        path.write_text(f"#!/bin/sh\nexec {words}\n")
+        path.chmod(0o755)
+
+    def tracked(self) -> set[bytes]:
+        """The paths in the index."""
+        result = subprocess.run(
+            ("git", "ls-files", "-z"), cwd=self.root, stdout=subprocess.PIPE, check=True
+        )
+        return set(result.stdout.split(b"\0")[:-1])
+
+    def staged(self) -> str:
+        """The staged changes, as git prints them."""
+        return self.git("status", "--porcelain", "--untracked-files=no")
+
+    def on_disk(self) -> dict[bytes, bytes]:
+        """Every file and link of the work tree with its content or target."""
+        found = {}
+        for folder, folders, files in os.walk(os.fsencode(self.root)):
+            folders[:] = [name for name in folders if name != b".git"]
+            for name in (*folders, *files):
+                path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    found[path] = b"-> " + os.readlink(path)
+                elif name in files:
+                    with open(path, "rb") as file:
+                        found[path] = file.read()
+        return found
+
+    @property
+    def git_directory(self) -> Path:
+        place = self.root / ".git"
+        if place.is_file():
+            return self.root / place.read_text().removeprefix("gitdir: ").rstrip("\n")
+        return place
+
+    @property
+    def tables(self) -> Path:
+        """The file that keeps the compiled policy."""
+        return self.git_directory / TABLES
+
+    def forget_tables(self) -> None:
+        if self.tables.is_dir() and not self.tables.is_symlink():
+            shutil.rmtree(self.tables)
+        self.tables.unlink(missing_ok=True)
+        shutil.rmtree(Path(os.environ["HOME"]) / ".cache", ignore_errors=True)
+
+    def check(self, *arguments: str | bytes, cwd: str = ".") -> Result:
+        """``fx-check-artifacts``, first without and then with compiled tables.
+
+        So every test also shows that the gate and the desk say the same.
+        """
+        words = [os.fsdecode(argument) for argument in arguments]
+        self.forget_tables()
+        with working_directory(self.root / cwd):
+            desk = run_main(words)
+            gate = run_main(words)
+        assert gate == desk
+        return desk
+
+    def check_once(self, *arguments: str | bytes, cwd: str = ".") -> Result:
+        """``fx-check-artifacts``, with the tables that happen to be there."""
+        with working_directory(self.root / cwd):
+            return run_main([os.fsdecode(argument) for argument in arguments])
+
+    def gate(self, *arguments: str | bytes, cwd: str = ".") -> bool:
+        """What the gate alone says."""
+        with working_directory(self.root / cwd):
+            return surely_clean([os.fsdecode(argument) for argument in arguments])
+
+    def follow(self, result: Result) -> None:
+        """Do literally what the report says; the files on disk must not change."""
+        assert result.commands, result
+        before = self.on_disk()
+        done = subprocess.run(
+            ("bash", "-e"),
+            cwd=self.root,
+            input="\n".join(result.commands).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert (done.returncode, done.stdout.decode()) == (0, "")
+        assert self.on_disk() == before
+
+    def mend(self, *arguments: str | bytes) -> set[bytes]:
+        """Follow the report of a check that fails; return what has left the index.
+
+        Afterwards the check passes.
+        """
+        before = self.tracked()
+        result = self.check(*arguments)
+        assert result.code == 1, result
+        self.follow(result)
+        assert self.check(*(arguments if "--all-files" in arguments else ())) == CLEAN
+        after = self.tracked()
+        assert after <= before
+        return before - after

@@ -1,0 +1,729 @@
+"""The gate and the desk say the same; the gate is quick; its tables are never trusted blindly.
+
+``Repo.check`` runs every situation without tables (the desk) and with them (the gate
+first) and wants the same exit code and the same output.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.check_artifacts import main
+from fx_hooks.policy import cache
+from fx_hooks.policy.compile import compile_tables
+from tests.support import CLEAN, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
+
+HYDRA = "experiments/2024/first"
+
+
+# What is imported
+
+
+def imported(*command: str | Path, cwd: Path) -> set[str]:
+    """The modules that a Python process imports."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE", "COV_", "PYTHON"))
+    }
+    process = subprocess.run(
+        (sys.executable, "-X", "importtime", *command),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+    assert process.stdout == b""
+    found = re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", process.stderr.decode(), re.M)
+    return set(found)
+
+
+ALLOWED = {
+    "binascii",
+    "marshal",
+    "fx_hooks",
+    "fx_hooks.check_artifacts",
+    "fx_hooks.gate",
+    "fx_hooks.policy",
+    "fx_hooks.policy.cache",
+    "fx_hooks.policy.match",
+    "fx_hooks.quickgit",
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="staged"),
+        pytest.param(["--"], id="staged-behind-dashes"),
+        pytest.param(["--all-files"], id="all"),
+        pytest.param(["train.py"], id="name"),
+        pytest.param(["--", "train.py", "pkg/m.py", "configs/a b.yaml"], id="names"),
+    ],
+)
+@pytest.mark.parametrize("own_policy", [False, True], ids=["built-in", "own-policy"])
+def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy: bool) -> None:
+    if own_policy:
+        repo.stage(".fx-hooks.yaml", "keep: [good.pt]\nignore: ['/data/**/cache-?.bin']\n")
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.stage("configs/a b.yaml", "x: 1\n")
+    imported(SCRIPT, *arguments, cwd=repo.root)  # leaves tables behind
+    # The scripts that old versions of pip write import re and sys themselves.
+    script = SCRIPT.read_text()
+    own = {"re", "sys"} & set(re.findall(r"^import (\w+)$", script, re.M))
+    code = f"import {', '.join(sorted(own))}" if own else "pass"
+    bare = imported("-c", code, cwd=repo.root)
+    assert "site" in bare
+    found = imported(SCRIPT, *arguments, cwd=repo.root)
+    # What a bare interpreter of this installation has loaded already is no news.
+    assert found - bare == ALLOWED - bare
+
+
+# When the gate alone decides
+
+
+@pytest.mark.parametrize("arguments", [[], ["--"], ["train.py"], ["--", "train.py"]])
+def test_gate_is_sure_of_a_clean_commit(repo: Repo, arguments: list[str]) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    assert not repo.gate(*arguments)  # no tables yet
+    assert repo.check(*arguments) == CLEAN
+    assert repo.gate(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--verbose"], ["--policy", "x"], ["-x"], ["x.py", "-x"], ["--all-files", "x"], ["--help"]],
+    ids=" ".join,
+)
+def test_gate_leaves_options_to_the_desk(repo: Repo, arguments: list[str]) -> None:
+    repo.check()
+    assert repo.gate()
+    assert not repo.gate(*arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["/x.py", "./x.py", "a/../x.py", "a//x.py", "a/./x.py", "a/", "..", ".", "", "pkg"]
+)
+def test_gate_leaves_odd_spellings_to_the_desk(repo: Repo, name: str) -> None:
+    repo.stage("pkg/m.py")
+    repo.check()
+    assert not repo.gate(name)
+
+
+def test_gate_leaves_subfolders_to_the_desk(repo: Repo) -> None:
+    repo.stage("pkg/m.py")
+    repo.check()
+    assert not repo.gate("m.py", cwd="pkg")
+    assert repo.check("m.py", cwd="pkg") == CLEAN
+
+
+def test_gate_leaves_merges_to_the_desk(repo: Repo) -> None:
+    repo.check()
+    head = repo.git("rev-parse", "HEAD")
+    (repo.root / ".git" / "MERGE_HEAD").write_text(head)
+    assert not repo.gate("train.py")
+    assert repo.check("train.py") == CLEAN
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x.pt", "wandb/x.dat", "outputs/a.bin", "logs/x.dat", "a/__pycache__/m.pyc", "wandb"],
+)
+@pytest.mark.parametrize("staged", [False, True], ids=["not-staged", "staged"])
+def test_gate_never_lets_an_artifact_through(repo: Repo, name: str, staged: bool) -> None:
+    repo.check()
+    assert repo.gate("train.py")
+    if staged:
+        repo.stage(name, WEIGHTS)
+        assert not repo.gate()
+        assert not repo.gate("--all-files")
+    assert not repo.gate("train.py", name)
+    assert repo.check("--", "train.py", name).code == 1
+
+
+@pytest.mark.parametrize("where", ["disk", "index", "index-only"])
+def test_gate_sees_runs(repo: Repo, where: str) -> None:
+    repo.stage(f"{HYDRA}/result.csv", "1\n")
+    repo.stage("experiments/notes.md", "1\n")
+    assert repo.check() == CLEAN
+    assert repo.gate(f"{HYDRA}/result.csv")
+    repo.write(f"{HYDRA}/.hydra/config.yaml", "lr: 1\n")
+    if where != "disk":
+        repo.git("add", "-f", f"{HYDRA}/.hydra/config.yaml")
+    if where == "index-only":
+        repo.remove(f"{HYDRA}/.hydra/config.yaml")
+    for arguments in ([], [f"{HYDRA}/result.csv"]):
+        assert not repo.gate(*arguments)
+        assert repo.check(*arguments).code == 1
+    assert repo.gate("--all-files") == (where == "disk")
+    assert repo.check("--all-files").code == (where != "disk")
+    assert repo.gate("experiments/notes.md")
+    assert repo.check("experiments/notes.md") == CLEAN
+
+
+def test_gate_sees_runs_by_a_mark_of_ones_own(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
+    repo.stage("a/b/params.yaml", "x: 1\n")
+    repo.stage("a/b/c/result.csv", "x\n")
+    repo.stage("a/fine.csv", "x\n")
+    assert repo.check("a/fine.csv") == CLEAN
+    assert repo.gate("a/fine.csv")
+    assert repo.check("a/b/c/result.csv").code == 1
+    assert repo.mend() == {b"a/b/params.yaml", b"a/b/c/result.csv"}
+
+
+def test_gate_sees_a_run_in_a_very_long_folder(repo: Repo) -> None:
+    folder = "/".join(f"{number:0200}" for number in range(25))
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{'1' * 40},{folder}/data.csv")
+    repo.git(
+        "update-index", "--add", "--cacheinfo", f"100644,{'1' * 40},{folder}/.hydra/config.yaml"
+    )
+    assert repo.check(f"{folder}/data.csv").code == 1
+
+
+# Kinds of indexes
+
+
+@pytest.fixture
+def two_kinds(repo: Repo) -> Repo:
+    """Something clean and an artifact in ``HEAD``, a policy, and something clean staged."""
+    repo.stage(".fx-hooks.yaml", "keep: [good.pt]\n")
+    for number in range(20):
+        repo.stage(f"pkg/m{number}.py", f"x = {number}\n")
+    repo.stage("good.pt", WEIGHTS)
+    repo.commit()
+    repo.stage("pkg/fine.py", "x = 1\n")
+    return repo
+
+
+def assert_right(repo: Repo) -> None:
+    for arguments in ([], ["--all-files"], ["pkg/fine.py", "good.pt"]):
+        assert repo.check(*arguments) == CLEAN
+    repo.stage("pkg/x.pt", WEIGHTS)
+    for arguments in ([], ["--all-files"], ["pkg/x.pt"]):
+        assert repo.check(*arguments).code == 1
+    assert repo.mend() == {b"pkg/x.pt"}
+    repo.write(f"{HYDRA}/.hydra/config.yaml")
+    repo.stage(f"{HYDRA}/result.csv")
+    assert repo.check().code == 1
+    # A policy that is staged counts, whatever stands on disk.
+    repo.stage(".fx-hooks.yaml", "keep: [other.pt]\n")
+    repo.write(".fx-hooks.yaml", "keep: [good.pt]\n")
+    assert repo.check("good.pt").code == 1
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_index_versions(two_kinds: Repo, version: int) -> None:
+    two_kinds.git("update-index", f"--index-version={version}")
+    assert_right(two_kinds)
+
+
+def test_index_with_extended_flags(two_kinds: Repo) -> None:
+    two_kinds.git("update-index", "--skip-worktree", "pkg/m1.py", "good.pt")
+    data = (two_kinds.root / ".git" / "index").read_bytes()
+    assert data[4:8] == b"\0\0\0\3"
+    assert_right(two_kinds)
+
+
+def test_split_index(two_kinds: Repo) -> None:
+    two_kinds.git("update-index", "--split-index")
+    two_kinds.stage("pkg/new.py")
+    assert list((two_kinds.root / ".git").glob("sharedindex.*"))
+    assert_right(two_kinds)
+
+
+def test_untracked_cache_and_other_extensions(two_kinds: Repo) -> None:
+    two_kinds.git("update-index", "--untracked-cache")
+    two_kinds.git("status")
+    assert_right(two_kinds)
+
+
+def test_sparse_index(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
+    repo.stage("pkg/m.py")
+    repo.stage("data/run/params.yaml")
+    repo.stage("data/run/result.csv")
+    repo.commit()
+    assert repo.check("--all-files").code == 1
+    repo.git("sparse-checkout", "set", "--cone", "--sparse-index", "pkg")
+    assert "data/\n" in repo.git("ls-files", "--sparse")
+    repo.stage("pkg/fine.py")
+    assert repo.check() == CLEAN
+    # The folder stands in the index as a whole; what is in it counts all the same.
+    assert repo.check("--all-files").code == 1
+
+
+def test_sparse_index_hides_a_run_from_nobody(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
+    repo.stage("pkg/m.py")
+    repo.stage("data/run/params.yaml")
+    repo.commit()
+    repo.git("sparse-checkout", "set", "--cone", "--sparse-index", "pkg")
+    repo.stage("pkg/fine.py")
+    assert repo.check("--all-files").code == 1
+    assert repo.check("data/run/result.csv").code == 1
+
+
+def test_no_index_yet(empty: Repo) -> None:
+    assert empty.check("train.py") == CLEAN
+    assert empty.gate("train.py")
+    assert empty.check("x.pt").code == 1
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_index_file_of_a_partial_commit(
+    two_kinds: Repo, relative: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_kinds.stage(".fx-hooks.yaml", "keep: [good.pt, x.pt]\n")
+    two_kinds.stage("x.pt", WEIGHTS)
+    assert two_kinds.check() == CLEAN
+    # Another index, in which the policy is that of HEAD.
+    other = ".git/next-index" if relative else str(two_kinds.root / ".git" / "next-index")
+    monkeypatch.setenv("GIT_INDEX_FILE", other)
+    two_kinds.git("read-tree", "HEAD")
+    two_kinds.git("add", "-f", "x.pt")
+    assert two_kinds.check().code == 1
+    assert two_kinds.check("x.pt").code == 1
+    monkeypatch.delenv("GIT_INDEX_FILE")
+    assert two_kinds.check_once() == CLEAN
+    monkeypatch.setenv("GIT_INDEX_FILE", other)
+    assert two_kinds.check_once("x.pt").code == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gate_and_desk_agree_on_any_tree(repo: Repo, seed: int) -> None:
+    chance = random.Random(seed)
+    parts = ["wandb", "outputs", "pkg", "experiments", "a b", "é", ".hydra", "x[1]", "logs"]
+    names = ["m.py", "x.pt", "a.bin", "config.yaml", "-x", "é.txt", ".gitkeep", "params.yaml"]
+    if chance.random() < 0.7:
+        repo.write(
+            ".fx-hooks.yaml",
+            "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n"
+            f"keep: [{chance.choice(['outputs/', '*.bin', 'pkg/x.pt'])}]\n",
+        )
+        if chance.random() < 0.7:
+            repo.git("add", ".fx-hooks.yaml")
+    paths = set()
+    for _ in range(10):
+        folders = [chance.choice(parts) for _ in range(chance.randrange(3))]
+        path = "/".join([*folders, chance.choice(names)])
+        full = repo.root / path
+        if full.is_dir() or any(parent.is_file() for parent in full.parents):
+            continue
+        repo.write(path)
+        paths.add(path)
+        if chance.random() < 0.6:
+            repo.git("add", "-f", "--", path)
+        if chance.random() < 0.1:
+            repo.commit()
+    for _ in range(2):
+        some = chance.sample(sorted(paths), chance.randrange(1, len(paths)))
+        repo.check("--", *some)
+    repo.check()
+    repo.check("--all-files")
+
+
+# The policy file: staged, not staged, not tracked
+
+
+def test_policy_that_is_not_tracked_counts(repo: Repo) -> None:
+    repo.write(".fx-hooks.yaml", "keep: [x.pt]\nignore: [/secret]\n")
+    repo.stage("x.pt", WEIGHTS)
+    assert repo.check() == CLEAN
+    assert repo.gate("x.pt")
+    assert repo.check("secret").code == 1
+    repo.write(".fx-hooks.yaml", "keep: [y.pt]\n")
+    assert not repo.gate("x.pt")
+    assert repo.check_once().code == 1
+    repo.remove(".fx-hooks.yaml")
+    assert not repo.gate("x.pt")
+    assert repo.check_once().code == 1
+
+
+def test_policy_that_is_staged_counts_not_the_one_on_disk(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
+    repo.write(".fx-hooks.yaml", "keep: [x.pt]\n")
+    result = repo.check("x.pt")
+    assert result.code == 1
+    assert "git add .fx-hooks.yaml" in result.out
+    assert repo.check("secret").code == 1
+    assert not repo.gate("train.py")
+    repo.git("add", ".fx-hooks.yaml")
+    assert repo.check_once("x.pt") == CLEAN
+    assert repo.check_once("secret") == CLEAN
+    assert repo.gate("x.pt")
+    repo.write(".fx-hooks.yaml", "ignore: [/secret]\n")
+    assert repo.check_once("x.pt") == CLEAN
+    assert repo.check_once("secret") == CLEAN
+
+
+def test_policy_staged_and_deleted_from_disk(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/secret]\nkeep: [x.pt]\n")
+    repo.remove(".fx-hooks.yaml")
+    assert repo.check("x.pt") == CLEAN
+    assert repo.check("secret").code == 1
+
+
+def test_policy_removed_from_the_index_and_left_on_disk(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
+    repo.commit()
+    assert repo.check("secret").code == 1
+    repo.git("rm", "-q", "--cached", ".fx-hooks.yaml")
+    assert repo.check_once("secret").code == 1
+    repo.remove(".fx-hooks.yaml")
+    assert repo.check_once("secret") == CLEAN
+
+
+def test_policy_with_the_old_content_staged_again(repo: Repo) -> None:
+    for text in ("keep: [x.pt]\n", "keep: [y.pt]\n", "keep: [x.pt]\n", ""):
+        repo.stage(".fx-hooks.yaml", text)
+        assert repo.check_once("x.pt").code == ("x.pt" not in text)
+        assert repo.check_once("y.pt").code == ("y.pt" not in text)
+        assert repo.check_once("train.py") == CLEAN
+        assert repo.gate("train.py")
+
+
+def test_policy_touched_but_not_changed(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "keep: [x.pt]\n")
+    repo.commit()
+    os.utime(repo.root / ".fx-hooks.yaml", (1_000_000_000, 1_000_000_000))
+    assert repo.check("x.pt") == CLEAN
+    assert repo.gate("x.pt")
+    assert "not staged" not in repo.check("y.pt").out
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_policy_whose_changes_git_is_told_not_to_see(repo: Repo, flag: str) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
+    repo.commit()
+    repo.git("update-index", flag, ".fx-hooks.yaml")
+    repo.write(".fx-hooks.yaml", "keep: [x.pt]\n")
+    # What the index has is what everybody else gets.
+    assert repo.check("secret").code == 1
+    assert repo.check("x.pt").code == 1
+
+
+@pytest.mark.parametrize("setting", ["autocrlf", "attributes"])
+def test_policy_with_other_line_ends_on_disk(repo: Repo, setting: str) -> None:
+    if setting == "autocrlf":
+        repo.git("config", "core.autocrlf", "true")
+    else:
+        repo.stage(".gitattributes", "*.yaml text eol=crlf\n")
+    repo.stage(".fx-hooks.yaml", "keep:\n- x.pt\nignore:\n- /secret\n")
+    repo.commit()
+    repo.remove(".fx-hooks.yaml")
+    repo.git("checkout", "--", ".fx-hooks.yaml")
+    assert (repo.root / ".fx-hooks.yaml").read_bytes().count(b"\r\n") == 4
+    assert repo.check("x.pt") == CLEAN
+    assert repo.gate("x.pt")
+    assert repo.check("secret").code == 1
+
+
+def test_policy_in_a_subfolder_is_only_a_file(repo: Repo) -> None:
+    repo.stage("pkg/.fx-hooks.yaml", "keep: [x.pt]\n")
+    assert repo.check("pkg/x.pt").code == 1
+    assert repo.check("pkg/.fx-hooks.yaml") == CLEAN
+
+
+def test_policy_of_another_branch(repo: Repo) -> None:
+    repo.git("checkout", "-q", "-b", "side")
+    repo.stage(".fx-hooks.yaml", "keep: [x.pt]\n")
+    repo.commit()
+    assert repo.check_once("x.pt") == CLEAN
+    repo.git("checkout", "-q", "main")
+    assert repo.check_once("x.pt").code == 1
+    assert repo.check_once("train.py") == CLEAN
+    repo.git("checkout", "-q", "side")
+    assert repo.check_once("x.pt") == CLEAN
+
+
+def test_milestones_count_as_they_are_staged(repo: Repo) -> None:
+    repo.stage("best_models/x.pt", WEIGHTS)
+    assert repo.check().code == 1
+    line = "milestones: {best_models/x.pt: {why: good}}\n"
+    repo.write("best_models/milestones.yaml", line)
+    assert "milestones.yaml" in repo.check().out
+    repo.git("add", "best_models/milestones.yaml")
+    assert repo.check() == CLEAN
+    repo.stage("best_models/milestones.yaml", "milestones: {}\n")
+    repo.write("best_models/milestones.yaml", line)
+    assert repo.check().code == 1
+
+
+# Where the git directory is
+
+
+def test_git_directory_that_is_a_link(repo: Repo) -> None:
+    (repo.root / ".git").rename(repo.root.parent / "moved.git")
+    (repo.root / ".git").symlink_to(repo.root.parent / "moved.git")
+    assert repo.check("train.py") == CLEAN
+    assert repo.gate("train.py")
+    assert repo.check("x.pt").code == 1
+
+
+def test_separate_git_directory(repo: Repo) -> None:
+    repo.git("init", "-q", "--separate-git-dir", "../moved.git")
+    assert (repo.root / ".git").is_file()
+    assert repo.check("train.py") == CLEAN
+    assert repo.gate("train.py")
+    assert repo.check("x.pt").code == 1
+
+
+def test_git_directory_from_the_environment(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", ".git")
+    assert repo.check("train.py") == CLEAN
+    assert repo.gate("train.py")
+    repo.stage("x.pt", WEIGHTS)
+    assert repo.check().code == 1
+
+
+def test_git_directory_from_the_environment_in_a_subfolder(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A submodule's git directory names its work tree, so git knows the root."""
+    repo.git("config", "core.worktree", str(repo.root))
+    repo.stage("wandb/x.dat")
+    assert repo.check().code == 1
+    monkeypatch.setenv("GIT_DIR", str(repo.root / ".git"))
+    assert repo.check("x.dat", cwd="wandb").code == 1
+    assert repo.check("../train.py", cwd="wandb") == CLEAN
+
+
+def test_relative_work_tree_from_the_environment(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage("wandb/x.dat")
+    monkeypatch.setenv("GIT_DIR", "../.git")
+    monkeypatch.setenv("GIT_WORK_TREE", "..")
+    for arguments in ([], ["x.dat"], ["--all-files"]):
+        assert repo.check(*arguments, cwd="wandb").code == 1
+
+
+def test_work_tree_in_the_settings(repo: Repo) -> None:
+    """``.git`` stands here, and the work tree is elsewhere."""
+    repo.check()
+    (repo.root / "elsewhere").mkdir()
+    repo.git("config", "core.worktree", "../elsewhere")
+    result = repo.check("train.py")
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_repository_within_another(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
+    assert repo.check("secret").code == 1
+    inner = Repo.init(repo.root / "inner")
+    assert inner.check("secret") == CLEAN
+    assert inner.check("x.pt").code == 1
+
+
+# The file with the tables
+
+
+@pytest.fixture
+def poisoned(repo: Repo) -> Repo:
+    """Its tables are well-formed and call everything clean."""
+    repo.stage("x.pt", WEIGHTS)
+    repo.forget_tables()
+    with working_directory(repo.root):
+        key = cache.cache_key(None)
+        assert cache.write([str(repo.tables)], key, (compile_tables([]), (), b""))
+    assert repo.gate("x.pt"), "so that the following tests mean something"
+    return repo
+
+
+def test_tables_with_the_permissions_of_others_are_not_read(poisoned: Repo) -> None:
+    for mode in (0o620, 0o602, 0o666, 0o777):
+        poisoned.tables.chmod(mode)
+        assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+    # The desk has replaced them by its own.
+    assert poisoned.tables.stat().st_mode & 0o777 == 0o600
+    assert poisoned.gate("train.py")
+    assert not poisoned.gate("x.pt")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
+def test_tables_of_somebody_else_are_not_read(
+    poisoned: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+
+
+def test_tables_behind_a_link_are_not_read(poisoned: Repo) -> None:
+    moved = poisoned.tables.with_name("moved")
+    poisoned.tables.rename(moved)
+    poisoned.tables.symlink_to(moved)
+    content = moved.read_bytes()
+    assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+    # Nor is anything written through the link.
+    assert moved.read_bytes() == content
+
+
+def test_tables_that_are_a_pipe_do_not_stop_anybody(poisoned: Repo) -> None:
+    poisoned.tables.unlink()
+    os.mkfifo(poisoned.tables)
+    assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+
+
+def test_tables_that_are_a_folder(repo: Repo, home: Path) -> None:
+    repo.tables.mkdir()
+    with working_directory(repo.root):
+        assert main(["train.py"]) == 0
+        assert main(["x.pt"]) == 1
+    # They are then kept in the user's cache directory.
+    assert repo.gate("train.py")
+    assert len(list((home / ".cache" / "fx-hooks").iterdir())) == 1
+    assert not list(repo.root.glob(f".git/{TABLES}.*"))
+
+
+def test_nowhere_to_keep_tables(repo: Repo, home: Path) -> None:
+    repo.tables.mkdir()
+    (home / ".cache").write_text("a file")
+    for _ in range(2):
+        assert repo.check_once("train.py") == CLEAN
+        assert repo.check_once("x.pt").code == 1
+    assert not repo.gate("train.py")
+    assert not list(repo.root.glob(f".git/{TABLES}.*"))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere"
+)
+def test_git_directory_that_cannot_be_written(repo: Repo, home: Path) -> None:
+    repo.forget_tables()
+    (repo.root / ".git").chmod(0o500)
+    try:
+        assert repo.check_once("train.py") == CLEAN
+        assert repo.check_once("x.pt").code == 1
+        assert repo.gate("train.py")
+    finally:
+        (repo.root / ".git").chmod(0o700)
+    assert list((home / ".cache" / "fx-hooks").iterdir())
+
+
+def test_disk_is_full(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    repo.forget_tables()
+    monkeypatch.setattr(os, "replace", full)
+    assert repo.check("train.py") == CLEAN
+    assert repo.check("x.pt").code == 1
+    assert not list(repo.root.glob(f".git/{TABLES}*"))
+
+
+@pytest.mark.parametrize("variables", [{}, {"XDG_CACHE_HOME": "relative"}, {"HOME": ""}])
+def test_odd_cache_directories(
+    repo: Repo, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.tables.mkdir()
+    if not variables:
+        monkeypatch.delenv("HOME")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert repo.check_once("train.py") == CLEAN
+    assert repo.check_once("x.pt").code == 1
+    assert not (repo.root / "relative").exists()
+    assert not (repo.root / ".cache").exists()
+
+
+def test_truncated_tables(poisoned: Repo) -> None:
+    size = poisoned.tables.stat().st_size
+    with working_directory(poisoned.root):
+        key = cache.cache_key(None)
+        for length in range(size - 1, -1, -1):
+            os.truncate(poisoned.tables, length)
+            assert cache.read([str(poisoned.tables)], key) is None, length
+    for length in (0, 15, 16, 20, 28, 1000, size - 1):
+        poisoned.tables.write_bytes(bytes(length))
+        assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+
+
+def test_tables_with_more_behind_them(poisoned: Repo) -> None:
+    with open(poisoned.tables, "ab") as file:
+        file.write(b"\0")
+    assert not poisoned.gate("x.pt")
+
+
+@pytest.mark.parametrize("kind", ["poisoned", "real"])
+def test_flipped_bits(poisoned: Repo, kind: str) -> None:
+    if kind == "real":
+        poisoned.forget_tables()
+        poisoned.check_once()
+    chance = random.Random(1)
+    data = poisoned.tables.read_bytes()
+    places = [*range(64 * 8), *(chance.randrange(len(data) * 8) for _ in range(600))]
+    places += range((len(data) - 40) * 8, len(data) * 8)
+    with working_directory(poisoned.root):
+        key = cache.cache_key(None)
+        with open(poisoned.tables, "r+b", buffering=0) as file:
+            for place in places:
+                number, bit = divmod(place, 8)
+                for byte in (data[number] ^ 1 << bit, data[number]):
+                    file.seek(number)
+                    file.write(bytes([byte]))
+                    if byte != data[number]:
+                        assert cache.read([str(poisoned.tables)], key) is None, place
+    assert poisoned.tables.read_bytes() == data
+
+
+@pytest.mark.parametrize("place", [0, 17, 30, 5000, -1])
+def test_verdict_with_damaged_tables(poisoned: Repo, place: int) -> None:
+    data = bytearray(poisoned.tables.read_bytes())
+    data[place] ^= 0x10
+    poisoned.tables.write_bytes(data)
+    assert poisoned.check_once("x.pt").code == 1
+    assert poisoned.check_once("train.py") == CLEAN
+    # The damage is mended by the way.
+    assert poisoned.gate("train.py")
+
+
+def test_tables_of_another_version(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "__version__", "99.0")
+    assert not poisoned.gate("x.pt")
+    assert poisoned.check_once("x.pt").code == 1
+
+
+def test_tables_of_another_interpreter(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.implementation, "cache_tag", "other-99")
+    assert not poisoned.gate("x.pt")
+
+
+def test_tables_too_large_to_be_true(poisoned: Repo) -> None:
+    os.truncate(poisoned.tables, cache.MAX_BYTES + 1)
+    assert not poisoned.gate("x.pt")
+
+
+def test_many_commits_at_once(repo: Repo) -> None:
+    repo.stage("x.pt", WEIGHTS)
+    repo.forget_tables()
+    processes = [
+        subprocess.Popen(
+            (SCRIPT, "--", name), cwd=repo.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for name in ["train.py", "x.pt"] * 4
+    ]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 1] * 4
+    assert {error for _, error in outputs} == {b""}
+    assert len({output for output, _ in outputs}) == 2
+    assert [path.name for path in repo.git_directory.glob(f"{TABLES}*")] == [TABLES]
+
+
+def test_tables_leave_no_trace_in_the_work_tree(repo: Repo) -> None:
+    assert repo.check() == CLEAN
+    assert repo.git("status", "--porcelain", "--ignored") == ""

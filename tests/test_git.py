@@ -1,0 +1,378 @@
+"""What git says, through :mod:`fx_hooks.git` and :mod:`fx_hooks.quickgit`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from fx_hooks import quickgit
+from fx_hooks.errors import FatalError
+from fx_hooks.git import (
+    LINK_MODE,
+    SUBMODULE_MODE,
+    LfsPointer,
+    NotARepository,
+    Repository,
+    lfs_pointer,
+    zsplit,
+)
+from tests.support import CLEAN, WEIGHTS, Repo
+
+EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+NOBODY = "1" * 40
+
+
+@pytest.fixture
+def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    monkeypatch.chdir(repo.root)
+    return repo
+
+
+def blob_of(repo: Repo, name: str) -> str:
+    return repo.git("rev-parse", f":{name}").strip()
+
+
+@pytest.mark.parametrize(
+    ("output", "fields"),
+    [(b"", []), (b"a\0", [b"a"]), (b"a\0b\n\0", [b"a", b"b\n"]), (b"\0", [b""])],
+)
+def test_zsplit(output: bytes, fields: list[bytes]) -> None:
+    assert zsplit(output) == fields
+
+
+def test_places(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.write("pkg/x")
+    monkeypatch.chdir(here.root / "pkg")
+    repository = Repository()
+    assert repository.root == os.fsencode(os.path.realpath(here.root))
+    assert repository.git_directory == os.path.realpath(here.root / ".git")
+
+
+def test_root_with_odd_name(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert home.exists()
+    repo = Repo.init(tmp_path / os.fsdecode(b"odd \xff\n"))
+    repo.stage("x.pt", WEIGHTS)
+    monkeypatch.chdir(repo.root)
+    assert Repository().root == os.fsencode(os.path.realpath(repo.root))
+    assert repo.mend() == {b"x.pt"}
+
+
+def test_no_repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    with pytest.raises(NotARepository):
+        Repository()
+
+
+def test_bare_repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Repo.init(home, "--bare")
+    monkeypatch.chdir(home)
+    with pytest.raises(NotARepository):
+        Repository()
+
+
+def test_index(here: Repo) -> None:
+    here.stage("é\n.txt", b"12345")
+    here.stage(b"\xff", b"")
+    here.link("link", "nowhere")
+    here.git("add", "link")
+    here.gitlink("sub")
+    entries = {entry.path: entry for entry in Repository().index()}
+    assert list(entries) == sorted(entries)
+    assert set(entries) == {b"train.py", "é\n.txt".encode(), b"\xff", b"link", b"sub"}
+    assert {entry.stage for entry in entries.values()} == {0}
+    assert entries[b"link"].mode == LINK_MODE
+    assert entries[b"sub"].mode == SUBMODULE_MODE
+    assert entries[b"sub"].blob == NOBODY
+    assert entries[b"train.py"].mode == 0o100644
+    assert entries[b"\xff"].blob == EMPTY_BLOB
+
+
+def test_index_with_unmerged_entries(here: Repo) -> None:
+    here.stage("both.txt", "base\n")
+    here.commit()
+    here.git("checkout", "-q", "-b", "side")
+    here.stage("both.txt", "theirs\n")
+    here.stage("new.txt", "theirs\n")
+    here.commit()
+    here.git("checkout", "-q", "main")
+    here.stage("both.txt", "ours\n")
+    here.stage("new.txt", "ours\n")
+    here.commit()
+    assert not Repository().merging()
+    here.git("merge", "side", fails=True)
+    repository = Repository()
+    assert repository.merging()
+    stages = [(entry.path, entry.stage) for entry in repository.index()]
+    assert stages == [
+        (b"both.txt", 1), (b"both.txt", 2), (b"both.txt", 3),
+        (b"new.txt", 2), (b"new.txt", 3),
+        (b"train.py", 0),
+    ]  # fmt: skip
+    assert {(change.path, change.status) for change in repository.staged()} == {
+        (b"both.txt", "U"),
+        (b"new.txt", "U"),
+    }
+
+
+def test_staged(here: Repo) -> None:
+    here.stage("moved.txt", "one\ntwo\nthree\n")
+    here.stage("gone.txt")
+    here.stage("typed.txt")
+    here.commit()
+    here.git("mv", "moved.txt", "to.txt")
+    here.git("rm", "-q", "gone.txt")
+    here.remove("typed.txt")
+    here.link("typed.txt", "nowhere")
+    here.git("add", "typed.txt")
+    here.stage("train.py", "x = 2\n")
+    here.stage("new\n.txt", b"12345")
+    here.gitlink("sub")
+    here.write("untracked.txt")
+    changes = {change.path: change for change in Repository().staged()}
+    assert {path: change.status for path, change in changes.items()} == {
+        b"gone.txt": "D",
+        b"moved.txt": "D",
+        b"new\n.txt": "A",
+        b"sub": "A",
+        b"to.txt": "A",
+        b"train.py": "M",
+        b"typed.txt": "T",
+    }
+    assert changes[b"typed.txt"].mode == LINK_MODE
+    assert changes[b"train.py"].blob == blob_of(here, "train.py")
+    assert changes[b"sub"].mode == SUBMODULE_MODE
+
+
+def test_staged_before_the_first_commit(empty: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty.stage("train.py")
+    monkeypatch.chdir(empty.root)
+    repository = Repository()
+    assert repository.head() is None
+    assert [(change.path, change.status) for change in repository.staged()] == [(b"train.py", "A")]
+    assert repository.in_head([b"train.py"]) == set()
+
+
+def test_head(here: Repo) -> None:
+    repository = Repository()
+    head = here.git("rev-parse", "HEAD").strip()
+    assert repository.head() == head
+    assert repository.head() == head
+
+
+def test_in_head(here: Repo) -> None:
+    here.stage("é/x", "x")
+    here.commit()
+    here.stage("new")
+    found = Repository().in_head([b"train.py", "é/x".encode(), b"new", "é".encode(), b"none"])
+    assert found == {b"train.py", "é/x".encode()}
+
+
+def test_modified_on_disk(here: Repo) -> None:
+    here.stage("same.txt")
+    here.stage("gone.txt")
+    here.remove("gone.txt")
+    here.write("train.py", "changed\n")
+    assert Repository().modified_on_disk() == {b"train.py", b"gone.txt"}
+
+
+def test_sizes(here: Repo) -> None:
+    here.stage("empty", b"")
+    here.stage("large", bytes(100_000))
+    blobs = [blob_of(here, name) for name in ("large", "empty", "large", "train.py")]
+    sizes = Repository().sizes(blobs)
+    assert sizes == {blobs[0]: 100_000, blobs[1]: 0, blobs[3]: 15}
+
+
+def test_sizes_of_nothing(here: Repo) -> None:
+    assert here.root.exists()
+    assert Repository().sizes([]) == {}
+    assert Repository().contents([]) == {}
+
+
+def test_sizes_of_missing_objects(here: Repo) -> None:
+    blob = blob_of(here, "train.py")
+    sizes = Repository().sizes([NOBODY, blob, "2" * 40])
+    assert sizes == {NOBODY: None, blob: 15, "2" * 40: None}
+
+
+def test_contents(here: Repo) -> None:
+    tricky = b"\n" * 3 + NOBODY.encode() + b" missing\n\0\n"
+    here.stage("tricky", tricky)
+    here.stage("empty", b"")
+    blobs = [blob_of(here, name) for name in ("tricky", "empty", "train.py")]
+    found = Repository().contents([blobs[0], NOBODY, blobs[1], blobs[2], blobs[0]])
+    assert found == {blobs[0]: tricky, blobs[1]: b"", blobs[2]: b"print('hello')\n"}
+
+
+@pytest.fixture
+def partial(here: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A clone without blobs that are not checked out; what it lacks cannot be fetched."""
+    for number in range(8):
+        here.stage(f"data/{number}.txt", f"number {number}\n")
+    here.stage("data/x.pt", WEIGHTS)
+    here.commit()
+    here.git("config", "uploadpack.allowFilter", "true")
+    url = here.root.as_uri()
+    here.git("clone", "-q", "--filter=blob:none", "--sparse", url, str(tmp_path / "partial"))
+    clone = Repo(tmp_path / "partial")
+    assert not (clone.root / "data").exists()
+    clone.git("remote", "set-url", "origin", (tmp_path / "nowhere").as_uri())
+    monkeypatch.chdir(clone.root)
+    return clone
+
+
+def test_sizes_in_a_partial_clone(partial: Repo) -> None:
+    repository = Repository()
+    blobs = {entry.path: entry.blob for entry in repository.index()}
+    sizes = repository.sizes(blobs.values())
+    assert set(sizes) == set(blobs.values())
+    # git 2.39 stops at each missing object; that is asked for a few times.
+    assert sizes[blobs[b"data/x.pt"]] is None
+    assert set(sizes.values()) <= {None, 15}
+    present = blobs[b"train.py"]
+    assert repository.sizes([blobs[b"data/0.txt"], present]) == {
+        blobs[b"data/0.txt"]: None,
+        present: 15,
+    }
+
+
+def test_contents_in_a_partial_clone(partial: Repo) -> None:
+    repository = Repository()
+    blobs = {entry.path: entry.blob for entry in repository.index()}
+    assert repository.contents([blobs[b"train.py"]]) == {blobs[b"train.py"]: b"print('hello')\n"}
+    assert repository.contents([blobs[b"data/0.txt"]]) == {}
+    assert partial.root.exists()
+
+
+def test_check_in_a_partial_clone(partial: Repo) -> None:
+    partial.stage("fine.txt")
+    assert partial.check() == CLEAN
+    assert partial.check("fine.txt") == CLEAN
+    result = partial.check("--all-files")
+    assert result.code == 1
+    assert "x.pt" in result.out
+    partial.stage("y.pt", WEIGHTS)
+    assert partial.mend() == {b"y.pt"}
+    fetched = partial.git("rev-list", "--objects", "--all", "--missing=print")
+    assert f"?{hashlib.sha1(b'blob 9' + bytes(1) + b'number 0' + bytes([10])).hexdigest()}" in (
+        fetched
+    )
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 12345\n" % (b"a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(POINTER, LfsPointer("a" * 64, 12345), id="pointer"),
+        pytest.param(
+            POINTER.replace(b"oid", b"ext-0-foo sha256:%b\noid" % (b"b" * 64)),
+            LfsPointer("a" * 64, 12345),
+            id="extension",
+        ),
+        pytest.param(POINTER[:-1], LfsPointer("a" * 64, 12345), id="no-last-line-end"),
+        pytest.param(b"", None, id="empty"),
+        pytest.param(WEIGHTS, None, id="weights"),
+        pytest.param(b"text\n" + POINTER, None, id="later"),
+        pytest.param(POINTER + b"x" * 1024, None, id="too-large"),
+        pytest.param(POINTER.replace(b"12345", b"-1"), None, id="negative-size"),
+        pytest.param(POINTER.replace(b"12345", b"many"), None, id="no-number"),
+        pytest.param(POINTER.replace(b"sha256", b"md5"), None, id="other-hash"),
+        pytest.param(POINTER.split(b"size")[0], None, id="no-size"),
+        pytest.param(POINTER.split(b"oid")[0], None, id="no-oid"),
+    ],
+)
+def test_lfs_pointer(content: bytes, expected: LfsPointer | None) -> None:
+    assert lfs_pointer(content) == expected
+
+
+def test_lfs_pointer_is_weights(repo: Repo) -> None:
+    repo.stage("x.pt", POINTER)
+    assert repo.mend() == {b"x.pt"}
+
+
+def test_failure_is_one_line_with_the_command(here: Repo) -> None:
+    assert here.root.exists()
+    with pytest.raises(FatalError) as caught:
+        Repository().run("rev-parse", "--verify", "no-such-thing")
+    assert str(caught.value).startswith("git rev-parse failed: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_git_missing(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(here.root / "nowhere"))
+    with pytest.raises(FatalError, match="git was not found"):
+        Repository()
+
+
+def test_relative_git_directory_holds_in_a_subfolder(
+    here: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.write("pkg/x")
+    monkeypatch.chdir(here.root / "pkg")
+    monkeypatch.setenv("GIT_DIR", "../.git")
+    monkeypatch.setenv("GIT_WORK_TREE", "..")
+    repository = Repository()
+    assert [entry.path for entry in repository.index()] == [b"train.py"]
+    assert repository.modified_on_disk() == set()
+
+
+@pytest.mark.parametrize("spelling", ["other-index", "../other-index"])
+def test_relative_index_file_means_what_it_means_for_git(
+    here: Repo, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.stage("wandb/x.dat")
+    (here.root / ".git" / "index").rename(here.root / "other-index")
+    here.write("pkg/x")
+    monkeypatch.chdir(here.root / "pkg")
+    monkeypatch.setenv("GIT_INDEX_FILE", spelling)
+    names = here.git("ls-files", "--full-name", ":/", cwd="pkg").split()
+    assert [entry.path.decode() for entry in Repository().index()] == names
+
+
+# quickgit
+
+
+def test_quick_output(here: Repo) -> None:
+    here.stage("é\n", b"x")
+    assert quickgit.output("ls-files", "-z") == "train.py\0é\n\0".encode()
+
+
+def test_quick_output_of_a_failure(here: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    assert here.root.exists()
+    assert quickgit.output("no-such-command") is None
+    assert quickgit.output("rev-parse", "--verify", "no-such-thing") is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_quick_output_that_is_large(here: Repo) -> None:
+    here.stage("large", bytes(3_000_000))
+    assert quickgit.output("cat-file", "blob", ":large") == bytes(3_000_000)
+
+
+def test_quick_output_without_git(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
+    monkeypatch.setenv("PATH", str(here.root / "nowhere"))
+    for _ in range(3):
+        assert quickgit.output("ls-files") is None
+    after = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
+    assert after == before
+
+
+def test_quick_output_where_the_system_cannot(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.stage("fine.txt")
+    monkeypatch.delattr(os, "posix_spawnp", raising=False)
+    assert quickgit.output("ls-files") is None
+    assert here.check() == CLEAN
+    assert here.check("fine.txt") == CLEAN
+    here.stage("x.pt", WEIGHTS)
+    assert here.mend() == {b"x.pt"}
+
+
+def test_quick_output_reads_nothing_from_standard_input(here: Repo) -> None:
+    assert here.root.exists()
+    assert quickgit.output("cat-file", "--batch-check") == b""
