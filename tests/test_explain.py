@@ -65,9 +65,8 @@ def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> Result:
             try:
                 code = explain.main(arguments)
             except SystemExit as exc:
-                assert isinstance(exc.code, int)
-                code = exc.code
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+                code = exc.code if isinstance(exc.code, int) else -1
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Result(code, *texts)
 
 

@@ -1,6 +1,6 @@
 """Real git, real situations: what is stopped, what is let through, what mends it.
 
-``Repo.check`` runs the command without and with compiled tables and wants the same;
+``Repo.check`` also asks the gate, which must not be sure of what the desk refuses;
 ``Repo.mend`` also does literally what the report says.
 """
 
@@ -165,7 +165,7 @@ def test_symlink_is_judged_by_its_own_path(repo: Repo, dangling: bool) -> None:
     assert repo.mend() == {b"wandb/latest-run"}
 
 
-@pytest.mark.parametrize("name", ["outputs", "wandb", "multirun", "logs"])
+@pytest.mark.parametrize("name", ["outputs", "wandb"])
 @pytest.mark.parametrize("there", [False, True], ids=["dangling", "to-a-folder"])
 def test_blocked_folder_is_a_symlink(repo: Repo, tmp_path: Path, name: str, there: bool) -> None:
     target = tmp_path / "scratch"

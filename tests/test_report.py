@@ -70,7 +70,7 @@ def test_groups_by_rule_and_directory() -> None:
         "  outputs/  2 files          1 B",
         "",
         "wandb-runs: only a cache",
-        "  wandb/run-20240131_235959-abc/  2 files          30 B",
+        "  wandb/run-20240131_235959-abc/  2 files         30 B",
         "",
         "weights: weights are large",
         "  -> choose one",

@@ -1,0 +1,65 @@
+"""The built-in policy is right: on the corpus, and case by case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.artifacts import Judge, read_tree
+from fx_hooks.policy.load import load_policy
+from tests.verdicts import Measure, measure, read_corpus
+
+CASES = [
+    line.split("\t")
+    for line in (Path(__file__).parent / "data" / "rules.tsv").read_text("utf-8").splitlines()[1:]
+]
+RULES = {(item.rule, item.why) for item in (*load_policy().entries, *load_policy().run_marks)}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge(load_policy())
+
+
+@pytest.fixture(scope="module")
+def head() -> Measure:
+    return measure(read_corpus(("head",)))
+
+
+def test_precision(head: Measure) -> None:
+    assert head.precision() >= 0.99
+
+
+def test_recall(head: Measure) -> None:
+    assert head.recall() >= 0.98
+
+
+@pytest.mark.parametrize("label", ["W", "H", "L", "C", "P"])
+def test_recall_of_each_class(head: Measure, label: str) -> None:
+    assert head.recall(label) >= 0.95
+
+
+def test_repositories_without_artifacts_are_left_alone(head: Measure) -> None:
+    assert head.clean > 25_000
+    assert head.clean_refused / head.clean <= 5 / 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict", "rule", "reason", "beside"),
+    [pytest.param(*case, id=f"{case[2] or 'none'}: {case[0]}") for case in CASES],
+)
+def test_case(judge: Judge, path: str, verdict: str, rule: str, reason: str, beside: str) -> None:
+    paths = [name.encode() for name in (path, *beside.split())]
+    got = judge.judge(paths, read_tree(paths, judge.policy.run_marks))[0]
+    assert got.blocked == (verdict == "blocked"), reason
+    if got.blocked:
+        assert got.decider is not None
+        assert got.decider.rule == rule, reason
+
+
+@pytest.mark.parametrize("verdict", ["blocked", "allowed"])
+@pytest.mark.parametrize(("rule", "why"), sorted(RULES))
+def test_each_rule_has_a_reason_and_a_case(rule: str, why: str, verdict: str) -> None:
+    assert why
+    assert [case for case in CASES if case[1:3] == [verdict, rule]]
