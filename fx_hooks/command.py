@@ -23,7 +23,7 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except FatalError as exc:
-        print(f"{name}: error: {exc}", file=sys.stderr)
+        print(f"{name}: error: {one_line(str(exc))}", file=sys.stderr)
         return FATAL
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
@@ -32,6 +32,13 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         # Whoever read has seen enough; what is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FATAL
+
+
+def one_line(text: str) -> str:
+    """*text* with everything escaped that a terminal would not show as a character."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -21,7 +21,7 @@ from fx_hooks.policy.match import Matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 POLICY = b".fx-hooks.yaml"
 
@@ -60,12 +60,12 @@ def surely_clean(arguments: "list[str]") -> bool:
     if whole_tree:
         paths = _listed("ls-files", "-z")
     elif names:
-        # Runners put `--` before the names, and pass no folders but submodules.
-        paths = _named(names, may_be_folders=arguments[0] != "--")
+        # Behind `--` every name is a file's; otherwise folders stand for what is in them.
+        paths = _named(names, index if arguments[0] != "--" else None)
     else:
         paths = _listed(
             "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
-            "--ignore-submodules=none", "HEAD", "--",
+            "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
         )  # fmt: skip
     if paths is None:
         return False
@@ -84,7 +84,7 @@ def _git_directory() -> "str | None":
         return None
     given = os.environ.get("GIT_DIR")
     if given:
-        return given
+        return given if os.path.lexists(".git") else None
     try:
         os.stat(".git/HEAD")
     except NotADirectoryError:
@@ -117,8 +117,9 @@ def _index(git_directory: str) -> "bytes | None":
         return None
     if data[:8] not in (b"DIRC\0\0\0\2", b"DIRC\0\0\0\3"):
         return None
-    # A split index keeps most entries in a second file.
-    return None if b"\0link\0\0" in data else data
+    # A split index keeps most entries in a second file; a sparse one has whole folders as
+    # single entries.
+    return None if b"\0link\0" in data or b"sdir\0\0\0\0" in data else data
 
 
 def _policy() -> "bytes | None":
@@ -142,8 +143,11 @@ def plain(paths: bytes) -> bool:
     return not any(odd in paths for odd in _ODD)
 
 
-def _named(names: "list[str]", *, may_be_folders: bool) -> "list[bytes] | None":
-    """Names as root-relative paths, if all of them plainly are and none is a folder."""
+def _named(names: "list[str]", index: "bytes | None") -> "list[bytes] | None":
+    """Names as root-relative paths, if all of them plainly are.
+
+    With *index* none may be a folder, on disk or in the index alone.
+    """
     joined = os.fsencode("\0".join(names))
     if os.sep != "/":
         joined = joined.replace(os.fsencode(os.sep), b"/")
@@ -152,16 +156,16 @@ def _named(names: "list[str]", *, may_be_folders: bool) -> "list[bytes] | None":
     if not plain(b"\0" + joined + b"\0"):
         return None
     paths = joined.split(b"\0")
-    if may_be_folders and any(_is_folder(path) for path in paths):
+    if index is not None and any(_may_be_folder(path, index) for path in paths):
         return None
     return paths
 
 
-def _is_folder(path: bytes) -> bool:
+def _may_be_folder(path: bytes, index: bytes) -> bool:
     try:
         return os.lstat(path).st_mode & 0o170000 == 0o040000
     except OSError:
-        return False
+        return path + b"/" in index
 
 
 def _listed(*arguments: str) -> "list[bytes] | None":
@@ -169,12 +173,15 @@ def _listed(*arguments: str) -> "list[bytes] | None":
     return None if output is None else output.split(b"\0")[:-1]
 
 
-def _has_run(directories: "Iterable[bytes]", mark: bytes, index: bytes, *, ask_disk: bool) -> bool:
+def _has_run(
+    directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_disk: bool
+) -> bool:
     """Whether one of *directories*, but the root, has *mark* in the index or on disk."""
     tails = []
+    longest = max(map(len, directories))
     found = index.find(mark + b"\0")
     while found >= 0:
-        tails.append(index[max(0, found - 4096) : found])
+        tails.append(index[max(0, found - longest) : found])
         found = index.find(mark + b"\0", found + 1)
     for directory in directories:
         if directory:

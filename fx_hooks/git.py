@@ -99,20 +99,33 @@ class Repository:
         base = self.head()
         if base is None:
             base = self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
-        options = ("--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
-        fields = zsplit(self.run("diff-index", "--cached", *options, base, "--"))
+        output = self.run(
+            "diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames",
+            "--ignore-submodules=none", "--ita-invisible-in-index", base, "--",
+        )  # fmt: skip
+        fields = zsplit(output)
         changes = []
         for head, path in zip(fields[::2], fields[1::2], strict=True):
             _, mode, _, blob, status = head.decode().lstrip(":").split()
             changes.append(Change(status[0], int(mode, 8), blob, path))
         return changes
 
-    def in_head(self, paths: Iterable[bytes]) -> set[bytes]:
-        """Those of *paths* that ``HEAD`` has as files, links or submodules."""
-        if self.head() is None:
-            return set()
-        wanted = set(paths)
-        return wanted & set(zsplit(self.run("ls-tree", "-r", "-z", "--name-only", "HEAD")))
+    def intended(self) -> set[bytes]:
+        """Paths with an intent-to-add entry: in the index, but in no commit of it."""
+        options = ("--name-only", "-z", "--diff-filter=A", "--ita-invisible-in-index")
+        return set(zsplit(self.run("diff-files", *options)))
+
+    def is_sparse(self) -> bool:
+        """Whether the work tree holds only a part of what is tracked."""
+        return self.run("config", "--bool", "--default=false", "core.sparseCheckout") == b"true\n"
+
+    def blob_id(self, path: str, content: bytes) -> str:
+        """The object id that *content* would have if it were staged at *path*.
+
+        Line ends and filters count, as for ``git add``; nothing is written.
+        """
+        output = self.run("hash-object", f"--path={path}", "--stdin", stdin=content)
+        return output.decode().strip()
 
     def modified_on_disk(self) -> set[bytes]:
         """Tracked paths whose file on disk is not what the index has."""
@@ -213,8 +226,10 @@ def _start(
 ) -> subprocess.CompletedProcess[bytes]:
     environment = dict(os.environ, LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_OPTIONAL_LOCKS="0")
     if git_directory is not None and "GIT_DIR" in environment:
-        # It may be relative to the folder that we were started in.
+        # They may be relative to the folder that we were started in.
         environment["GIT_DIR"] = git_directory
+    if cwd is not None and "GIT_WORK_TREE" in environment:
+        environment["GIT_WORK_TREE"] = os.fsdecode(cwd)
     try:
         return subprocess.run(
             ("git", *arguments), cwd=cwd, env=environment, input=stdin, capture_output=True

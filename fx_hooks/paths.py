@@ -29,6 +29,8 @@ def from_root(name: str, root: bytes, cwd: bytes | None = None) -> bytes:
             relative = _below(candidate, base)
             if relative is not None:
                 return relative
+    if os.path.realpath(full) == os.path.realpath(root):
+        return b""
     raise FatalError(f"{name}: outside the repository {os.fsdecode(root)}: name files within it")
 
 

@@ -14,9 +14,11 @@ _LINE = 1000
 def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
     """The fewest paths, files or whole directories, that stand for *chosen* alone.
 
-    A directory stands for its files only if all of *everything* below it is chosen.
+    A directory stands for its files only if all of *everything* below it is chosen, and
+    nothing else has been in its place.
     """
-    closed = {folder for path in everything if path not in chosen for folder in parents(path)}
+    rest = [path for path in everything if path not in chosen]
+    closed = {*rest, *(folder for path in rest for folder in parents(path))}
     covering = set()
     for path in chosen:
         whole = (folder for folder in parents(path) if folder not in closed)
@@ -33,15 +35,17 @@ def unstage(paths: Sequence[bytes]) -> list[str]:
     return _commands("reset -q --", paths)
 
 
-def untrack(paths: Sequence[bytes], *, force: bool, repeatable: bool) -> list[str]:
+def untrack(paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bool) -> list[str]:
     """Commands that take tracked *paths* out of the index.
 
-    git wants *force* for a file whose staged version is neither that of ``HEAD`` nor
-    the one on disk; with ``--cached`` the file stays all the same. A *repeatable*
-    command may find that another one has done its work.
+    git wants *force* for a submodule, and for a file whose staged version is neither
+    that of ``HEAD`` nor the one on disk; with ``--cached`` the file stays all the same.
+    In a *sparse* work tree it wants to be told that paths outside are meant, too. A
+    *repeatable* command may find that another one has done its work.
     """
-    options = "-r -q --cached" + " -f" * force + " --ignore-unmatch" * repeatable
-    return _commands(f"rm {options} --", paths)
+    options = ["-r", "-q", "--cached"]
+    options += ["-f"] * force + ["--sparse"] * sparse + ["--ignore-unmatch"] * repeatable
+    return _commands(f"rm {' '.join(options)} --", paths)
 
 
 def _commands(verb: str, paths: Sequence[bytes]) -> list[str]:

@@ -54,15 +54,17 @@ def policy_in_force(
         else:
             text = _staged(repository, entry)
             blob = entry.blob
-            if POLICY_NAME.encode() in repository.modified_on_disk():
+            unstaged = _read_or_none(place)
+            # Not what git says of changes: it can be told not to look.
+            on_disk = unstaged is not None and repository.blob_id(POLICY_NAME, unstaged) == blob
+            if on_disk:
+                # The same content, with the line ends that the gate will see.
+                text = unstaged
+            elif unstaged is not None:
                 notes.append(
                     f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
                     f" git add {POLICY_NAME}"
                 )
-                on_disk = False
-            else:
-                # The same content, with the line ends that the gate will see.
-                text = read_policy_file(place, POLICY_NAME, missing_ok=True)
     policy = load_policy(text, source)
     milestones_file = policy.best_models.milestones_file
     milestones = index.get(milestones_file.encode())
@@ -101,13 +103,20 @@ def read_policy_file(
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError as exc:
-        if missing_ok:
+        if missing_ok and not os.path.lexists(path):
             return None
         raise FatalError(f"{source or path}: there is no such policy file") from exc
     except IsADirectoryError as exc:
         raise FatalError(f"{source or path}: is a folder: name a policy file") from exc
     except OSError as exc:
         raise FatalError(f"{source or path}: cannot be read: {exc.strerror}") from exc
+
+
+def _read_or_none(path: str) -> bytes | None:
+    try:
+        return read_policy_file(path)
+    except FatalError:
+        return None
 
 
 def _staged(repository: Repository, entry: IndexEntry) -> bytes:

@@ -90,15 +90,25 @@ def _rows(members: Sequence[Finding], *, verbose: bool) -> list[_Row]:
 def _fit(
     sections: Sequence[tuple[str, list[str], list[_Row]]], room: int | None, colour: bool
 ) -> list[str]:
-    """Sections as lines, the longest ones cut so that all of them fit into *room*."""
+    """Sections as lines, cut so that all of it fits into *room*.
+
+    The longest sections give way first; where even one row a rule is too much, the last
+    rules do.
+    """
+    shown = list(sections)
+    left_out: list[_Row] = []
     limits = {rule: len(rows) for rule, _, rows in sections}
     if room is not None:
-        fixed = sum(1 + len(text) for _, text, _ in sections)
-        while fixed + sum(limits.values()) > room and max(limits.values()) > 1:
+        while len(shown) > 1 and _least(shown) + 2 * bool(left_out) > room:
+            rule, _, rows = shown.pop()
+            left_out += rows
+            del limits[rule]
+        spare = room - _least(shown) - 2 * bool(left_out)
+        while sum(limits.values()) - len(limits) > spare and max(limits.values()) > 1:
             longest = max(limits, key=lambda rule: limits[rule])
             limits[longest] -= 1
     lines = []
-    for rule, text, rows in sections:
+    for rule, text, rows in shown:
         lines += ["", _bold(text[0], colour), *text[1:]]
         kept = rows[: limits[rule]]
         if len(kept) < len(rows):
@@ -111,7 +121,16 @@ def _fit(
             cut = rows[len(kept) :]
             files = sum(row.files for row in cut)
             lines.append(f"  and {len(cut):,} more with {files:,} files (--verbose names them)")
+    if left_out:
+        rules = len(sections) - len(shown)
+        files = sum(row.files for row in left_out)
+        lines += ["", f"and {rules:,} more rules with {files:,} files (--verbose names them)"]
     return lines
+
+
+def _least(sections: Sequence[tuple[str, list[str], list[_Row]]]) -> int:
+    """How many lines the sections need with one row each."""
+    return sum(1 + len(text) + 1 for _, text, _ in sections)
 
 
 def _total(sizes: Sequence[int | None]) -> int | None:

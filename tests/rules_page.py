@@ -65,8 +65,10 @@ def page(policy: Policy) -> str:
         if rule in marks:
             lines.append(f"- refused: all in a directory with `{marks[rule].path}` in it")
             lines.append("- but: the root, and directories that hold source files themselves")
-        paths = [entry.pattern for entry in members if entry.blocks]
         exceptions = [entry.pattern for entry in members if not entry.blocks]
+        # That an exception is a file, not a folder, goes without saying.
+        folders = {f"{pattern}/**" for pattern in exceptions}
+        paths = [e.pattern for e in members if e.blocks and e.pattern not in folders]
         if paths:
             lines.append(f"- refused: {_list(paths)}")
         if exceptions:

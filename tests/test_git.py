@@ -151,7 +151,6 @@ def test_staged_before_the_first_commit(empty: Repo, monkeypatch: pytest.MonkeyP
     repository = Repository()
     assert repository.head() is None
     assert [(change.path, change.status) for change in repository.staged()] == [(b"train.py", "A")]
-    assert repository.in_head([b"train.py"]) == set()
 
 
 def test_head(here: Repo) -> None:
@@ -161,12 +160,27 @@ def test_head(here: Repo) -> None:
     assert repository.head() == head
 
 
-def test_in_head(here: Repo) -> None:
-    here.stage("é/x", "x")
-    here.commit()
+def test_intended(here: Repo) -> None:
     here.stage("new")
-    found = Repository().in_head([b"train.py", "é/x".encode(), b"new", "é".encode(), b"none"])
-    assert found == {b"train.py", "é/x".encode()}
+    here.write("é")
+    here.git("add", "-N", "é")
+    assert Repository().intended() == {"é".encode()}
+
+
+@pytest.mark.parametrize(("setting", "sparse"), [("true", True), ("false", False), (None, False)])
+def test_is_sparse(here: Repo, setting: str | None, sparse: bool) -> None:
+    if setting is not None:
+        here.git("config", "core.sparseCheckout", setting)
+    assert Repository().is_sparse() is sparse
+
+
+def test_blob_id_is_that_of_add(here: Repo) -> None:
+    here.write(".gitattributes", "*.txt text\n")
+    here.write("a.txt", "one\r\ntwo\r\n")
+    here.git("add", "a.txt")
+    (entry,) = [entry for entry in Repository().index() if entry.path == b"a.txt"]
+    assert Repository().blob_id("a.txt", b"one\r\ntwo\r\n") == entry.blob
+    assert Repository().blob_id("a.bin", b"one\r\ntwo\r\n") != entry.blob
 
 
 def test_modified_on_disk(here: Repo) -> None:

@@ -167,7 +167,7 @@ FAULTS = {
     ),
     "rule-twice": (
         "ignore:\n  - {rule: a, paths: [b]}\n  - {rule: a, paths: [c]}\n",
-        "3: ignore[1]: a second rule called 'a'",
+        "3: ignore[1]: the rule name 'a' is taken: choose another one",
     ),
     "rule-taken": (
         "ignore:\n  - b\n  - {rule: wandb, paths: [a]}\n",
@@ -180,7 +180,7 @@ FAULTS = {
     ),
     "rule-keep": (
         "ignore: [{rule: keep, paths: [a]}]\n",
-        "1: ignore: the rule name 'keep' is taken by the built-in policy: choose another one",
+        "1: ignore[0]: the rule name 'keep' is taken: choose another one",
     ),
     # Rules to disable.
     "disable-hint": (
@@ -237,7 +237,8 @@ FAULTS = {
     ),
     "tag-of-python": (
         "keep: [!!python/object/apply:os.system [a]]\n",
-        "1: keep[0]: must be a string, not a list",
+        "1: keep[0]: must be a string, not something tagged"
+        " tag:yaml.org,2002:python/object/apply:os.system",
     ),
     "tag-of-yaml": (
         "keep: [!!int '1']\n",
@@ -318,8 +319,8 @@ UNREADABLE = {
 @pytest.mark.usefixtures("loader")
 def test_no_text(text: bytes, line: int) -> None:
     message = fault(text)
-    assert message.startswith(f".fx-hooks.yaml:{line}: YAML: ")
-    assert message.endswith(": save the file as UTF-8")
+    assert message.startswith(f".fx-hooks.yaml:{line}: ")
+    assert message.endswith(("is not UTF-8: save the file as UTF-8", ": take it out"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -30,7 +30,7 @@ def matches(tree: Path, pattern: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("pattern", "count"),
-    (
+    [
         pytest.param(rf"wandb/{OFFLINE_RUN}/run-(?P=id)\.wandb", 5, id="wandb run"),
         pytest.param(rf"wandb/{OFFLINE_RUN}/files/output\.log", 5, id="wandb output"),
         pytest.param(rf"wandb/{OFFLINE_RUN}/files/requirements\.txt", 5, id="wandb requirements"),
@@ -48,7 +48,7 @@ def matches(tree: Path, pattern: str) -> set[str]:
         pytest.param(r"experiments/first/config_used\.yaml", 1, id="named run"),
         pytest.param(r"experiments/first/\.hydra/config\.yaml", 1, id="named run's config"),
         pytest.param(r"src/toyproject/(logs/)?__pycache__/\w+\.[\w-]+\.pyc", 5, id="bytecode"),
-    ),
+    ],
 )
 def test_artifacts(tree: Path, pattern: str, count: int) -> None:
     assert len(matches(tree, pattern)) == count
@@ -56,10 +56,12 @@ def test_artifacts(tree: Path, pattern: str, count: int) -> None:
 
 def test_links(tree: Path) -> None:
     latest = tree / "wandb/latest-run"
-    assert latest.is_symlink() and latest.resolve().parent == tree / "wandb"
+    assert latest.is_symlink()
+    assert latest.resolve().parent == tree / "wandb"
     assert all((tree / "wandb" / name).is_symlink() for name in ("debug.log", "debug-internal.log"))
     (core,) = latest.glob("logs/debug-core.log")
-    assert core.is_symlink() and not core.resolve().is_relative_to(tree)
+    assert core.is_symlink()
+    assert not core.resolve().is_relative_to(tree)
 
 
 def test_run_without_hydra_folder(tree: Path) -> None:

@@ -246,22 +246,22 @@ def test_cover_means_exactly_what_was_chosen(chosen: set[bytes], others: set[byt
     [
         pytest.param(unstage([b"a.pt", b"w"]), ["git reset -q -- a.pt w"], id="unstage"),
         pytest.param(
-            untrack([b"a.pt"], force=False, repeatable=False),
+            untrack([b"a.pt"], force=False, sparse=False, repeatable=False),
             ["git rm -r -q --cached -- a.pt"],
             id="untrack",
         ),
         pytest.param(
-            untrack([b"a.pt"], force=True, repeatable=False),
-            ["git rm -r -q --cached -f -- a.pt"],
+            untrack([b"a.pt"], force=True, sparse=True, repeatable=False),
+            ["git rm -r -q --cached -f --sparse -- a.pt"],
             id="force",
         ),
         pytest.param(
-            untrack([b"a.pt"], force=False, repeatable=True),
+            untrack([b"a.pt"], force=False, sparse=False, repeatable=True),
             ["git rm -r -q --cached --ignore-unmatch -- a.pt"],
             id="repeatable",
         ),
         pytest.param(
-            untrack([b"a b", b"-x"], force=True, repeatable=True),
+            untrack([b"a b", b"-x"], force=True, sparse=False, repeatable=True),
             ["git rm -r -q --cached -f --ignore-unmatch -- 'a b' -x"],
             id="both",
         ),

@@ -14,7 +14,9 @@ CASES = [
     line.split("\t")
     for line in (Path(__file__).parent / "data" / "rules.tsv").read_text("utf-8").splitlines()[1:]
 ]
-RULES = {(item.rule, item.why) for item in (*load_policy().entries, *load_policy().run_marks)}
+POLICY = load_policy()
+RULES = {(entry.rule, entry.why) for entry in POLICY.entries}
+RULES |= {(mark.rule, mark.why) for mark in POLICY.run_marks}
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,19 @@ from typing import NamedTuple
 import yaml
 
 from fx_hooks.errors import FatalError
-from fx_hooks.policy.patterns import problem
+from fx_hooks.policy.patterns import encodable, problem
 
 BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin.yaml")
 BUILTIN_SOURCE = "built-in policy"
 POLICY_NAME = ".fx-hooks.yaml"
 BEST_MODELS_RULE = "best-models"
 KEEP_RULE = "keep"
+MILESTONE_RULE = "milestone"
+PATTERN_RULE = "ignore"  # of an `ignore` entry that is only a pattern
+_TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 # A policy that a person wrote has a few hundred lines.
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
 
 _RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -128,7 +132,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     own = _read(text if text is not None else b"", source)
     names = [rule.name for rule in builtin.rules]
     for rule in own.rules:
-        if rule.name in (*names, KEEP_RULE):
+        if rule.name in names:
             raise FatalError(
                 f"{source}:{rule.line}: ignore: the rule name '{rule.name}' is taken by the"
                 " built-in policy: choose another one"
@@ -156,6 +160,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
             if rule.name == BEST_MODELS_RULE:
                 rule = _best_models_rule(rule, best_models, where.best_models_line)
                 entries += _entries(rule, where.source)
+                entries += _entries(_folders_rule(rule), where.source)
                 weights = list(_entries(_weights_rule(rule, best_models), where.source))
                 continue
             entries += _entries(rule, document.source)
@@ -178,10 +183,11 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
     """*policy* with the listed milestones let in; *lines* says where each is listed."""
     if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
         return policy
-    admitted = [
-        Entry(f"/{_literal(path)}", False, "milestone", "", "", source, line)
-        for path, line in lines.items()
-    ]
+    admitted: list[Entry] = []
+    for path, line in lines.items():
+        entry = Entry(f"/{_literal(path)}", False, MILESTONE_RULE, "", "", source, line)
+        # A milestone is a file; a folder of its name lets nothing in.
+        admitted += [entry, entry._replace(pattern=f"{entry.pattern}/**", blocks=True)]
     return policy._replace(entries=policy.entries + tuple(admitted))
 
 
@@ -195,6 +201,12 @@ def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
             (f"/{folder}/milestones.yaml", line),
         ),
     )
+
+
+def _folders_rule(rule: _Rule) -> _Rule:
+    """What an exception of *rule* lets in are files; a folder of such a name is none."""
+    paths = tuple((f"{pattern}/**", line) for pattern, line in rule.exceptions)
+    return rule._replace(paths=paths, exceptions=())
 
 
 def _weights_rule(rule: _Rule, best_models: BestModels) -> _Rule:
@@ -232,12 +244,14 @@ def _read(text: bytes, source: str) -> _Document:
     node = compose(text, source)
     top = _mapping(node, source, "", ("ignore", "keep", "disable", "best_models"))
     rules = []
-    names: dict[str, int] = {}
+    names = set(_TAKEN)
     for item, key in _items(top.get("ignore"), source, "ignore"):
         rule = _rule(item, source, key)
-        if rule.name and rule.name in names:
-            raise _fault(source, item, key, f"a second rule called '{rule.name}'")
-        names[rule.name] = rule.line
+        if rule.name in names and isinstance(item, yaml.MappingNode):
+            raise _fault(
+                source, item, key, f"the rule name '{rule.name}' is taken: choose another one"
+            )
+        names.add(rule.name)
         rules.append(rule)
     disable = []
     for item, key in _items(top.get("disable"), source, "disable"):
@@ -256,7 +270,7 @@ def _read(text: bytes, source: str) -> _Document:
 def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
     if isinstance(node, yaml.ScalarNode):
         pattern = _pattern(node, source, key)
-        return _Rule("ignore", ((pattern, line_of(node)),), (), (), "", "", line_of(node))
+        return _Rule(PATTERN_RULE, ((pattern, line_of(node)),), (), (), "", "", line_of(node))
     keys = (
         "rule", "paths", "except", "beside", "binary_only", "unless_source", "why", "advice",
     )  # fmt: skip
@@ -328,6 +342,8 @@ def _pattern(node: yaml.Node, source: str, key: str) -> str:
 
 def _relative(node: yaml.Node, source: str, key: str) -> str:
     path = _string(node, source, key)
+    if not encodable(path):
+        raise _fault(source, node, key, f"{path!r} has a character that no path can have")
     if path != path.strip() or any(part in ("", ".", "..") for part in path.split("/")):
         raise _fault(source, node, key, f"'{path}': write a path like 'folder/file', without './'")
     if "\0" in path or "\n" in path:
@@ -355,21 +371,35 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
     if len(text) > MAX_BYTES:
         raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = text[: exc.start].count(b"\n") + 1
+        raise FatalError(f"{source}:{line}: is not UTF-8: save the file as UTF-8") from exc
+    unprintable = yaml.reader.Reader.NON_PRINTABLE.search(decoded)
+    if unprintable is not None:
+        line = decoded[: unprintable.start()].count("\n") + 1
+        character = unprintable.group().encode("unicode_escape").decode()
+        raise FatalError(f"{source}:{line}: has the character {character}: take it out")
+    try:
+        depth = 0
+        # The composer calls itself for each level, in C without a limit.
+        for event in yaml.parse(decoded, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                line = mark.line + 1 if mark is not None else 1
+                raise FatalError(f"{source}:{line}: YAML: nested too deeply")
+        node = yaml.compose(decoded, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark is not None else 1
         what = exc.problem or exc.context or "not valid"
         if "alias" in what or "alias" in (exc.context or ""):
             what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
+        if "tag" in what or "tag" in (exc.context or ""):
+            what += " (what begins with '!' needs quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
-    except yaml.YAMLError as exc:
-        position = getattr(exc, "position", 0)
-        line = text[:position].count(b"\n") + 1
-        reason = getattr(exc, "reason", "not valid")
-        raise FatalError(f"{source}:{line}: YAML: {reason}: save the file as UTF-8") from exc
-    except RecursionError as exc:
-        raise FatalError(f"{source}:1: YAML: nested too deeply") from exc
     return node if isinstance(node, yaml.Node) else None
 
 
@@ -410,7 +440,7 @@ def mapping_nodes(
     node: yaml.Node, source: str, key: str, expected: str = "must be a mapping"
 ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """The keys of a mapping, each once and a string, with key and value node."""
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
         raise _fault(source, node, key, f"{expected}, not {_kind(node)}")
     found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     for name_node, value in node.value:
@@ -432,7 +462,7 @@ def mapping_nodes(
 def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
     if node is None:
         return []
-    if not isinstance(node, yaml.SequenceNode):
+    if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
         raise _fault(source, node, key, f"must be a list, not {_kind(node)}")
     return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
 
@@ -453,10 +483,12 @@ def _string(node: yaml.Node, source: str, key: str) -> str:
 
 
 def _kind(node: yaml.Node) -> str:
-    if isinstance(node, yaml.MappingNode):
+    if node.tag == "tag:yaml.org,2002:map":
         return "a mapping"
-    if isinstance(node, yaml.SequenceNode):
+    if node.tag == "tag:yaml.org,2002:seq":
         return "a list"
+    if isinstance(node, yaml.CollectionNode):
+        return f"something tagged {node.tag}"
     if _is_null(node):
         return "empty"
     return f"{node.tag.rpartition(':')[2]} {node.value}"

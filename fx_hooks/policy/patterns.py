@@ -57,6 +57,8 @@ def problem(pattern: str) -> str | None:
         return "is empty"
     if "\0" in pattern:
         return "has a NUL character, which no path can have"
+    if not encodable(pattern):
+        return "has a character that no path can have"
     if "\n" in pattern:
         return "has a line break: write one pattern an entry"
     if pattern.startswith("!"):
@@ -77,9 +79,18 @@ def problem(pattern: str) -> str | None:
     if pattern.endswith("/**/"):
         return (
             "ends in '/**/', which is read in more than one way: write"
-            f" '{pattern[:-3]}' for everything beneath"
+            f" '{pattern[:-1]}' for everything beneath"
         )
     return _parts_problem(pattern) or _pathspec_problem(pattern)
+
+
+def encodable(text: str) -> bool:
+    """Whether *text* stands for bytes that a path can have; lone surrogates do not."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts_problem(pattern: str) -> str | None:
@@ -88,9 +99,15 @@ def _parts_problem(pattern: str) -> str | None:
         if part in (".", ".."):
             return f"has '{part}' as a path part, which git never matches: write it from the root"
         position = 0
+        stars = 0
         while position < len(part):
             char = part[position]
             position += 1
+            stars = stars + 1 if char == "*" else 0
+            if stars == 2 and len(part) > 2:
+                # git takes the literal text before the first `*` on its own, and reads the
+                # rest as `**/`.
+                return f"has '**' in '{part}': write '*' within a path part"
             if char == "\\":
                 if position == len(part):
                     return r"has a backslash before '/' or at its end: write '\\' for a literal one"

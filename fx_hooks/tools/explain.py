@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from fx_hooks import __version__
 from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
 from fx_hooks.command import CLEAN, FOUND, guarded
-from fx_hooks.desk import Scene
 from fx_hooks.errors import FatalError
 from fx_hooks.gate import plain
 from fx_hooks.git import NotARepository, Repository
 from fx_hooks.paths import from_root, shown
 from fx_hooks.policy.load import Entry, RunMark
 from fx_hooks.repo_policy import policy_in_force, policy_on_disk
+from fx_hooks.scene import Scene
 
 NAME = "fx-explain"
 
@@ -97,7 +97,7 @@ def explain(
         given, paths = _read_paths(sys.stdin.buffer.read(), nul=nul, root=root)
     else:
         given = [os.fsencode(name) for name in names]
-        paths = [_named(name, root) for name in names]
+        paths = [_named(name, root, is_folder=_is_folder(name)) for name in names]
     if quiet and paths_only:
         return FOUND if judge.any_blocked(paths) else CLEAN
     if paths_only:
@@ -116,10 +116,13 @@ def explain(
     return CLEAN
 
 
-def _named(name: str, root: bytes) -> bytes:
+def _is_folder(name: str) -> bool:
+    return name.endswith("/") or (os.path.isdir(name) and not os.path.islink(name))
+
+
+def _named(name: str, root: bytes, *, is_folder: bool) -> bytes:
     path = from_root(name, root)
     # A folder is asked for as what lies beneath it, as git does.
-    is_folder = name.endswith("/") or (os.path.isdir(name) and not os.path.islink(name))
     return path + b"/" if path and is_folder else path
 
 
@@ -138,7 +141,7 @@ def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], li
     # One search through all of the input spares a look at each of a million paths.
     if at_root and plain(b"\0" + b"\0".join(given) + b"\0"):
         return given, given
-    return given, [_named(os.fsdecode(path), root) for path in given]
+    return given, [_named(os.fsdecode(path), root, is_folder=path.endswith(b"/")) for path in given]
 
 
 _ESCAPE = re.compile(rb"\\([abfnrtv\"\\]|[0-7]{3})")

@@ -109,7 +109,11 @@ def make_lightning(directory: Path) -> None:
             self.lr = lr
             self.layer = torch.nn.Linear(3, 1)
 
-        def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        def training_step(  # Lightning calls it with both
+            self,
+            batch: list[torch.Tensor],
+            batch_idx: int,  # noqa: ARG002
+        ) -> torch.Tensor:
             return torch.as_tensor(self.layer(batch[0]).square().mean())
 
         def configure_optimizers(self) -> torch.optim.Optimizer:

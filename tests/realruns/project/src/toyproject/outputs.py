@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toyproject.logs.models import Record
+if TYPE_CHECKING:
+    from toyproject.logs.models import Record
 
 
 def write_outputs(directory: Path, *, config: str, records: list[Record], weights: Path) -> None:
