@@ -149,7 +149,7 @@ def _named(names: "list[str]", index: "bytes | None") -> "list[bytes] | None":
     With *index* none may be a folder, on disk or in the index alone.
     """
     joined = os.fsencode("\0".join(names))
-    if os.sep != "/":
+    if os.sep != "/":  # pragma: no cover
         joined = joined.replace(os.fsencode(os.sep), b"/")
         if b":" in joined:  # a drive
             return None

@@ -615,3 +615,26 @@ def test_before_the_first_commit(empty: Repo) -> None:
 def test_version_and_help(outside: Path) -> None:
     assert run(outside, "--version").out.startswith("fx-explain ")
     assert "usage: fx-explain" in run(outside, "--help").out
+
+
+def test_content_and_tree_have_the_last_word(repo: Repo) -> None:
+    repo.stage("page.pt", "<html/>\n")
+    repo.stage("logs/main.go", "package logs\n")
+    repo.stage("logs/x.csv")
+    page, table = run(repo.root, "page.pt", "logs/x.csv").out.splitlines()
+    assert page.startswith("page.pt: allowed: weights (built-in policy:")
+    assert page.endswith("*.pt does not hold, because it is text")
+    assert table.endswith("/logs does not hold, because logs/ holds source files")
+    (record,) = records(run(repo.root, "--format", "json", "page.pt"))
+    assert record["released"] == "it is text"
+    assert record["overrides"]["rule"] == "weights"
+
+
+def test_milestones_count_outside_of_a_repository(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
+    folder = tmp_path / "outside"
+    (folder / "best_models").mkdir(parents=True)
+    listed = "milestones:\n  best_models/a.pt: {}\n"
+    (folder / "best_models/milestones.yaml").write_text(listed)
+    result = run(folder, "best_models/a.pt", "best_models/b.pt")
+    assert result.out.startswith("best_models/a.pt: allowed by milestone")
+    assert "best_models/b.pt: blocked by best-models" in result.out

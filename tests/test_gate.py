@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.check_artifacts import main
+from fx_hooks.gate import surely_clean
 from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from tests.support import CLEAN, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
@@ -730,3 +731,22 @@ def test_many_commits_at_once(repo: Repo) -> None:
 def test_tables_leave_no_trace_in_the_work_tree(repo: Repo) -> None:
     assert repo.check() == CLEAN
     assert repo.git("status", "--porcelain", "--ignored") == ""
+
+
+def test_an_index_that_is_no_file(repo: Repo) -> None:
+    (repo.root / ".git/index").unlink()
+    (repo.root / ".git/index").mkdir()
+    with working_directory(repo.root):
+        assert not surely_clean(["--", "train.py"])
+
+
+def test_a_git_file_that_cannot_be_read(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.git("worktree", "add", "-q", "../linked")
+    linked = repo.root.parent / "linked"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with working_directory(linked):
+        monkeypatch.setattr("builtins.open", refuse)
+        assert not surely_clean(["--", "train.py"])

@@ -393,3 +393,12 @@ def test_quick_output_where_the_system_cannot(here: Repo, monkeypatch: pytest.Mo
 def test_quick_output_reads_nothing_from_standard_input(here: Repo) -> None:
     assert here.root.exists()
     assert quickgit.output("cat-file", "--batch-check") == b""
+
+
+def test_head_that_is_damaged(here: Repo) -> None:
+    head = here.git("rev-parse", "HEAD").strip()
+    path = here.root / ".git/objects" / head[:2] / head[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"no object")
+    with pytest.raises(FatalError, match="git rev-parse failed"):
+        Repository().head()
