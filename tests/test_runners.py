@@ -31,6 +31,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "PRE_COMMIT_HOME": str(home / "pre-commit"),
         "PREK_HOME": str(home / "prek"),
+        # prek installs with uv, which trusts the machine's own certificates only if told to.
+        "UV_SYSTEM_CERTS": "1",
         **{f"GIT_{who}_NAME": "somebody" for who in ("AUTHOR", "COMMITTER")},
         **{f"GIT_{who}_EMAIL": "somebody@example.org" for who in ("AUTHOR", "COMMITTER")},
     }
