@@ -52,10 +52,7 @@ def surely_clean(arguments: "list[str]") -> bool:
     if content is None:
         return False
     tables, marks, tracked = content
-    if tracked:
-        if tracked + b"\0" + bytes([len(POLICY)]) + POLICY + b"\0" not in index:
-            return False
-    elif POLICY + b"\0" in index:
+    if not _counts(tracked, index):
         return False
     if whole_tree:
         paths = _listed("ls-files", "-z")
@@ -129,6 +126,16 @@ def _policy() -> "bytes | None":
     except OSError:
         # What is there and cannot be read matches no tables that were ever kept.
         return b"\0" if os.path.lexists(POLICY) else None
+
+
+def _counts(tracked: bytes, index: bytes) -> bool:
+    """Whether the policy on disk is the one that counts: *tracked* is the object id that it
+    had in the index when its tables were made, empty where git did not track it.
+    """
+    if not tracked:
+        return POLICY + b"\0" not in index
+    # Object id, two bytes of flags that hold the path's length, path.
+    return tracked + b"\0" + bytes([len(POLICY)]) + POLICY + b"\0" in index
 
 
 # What a plain root-relative path does not have, where each path stands between NULs.
