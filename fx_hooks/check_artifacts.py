@@ -16,10 +16,12 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     makes a clean commit cheap.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if surely_clean(arguments):
-        return 0
-    from fx_hooks import desk
-
+    try:
+        if surely_clean(arguments):
+            return 0
+        from fx_hooks import desk
+    except KeyboardInterrupt:
+        return 130
     return desk.main(arguments)
 
 

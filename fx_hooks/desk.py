@@ -96,7 +96,8 @@ def check(
     else:
         candidates = staged
     # Nobody is kept from deleting.
-    candidates = [path for path in dict.fromkeys(candidates) if path in index or path not in staged]
+    gone = {path for path, change in staged.items() if change.status == "D"}
+    candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     blocked = [
         verdict for verdict in scene.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
     ]
@@ -104,10 +105,9 @@ def check(
         return CLEAN
     findings = _findings(scene, blocked)
     steps = _steps(scene, findings, named=bool(files))
+    steps += [Step(f"note: {note}", ()) for note in in_force.notes]
     for line in artifact_report(findings, steps, verbose=verbose, colour=wants_colour(sys.stdout)):
         print(line)
-    for note in in_force.notes:
-        print(f"note: {note}")
     return FOUND
 
 
@@ -146,6 +146,10 @@ def _steps(scene: Scene, findings: Sequence[Finding], *, named: bool) -> list[St
     added = {path for path, change in scene.staged.items() if change.status == "A"}
     tracked = {finding.path for finding in findings if finding.tracked}
     steps = []
+    missing = [path for path in sorted(paths) if _is_missing(scene, path)]
+    if missing:
+        commands = remedy.put_back(missing)
+        steps.append(Step("Only the index has these; put them back on disk first:", commands))
     if paths & added:
         commands = _unstaging(scene, paths & added, added)
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
@@ -155,8 +159,20 @@ def _steps(scene: Scene, findings: Sequence[Finding], *, named: bool) -> list[St
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
         steps.append(Step("What is not staged: leave it out of `git add`.", ()))
+    way = scene.repository.way_to_root()
+    steps = [Step(what, remedy.from_folder(commands, way)) for what, commands in steps]
     keep = "If one of them belongs in Git, name it under `keep` in .fx-hooks.yaml."
     return [*steps, Step(keep, ())]
+
+
+def _is_missing(scene: Scene, path: bytes) -> bool:
+    """Whether taking *path* out of the index would lose its staged version."""
+    change = scene.staged.get(path)
+    return (
+        change is not None
+        and change.mode != SUBMODULE_MODE
+        and not os.path.lexists(os.path.join(scene.repository.root, path))
+    )
 
 
 def _unstaging(scene: Scene, found: set[bytes], added: set[bytes]) -> list[str]:
@@ -183,7 +199,7 @@ def _untracking(
     return remedy.untrack(
         remedy.cover(chosen, scene.index),
         force=force,
-        sparse=scene.repository.is_sparse(),
+        sparse=not chosen.isdisjoint(scene.repository.left_out()),
         repeatable=named,
     )
 
@@ -208,10 +224,14 @@ def _keep_tables(repository: Repository, in_force: PolicyInForce) -> None:
         return
     key = cache.cache_key(in_force.text)
     places = cache.places(repository.git_directory, key)
-    blob = bytes.fromhex(in_force.blob or "")
+    ids = (
+        bytes.fromhex(in_force.blob or ""),
+        os.fsencode(in_force.policy.best_models.milestones_file),
+        bytes.fromhex(in_force.milestones_blob or ""),
+    )
     content = cache.read(places, key)
-    if content is not None and content[2] == blob:
+    if content is not None and content[2:] == ids:
         return
     policy = load_policy(in_force.text)
     marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
-    cache.write(places, key, (compile_tables(policy.patterns()), marks, blob))
+    cache.write(places, key, (compile_tables(policy.patterns()), marks, *ids))

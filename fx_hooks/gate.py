@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 POLICY = b".fx-hooks.yaml"
+SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 
 
 def surely_clean(arguments: "list[str]") -> bool:
@@ -51,8 +52,8 @@ def surely_clean(arguments: "list[str]") -> bool:
     content = cache.read(cache.places(git_directory, key), key)
     if content is None:
         return False
-    tables, marks, tracked = content
-    if not _counts(tracked, index):
+    tables, marks, tracked, milestones, listed = content
+    if not _is_as_it_was(POLICY, tracked, index) or not _is_as_it_was(milestones, listed, index):
         return False
     if whole_tree:
         paths = _listed("ls-files", "-z")
@@ -69,6 +70,8 @@ def surely_clean(arguments: "list[str]") -> bool:
     matcher = Matcher(tables)
     if matcher.blocked(paths):
         return False
+    if SUBMODULE in index and matcher.blocked([path + b"/" for path in paths]):
+        return False  # a submodule is a folder, to patterns that match only those
     directories = matcher.directories()
     return not any(
         _has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
@@ -83,12 +86,14 @@ def _git_directory() -> "str | None":
     if given:
         return given if os.path.lexists(".git") else None
     try:
-        os.stat(".git/HEAD")
+        with open(".git/config", "rb") as file:
+            config = file.read()
     except NotADirectoryError:
         return _linked_git_directory()
     except OSError:
         return None
-    return ".git"
+    # With core.worktree the files are somewhere else.
+    return None if b"\tworktree = " in config else ".git"
 
 
 def _linked_git_directory() -> "str | None":
@@ -121,21 +126,29 @@ def _index(git_directory: str) -> "bytes | None":
 
 def _policy() -> "bytes | None":
     try:
-        with open(POLICY, "rb") as file:
-            return file.read()
+        if os.stat(POLICY).st_mode & 0o170000 == 0o100000:
+            with open(POLICY, "rb") as file:
+                return file.read(cache.MAX_BYTES)
     except OSError:
-        # What is there and cannot be read matches no tables that were ever kept.
-        return b"\0" if os.path.lexists(POLICY) else None
+        if not os.path.lexists(POLICY):
+            return None
+    # What is there and cannot be read matches no tables that were ever kept.
+    return b"\0"
 
 
-def _counts(tracked: bytes, index: bytes) -> bool:
-    """Whether the policy on disk is the one that counts: *tracked* is the object id that it
-    had in the index when its tables were made, empty where git did not track it.
+def _is_as_it_was(path: bytes, tracked: bytes, index: bytes) -> bool:
+    """Whether the index has *path* with the object id *tracked*, as it had when the tables
+    were made; empty means that it was not tracked.
     """
-    if not tracked:
-        return POLICY + b"\0" not in index
-    # Object id, two bytes of flags that hold the path's length, path.
-    return tracked + b"\0" + bytes([len(POLICY)]) + POLICY + b"\0" in index
+    if tracked:
+        # Object id, two bytes of flags that hold the path's length, path.
+        return tracked + len(path).to_bytes(2, "big") + path + b"\0" in index
+    found = index.find(path + b"\0")
+    while found >= 0:
+        if index[found - 1 : found] != b"/":  # not a file of that name in a folder
+            return False
+        found = index.find(path + b"\0", found + 1)
+    return True
 
 
 # What a plain root-relative path does not have, where each path stands between NULs.

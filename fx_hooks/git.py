@@ -81,6 +81,17 @@ class Repository:
                 return None
         return self._head
 
+    def way_to_root(self) -> str:
+        """The way from the user's folder to the root: ``../..``; empty in the root itself.
+
+        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
+        """
+        here = os.path.realpath(os.getcwdb())
+        below = os.path.relpath(here, os.path.realpath(self.root))
+        if below == b".":
+            below = os.fsencode(os.environ.get("GIT_PREFIX", "").rstrip("/"))
+        return "/".join([".."] * len(below.replace(b"\\", b"/").split(b"/"))) if below else ""
+
     def merging(self) -> bool:
         """Whether a merge is under way."""
         return os.path.lexists(os.path.join(self.git_directory, "MERGE_HEAD"))
@@ -115,9 +126,10 @@ class Repository:
         options = ("--name-only", "-z", "--diff-filter=A", "--ita-invisible-in-index")
         return set(zsplit(self.run("diff-files", *options)))
 
-    def is_sparse(self) -> bool:
-        """Whether the work tree holds only a part of what is tracked."""
-        return self.run("config", "--bool", "--default=false", "core.sparseCheckout") == b"true\n"
+    def left_out(self) -> set[bytes]:
+        """Tracked paths that a sparse checkout, or somebody, has left out of the work tree."""
+        records = zsplit(self.run("ls-files", "-t", "-z"))
+        return {record[2:] for record in records if record.startswith(b"S ")}
 
     def blob_id(self, path: str, content: bytes) -> str:
         """The object id that *content* would have if it were staged at *path*.
@@ -225,11 +237,10 @@ def _start(
     arguments: Sequence[str], cwd: bytes | None, git_directory: str | None, stdin: bytes
 ) -> subprocess.CompletedProcess[bytes]:
     environment = dict(os.environ, LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_OPTIONAL_LOCKS="0")
-    if git_directory is not None and "GIT_DIR" in environment:
-        # They may be relative to the folder that we were started in.
-        environment["GIT_DIR"] = git_directory
-    if cwd is not None and "GIT_WORK_TREE" in environment:
-        environment["GIT_WORK_TREE"] = os.fsdecode(cwd)
+    if git_directory is not None and cwd is not None:
+        # What git has found once; in the environment they may be relative to the folder that
+        # we were started in, and with core.worktree nothing in the root leads to them.
+        environment.update(GIT_DIR=git_directory, GIT_WORK_TREE=os.fsdecode(cwd))
     try:
         return subprocess.run(
             ("git", *arguments), cwd=cwd, env=environment, input=stdin, capture_output=True

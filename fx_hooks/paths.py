@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 
 from fx_hooks.errors import FatalError
 
@@ -61,7 +62,7 @@ def quoted(path: bytes) -> str:
             word += f"\\x{ord(char) - 0xDC00:02x}"
         elif char in "\\'":
             word += "\\" + char
-        elif char.isprintable():
+        elif char.isascii() and char.isprintable():
             word += char
         else:
             word += "".join(f"\\x{byte:02x}" for byte in char.encode())
@@ -73,6 +74,8 @@ def _printable(path: bytes) -> str | None:
         text = path.decode()
     except UnicodeDecodeError:
         return None
+    if not text.isascii() and (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8"):
+        return None  # what is copied from there would be another name
     return text if text.isprintable() else None
 
 

@@ -8,7 +8,7 @@ from fx_hooks.artifacts import parents
 from fx_hooks.paths import quoted
 
 # One command line stays readable and below every shell's limit.
-_LINE = 1000
+_LINE = 4000
 
 
 def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
@@ -24,6 +24,18 @@ def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]
         whole = (folder for folder in parents(path) if folder not in closed)
         covering.add(next(whole, path))
     return sorted(covering)
+
+
+def from_folder(commands: Iterable[str], way_to_root: str) -> list[str]:
+    """*commands*, whose paths count from the root, for somebody who is below it."""
+    start = f"git -C {way_to_root} " if way_to_root else "git "
+    return [start + command.removeprefix("git ") for command in commands]
+
+
+def put_back(paths: Sequence[bytes]) -> list[str]:
+    """Commands that write the staged version of *paths* to disk."""
+    # These are taken by the letter; checkout-index knows no patterns.
+    return _commands("checkout-index -q --", paths, literal=True)
 
 
 def unstage(paths: Sequence[bytes]) -> list[str]:
@@ -48,10 +60,10 @@ def untrack(paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bo
     return _commands(f"rm {' '.join(options)} --", paths)
 
 
-def _commands(verb: str, paths: Sequence[bytes]) -> list[str]:
+def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[str]:
     # What git would read as a pattern has to be taken by the letter.
     magic = any(path.startswith(b":") or set(path) & set(b"*?[\\") for path in paths)
-    head = f"git --literal-pathspecs {verb}" if magic else f"git {verb}"
+    head = f"git --literal-pathspecs {verb}" if magic and not literal else f"git {verb}"
     lines: list[str] = []
     for path in paths:
         word = quoted(path)

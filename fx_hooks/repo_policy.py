@@ -7,13 +7,14 @@ git does not track yet counts as it is on disk. Milestones always have to be sta
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, IndexEntry, Repository
 from fx_hooks.milestones import load_milestones
-from fx_hooks.policy.load import POLICY_NAME, Policy, load_policy, with_milestones
+from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
 
 
 class PolicyInForce(NamedTuple):
@@ -22,7 +23,8 @@ class PolicyInForce(NamedTuple):
     ``text`` is that of the policy file, None where there is none; ``blob`` its object
     id in the index, None where git does not track it; ``notes`` say in a line each what
     somebody may have meant to count and does not. ``on_disk`` says that the policy file
-    on disk is the one that counts.
+    on disk is the one that counts; ``milestones_blob`` is the object id of the milestones'
+    file in the index, None where git does not track one.
     """
 
     policy: Policy
@@ -30,6 +32,7 @@ class PolicyInForce(NamedTuple):
     blob: str | None
     notes: tuple[str, ...]
     on_disk: bool
+    milestones_blob: str | None = None
 
 
 def policy_in_force(
@@ -75,7 +78,8 @@ def policy_in_force(
         notes.append(
             f"{milestones_file} is not staged and does not count: git add {milestones_file}"
         )
-    return PolicyInForce(policy, text, blob, tuple(notes), on_disk)
+    listed = None if milestones is None else milestones.blob
+    return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)
 
 
 def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
@@ -100,8 +104,11 @@ def read_policy_file(
 ) -> bytes | None:
     """The bytes of a policy file on disk; None if it is *missing_ok* and missing."""
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode) and not path.startswith("/dev/"):
+            raise FatalError(f"{source or path}: is a pipe: name a regular file")
         with open(path, "rb") as file:
-            return file.read()
+            # One byte more than a policy may have, so that the loader can say so.
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError as exc:
         if missing_ok and not os.path.lexists(path):
             return None

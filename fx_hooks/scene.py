@@ -51,10 +51,18 @@ class Scene:
         return [again.get(verdict.path, verdict) for verdict in verdicts]
 
     def _judged(self, paths: list[bytes], tree: Tree) -> list[Verdict]:
-        verdicts = self.judge.judge(paths, tree)
+        # A submodule is a folder, to patterns that match only those.
+        asked = [path + b"/" if self._is_submodule(path) else path for path in paths]
+        verdicts = self.judge.judge(asked, tree)
         doubtful = [verdict.path for verdict in verdicts if verdict.binary_only]
         text = self._text_among(doubtful)
-        return self.judge.judge(paths, tree, text) if text else verdicts
+        if text:
+            verdicts = self.judge.judge(asked, tree, text)
+        return [verdict._replace(path=path) for path, verdict in zip(paths, verdicts, strict=True)]
+
+    def _is_submodule(self, path: bytes) -> bool:
+        entry = self.index.get(path)
+        return entry is not None and entry.mode == SUBMODULE_MODE
 
     def _text_among(self, paths: Iterable[bytes]) -> set[bytes]:
         """Those of *paths* whose content is text, and no pointer to weights."""

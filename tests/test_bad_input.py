@@ -154,9 +154,22 @@ def test_unreadable_policy(repo: Repo) -> None:
     ],
 )
 def test_bad_milestones(repo: Repo, text: str) -> None:
-    repo.stage("best_models/milestones.yaml", text)
-    repo.stage("best_models/x.pt", WEIGHTS)
-    assert_error(repo.check(), "best_models/milestones.yaml:")
+    with working_directory(repo.root):
+        assert run_main([]) == CLEAN  # leaves tables for the gate
+        repo.stage("best_models/milestones.yaml", text)
+        for arguments in ([], ["--", "train.py"], ["--all-files"]):
+            assert_error(run_main(arguments), "best_models/milestones.yaml:")
+
+
+@pytest.mark.parametrize("name", [".fx-hooks.yaml", "pipe"])
+def test_policy_as_pipe(repo: Repo, name: str) -> None:
+    os.mkfifo(repo.root / name)
+    arguments = ["train.py"] if name.startswith(".") else ["--policy", name]
+    assert_error(repo.check(*arguments), f"{name}: is a pipe")
+
+
+def test_policy_without_end(repo: Repo) -> None:
+    assert_error(repo.check("--policy", "/dev/zero"), "/dev/zero:1: has more than")
 
 
 # The repository

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 
+from fx_hooks.check_artifacts import main as check
 from fx_hooks.command import FATAL, INTERRUPTED, guarded, one_line, wants_colour
 from fx_hooks.errors import FatalError
+from tests.support import WEIGHTS, Repo
 
 
 def interrupted() -> int:
@@ -53,6 +57,45 @@ def test_a_reader_that_has_seen_enough() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
+@pytest.mark.parametrize(("redirect", "code"), [(">/dev/full", 2), (">&-", 0), ("<&-", 0)])
+@pytest.mark.parametrize("call", ["check_artifacts --version", "tools.explain a.pt"])
+def test_streams_that_take_nothing(tmp_path: Path, call: str, redirect: str, code: int) -> None:
+    command = f"'{sys.executable}' -m fx_hooks.{call} {redirect}"
+    done = subprocess.run(("bash", "-c", command), cwd=tmp_path, capture_output=True)
+    assert b"Traceback" not in done.stderr
+    if "explain" in call:
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == bool(code)
+
+
+def test_an_error_that_nobody_can_read(tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -m fx_hooks.tools.explain --policy none a 2>/dev/full"
+    done = subprocess.run(("bash", "-c", command), cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (FATAL, b"")
+
+
+def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
+    repo.stage("a.pt", WEIGHTS)
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        "from fx_hooks.check_artifacts import main; raise SystemExit(main([]))"
+    )
+    for _ in range(2):
+        done = subprocess.run(
+            (sys.executable, "-c", code), cwd=repo.root, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: list[str]) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fx_hooks.check_artifacts.surely_clean", interrupt)
+    assert check([]) == INTERRUPTED
 
 
 class Terminal(io.StringIO):

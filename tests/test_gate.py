@@ -539,7 +539,11 @@ def poisoned(repo: Repo) -> Repo:
     repo.forget_tables()
     with working_directory(repo.root):
         key = cache.cache_key(None)
-        assert cache.write([str(repo.tables)], key, (compile_tables([]), (), b""))
+        assert cache.write(
+            [str(repo.tables)],
+            key,
+            (compile_tables([]), (), b"", b"best_models/milestones.yaml", b""),
+        )
     assert repo.gate("x.pt"), "so that the following tests mean something"
     return repo
 

@@ -167,11 +167,30 @@ def test_intended(here: Repo) -> None:
     assert Repository().intended() == {"é".encode()}
 
 
-@pytest.mark.parametrize(("setting", "sparse"), [("true", True), ("false", False), (None, False)])
-def test_is_sparse(here: Repo, setting: str | None, sparse: bool) -> None:
-    if setting is not None:
-        here.git("config", "core.sparseCheckout", setting)
-    assert Repository().is_sparse() is sparse
+def test_left_out(here: Repo) -> None:
+    here.stage("é x")
+    here.commit()
+    assert Repository().left_out() == set()
+    here.git("update-index", "--skip-worktree", "é x")
+    assert Repository().left_out() == {"é x".encode()}
+
+
+@pytest.mark.parametrize(
+    ("cwd", "prefix", "way"),
+    [
+        pytest.param(".", "", "", id="root"),
+        pytest.param("a", "", "..", id="folder"),
+        pytest.param("a/b", "", "../..", id="deeper"),
+        pytest.param(".", "a/b/", "../..", id="hook"),
+    ],
+)
+def test_way_to_root(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, cwd: str, prefix: str, way: str
+) -> None:
+    (repo.root / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(repo.root / cwd)
+    monkeypatch.setenv("GIT_PREFIX", prefix)
+    assert Repository().way_to_root() == way
 
 
 def test_blob_id_is_that_of_add(here: Repo) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, working_directory
+from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, run_main, working_directory
 
 RUN = "wandb/run-20240131_235959-abcd1234"
 HYDRA = "experiments/2024/first"
@@ -275,6 +275,46 @@ def test_staged_but_deleted_from_disk(repo: Repo) -> None:
     repo.remove("x.pt")
     assert repo.check("--", "x.pt").code == 1
     assert repo.mend() == {f"{RUN}/a.bin".encode(), b"x.pt"}
+    # The index had the only copy.
+    assert (repo.root / "x.pt").read_bytes() == WEIGHTS
+    assert (repo.root / RUN / "a.bin").exists()
+
+
+def test_deleted_with_an_intent_to_add(repo: Repo) -> None:
+    repo.stage("wandb/x")
+    repo.commit()
+    repo.git("rm", "-q", "--cached", "wandb/x")
+    repo.git("add", "-N", "-f", "wandb/x")
+    assert repo.check() == CLEAN
+
+
+def test_submodule_is_a_folder_to_patterns(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/sub/, /file/]\n")
+    repo.stage("file")
+    assert repo.check() == CLEAN
+    repo.gitlink("sub")
+    assert "sub  1 file" in repo.check().out
+    assert repo.check("--", "file") == CLEAN
+    assert repo.mend() == {b"sub"}
+
+
+def test_left_out_without_a_sparse_checkout(repo: Repo) -> None:
+    repo.stage("logs/a")
+    repo.commit()
+    repo.git("update-index", "--skip-worktree", "logs/a")
+    assert repo.mend("--all-files") == {b"logs/a"}
+
+
+def test_work_tree_configured_elsewhere(empty: Repo) -> None:
+    outer = Repo(empty.root)
+    outer.stage("wandb/x")
+    inner = Repo.init(empty.root / "w/sub")
+    inner.git("config", "core.worktree", "../../..")
+    inner.git("add", "-f", ":/wandb/x")
+    for _ in range(2):
+        with working_directory(inner.root):
+            assert run_main([]).code == 1
+            assert run_main(["--all-files"]).code == 1
 
 
 def test_type_change(repo: Repo) -> None:
@@ -796,9 +836,19 @@ def test_subfolder(repo: Repo) -> None:
         result = repo.check(*arguments, cwd="pkg")
         assert result.code == 1
         assert "pkg/x.pt" in result.out
-        assert result == repo.check(*arguments)
-    repo.follow(result)
+        assert result.out.replace("git -C .. ", "git ") == repo.check(*arguments).out
+    # There is a folder of that name here, too; it must stay.
+    repo.follow(result, cwd="pkg")
     assert repo.check(cwd="pkg") == CLEAN
+    assert b"pkg/logs/m.py" in repo.tracked()
+
+
+def test_the_commands_of_a_commit_from_a_subfolder(repo: Repo) -> None:
+    repo.stage("pkg/logs/m.py", "x = 1\n")
+    repo.stage("logs/a.bin")
+    repo.hook("pre-commit")
+    out = repo.git("commit", "-m", "x", cwd="pkg", fails=True)
+    assert "    git -C .. reset -q -- logs\n" in out
 
 
 @pytest.mark.parametrize(

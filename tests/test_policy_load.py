@@ -612,7 +612,10 @@ def test_keep_admits_what_is_a_milestone_nowhere_else() -> None:
     assert blocked(policy, b"best_models/a.w")
     kept = load_policy(b"best_models: {weights: ['*.w']}\nkeep: ['*']\n")
     assert blocked(kept, b"best_models/a.w")
-    assert not blocked(kept, b"best_models/a.pt")
+    # What is weights elsewhere is weights here, too.
+    assert blocked(kept, b"best_models/a.pt")
+    assert blocked(kept, b"best_models/a.gguf")
+    assert not blocked(kept, b"best_models/a.txt")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import load_policy
 from fx_hooks.policy.match import Matcher
-from fx_hooks.policy.patterns import problem
+from fx_hooks.policy.patterns import problem, regex_source
 
 QUIET = settings(
     database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -446,6 +446,13 @@ def test_agrees_with_git_on_the_built_in_patterns(repository: Path) -> None:
             if mine != git
         ]
     assert not wrong
+
+
+def test_python_does_not_warn_of_odd_sets() -> None:
+    for part in ODD_SETS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            re.compile(regex_source(part), re.DOTALL)
 
 
 ODD_SETS = ("[[a]", "[a-]", "[--.]", "[a^!]", "[[]", "[&&a]", "[a||b]", "[~~]", "[a-b-c]")

@@ -6,9 +6,9 @@ directory, or the user's cache directory. The file is
 
     magic, CRC-32 of all that follows, length of the key, key, marshalled content
 
-and the key is everything that the content was made from: the version, the
-interpreter's cache tag, the built-in policy, the repository's policy, and size and time
-of the compiler's own source (for installations that change without a new version).
+and the key is what the content was made from: the version, the interpreter's cache tag,
+the built-in policy, the repository's policy, and size and time of the source that reads
+and compiles them (for installations that change without a new version).
 Nothing is unmarshalled before all of that fits: marshal has no checks of its own, and
 with flipped bits it crashes the interpreter or loads something else. A file that is
 missing, stale, foreign, damaged or cannot be written costs time and changes nothing.
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from fx_hooks.policy.match import Tables
 
     # The tables; the files that make their directory a run; the object id of the policy
-    # file in the index, empty where git does not track one.
-    Content: TypeAlias = tuple[Tables, tuple[bytes, ...], bytes]
+    # file in the index; the path of the milestones' file and its object id. An id is empty
+    # where git does not track the file.
+    Content: TypeAlias = tuple[Tables, tuple[bytes, ...], bytes, bytes, bytes]
 
 MAGIC = b"fx-hooks tables\n"
 MAX_BYTES = 1 << 24  # no policy that a person wrote has larger tables
@@ -43,11 +44,11 @@ def cache_key(policy: "bytes | None") -> bytes:
     """Everything that tables for the repository's *policy* (None: no file) depend on."""
     with open(os.path.join(_FOLDER, "builtin.yaml"), "rb") as file:
         builtin = file.read()
-    compiler = os.stat(os.path.join(_FOLDER, "compile.py"))
-    state = (
-        f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)}"
-        f" {compiler.st_size} {compiler.st_mtime_ns} {policy is None}\n"
-    )
+    state = f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)} {policy is None}"
+    for name in ("compile.py", "load.py", "patterns.py"):
+        source = os.stat(os.path.join(_FOLDER, name))
+        state += f" {source.st_size} {source.st_mtime_ns}"
+    state += "\n"
     return state.encode() + builtin + (policy or b"")
 
 

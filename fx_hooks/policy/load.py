@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import yaml
@@ -17,6 +17,7 @@ BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin
 BUILTIN_SOURCE = "built-in policy"
 POLICY_NAME = ".fx-hooks.yaml"
 BEST_MODELS_RULE = "best-models"
+WEIGHTS_RULE = "weights"
 KEEP_RULE = "keep"
 MILESTONE_RULE = "milestone"
 PATTERN_RULE = "ignore"  # of an `ignore` entry that is only a pattern
@@ -150,6 +151,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
         settings["folder"][0], settings["metadata"], settings["documents"], settings["weights"]
     )
     where = own if own.best_models else builtin
+    others = [path for rule in builtin.rules if rule.name == WEIGHTS_RULE for path, _ in rule.paths]
     entries: list[Entry] = []
     marks: list[RunMark] = []
     weights: list[Entry] = []
@@ -161,7 +163,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
                 rule = _best_models_rule(rule, best_models, where.best_models_line)
                 entries += _entries(rule, where.source)
                 entries += _entries(_folders_rule(rule), where.source)
-                weights = list(_entries(_weights_rule(rule, best_models), where.source))
+                weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
                 continue
             entries += _entries(rule, document.source)
             marks += [
@@ -209,10 +211,11 @@ def _folders_rule(rule: _Rule) -> _Rule:
     return rule._replace(paths=paths, exceptions=())
 
 
-def _weights_rule(rule: _Rule, best_models: BestModels) -> _Rule:
+def _weights_rule(rule: _Rule, best_models: BestModels, others: Iterable[str]) -> _Rule:
     line = rule.paths[0][1]
     folder = _literal(best_models.folder)
-    paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in best_models.weights)
+    names = dict.fromkeys((*best_models.weights, *others))
+    paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in names)
     return rule._replace(paths=paths, exceptions=())
 
 

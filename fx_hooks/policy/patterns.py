@@ -8,7 +8,7 @@ instead, so that one policy has one meaning behind every door.
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -145,6 +145,10 @@ def _set_problem(inside: str) -> str | None:
         )
     if "[:" in inside or "[." in inside or "[=" in inside:
         return f"has a POSIX class in '{shown}': write the characters, such as [a-z] or [0-9]"
+    if "--" in inside[1:]:
+        return (
+            f"has '--' in '{shown}', which is read in more than one way: write '-' once, at the end"
+        )
     if "\\" in inside:
         return f"has a backslash in the set '{shown}': write the characters without it"
     raw = inside.encode("utf-8", "surrogateescape")
@@ -174,10 +178,10 @@ def _pathspec_problem(pattern: str) -> str | None:
 def regex_source(pattern: str) -> bytes:
     """pathspec's own expression for *pattern*, on bytes as git sees them.
 
-    Compile it with :data:`re.DOTALL`. Two things are adapted so that a name may hold
-    any byte: ``$`` would also match before a line break at the end of a name, and a
-    UTF-8 character whose last byte looks like a blank in latin-1 (``à``) would be
-    stripped from the end of the pattern.
+    Compile it with :data:`re.DOTALL`. Three things are adapted. ``$`` would also match
+    before a line break at the end of a name; a UTF-8 character whose last byte looks like
+    a blank in latin-1 (``à``) would be stripped from the end of the pattern; and Python
+    warns of a bracket and the like within a set.
     """
     raw = pattern.encode("utf-8", "surrogateescape")
     if raw[-1:] in (b"\xa0", b"\x85"):
@@ -188,11 +192,30 @@ def regex_source(pattern: str) -> bytes:
         raise ValueError("it matches nothing")
     if source.endswith(b"|$)"):
         source = source[:-2] + rb"\Z)"
-    with warnings.catch_warnings():
-        # Python warns about sets such as [[a]; their meaning here is settled.
-        warnings.simplefilter("ignore")
-        re.compile(source, re.DOTALL)
+    for inside in _sets(raw.decode("latin-1")):
+        plain = inside.encode("latin-1")
+        source = source.replace(b"[" + plain + b"]", b"[" + _SPECIAL.sub(rb"\\\g<0>", plain) + b"]")
+    re.compile(source, re.DOTALL)
     return source
+
+
+_SPECIAL = re.compile(rb"[\[&|~]")
+
+
+def _sets(pattern: str) -> Iterator[str]:
+    """The insides of the sets in a valid *pattern*."""
+    for part in pattern.split("/"):
+        position = 0
+        while position < len(part):
+            char = part[position]
+            position += 1
+            if char == "\\":
+                position += 1
+            elif char == "[":
+                end = _set_end(part, position)
+                assert end is not None, pattern  # problem() has refused it
+                yield part[position:end]
+                position = end + 1
 
 
 def alternatives(pattern: str) -> list[str]:
