@@ -174,7 +174,7 @@ class _Machine:
         return value
 
     def _pop_to_mark(self) -> list[object]:
-        values = []
+        values: list[object] = []
         while self._stack:
             value = self._stack.pop()
             if value is _MARK:

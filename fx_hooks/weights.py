@@ -219,9 +219,9 @@ class _Archive:
                 self._member(archive, name, member)
         if format == TORCH:
             self._faults.update(_weights_only(self._report))
-            for key, (kind, elements) in self._report.storages.items():
+            for key, (kind, count) in self._report.storages.items():
                 found = names.get(f"{stem}/data/{key}".casefold())
-                if found is None or found.file_size < _storage_bytes(kind, elements):
+                if found is None or found.file_size < _storage_bytes(kind, count):
                     self._faults.add(f"lacks the storage {key}, or a part of it")
         else:
             self._faults.update(self._report.faults)
@@ -230,8 +230,9 @@ class _Archive:
             # Not Python's: TorchScript has names of its own, and C++ looks them up.
             own = ("__torch__.", "torch.jit._pickle.")
             unsafe = tuple(name for name in unsafe if not name.startswith(own))
-        storages = self._report.storages.values()
-        elements = sum(count for _, count in storages) if format != EXPORTED else None
+        elements = None
+        if format in (TORCH, TORCHSCRIPT):
+            elements = sum(count for _, count in self._report.storages.values())
         return Inspection(format, unsafe, tuple(sorted(self._faults)), elements)
 
     def _member(self, archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> None:

@@ -26,7 +26,15 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 _RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_SIZE = re.compile(r"([1-9][0-9]{0,17})(?: ?(B|kB|MB|GB|KiB|MiB|GiB))?\Z")
+_UNITS = {
+    "": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9,
+    "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+}  # fmt: skip
+LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN = "required", "allowed", "forbidden"
+_LFS = (LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Node = yaml.Node
 
 
 class Entry(NamedTuple):
@@ -67,13 +75,19 @@ class BestModels(NamedTuple):
     """Where chosen models live, and what may stand there.
 
     ``metadata``, ``documents`` and ``weights`` are patterns for a file's name at any
-    depth below ``folder``.
+    depth below ``folder``. ``required_keys`` are those that the metadata of a model has
+    to have. ``lfs`` says whether milestones go to Git LFS, as :data:`LFS_REQUIRED`,
+    :data:`LFS_ALLOWED` or :data:`LFS_FORBIDDEN`; ``max_size`` is the largest one in
+    bytes, None for any.
     """
 
     folder: str
     metadata: tuple[str, ...]
     documents: tuple[str, ...]
     weights: tuple[str, ...]
+    required_keys: tuple[str, ...] = ()
+    lfs: str = LFS_ALLOWED
+    max_size: int | None = None
 
     @property
     def milestones_file(self) -> str:
@@ -147,7 +161,13 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     disabled = {name for name, _ in own.disable}
     settings = {**builtin.best_models, **own.best_models}
     best_models = BestModels(
-        settings["folder"][0], settings["metadata"], settings["documents"], settings["weights"]
+        settings["folder"][0],
+        settings["metadata"],
+        settings["documents"],
+        settings["weights"],
+        settings["required_keys"],
+        settings["lfs"][0],
+        int(settings["max_size"][0]) if "max_size" in settings else None,
     )
     where = own if own.best_models else builtin
     entries: list[Entry] = []
@@ -303,13 +323,29 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
 
 
 def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
-    keys = ("folder", "metadata", "documents", "weights")
+    keys = (
+        "folder", "metadata", "documents", "weights", "required_keys", "lfs", "max_size",
+    )  # fmt: skip
     found = _mapping(node, source, "best_models", keys)
     settings: dict[str, tuple[str, ...]] = {}
     for key, value in found.items():
         place = f"best_models.{key}"
         if key == "folder":
             settings[key] = (_relative(value, source, place),)
+            continue
+        if key == "lfs":
+            lfs = _string(value, source, place)
+            if lfs not in _LFS:
+                raise _fault(source, value, place, f"'{lfs}': must be one of {', '.join(_LFS)}")
+            settings[key] = (lfs,)
+            continue
+        if key == "max_size":
+            settings[key] = (str(_bytes(value, source, place)),)
+            continue
+        if key == "required_keys":
+            settings[key] = tuple(
+                _string(item, source, where) for item, where in _items(value, source, place)
+            )
             continue
         names = []
         for item, where in _items(value, source, place):
@@ -353,6 +389,14 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
 
 def _text(node: yaml.Node | None, source: str, key: str) -> str:
     return "" if node is None else " ".join(_string(node, source, key).split())
+
+
+def _bytes(node: yaml.Node, source: str, key: str) -> int:
+    text = node.value if isinstance(node, yaml.ScalarNode) else ""
+    match = _SIZE.match(text)
+    if match is None:
+        raise _fault(source, node, key, "must be a size such as 500 MB or 2 GiB")
+    return int(match[1]) * _UNITS[match[2] or ""]
 
 
 def _flag(node: yaml.Node | None, source: str, key: str) -> bool:
@@ -459,12 +503,16 @@ def mapping_nodes(
     return found
 
 
-def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
-    if node is None:
-        return []
+def sequence_nodes(node: yaml.Node, source: str, key: str) -> list[yaml.Node]:
+    """The items of a list."""
     if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
         raise _fault(source, node, key, f"must be a list, not {_kind(node)}")
-    return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+    return list(node.value)
+
+
+def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
+    nodes = [] if node is None else sequence_nodes(node, source, key)
+    return [(item, f"{key}[{number}]") for number, item in enumerate(nodes)]
 
 
 def _string(node: yaml.Node, source: str, key: str) -> str:
