@@ -8,10 +8,9 @@ that needs none of that means the same to both.
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 import zlib
-from struct import error as StructError
-from struct import unpack
 from typing import BinaryIO
 
 MAX_MEMBERS = 50_000
@@ -80,7 +79,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -
 
 
 _ERRORS = (
-    zipfile.BadZipFile, zlib.error, StructError, EOFError, IndexError, KeyError, ValueError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, KeyError, ValueError,
     NotImplementedError, OverflowError, RuntimeError,
 )  # fmt: skip
 
@@ -95,14 +94,14 @@ def _directory(file: BinaryIO) -> tuple[int, int]:
     tail = _at(file, max(size - 42, 0), 42)
     if len(tail) < 22 or tail[-22:-18] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
         raise BrokenArchive("does not end with a zip directory: cut off, or with an addition")
-    disk, first_disk, here, count, length, start = unpack("<4H2I", tail[-18:-2])
+    disk, first_disk, here, count, length, start = struct.unpack("<4H2I", tail[-18:-2])
     end = size - 22
     if tail[:4] == b"PK\x06\x07":
-        (end,) = unpack("<Q", tail[8:16])
+        (end,) = struct.unpack("<Q", tail[8:16])
         record = _at(file, end, 56) if end <= size else b""
         if len(record) < 56 or record[:4] != b"PK\x06\x06" or end + 56 != size - 42:
             raise BrokenArchive("has a broken zip directory")
-        wide = unpack("<2I4Q", record[16:56])
+        wide = struct.unpack("<2I4Q", record[16:56])
         for narrow, full, top in zip(
             (disk, first_disk, here, count, length, start),
             wide,

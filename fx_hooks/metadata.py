@@ -89,7 +89,9 @@ _HOME = re.compile(
     re.VERBOSE,
 )
 # A command line gives a key after its option or variable: api_key=..., --token ...
-_ASSIGNED = re.compile(r"(?i)(?:key|token|secret|passwd|password)[\"']?\s*[=: ]\s*[\"']?([\w+/.-]+)")
+_ASSIGNED = re.compile(
+    r"(?i)(?:key|token|secret|passwd|password)[\"']?\s*[=: ]\s*[\"']?([\w+/.-]+)"
+)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _KEY_WORDS = frozenset({"key", "token", "auth", "authorization", "credential", "apikey"})
 _PASSWORD_WORDS = frozenset({"password", "passwd", "secret", "passphrase"})

@@ -205,9 +205,7 @@ def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
 _EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")
 
 
-def _spans(
-    lines: list[str], known: Mapping[str, int], source: str
-) -> dict[str, tuple[int, int]]:
+def _spans(lines: list[str], known: Mapping[str, int], source: str) -> dict[str, tuple[int, int]]:
     """The lines of each entry, counted from 0, the last one left out."""
     starts = sorted(known.values())
     if len(set(starts)) != len(starts) or any(

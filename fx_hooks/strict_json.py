@@ -13,9 +13,7 @@ class NotStrict(Exception):
 def parse_json(text: bytes) -> Any:
     """The value that *text* is, as :mod:`json` gives it. Raises :class:`NotStrict`."""
     try:
-        return json.loads(
-            text.decode(), object_pairs_hook=_unique, parse_constant=_constant
-        )
+        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_constant)
     except UnicodeDecodeError as exc:
         raise NotStrict(f"is not UTF-8 (byte {exc.start})") from exc
     except json.JSONDecodeError as exc:

@@ -213,27 +213,27 @@ class _Archive:
         names = {member.filename.casefold(): member for member in archive.infolist()}
         stems = {name.partition("/")[0] for name in names}
         stem = stems.pop() if len(stems) == 1 else ""
-        format = _zip_format(names.keys(), stem)
+        kind = _zip_format(names.keys(), stem)
         for name, member in sorted(names.items()):
-            if not (format == TORCH and name.startswith(f"{stem}/data/")):
+            if not (kind == TORCH and name.startswith(f"{stem}/data/")):
                 self._member(archive, name, member)
-        if format == TORCH:
+        if kind == TORCH:
             self._faults.update(_weights_only(self._report))
-            for key, (kind, count) in self._report.storages.items():
+            for key, (storage, count) in self._report.storages.items():
                 found = names.get(f"{stem}/data/{key}".casefold())
-                if found is None or found.file_size < _storage_bytes(kind, count):
+                if found is None or found.file_size < _storage_bytes(storage, count):
                     self._faults.add(f"lacks the storage {key}, or a part of it")
         else:
             self._faults.update(self._report.faults)
         unsafe = _unsafe(self._report)
-        if format == TORCHSCRIPT:
+        if kind == TORCHSCRIPT:
             # Not Python's: TorchScript has names of its own, and C++ looks them up.
             own = ("__torch__.", "torch.jit._pickle.")
             unsafe = tuple(name for name in unsafe if not name.startswith(own))
         elements = None
-        if format in (TORCH, TORCHSCRIPT):
+        if kind in (TORCH, TORCHSCRIPT):
             elements = sum(count for _, count in self._report.storages.values())
-        return Inspection(format, unsafe, tuple(sorted(self._faults)), elements)
+        return Inspection(kind, unsafe, tuple(sorted(self._faults)), elements)
 
     def _member(self, archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> None:
         start = read_member(archive, member, 8)
