@@ -185,10 +185,11 @@ class Repository:
         result = _start(("cat-file", "blob", os.fsdecode(spec)), self.root, self.git_directory)
         return result.stdout if result.returncode == 0 else None
 
-    def sent_to_lfs(self, paths: Sequence[bytes]) -> set[bytes]:
-        """Those of *paths* that the staged ``.gitattributes`` send to Git LFS."""
+    def sent_to_lfs(self, paths: Sequence[bytes], *, staged: bool = True) -> set[bytes]:
+        """Those of *paths* that ``.gitattributes``, *staged* or on disk, send to Git LFS."""
         stdin = b"".join(path + b"\0" for path in paths)
-        output = self.run("check-attr", "--cached", "-z", "--stdin", "filter", stdin=stdin)
+        where = ("--cached",) if staged else ()
+        output = self.run("check-attr", *where, "-z", "--stdin", "filter", stdin=stdin)
         fields = zsplit(output)
         values = zip(fields[::3], fields[2::3], strict=True)
         return {path for path, value in values if value == b"lfs"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -47,13 +48,21 @@ def find_private(value: Any) -> list[str]:
     """Secrets and personal details in a JSON value: what is where, never the value."""
     found = []
     for place, secret_name, host_name, text in _texts(value):
-        if _is_secret(text, secret_name):
-            found.append(f"has what looks like a secret under '{place}'")
-        elif _HOME.search(text):
-            found.append(f"has a path in somebody's home directory under '{place}'")
-        elif host_name and text.lower() not in _NO_HOSTS and "://" not in text:
-            found.append(f"has a host name under '{place}'")
+        fault = _fault(text, secret_name, host_name)
+        if fault:
+            found.append(f"has {fault} under '{place}'")
     return found
+
+
+def _fault(text: str, secret_name: str, host_name: bool) -> str:
+    """What is private about *text*, below names that make it a secret or a host's name."""
+    if _is_secret(text, secret_name):
+        return "what looks like a secret"
+    if _HOME.search(text):
+        return "a path in somebody's home directory"
+    if host_name and not _PUBLIC_HOST.match(text):
+        return "a host name"
+    return ""
 
 
 # Tokens that say what they are. W&B keys: 40 hex digits after a server's prefix, or the
@@ -96,7 +105,9 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _KEY_WORDS = frozenset({"key", "token", "auth", "authorization", "credential", "apikey"})
 _PASSWORD_WORDS = frozenset({"password", "passwd", "secret", "passphrase"})
 _HOST_NAMES = frozenset({"host", "hostname", "nodename", "fqdn"})
-_NO_HOSTS = frozenset({"", "localhost", "127.0.0.1", "0.0.0.0", "::1", "auto"})
+_PUBLIC_HOST = re.compile(
+    r"(?i)(?:localhost|127\.0\.0\.1|0\.0\.0\.0|::1|auto|<.*>)?\Z|[a-z]+://|\$"
+)
 # A run of letters and digits, mixed, that nobody types: no word, no path, no number.
 _RANDOM = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}")
 # What stands for a value: ${oc.env:KEY}, <your key>, ***
@@ -138,7 +149,7 @@ def _texts(value: Any) -> Iterator[tuple[str, str, bool, str]]:
         elif isinstance(item, dict):
             children: list[tuple[Any, str, str, bool]] = []
             for name, part in item.items():
-                private = _is_secret(name, "") or _HOME.search(name) is not None
+                private = bool(_fault(name, "", False))
                 shown = "..." if private else name
                 inner = f"{place}.{shown}" if place else shown
                 if private:
@@ -147,3 +158,41 @@ def _texts(value: Any) -> Iterator[tuple[str, str, bool, str]]:
                     (part, inner, _kind_of_name(name) or secret_name, name.lower() in _HOST_NAMES)
                 )
             waiting += children[::-1]
+
+
+REDACTED = "<redacted>"
+_HOME_FOLDER = re.compile(
+    r"(?<![\w.-])(?:/(?:home|Users)/[^/\s]+|/root\b|[A-Za-z]:[\\/]+Users[\\/]+[^\\/\s]+)"
+)
+
+
+def without_private(value: Any, root: str) -> Any:
+    """*value* without what :func:`find_private` finds in it.
+
+    Paths below *root* become relative to it, home directories ``~``, and what JSON has
+    no form for text.
+    """
+    return _without_private(value, root, "", False)
+
+
+def _without_private(value: Any, root: str, secret_name: str, host_name: bool) -> Any:
+    if isinstance(value, dict):
+        return {
+            _without_private(name, root, "", False): _without_private(
+                part,
+                root,
+                _kind_of_name(name) or secret_name,
+                name.lower() in _HOST_NAMES,
+            )
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_private(part, root, secret_name, host_name) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    # Half a surrogate pair has no UTF-8.
+    whole = value.encode("utf-8", "replace").decode()
+    text = _HOME_FOLDER.sub("~", whole.replace(f"{root}/", ""))
+    return REDACTED if _fault(text, secret_name, host_name) else text

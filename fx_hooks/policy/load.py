@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,6 +33,9 @@ _UNITS = {
 }  # fmt: skip
 LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN = "required", "allowed", "forbidden"
 _LFS = (LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN)
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
+_MAX_NODES = 100_000
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Node = yaml.Node
 
@@ -445,6 +448,34 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
             what += " (what begins with '!' needs quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
+
+
+def plain_data(text: bytes, source: str) -> Any:
+    """One YAML document as JSON has it: dates, and what JSON has no form for, are text."""
+    node = compose(text, source)
+    return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
+
+
+def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
+    # Aliases make small files large.
+    if next(left, None) is None:
+        raise FatalError(f"{source}:{line_of(node)}: has more than {_MAX_NODES:,} values")
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value, source, left) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, source, left) for item in node.value]
+    assert isinstance(node, yaml.ScalarNode), node
+    kind, text = node.tag.rpartition(":")[2], str(node.value)
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "int" and _INTEGER.match(text):
+        return int(text)
+    # OmegaConf reads 1e-3 as a number, too.
+    if (kind == "float" or node.style is None) and _FLOAT.match(text):
+        return float(text)
+    return text
 
 
 def line_of(node: yaml.Node) -> int:
