@@ -79,6 +79,21 @@ class ContractScene:
         found += self._documents([path for path in self._files("documents") if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
+    def terms(self, path: bytes) -> list[str]:
+        """What the contract says of one path in the folder: approval, role, breaches."""
+        said = []
+        for milestone in self.milestones.values():
+            by = "" if milestone.by is None else f" by {milestone.by}"
+            if os.fsencode(milestone.path) == path:
+                said.append(f"approved {milestone.approved}{by}: {milestone.why}")
+            elif os.fsencode(metadata_path(milestone.path)) == path:
+                said.append(f"the metadata of {milestone.path}, approved {milestone.approved}{by}")
+        said += [found.why for found in self.findings({path}) if found.path == path]
+        if not said:
+            known = path in self._index
+            said = ["nothing against it" if known else "neither tracked nor listed"]
+        return said
+
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
         """The paths whose content is to be read: what is touched, made whole triples."""
         everything = {os.fsdecode(path) for path in self._index} | self.milestones.keys()
