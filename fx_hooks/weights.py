@@ -157,6 +157,8 @@ def _cut_storages(
         return ["has other storages than its pickle asks for"]
     for key in keys:
         kind, elements = storages[key]
+        if kind == "torch.storage.UntypedStorage":
+            return ["has an untyped storage, which torch does not load from its legacy format"]
         if int.from_bytes(file.read(8), "little") != elements:
             return ["has a storage of another size than its pickle says"]
         file.seek(_storage_bytes(kind, elements), os.SEEK_CUR)
