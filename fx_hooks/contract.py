@@ -88,7 +88,7 @@ def check_structure(
             path,
             "best-models-link",
             "is no directory, so nothing in it can be checked",
-            f"git rm -q --cached -- {quoted(path)}",
+            f"git rm -q -f --cached -- {quoted(path)}",
         )
         for path in sorted(set(index) - set(inside))
     ]
@@ -194,7 +194,7 @@ def check_content(
 
 def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, ...]]:
     name = quoted(path)
-    again = f"git rm -q --cached -- {name} && git add -f -- {name}"
+    again = f"git rm -q -f --cached -- {name} && git add -f -- {name}"
     if content.pointer and lfs == LFS_FORBIDDEN:
         yield (
             "is in Git LFS: best_models.lfs is forbidden",
@@ -258,7 +258,7 @@ def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
 
 
 def _untrack(path: bytes) -> str:
-    return f"git rm -q --cached -- {quoted(path)}"
+    return f"git rm -q -f --cached -- {quoted(path)}"
 
 
 def _approve(path: bytes) -> str:
