@@ -162,7 +162,7 @@ def _texts(value: Any) -> Iterator[tuple[str, str, bool, str]]:
 
 REDACTED = "<redacted>"
 _HOME_FOLDER = re.compile(
-    r"(?<![\w.-])(?:/(?:home|Users)/[^/\s]+|/root\b|[A-Za-z]:[\\/]+Users[\\/]+[^\\/\s]+)"
+    r"(?<![\w.-])(?:/(?:home|Users)/(?!Shared\b)[^/\s]+|/root\b|[A-Za-z]:[\\/]+Users[\\/]+(?!Public\b)[^\\/\s]+)"
 )
 
 

@@ -473,7 +473,7 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
     if kind == "int" and _INTEGER.match(text):
         return int(text)
     # OmegaConf reads 1e-3 as a number, too.
-    if (kind == "float" or node.style is None) and _FLOAT.match(text):
+    if (kind == "float" or not node.style) and _FLOAT.match(text):
         return float(text)
     return text
 
