@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.check_best_models import surely_untouched
+from fx_hooks.tools import explain
 from tests.contract_support import (
     LISTING,
     META,
@@ -24,6 +25,7 @@ from tests.contract_support import (
     facts,
     listing,
     pointer,
+    run,
     sha256,
 )
 from tests.support import CLEAN, Repo, working_directory
@@ -413,6 +415,45 @@ def test_steering_characters_are_escaped(repo: Repo) -> None:
     result = check(repo)
     assert "a.b\\x1b[31m" in result.out
     assert "\x1b" not in result.out
+
+
+def test_a_link_whose_target_is_missing(approved: Repo) -> None:
+    approved.link("best_models/x_meta.json", "m_meta.json")
+    approved.git("add", "-f", "best_models/x_meta.json")
+    blob = approved.git("rev-parse", ":best_models/x_meta.json").strip()
+    (approved.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    refused(approved, "best_models/x_meta.json", "whose target is not in this clone")
+
+
+def test_a_note_about_a_list_that_is_not_staged(repo: Repo) -> None:
+    repo.stage(MODEL, STATE)
+    repo.write(LISTING, listing(entry(STATE)))
+    result = check(repo)
+    assert "is not staged and does not count: git add" in result.out.splitlines()[-1]
+
+
+def explained(repo: Repo, *arguments: str) -> list[str]:
+    result = run(explain.main, *arguments, cwd=repo.root)
+    assert result.err == ""
+    return [line[14:] for line in result.out.splitlines() if line.startswith("    contract: ")]
+
+
+def test_explain_says_what_the_contract_says(approved: Repo) -> None:
+    assert explained(approved, MODEL) == ["approved 2026-01-31: a reason"]
+    assert explained(approved, METADATA) == [f"the metadata of {MODEL}, approved 2026-01-31"]
+    assert explained(approved, LISTING) == ["nothing against it"]
+    assert explained(approved, "best_models/x.pt") == ["neither tracked nor listed"]
+    assert explained(approved, "train.py", "best_models/") == []
+    approved.stage(LISTING, listing(entry(STATE + b"x", by="somebody")))
+    said, fault = explained(approved, MODEL)
+    assert said == "approved 2026-01-31 by somebody: a reason"
+    assert fault.startswith("is not what was approved")
+    record = json.loads(run(explain.main, "--format=json", MODEL, cwd=approved.root).out)
+    assert record["contract"] == [said, fault]
+    approved.stage(LISTING, listing(entry(STATE, why=None)))
+    assert explained(approved, MODEL) == [
+        f"{LISTING}:2: milestones.{MODEL}: has no 'why': fx-add-milestone --replace writes it"
+    ]
 
 
 def test_usage(repo: Repo) -> None:
