@@ -123,6 +123,20 @@ def test_replace(ran: Repo) -> None:
     assert (ran.root / MODEL).read_bytes() == STATE
 
 
+def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
+    ran.write(LISTING, f"milestones:\n  {MODEL}:\n    why: old\n")
+    assert "no reason" in add(ran, FILE, "--replace", *FIGURE).err
+    assert add(ran, FILE, "--replace", "--why", "new", *FIGURE).code == 0
+    ran.stage_all()
+    assert check(ran, "--all-files") == CLEAN
+    ran.write(
+        LISTING, f"milestones:\n  best_models/x.pt:\n    why: old\n  {MODEL}:\n    why: old\n"
+    )
+    assert "best_models/x.pt: has no 'sha256'" in add(ran, FILE, "--replace", "--why", "x").err
+    ran.write(LISTING, b"\xff")
+    assert "is not UTF-8" in add(ran, FILE, "--why", "x").err
+
+
 def test_what_an_entry_allows_is_kept(ran: Repo) -> None:
     ran.write(FILE, MODULE)
     refused = add(ran, FILE, "--why", "x", *FIGURE)

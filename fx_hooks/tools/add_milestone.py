@@ -21,7 +21,7 @@ from fx_hooks.contract_scene import digest
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository, lfs_pointer
 from fx_hooks.metadata import MAX_BYTES, read_metadata, without_private
-from fx_hooks.milestones import Milestone, load_contract, with_entry
+from fx_hooks.milestones import Milestone, load_contract, load_milestones, with_entry
 from fx_hooks.paths import from_root, quoted, shown
 from fx_hooks.policy.load import LFS_REQUIRED, BestModels
 from fx_hooks.provenance import Provenance, find_provenance
@@ -108,9 +108,11 @@ def add_milestone(
     model, outside = _destination(file, name, repository.root, best_models)
     target = os.path.join(root, model)
     listing = best_models.milestones_file
-    text = (_read(root, listing) or b"").decode("utf-8-sig")
-    before = load_contract(text.encode(), best_models).get(model) if replace else None
-    if not replace and model in load_contract(text.encode(), best_models):
+    raw = _read(root, listing) or b""
+    listed = load_milestones(raw, best_models)
+    text = raw.decode("utf-8-sig")
+    before = _replaced(text, model, best_models) if replace else None
+    if not replace and model in listed:
         raise FatalError(f"{model}: is listed in {listing}: approve it again with --replace")
     reason = " ".join((why or "").split()) or (before.why if before is not None else "")
     if not reason:
@@ -134,7 +136,7 @@ def add_milestone(
     texts = {}
     wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
     if lfs and not wants_lfs:
-        texts[".gitattributes"] = _with_lfs((_read(root, ".gitattributes") or b"").decode(), model)
+        texts[".gitattributes"] = _with_lfs(_read(root, ".gitattributes") or b"", model)
         wants_lfs = True
     if best_models.lfs == LFS_REQUIRED and not wants_lfs:
         raise FatalError("best_models.lfs is required: add --lfs")
@@ -154,6 +156,14 @@ def add_milestone(
     _write(root, plan, sha256)
     _report(plan, provenance, root)
     return CLEAN
+
+
+def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
+    """The entry that is to be replaced, if it is whole."""
+    try:
+        return load_contract(text.encode(), best_models).get(model)
+    except FatalError:
+        return None  # the new one mends it, or the same error is met again
 
 
 def _check_folder(root: str, best_models: BestModels) -> None:
@@ -285,10 +295,11 @@ def _metadata(
     return result
 
 
-def _with_lfs(text: str, model: str) -> str:
+def _with_lfs(attributes: bytes, model: str) -> str:
     """The text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
     pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
     pattern = pattern.replace(" ", "[[:space:]]")
+    text = os.fsdecode(attributes)
     end = "" if not text or text.endswith("\n") else "\n"
     return f"{text}{end}/{pattern} filter=lfs diff=lfs merge=lfs -text\n"
 
@@ -312,7 +323,7 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
             target = os.path.join(root, path)
             ready.append((_beside(target), target))
             with open(ready[-1][0], "wb") as file:
-                file.write(text.encode())
+                file.write(os.fsencode(text))
         while ready:
             temporary, target = ready[0]
             os.replace(temporary, target)
