@@ -27,9 +27,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def entry(content: bytes, path: str = MODEL, **more: object) -> str:
+def entry(content: bytes, path: str = MODEL, **more: str | None) -> str:
     """One entry of milestones.yaml; *more* keys are added, or replace those of it."""
-    keys = {
+    keys: dict[str, object] = {
         "sha256": json.dumps(sha256(content)),
         "size": len(content),
         "why": "a reason",
@@ -52,11 +52,11 @@ def pointer(content: bytes) -> str:
     )
 
 
-def approve(repo: Repo, content: bytes = STATE, **more: object) -> None:
+def approve(repo: Repo, content: bytes = STATE, **more: str | None) -> None:
     """Stage a whole triple."""
     repo.stage(MODEL, content)
     repo.stage(METADATA, META)
-    repo.stage(LISTING, listing(entry(content, **more)))
+    repo.stage(LISTING, listing(entry(content, MODEL, **more)))
 
 
 def run(main: Callable[[Sequence[str]], int], *arguments: str, cwd: Path) -> Result:

@@ -278,7 +278,7 @@ def test_a_failure_half_way_leaves_no_entry(ran: Repo, monkeypatch: pytest.Monke
         moved.append(target)
         real(source, target)
 
-    monkeypatch.setattr(add_milestone.os, "replace", fails)
+    monkeypatch.setattr(os, "replace", fails)
     result = add(ran, FILE, "--why", "x", *FIGURE)
     assert result.code == 2
     assert "cannot be written: No space left on device" in result.err

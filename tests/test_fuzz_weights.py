@@ -9,11 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from fx_hooks.metadata import read_metadata
 from fx_hooks.wandb_log import read_wandb_log
 from fx_hooks.weights import inspect
 from tests.contract_support import META
 from tests.weight_files import malicious
+
+pytest.importorskip("resource")
 
 SHIPPED = Path(__file__).parent / "data" / "weights"
 MUTATIONS = 6_000

@@ -54,8 +54,8 @@ def test_an_entry_in_full() -> None:
     assert VALIDATOR.is_valid(as_json(text))
 
 
-def one(**more: object) -> str:
-    return listing(entry(STATE, **more))
+def one(**more: str | None) -> str:
+    return listing(entry(STATE, MODEL, **more))
 
 
 FAULTS = [
@@ -68,8 +68,8 @@ FAULTS = [
     pytest.param(
         listing(entry(STATE), entry(STATE)), "7: milestones.best_models/m.pt: duplicate", id="twice"
     ),
-    pytest.param(one(sha265=1), "sha265: unknown key: did you mean 'sha256'?", id="typo"),
-    pytest.param(one(zzz=1), "zzz: unknown key: known are sha256", id="unknown"),
+    pytest.param(one(sha265="1"), "sha265: unknown key: did you mean 'sha256'?", id="typo"),
+    pytest.param(one(zzz="1"), "zzz: unknown key: known are sha256", id="unknown"),
     *(
         pytest.param(one(**{key: None}), f"2: milestones.{MODEL}: has no '{key}'", id=f"no-{key}")
         for key in ("sha256", "size", "why", "approved")
@@ -157,3 +157,29 @@ def test_another_layout_is_left_alone(text: str) -> None:
 )
 def test_any_reason_comes_back(text: str) -> None:
     assert load(with_entry("", ONE._replace(why=text, by=text), BEST_MODELS))[MODEL].why == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5", 5), ("1kB", 1000), ("2 MiB", 2 << 20), ("1 GB", 10**9)]
+)
+def test_sizes_in_the_policy(text: str, size: int) -> None:
+    policy = load_policy(f"best_models: {{max_size: {text}}}".encode())
+    assert policy.best_models.max_size == size
+    assert BEST_MODELS.max_size is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ("max_size: 0", "best_models.max_size: must be a size such as 500 MB"),
+        ("max_size: 5 mb", "best_models.max_size: must be a size"),
+        ("max_size: [1]", "best_models.max_size: must be a size"),
+        ("lfs: maybe", "best_models.lfs: 'maybe': must be one of required, allowed, forbidden"),
+        ("lfs: true", "best_models.lfs: must be a string"),
+        ("required_keys: a", "best_models.required_keys: must be a list"),
+    ],
+)
+def test_odd_settings_in_the_policy(setting: str, fault: str) -> None:
+    with pytest.raises(FatalError, match=r"\.fx-hooks\.yaml:2: ") as caught:
+        load_policy(f"best_models:\n  {setting}\n".encode())
+    assert fault in str(caught.value)
