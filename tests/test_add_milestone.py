@@ -202,6 +202,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
         "malicious", lambda r: r.write(FILE, malicious()["zip-os-system"]),
         (FILE, "--why", "x", *FIGURE), "imports os.system",
     ),
+    ("alias", lambda r: r.link(MODEL, f"../{FILE}"), (MODEL, "--why", "x"), "is a symbolic link"),
     (
         "pointer", lambda r: r.write(FILE, pointer(STATE)), (FILE, "--why", "x", *FIGURE),
         "is a Git LFS pointer",

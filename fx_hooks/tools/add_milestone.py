@@ -120,6 +120,8 @@ def add_milestone(
     with _opened(file) as source:
         sha256, size, inspection = digest(source), _size(source), inspect(source)
         created = datetime.fromtimestamp(os.fstat(source.fileno()).st_mtime, timezone.utc)
+    if not outside and os.path.islink(target):
+        raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
     if outside and not replace and os.path.lexists(target):
         raise FatalError(f"{model}: is there already: choose another name, or --replace it")
     allowed = (*(before.allow_globals if before is not None else ()), *allow_globals)
