@@ -48,6 +48,7 @@ def commit(root: Path, rounds: int) -> bool:
     (root / "src").mkdir()
     (root / "src" / "train.py").write_text("pass\n")
     _git(root, "add", "src")
+    contract = str(SCRIPTS / "fx-check-best-models")
     names = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
     bare = Command((sys.executable, "-c", "pass"), root)
     gate = str(SCRIPTS / "fx-check-artifacts")
@@ -55,12 +56,14 @@ def commit(root: Path, rounds: int) -> bool:
         "bare python": bare,
         "1 name": Command((gate, "--", "src/train.py"), root),
         "staged": Command((gate,), root),
+        "fx-check-best-models": Command((contract,), root),
         "2,000 names": Command((gate, "--", *names), root),
     }
     bounds = [
         Bound("1 name", "bare python", 1.5),
         Bound("staged", "bare python", 1.5),
         Bound("2,000 names", "bare python", 2.5),
+        Bound("fx-check-best-models", "bare python", 2.5),
     ]
     sibling = SCRIPTS / "check-added-large-files"
     if sibling.exists():

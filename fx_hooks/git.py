@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
 
@@ -181,6 +181,36 @@ class Repository:
                 position += size + 1
         return found
 
+    def copy_blob(self, blob: str, file: BinaryIO) -> bool:
+        """Write the content of *blob* into *file*; False if it is not in this clone.
+
+        It may be gigabytes: nothing of it is held in memory.
+        """
+        arguments = ("cat-file", "blob", blob)
+        return _start(arguments, self.root, self.git_directory, stdout=file).returncode == 0
+
+    def at_head(self, path: bytes) -> bytes | None:
+        """The content of *path* in ``HEAD``; None where it has no such file."""
+        if self.head() is None:
+            return None
+        spec = b"HEAD:" + path
+        result = _start(("cat-file", "blob", os.fsdecode(spec)), self.root, self.git_directory)
+        return result.stdout if result.returncode == 0 else None
+
+    def sent_to_lfs(self, paths: Sequence[bytes], *, staged: bool = True) -> set[bytes]:
+        """Those of *paths* that ``.gitattributes``, *staged* or on disk, send to Git LFS."""
+        stdin = b"".join(path + b"\0" for path in paths)
+        where = ("--cached",) if staged else ()
+        output = self.run("check-attr", *where, "-z", "--stdin", "filter", stdin=stdin)
+        fields = zsplit(output)
+        values = zip(fields[::3], fields[2::3], strict=True)
+        return {path for path, value in values if value == b"lfs"}
+
+    def common_directory(self) -> bytes:
+        """The git directory that all work trees of the repository share."""
+        found = self.run("rev-parse", "--git-common-dir")[:-1]
+        return os.path.join(self.root, found)
+
     def _batch(self, option: str, blobs: Sequence[str]) -> tuple[bytes, bool]:
         stdin = "".join(f"{blob}\n" for blob in blobs).encode()
         result = _start(("cat-file", "--buffer", option), self.root, self.git_directory, stdin)
@@ -234,7 +264,11 @@ def _run(
 
 
 def _start(
-    arguments: Sequence[str], cwd: bytes | None, git_directory: str | None, stdin: bytes
+    arguments: Sequence[str],
+    cwd: bytes | None,
+    git_directory: str | None,
+    stdin: bytes = b"",
+    stdout: int | BinaryIO = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[bytes]:
     environment = dict(os.environ, LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_OPTIONAL_LOCKS="0")
     if git_directory is not None and cwd is not None:
@@ -243,7 +277,12 @@ def _start(
         environment.update(GIT_DIR=git_directory, GIT_WORK_TREE=os.fsdecode(cwd))
     try:
         return subprocess.run(
-            ("git", *arguments), cwd=cwd, env=environment, input=stdin, capture_output=True
+            ("git", *arguments),
+            cwd=cwd,
+            env=environment,
+            input=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
         )
     except FileNotFoundError as exc:
         raise FatalError("git was not found: install git, or put it on PATH") from exc

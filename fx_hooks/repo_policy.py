@@ -55,7 +55,7 @@ def policy_in_force(
         if entry is None:
             text = read_policy_file(place, POLICY_NAME, missing_ok=True)
         else:
-            text = _staged(repository, entry)
+            text = staged_text(repository, entry)
             blob = entry.blob
             unstaged = _read_or_none(place)
             # Not what git says of changes: it can be told not to look.
@@ -72,7 +72,7 @@ def policy_in_force(
     milestones_file = policy.best_models.milestones_file
     milestones = index.get(milestones_file.encode())
     if milestones is not None:
-        lines = load_milestones(_staged(repository, milestones), policy.best_models)
+        lines = load_milestones(staged_text(repository, milestones), policy.best_models)
         policy = with_milestones(policy, lines, milestones_file)
     elif os.path.lexists(os.path.join(repository.root, milestones_file.encode())):
         notes.append(
@@ -126,7 +126,8 @@ def _read_or_none(path: str) -> bytes | None:
         return None
 
 
-def _staged(repository: Repository, entry: IndexEntry) -> bytes:
+def staged_text(repository: Repository, entry: IndexEntry) -> bytes:
+    """The content of a staged regular file that commands cannot do without."""
     name = os.fsdecode(entry.path)
     if entry.mode == LINK_MODE:
         raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.command import one_line
 from fx_hooks.paths import human_size, shown
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ def artifact_report(
         tail += [f"    {line}" for line in commands]
     room = None if verbose else MAX_LINES - 1 - len(tail)
     return [_bold(head, colour), *_fit(sections, room, colour), *tail]
+
+
+def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
+    """The lines to print: ``path: fact``, then the commands that mend it.
+
+    At most :data:`MAX_LINES`, but for the last finding that begins within them.
+    """
+    noun = "breach" if len(findings) == 1 else "breaches"
+    lines = [_bold(f"{len(findings):,} {noun} of the contract for chosen models:", colour)]
+    for number, finding in enumerate(findings):
+        if len(lines) >= MAX_LINES:
+            lines += ["", f"and {len(findings) - number:,} more"]
+            break
+        lines += ["", f"{shown(finding.path)}: {one_line(finding.why)}"]
+        lines += [f"    {command}" for command in finding.advice.splitlines()]
+    return lines
 
 
 def _sections(

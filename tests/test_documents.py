@@ -104,9 +104,9 @@ def test_the_version_stands_in_one_place() -> None:
     assert f"rev: v{__version__}" in README
 
 
-def test_the_snippet_is_six_lines_of_our_hooks() -> None:
+def test_the_snippet_is_seven_lines_of_our_hooks() -> None:
     snippet = fenced(section("Use it"), "yaml")[0]
-    assert len(snippet.splitlines()) == 6
+    assert len(snippet.splitlines()) == 7
     (repository,) = yaml.safe_load(snippet)["repos"]
     assert repository["repo"] == setup_cfg()["metadata"]["url"]
     assert {hook["id"] for hook in repository["hooks"]} == {hook["id"] for hook in HOOKS}

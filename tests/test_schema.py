@@ -73,6 +73,9 @@ ACCEPTED: dict[str, object] = {
     "empty-lists": {"ignore": [], "keep": [], "disable": []},
     "no-settings": {"best_models": {}},
     "empty-settings": {"best_models": {"metadata": [], "documents": [], "weights": []}},
+    "lfs": {"best_models": {"lfs": "required", "required_keys": ["a"]}},
+    "max-size": {"best_models": {"max_size": "500 MB"}},
+    "max-size-in-bytes": {"best_models": {"max_size": 1000}},
     "pattern": {"ignore": ["*.npz"]},
     "rule": rule(),
     "rule-in-full": rule(

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -27,7 +27,18 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 _RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_SIZE = re.compile(r"([1-9][0-9]{0,17})(?: ?(B|kB|MB|GB|KiB|MiB|GiB))?\Z")
+_UNITS = {
+    "": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9,
+    "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+}  # fmt: skip
+LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN = "required", "allowed", "forbidden"
+_LFS = (LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN)
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
+_MAX_NODES = 100_000
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Node = yaml.Node
 
 
 class Entry(NamedTuple):
@@ -68,13 +79,19 @@ class BestModels(NamedTuple):
     """Where chosen models live, and what may stand there.
 
     ``metadata``, ``documents`` and ``weights`` are patterns for a file's name at any
-    depth below ``folder``.
+    depth below ``folder``. ``required_keys`` are those that the metadata of a model has
+    to have. ``lfs`` says whether milestones go to Git LFS, as :data:`LFS_REQUIRED`,
+    :data:`LFS_ALLOWED` or :data:`LFS_FORBIDDEN`; ``max_size`` is the largest one in
+    bytes, None for any.
     """
 
     folder: str
     metadata: tuple[str, ...]
     documents: tuple[str, ...]
     weights: tuple[str, ...]
+    required_keys: tuple[str, ...] = ()
+    lfs: str = LFS_ALLOWED
+    max_size: int | None = None
 
     @property
     def milestones_file(self) -> str:
@@ -148,7 +165,13 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     disabled = {name for name, _ in own.disable}
     settings = {**builtin.best_models, **own.best_models}
     best_models = BestModels(
-        settings["folder"][0], settings["metadata"], settings["documents"], settings["weights"]
+        settings["folder"][0],
+        settings["metadata"],
+        settings["documents"],
+        settings["weights"],
+        settings["required_keys"],
+        settings["lfs"][0],
+        int(settings["max_size"][0]) if "max_size" in settings else None,
     )
     where = own if own.best_models else builtin
     others = [path for rule in builtin.rules if rule.name == WEIGHTS_RULE for path, _ in rule.paths]
@@ -306,13 +329,29 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
 
 
 def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
-    keys = ("folder", "metadata", "documents", "weights")
+    keys = (
+        "folder", "metadata", "documents", "weights", "required_keys", "lfs", "max_size",
+    )  # fmt: skip
     found = _mapping(node, source, "best_models", keys)
     settings: dict[str, tuple[str, ...]] = {}
     for key, value in found.items():
         place = f"best_models.{key}"
         if key == "folder":
             settings[key] = (_relative(value, source, place),)
+            continue
+        if key == "lfs":
+            lfs = _string(value, source, place)
+            if lfs not in _LFS:
+                raise _fault(source, value, place, f"'{lfs}': must be one of {', '.join(_LFS)}")
+            settings[key] = (lfs,)
+            continue
+        if key == "max_size":
+            settings[key] = (str(_bytes(value, source, place)),)
+            continue
+        if key == "required_keys":
+            settings[key] = tuple(
+                _string(item, source, where) for item, where in _items(value, source, place)
+            )
             continue
         names = []
         for item, where in _items(value, source, place):
@@ -356,6 +395,14 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
 
 def _text(node: yaml.Node | None, source: str, key: str) -> str:
     return "" if node is None else " ".join(_string(node, source, key).split())
+
+
+def _bytes(node: yaml.Node, source: str, key: str) -> int:
+    text = node.value if isinstance(node, yaml.ScalarNode) else ""
+    match = _SIZE.match(text)
+    if match is None:
+        raise _fault(source, node, key, "must be a size such as 500 MB or 2 GiB")
+    return int(match[1]) * _UNITS[match[2] or ""]
 
 
 def _flag(node: yaml.Node | None, source: str, key: str) -> bool:
@@ -404,6 +451,34 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
             what += " (what begins with '!' needs quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
+
+
+def plain_data(text: bytes, source: str) -> Any:
+    """One YAML document as JSON has it: dates, and what JSON has no form for, are text."""
+    node = compose(text, source)
+    return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
+
+
+def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
+    # Aliases make small files large.
+    if next(left, None) is None:
+        raise FatalError(f"{source}:{line_of(node)}: has more than {_MAX_NODES:,} values")
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value, source, left) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, source, left) for item in node.value]
+    assert isinstance(node, yaml.ScalarNode), node
+    kind, text = node.tag.rpartition(":")[2], str(node.value)
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "int" and _INTEGER.match(text):
+        return int(text)
+    # OmegaConf reads 1e-3 as a number, too.
+    if (kind == "float" or not node.style) and _FLOAT.match(text):
+        return float(text)
+    return text
 
 
 def line_of(node: yaml.Node) -> int:
@@ -462,12 +537,16 @@ def mapping_nodes(
     return found
 
 
-def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
-    if node is None:
-        return []
+def sequence_nodes(node: yaml.Node, source: str, key: str) -> list[yaml.Node]:
+    """The items of a list."""
     if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
         raise _fault(source, node, key, f"must be a list, not {_kind(node)}")
-    return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+    return list(node.value)
+
+
+def _items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
+    nodes = [] if node is None else sequence_nodes(node, source, key)
+    return [(item, f"{key}[{number}]") for number, item in enumerate(nodes)]
 
 
 def _string(node: yaml.Node, source: str, key: str) -> str:

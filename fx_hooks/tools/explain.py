@@ -7,16 +7,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fx_hooks import __version__
 from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
-from fx_hooks.command import CLEAN, FOUND, guarded
+from fx_hooks.command import CLEAN, FOUND, guarded, one_line
+from fx_hooks.contract_scene import ContractScene
 from fx_hooks.errors import FatalError
 from fx_hooks.gate import plain
-from fx_hooks.git import NotARepository, Repository
+from fx_hooks.git import IndexEntry, NotARepository, Repository
 from fx_hooks.paths import from_root, shown
-from fx_hooks.policy.load import Entry, RunMark
+from fx_hooks.policy.load import Entry, Policy, RunMark
 from fx_hooks.repo_policy import policy_in_force, policy_on_disk
 from fx_hooks.scene import Scene
 
@@ -111,11 +112,39 @@ def explain(
         verdicts = Scene(repository, index, staged, judge).verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
+    terms: dict[bytes, list[str]] = {}
+    if repository is not None and not from_stdin and not paths_only:
+        terms = _terms(repository, index, in_force.policy, paths)
     for name, verdict in zip(given, verdicts, strict=True):
-        print(json.dumps(_as_record(name, verdict)) if as_json else _as_text(name, verdict))
+        contract = terms.get(verdict.path)
+        if as_json:
+            extra = {} if contract is None else {"contract": contract}
+            print(json.dumps({**_as_record(name, verdict), **extra}))
+        else:
+            print(_as_text(name, verdict))
+            for line in contract or ():
+                print(f"    contract: {one_line(line)}")
     for note in in_force.notes:
         print(f"{NAME}: note: {note}", file=sys.stderr)
     return CLEAN
+
+
+def _terms(
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+    paths: Sequence[bytes],
+) -> dict[bytes, list[str]]:
+    """What the contract says of each path in the folder of chosen models."""
+    folder = policy.best_models.folder.encode() + b"/"
+    inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
+    if not inside:
+        return {}
+    try:
+        scene = ContractScene(repository, index, policy)
+    except FatalError as exc:
+        return {path: [str(exc)] for path in inside}
+    return {path: scene.terms(path) for path in inside}
 
 
 def _is_folder(name: str) -> bool:

@@ -1,0 +1,81 @@
+"""The header of a safetensors file.
+
+The format is that of github.com/huggingface/safetensors, version 0.8: a little-endian
+length of eight bytes, a JSON object, then the tensors' bytes without a gap.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any, BinaryIO
+
+from fx_hooks.strict_json import NotStrict, parse_json
+
+# The library's own limit is 100 MB, which takes gigabytes to parse here.
+MAX_HEADER = 8_000_000
+
+_BITS = {
+    "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8,
+    "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16,
+    "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64,
+}  # fmt: skip
+
+
+class BrokenHeader(Exception):
+    """No header that the library would accept."""
+
+
+def looks_like_safetensors(start: bytes) -> bool:
+    """Whether a file that begins with *start* can be nothing else."""
+    return len(start) > 8 and start[8:9] == b"{" and start[6:8] == b"\0\0"
+
+
+def count_elements(file: BinaryIO) -> int:
+    """The number of elements of all tensors. Raises :class:`BrokenHeader`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER:
+        raise BrokenHeader(f"has a header of {length:,} bytes: more than {MAX_HEADER:,}")
+    if 8 + length > size:
+        raise BrokenHeader("is cut off in its header")
+    try:
+        header = parse_json(file.read(length))
+    except NotStrict as exc:
+        raise BrokenHeader(f"has a broken header: {exc}") from exc
+    if not isinstance(header, dict):
+        raise BrokenHeader("has a header that is no JSON object")
+    notes = header.pop("__metadata__", None)
+    if notes is not None and not (
+        isinstance(notes, dict) and all(isinstance(value, str) for value in notes.values())
+    ):
+        raise BrokenHeader("has metadata in its header that is not all text")
+    tensors = sorted((_tensor(value) for value in header.values()), key=lambda found: found[:2])
+    end = 0
+    for first, last, _ in tensors:
+        if first != end:
+            raise BrokenHeader("has a gap or an overlap between its tensors")
+        end = last
+    if 8 + length + end != size:
+        raise BrokenHeader("has another length than its header says")
+    return sum(elements for _, _, elements in tensors)
+
+
+def _tensor(value: Any) -> tuple[int, int, int]:
+    """Where a tensor's bytes begin and end, and how many elements they are."""
+    if isinstance(value, dict) and value.keys() == {"dtype", "shape", "data_offsets"}:
+        kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+        bits = _BITS.get(kind) if isinstance(kind, str) else None
+        if bits is not None and _counts(shape) and _counts(offsets) and len(offsets) == 2:
+            elements = math.prod(shape)
+            if elements * bits == 8 * (offsets[1] - offsets[0]):
+                return offsets[0], offsets[1], elements
+    raise BrokenHeader(f"describes a tensor wrongly: {json.dumps(value)[:80]}")
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        type(item) is int and 0 <= item < 1 << 64 for item in value
+    )

@@ -1,0 +1,37 @@
+"""JSON as the standard has it: UTF-8, no key twice, no NaN."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+class NotStrict(Exception):
+    """What is wrong with the text, in a few words."""
+
+
+def parse_json(text: bytes) -> Any:
+    """The value that *text* is, as :mod:`json` gives it. Raises :class:`NotStrict`."""
+    try:
+        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_constant)
+    except UnicodeDecodeError as exc:
+        raise NotStrict(f"is not UTF-8 (byte {exc.start})") from exc
+    except json.JSONDecodeError as exc:
+        raise NotStrict(f"is no JSON: line {exc.lineno}: {exc.msg}") from exc
+    except RecursionError as exc:
+        raise NotStrict("is nested too deeply") from exc
+    except ValueError as exc:  # an integer with more digits than Python converts
+        raise NotStrict("has a number that is too long") from exc
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NotStrict(f"has the key {json.dumps(twice)} twice")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotStrict(f"has {name}, which is no JSON")

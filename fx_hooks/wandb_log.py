@@ -1,0 +1,154 @@
+"""``run-ID.wandb``: what a W&B run wrote, also where nothing was synced.
+
+An offline run leaves no ``wandb-summary.json``; all it knows is in this log. The file is
+LevelDB's log format after a header of seven bytes, and each record a protocol buffer
+(``Record`` in wandb 0.31's ``wandb_internal.proto``, whose field numbers stand below).
+Only what is needed is decoded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+_HEADER = b":W&B"
+_HEADER_BYTES = 7
+_BLOCK = 1 << 15
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+# A record is a step of the history; a log with longer ones is cut there.
+_MAX_RECORD = 16 << 20
+
+# Fields of Record, RunRecord, HistoryRecord, SummaryRecord, ConfigRecord and their items.
+_HISTORY, _SUMMARY, _CONFIG, _RUN = 2, 3, 5, 17
+_RUN_ID, _ENTITY, _PROJECT, _RUN_CONFIG, _GIT = 1, 2, 3, 4, 21
+_UPDATE, _REMOVE = 1, 2
+_KEY, _NESTED_KEY, _VALUE = 1, 2, 16
+_COMMIT = 2
+
+
+class WandbLog(NamedTuple):
+    """What a log says; texts are empty and mappings too where it says nothing.
+
+    ``summary`` has the last value of each key of the history, and what the run itself
+    put into its summary; ``config`` what it was started with.
+    """
+
+    run_id: str
+    entity: str
+    project: str
+    commit: str
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def read_wandb_log(file: BinaryIO) -> WandbLog:
+    """Read as much of a log as is whole: a run that was killed leaves half a record."""
+    texts = {_RUN_ID: "", _ENTITY: "", _PROJECT: ""}
+    commit = ""
+    config: dict[str, Any] = {}
+    history: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    for record in _records(file):
+        for field, content in _fields(record):
+            if field == _HISTORY:
+                _update(history, content)
+            elif field == _SUMMARY:
+                _update(summary, content)
+            elif field == _CONFIG:
+                _update(config, content)
+            elif field == _RUN:
+                for part, value in _fields(content):
+                    if part in texts:
+                        texts[part] = value.decode("utf-8", "replace")
+                    elif part == _RUN_CONFIG:
+                        _update(config, value)
+                    elif part == _GIT:
+                        commit = dict(_fields(value)).get(_COMMIT, b"").decode("ascii", "replace")
+    return WandbLog(
+        texts[_RUN_ID], texts[_ENTITY], texts[_PROJECT], commit, config, {**history, **summary}
+    )
+
+
+def _update(values: dict[str, Any], record: bytes) -> None:
+    """Apply the updates and removals of a record to *values*."""
+    for field, item in _fields(record):
+        if field not in (_UPDATE, _REMOVE):
+            continue
+        name: list[str] = []
+        text = b"null"
+        for part, value in _fields(item):
+            if part in (_KEY, _NESTED_KEY):
+                name.append(value.decode("utf-8", "replace"))
+            elif part == _VALUE:
+                text = value
+        key = ".".join(filter(None, name))
+        # W&B's own: step, runtime, timestamp.
+        if not key or key.startswith("_"):
+            continue
+        if field == _REMOVE:
+            values.pop(key, None)
+            continue
+        try:
+            values[key] = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+
+
+def _records(file: BinaryIO) -> Iterator[bytes]:
+    """The records of a log, each put together from its pieces; up to the first odd one."""
+    if file.read(_HEADER_BYTES)[: len(_HEADER)] != _HEADER:
+        return
+    position = _HEADER_BYTES
+    record = b""
+    while True:
+        left = _BLOCK - position % _BLOCK
+        if left < 7:  # the rest of a block is filled up
+            position += len(file.read(left))
+            continue
+        head = file.read(7)
+        if len(head) < 7:
+            return
+        length, kind = int.from_bytes(head[4:6], "little"), head[6]
+        piece = file.read(length)
+        position += 7 + length
+        if len(piece) < length or kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
+            return
+        record = piece if kind in (_FULL, _FIRST) else record + piece
+        if len(record) > _MAX_RECORD:
+            return
+        if kind in (_FULL, _LAST):
+            yield record
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a protocol buffer that hold texts or messages, in order."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        kind = tag & 7
+        if kind == 0:
+            _, position = _varint(message, position)
+        elif kind == 1:
+            position += 8
+        elif kind == 2:
+            length, position = _varint(message, position)
+            yield tag >> 3, message[position : position + length]
+            position += length
+        elif kind == 5:
+            position += 4
+        else:
+            return
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """A number and where it ends; a cut one ends with the message."""
+    value = shift = 0
+    while position < len(message) and shift < 64:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value, position

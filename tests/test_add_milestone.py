@@ -1,0 +1,303 @@
+"""fx-add-milestone: what it writes, and what it refuses before it writes anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fx_hooks.tools import add_milestone
+from tests.contract_support import (
+    LISTING,
+    META,
+    METADATA,
+    MODEL,
+    MODULE,
+    SCRIPTED,
+    STATE,
+    add,
+    approve,
+    check,
+    pointer,
+    sha256,
+)
+from tests.support import CLEAN, Repo
+from tests.weight_files import malicious
+
+RUN = "outputs/2024-01-31/23-59-58"
+
+
+@pytest.fixture
+def ran(repo: Repo) -> Repo:
+    """A repository with one Hydra run."""
+    repo.write(f"{RUN}/.hydra/config.yaml", "seed: 0\nlr: 1e-3\nday: 2024-01-31\nnone: null\n")
+    repo.write(f"{RUN}/.hydra/overrides.yaml", "- seed=0\n")
+    repo.write(f"{RUN}/checkpoints/m.pt", STATE)
+    return repo
+
+
+FILE = f"{RUN}/checkpoints/m.pt"
+FIGURE = ("--metric", "accuracy=0.9")
+
+
+def written(repo: Repo, path: str = METADATA) -> dict[str, object]:
+    value: dict[str, object] = json.loads((repo.root / path).read_text("utf-8"))
+    return value
+
+
+def test_a_run(ran: Repo) -> None:
+    result = add(ran, FILE, "--why", "the  first", *FIGURE, "--metric", "steps=3")
+    assert (result.code, result.err) == (0, "")
+    assert (ran.root / MODEL).read_bytes() == STATE
+    (entry,) = yaml.safe_load((ran.root / LISTING).read_text())["milestones"].items()
+    assert entry[0] == MODEL
+    assert entry[1]["sha256"] == sha256(STATE)
+    assert (entry[1]["why"], entry[1]["format"]) == ("the first", "torch")
+    value = written(ran)
+    assert value["performance"] == {"accuracy": 0.9, "steps": 3}
+    assert value["config"] == {"seed": 0, "lr": 0.001, "day": "2024-01-31", "none": None}
+    assert value["hydra"] == {"overrides": ["seed=0"]}
+    assert value["git"] == {"commit": ran.git("rev-parse", "HEAD").strip()}
+    ran.git(*result.commands[0].split()[1:])
+    assert check(ran) == CLEAN
+    assert os.stat(ran.root / MODEL).st_mode & 0o777 == 0o644
+
+
+def test_what_is_configured_counts_before_what_is_composed(ran: Repo) -> None:
+    ran.write(f"{RUN}/config_used.yaml", f"data: {ran.root}/data\nhome: /home/somebody/x\n")
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    assert written(ran)["config"] == {"data": "data", "home": "~/x"}
+
+
+def test_secrets_stay_out(ran: Repo) -> None:
+    ran.write(f"{RUN}/config_used.yaml", f"api_key: {'a1' * 20}\nhost: gpu17\nnan: .nan\n")
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    expected = {"api_key": "<redacted>", "host": "<redacted>", "nan": ".nan"}
+    assert written(ran)["config"] == expected
+    ran.stage_all()
+    assert check(ran, "--all-files") == CLEAN
+
+
+def test_existing_metadata_is_kept_and_completed(ran: Repo) -> None:
+    ran.write(METADATA, '{"note": "mine", "performance": {"f1": 1}, "config": {"mine": true}}')
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    value = written(ran)
+    assert list(value)[-3:] != ["note"]
+    assert (value["note"], value["config"]) == ("mine", {"mine": True})
+    assert value["performance"] == {"f1": 1, "accuracy": 0.9}
+    assert value["sha256"] == sha256(STATE)
+
+
+def test_a_file_that_is_there_already(repo: Repo) -> None:
+    repo.write(MODEL, STATE)
+    repo.write(METADATA, META)
+    assert add(repo, MODEL, "--why", "x").code == 0
+    repo.stage_all()
+    assert check(repo) == CLEAN
+
+
+def test_from_a_subfolder_and_from_elsewhere(ran: Repo, tmp_path: Path) -> None:
+    assert add(ran, "m.pt", "--why", "x", *FIGURE, cwd=f"{RUN}/checkpoints").code == 0
+    outside = tmp_path / "elsewhere.pt"
+    outside.write_bytes(STATE)
+    ran.write("best_models/sub/n_meta.json", META)
+    assert add(ran, str(outside), "--why", "x", "--as", "sub/n").code == 0
+    assert (ran.root / "best_models/sub/n.pt").read_bytes() == STATE
+
+
+def test_replace(ran: Repo) -> None:
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    again = add(ran, FILE, "--why", "y", *FIGURE)
+    assert "is listed in best_models/milestones.yaml: approve it again with --replace" in again.err
+    changed = STATE[:700] + bytes([STATE[700] ^ 1]) + STATE[701:]
+    ran.write(MODEL, changed)
+    assert add(ran, MODEL, "--replace").code == 0
+    (entry,) = yaml.safe_load((ran.root / LISTING).read_text())["milestones"].values()
+    assert (entry["sha256"], entry["why"]) == (sha256(changed), "x")
+    assert written(ran)["sha256"] == sha256(changed)
+    assert add(ran, FILE, "--replace").code == 0
+    assert (ran.root / MODEL).read_bytes() == STATE
+
+
+def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
+    ran.write(LISTING, f"milestones:\n  {MODEL}:\n    why: old\n")
+    assert "no reason" in add(ran, FILE, "--replace", *FIGURE).err
+    assert add(ran, FILE, "--replace", "--why", "new", *FIGURE).code == 0
+    ran.stage_all()
+    assert check(ran, "--all-files") == CLEAN
+    ran.write(
+        LISTING, f"milestones:\n  best_models/x.pt:\n    why: old\n  {MODEL}:\n    why: old\n"
+    )
+    assert "best_models/x.pt: has no 'sha256'" in add(ran, FILE, "--replace", "--why", "x").err
+    ran.write(LISTING, b"\xff")
+    assert "is not UTF-8" in add(ran, FILE, "--why", "x").err
+
+
+def test_what_an_entry_allows_is_kept(ran: Repo) -> None:
+    ran.write(FILE, MODULE)
+    refused = add(ran, FILE, "--why", "x", *FIGURE)
+    assert "imports torch.nn.modules.linear.Linear" in refused.err
+    assert "with --allow-global NAME" in refused.err
+    allow = ("--allow-global", "torch.nn.modules.linear.Linear")
+    assert add(ran, FILE, "--why", "x", *FIGURE, *allow).code == 0
+    ran.write(MODEL, MODULE)
+    assert add(ran, MODEL, "--replace").code == 0
+    ran.stage_all()
+    assert check(ran, "--all-files") == CLEAN
+
+
+def test_torchscript_is_named(ran: Repo) -> None:
+    ran.write(FILE, SCRIPTED)
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    assert "format: torchscript" in (ran.root / LISTING).read_text()
+
+
+def test_lfs(ran: Repo) -> None:
+    ran.write(".gitattributes", "*.bin -text")
+    assert add(ran, FILE, "--why", "x", *FIGURE, "--lfs", "--as", "a [b].pt").code == 0
+    assert (ran.root / ".gitattributes").read_text() == (
+        "*.bin -text\n/best_models/a[[:space:]]\\[b].pt filter=lfs diff=lfs merge=lfs -text\n"
+    )
+    assert "lfs" in ran.git("check-attr", "filter", "--", "best_models/a [b].pt")
+    before = (ran.root / ".gitattributes").read_text()
+    assert add(ran, FILE, "--replace", "--why", "x", *FIGURE, "--lfs", "--as", "a [b].pt").code == 0
+    assert (ran.root / ".gitattributes").read_text() == before
+
+
+def test_dry_run(ran: Repo) -> None:
+    before = ran.on_disk()
+    result = add(ran, FILE, "--why", "x", *FIGURE, "--dry-run")
+    assert (result.code, result.err) == (0, "")
+    assert '"accuracy": 0.9' in result.out
+    assert "why: x" in result.out
+    assert ran.on_disk() == before
+
+
+REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
+    ("no-why", lambda _: 0, (FILE, *FIGURE), "no reason: say with --why"),
+    ("no-file", lambda _: 0, ("missing.pt", "--why", "x"), "missing.pt: cannot be read"),
+    ("folder", lambda _: 0, (RUN, "--why", "x", "--as", "x.pt"), "is no regular file"),
+    ("no-figures", lambda _: 0, (FILE, "--why", "x"), "gives performance"),
+    (
+        "no-run", lambda r: r.write("x.pt", STATE), ("x.pt", "--why", "x"),
+        "gives performance and config",
+    ),
+    ("bad-metric", lambda _: 0, (FILE, "--why", "x", "--metric", "a"), "write NAME=VALUE"),
+    ("nan", lambda _: 0, (FILE, "--why", "x", "--metric", "a=nan"), "write NAME=VALUE"),
+    ("name", lambda _: 0, (FILE, "--why", "x", "--as", "../x.pt"), "choose a plain name"),
+    (
+        "suffix", lambda r: r.write("x.bin", STATE), ("x.bin", "--why", "x"),
+        "a milestone is called",
+    ),
+    ("taken", lambda r: r.write(MODEL, b"x"), (FILE, "--why", "x", *FIGURE), "is there already"),
+    (
+        "rubbish", lambda r: r.write(FILE, b"\0" * 99), (FILE, "--why", "x", *FIGURE),
+        "is in none of the formats",
+    ),
+    (
+        "malicious", lambda r: r.write(FILE, malicious()["zip-os-system"]),
+        (FILE, "--why", "x", *FIGURE), "imports os.system",
+    ),
+    ("alias", lambda r: r.link(MODEL, f"../{FILE}"), (MODEL, "--why", "x"), "is a symbolic link"),
+    (
+        "pointer", lambda r: r.write(FILE, pointer(STATE)), (FILE, "--why", "x", *FIGURE),
+        "is a Git LFS pointer",
+    ),
+    (
+        "metadata", lambda r: r.write(METADATA, "{"), (FILE, "--why", "x", *FIGURE),
+        "is no JSON",
+    ),
+    (
+        "other-metadata", lambda r: r.write(METADATA, '{"sha256": "0"}'),
+        (FILE, "--why", "x", *FIGURE), "is about another model",
+    ),
+    (
+        "listing", lambda r: r.write(LISTING, "milestones: 1"), (FILE, "--why", "x", *FIGURE),
+        "milestones: must be a mapping",
+    ),
+    (
+        "config", lambda r: r.write(f"{RUN}/config_used.yaml", "a: ["),
+        (FILE, "--why", "x", *FIGURE), "config_used.yaml:2: YAML",
+    ),
+    (
+        "bomb",
+        lambda r: r.write(
+            f"{RUN}/config_used.yaml",
+            "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 9)),
+        ),
+        (FILE, "--why", "x", *FIGURE), "has more than 100,000 values",
+    ),
+    (
+        "link", lambda r: r.link("best_models", "elsewhere"), (FILE, "--why", "x", *FIGURE),
+        "is no directory of its own",
+    ),
+    (
+        "lfs-required", lambda r: r.write(".fx-hooks.yaml", "best_models: {lfs: required}"),
+        (FILE, "--why", "x", *FIGURE), "best_models.lfs is required: add --lfs",
+    ),
+    (
+        "lfs-forbidden", lambda r: r.write(".fx-hooks.yaml", "best_models: {lfs: forbidden}"),
+        (FILE, "--why", "x", *FIGURE, "--lfs"), "best_models.lfs is forbidden",
+    ),
+    (
+        "size", lambda r: r.write(".fx-hooks.yaml", "best_models: {max_size: 1000}"),
+        (FILE, "--why", "x", *FIGURE), "best_models.max_size is 1000 B",
+    ),
+    (
+        "large-config", lambda r: r.write(f"{RUN}/config_used.yaml", "a: " + "x" * 999_990),
+        (FILE, "--why", "x", *FIGURE), "would have more than 1,000,000 bytes",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "fault"), [case[1:] for case in REFUSED], ids=[c[0] for c in REFUSED]
+)
+def test_refused_before_anything_is_written(
+    ran: Repo, before: Callable[[Repo], object], arguments: tuple[str, ...], fault: str
+) -> None:
+    before(ran)
+    disk = ran.on_disk()
+    result = add(ran, *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert fault in result.err
+    assert result.err.count("\n") == 1
+    assert ran.on_disk() == disk
+
+
+def test_a_failure_half_way_leaves_no_entry(ran: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.replace
+    moved: list[str] = []
+
+    def fails(source: str, target: str) -> None:
+        if moved:
+            raise OSError(28, "No space left on device", target)
+        moved.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    result = add(ran, FILE, "--why", "x", *FIGURE)
+    assert result.code == 2
+    assert "cannot be written: No space left on device" in result.err
+    assert sorted(os.listdir(ran.root / "best_models")) == ["m.pt"]
+
+
+def test_a_file_that_is_still_written(ran: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = iter(["0" * 64, "1" * 64])
+    monkeypatch.setattr(add_milestone, "digest", lambda _: next(digests))
+    result = add(ran, FILE, "--why", "x", *FIGURE)
+    assert "is being written: wait until it is done" in result.err
+    assert os.listdir(ran.root / "best_models") == []
+
+
+def test_another_existing_entry_is_untouched(repo: Repo) -> None:
+    approve(repo)
+    before = (repo.root / LISTING).read_text()
+    repo.write("best_models/n.pt", STATE)
+    repo.write("best_models/n_meta.json", META)
+    assert add(repo, "best_models/n.pt", "--why", "x").code == 0
+    assert (repo.root / LISTING).read_text().startswith(before)

@@ -1,0 +1,119 @@
+"""Damaged weight files and metadata: no traceback, no hang, no hunger."""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.metadata import read_metadata
+from fx_hooks.wandb_log import read_wandb_log
+from fx_hooks.weights import inspect
+from tests.contract_support import META
+from tests.weight_files import malicious
+
+pytest.importorskip("resource")
+
+SHIPPED = Path(__file__).parent / "data" / "weights"
+MUTATIONS = 6_000
+MEGABYTES = 200
+SECONDS = 120
+
+
+def mutated(data: bytes, choose: random.Random) -> bytes:
+    """*data* with a few bytes changed, cut, repeated or moved."""
+    changed = bytearray(data)
+    for _ in range(choose.randint(1, 4)):
+        at = choose.randrange(len(changed) + 1)
+        kind = choose.randrange(6)
+        if kind == 0 and at < len(changed):
+            changed[at] ^= 1 << choose.randrange(8)
+        elif kind == 1:
+            changed[at : at + choose.randrange(16)] = b""
+        elif kind == 2:
+            changed[at:at] = choose.randbytes(choose.randrange(16))
+        elif kind == 3:
+            changed[at : at + 8] = choose.choice((b"\xff" * 8, bytes(8), b"\x7f" + b"\xff" * 7))
+        elif kind == 4:
+            changed = changed[: max(at, 1)]
+        else:
+            start = choose.randrange(len(changed) + 1)
+            changed[at:at] = changed[start : start + choose.randrange(200)]
+    return bytes(changed)
+
+
+def fuzz(seed: int, count: int) -> float:
+    """Inspect *count* mutations; the longest one's seconds."""
+    choose = random.Random(seed)
+    files = [path.read_bytes() for path in sorted(SHIPPED.iterdir()) if path.suffix != ".py"]
+    files += malicious().values()
+    longest = 0.0
+    for _ in range(count):
+        start = time.perf_counter()
+        content = mutated(choose.choice(files), choose)
+        inspect(io.BytesIO(content))
+        if choose.random() < 0.2:
+            read_metadata(mutated(META.encode(), choose), required=("performance",))
+            read_metadata(content, required=None)
+            read_wandb_log(io.BytesIO(b":W&B" + content))
+        longest = max(longest, time.perf_counter() - start)
+    return longest
+
+
+def test_mutations_end_within_bounds() -> None:
+    # In a process of its own, whose memory is this test's alone.
+    code = (
+        "import resource, sys; from tests.test_fuzz_weights import fuzz;"
+        f" longest = fuzz(1, {MUTATIONS});"
+        " peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        " print(longest, peak / (1 << 20 if sys.platform == 'darwin' else 1 << 10))"
+    )
+    done = subprocess.run(
+        (sys.executable, "-W", "ignore", "-c", code),
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    longest, peak = map(float, done.stdout.split())
+    assert longest < 20
+    assert peak < MEGABYTES
+
+
+HUNGRY = {
+    "many values": "b'\\x80\\x04' + b']\\x94' * 1_500_000",
+    "many texts": "b'\\x80\\x04' + (b'\\x8c\\xf0' + b'x' * 240) * 200_000",
+    "many tuples": "b'\\x80\\x02' + b')\\x85' * 1_500_000",
+    "many numbers": "b'\\x80\\x02' + b'Jabcd' * 1_200_000",
+    "many members": "as_zip({f'm/{i}': b'' for i in range(49_000)})",
+    "a long header": "safetensors(b'{' + b'\"a\":0,' * 1_300_000 + b'\"b\":0}')",
+    "deflated zeros": "as_zip({'m/data.pkl': bytes(63 << 20)}, deflate=True)",
+}
+
+
+def test_hungry_files_stay_within_bounds() -> None:
+    for name, content in HUNGRY.items():
+        code = (
+            "import io, resource, sys; from fx_hooks.weights import inspect;"
+            " from tests.weight_files import as_zip, safetensors;"
+            f" content = {content};"
+            " before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+            " inspect(io.BytesIO(content));"
+            " after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+            " print((after - before) / 1024)"
+        )
+        done = subprocess.run(
+            (sys.executable, "-W", "ignore", "-c", code),
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, (name, done.stderr)
+        assert float(done.stdout) < MEGABYTES, name
