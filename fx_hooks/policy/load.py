@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -127,8 +128,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     None stands for a repository without such a file. Raises
     :class:`~fx_hooks.errors.FatalError` for an invalid one.
     """
-    with open(BUILTIN_FILE, "rb") as file:
-        builtin = _read(file.read(), BUILTIN_SOURCE)
+    builtin = _builtin()
     own = _read(text if text is not None else b"", source)
     names = [rule.name for rule in builtin.rules]
     for rule in own.rules:
@@ -238,6 +238,12 @@ def _literal(path: str) -> str:
 
 
 # From here on: one file, checked by itself.
+
+
+@functools.cache
+def _builtin() -> _Document:
+    with open(BUILTIN_FILE, "rb") as file:
+        return _read(file.read(), BUILTIN_SOURCE)
 
 
 def _read(text: bytes, source: str) -> _Document:
