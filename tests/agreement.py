@@ -164,9 +164,13 @@ def block(policy: Policy) -> bytes:
     return b"".join(line + b"\n" for section in sections(policy) for line in section.lines)
 
 
+def matcher(policy: Policy) -> Matcher:
+    return Matcher(compile_tables(policy.patterns()))
+
+
 def blocked(policy: Policy, paths: Sequence[bytes]) -> set[bytes]:
     """What the patterns block, as ``fx-explain --paths-only`` says it."""
-    return set(Matcher(compile_tables(policy.patterns())).blocked(list(paths)))
+    return set(matcher(policy).blocked(list(paths)))
 
 
 def ignored(root: Path, paths: Iterable[bytes]) -> set[bytes]:

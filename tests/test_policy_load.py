@@ -748,8 +748,3 @@ def test_the_built_in_policy_is_in_order() -> None:
             rules.append(entry.rule)
     assert len(rules) == len(set(rules))
     assert "keep" not in rules
-
-
-def test_bare_patterns_have_no_name_to_repeat() -> None:
-    policy = load_policy(b"ignore: [/a, /b]\n")
-    assert [entry.pattern for entry in policy.entries if entry.rule == "ignore"] == ["/a", "/b"]

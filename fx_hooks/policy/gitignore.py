@@ -34,8 +34,6 @@ from fx_hooks.policy.patterns import split
 if TYPE_CHECKING:
     from fx_hooks.policy.load import Entry, Policy
 
-MILESTONE_RULE = "milestone"
-
 
 class Section(NamedTuple):
     """The lines of one rule: what each says to git, without the end of the line."""
@@ -74,15 +72,15 @@ def sections(policy: Policy) -> list[Section]:
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
     and no other ignore file that has its say) what the patterns block.
     """
-    patterns = _pruned(
-        [_pattern(entry) for entry in _in_stable_order(policy.entries)], _decides, _both_decide
-    )
+    patterns = _pruned([_pattern(entry) for entry in policy.entries], _decides, _both_decide)
     lines: list[_Line] = []
-    for pattern, later in _with_what_later_ones_allow(patterns):
+    for number, (pattern, later) in enumerate(_with_what_later_ones_allow(patterns)):
         if pattern.blocks:
             lines += _blocking(pattern, later)
-        else:
-            lines.append(_Line(pattern.entry, False, pattern.glob, pattern.beneath))
+            continue
+        lines.append(_Line(pattern.entry, False, pattern.glob, pattern.beneath))
+        in_it = (*pattern.glob, "*")
+        if not any(covers((*other.files, None), in_it) for other in patterns[number + 1 :]):
             lines.append(_Line(pattern.entry, False, (*pattern.glob, None, "*")))
     found: list[Section] = []
     for line in _pruned(lines, _matches, _both_match):
@@ -91,13 +89,6 @@ def sections(policy: Policy) -> list[Section]:
             found.append(Section(entry.rule, entry.why, ()))
         found[-1] = found[-1]._replace(lines=(*found[-1].lines, _text(line)))
     return found
-
-
-def _in_stable_order(entries: Sequence[Entry]) -> list[Entry]:
-    """*entries* with the milestones sorted: two branches that each add one then agree."""
-    chosen = [entry for entry in entries if entry.rule == MILESTONE_RULE]
-    rest = [entry for entry in entries if entry.rule != MILESTONE_RULE]
-    return rest + sorted(chosen, key=lambda entry: entry.pattern)
 
 
 def _pattern(entry: Entry) -> _Pattern:

@@ -71,6 +71,18 @@ def _part_covers(wide: str, narrow: str) -> bool:
     return wide in (narrow, "*") or _holds(_tokens(wide), _tokens(narrow), frozenset.issuperset)
 
 
+def example(glob: Glob) -> bytes:
+    """A path that *glob* matches: as short as it can be, ``x`` for what may be anything."""
+    names = []
+    for part in glob:
+        if part is not None:
+            codes = [
+                ord("x") if token in (None, _ANY_BYTE) else min(token) for token in _tokens(part)
+            ]
+            names.append(bytes(codes))
+    return b"/".join(names)
+
+
 def _share(one: frozenset[int], other: frozenset[int]) -> bool:
     return not one.isdisjoint(other)
 

@@ -184,7 +184,8 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
     if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
         return policy
     admitted: list[Entry] = []
-    for path, line in lines.items():
+    # In the order of their paths, whoever added which first.
+    for path, line in sorted(lines.items()):
         entry = Entry(f"/{_literal(path)}", False, MILESTONE_RULE, "", "", source, line)
         # A milestone is a file; a folder of its name lets nothing in.
         admitted += [entry, entry._replace(pattern=f"{entry.pattern}/**", blocks=True)]
