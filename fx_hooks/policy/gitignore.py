@@ -28,7 +28,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from fx_hooks.policy.globs import Glob, covers, is_literal, overlap, parts_overlap, rests
+from fx_hooks.policy.globs import Glob, covers, example, is_literal, overlap, parts_overlap, rests
 from fx_hooks.policy.patterns import split
 
 if TYPE_CHECKING:
@@ -89,6 +89,25 @@ def sections(policy: Policy) -> list[Section]:
             found.append(Section(entry.rule, entry.why, ()))
         found[-1] = found[-1]._replace(lines=(*found[-1].lines, _text(line)))
     return found
+
+
+def says_the_same(policy: Policy, pattern: str, is_folder: Callable[[bytes], bool]) -> bool:
+    """Whether a line *pattern* ignores nothing but what the block ignores anyway.
+
+    *is_folder* says what a path is that the policy lets in by its name.
+    """
+    line = _pattern(policy.entries[0]._replace(pattern=pattern, blocks=True))
+    for entry in reversed(policy.entries):
+        other = _pattern(entry)
+        if other.blocks:
+            if _decides(other, line, line):
+                return True
+        elif _is_single(other.glob) and not other.beneath and not is_folder(example(other.glob)):
+            if overlap(other.glob, (*line.files, None)):
+                return False
+        elif _both_decide(other, line):
+            return False
+    return False
 
 
 def _pattern(entry: Entry) -> _Pattern:

@@ -186,14 +186,14 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
     admitted: list[Entry] = []
     # In the order of their paths, whoever added which first.
     for path, line in sorted(lines.items()):
-        entry = Entry(f"/{_literal(path)}", False, MILESTONE_RULE, "", "", source, line)
+        entry = Entry(f"/{literal(path)}", False, MILESTONE_RULE, "", "", source, line)
         # A milestone is a file; a folder of its name lets nothing in.
         admitted += [entry, entry._replace(pattern=f"{entry.pattern}/**", blocks=True)]
     return policy._replace(entries=policy.entries + tuple(admitted))
 
 
 def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
-    folder = _literal(best_models.folder)
+    folder = literal(best_models.folder)
     allowed = (*best_models.metadata, *best_models.documents)
     return rule._replace(
         paths=((f"/{folder}", line),),
@@ -212,7 +212,7 @@ def _folders_rule(rule: _Rule) -> _Rule:
 
 def _weights_rule(rule: _Rule, best_models: BestModels) -> _Rule:
     line = rule.paths[0][1]
-    folder = _literal(best_models.folder)
+    folder = literal(best_models.folder)
     paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in best_models.weights)
     return rule._replace(paths=paths, exceptions=())
 
@@ -233,7 +233,7 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
             )
 
 
-def _literal(path: str) -> str:
+def literal(path: str) -> str:
     """*path* as a pattern that matches nothing else."""
     return re.sub(r"([\\*?\[])", r"\\\1", path)
 
@@ -408,6 +408,21 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
             what += " (what begins with '!' needs quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
+
+
+def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
+    """Each scalar below mappings only: its keys joined by dots, its text, and its line."""
+    waiting = [("", compose(text, source))]
+    while waiting:
+        key, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting += [
+                (f"{key}.{name.value}" if key else name.value, value)
+                for name, value in reversed(node.value)
+                if isinstance(name, yaml.ScalarNode)
+            ]
+        elif isinstance(node, yaml.ScalarNode):
+            yield key, node.value, line_of(node)
 
 
 def line_of(node: yaml.Node) -> int:
