@@ -248,14 +248,15 @@ def _hooks(repository: Repository) -> tuple[list[File], list[str]]:
         before = read_policy_file(os.fsdecode(place), CONFIG) or b""
         if URL.encode() in before or b"fx-check-artifacts" in before:
             return [], []
-        return [File(CONFIG, before, with_items(before, CONFIG, "repos", _entry))], []
+        return [File(CONFIG, before, with_items(before, CONFIG, "repos", entry_lines))], []
     for name, lines in _other_runners(repository):
         if os.path.lexists(os.path.join(root, os.fsencode(name))):
             return [], [f"{name} is there; add to it:", *(f"    {line}" for line in lines)]
-    return [File(CONFIG, None, with_items(b"", CONFIG, "repos", _entry))], []
+    return [File(CONFIG, None, with_items(b"", CONFIG, "repos", entry_lines))], []
 
 
-def _entry(indent: str) -> list[str]:
+def entry_lines(indent: str) -> list[str]:
+    """Our entry in the runner's configuration."""
     return [
         f"{indent}- repo: {URL}",
         f"{indent}  rev: v{__version__}",
