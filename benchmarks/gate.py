@@ -114,7 +114,7 @@ def _paths(count: int) -> list[str]:
 
 
 def repository(root: Path) -> None:
-    root.mkdir()
+    root.mkdir(parents=True)
     git(root, "init", "-q")
     git(root, "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m1")
 
