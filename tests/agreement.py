@@ -37,7 +37,7 @@ PARTS = (
     *("a", "b", "ab", "a.b", "x.pt", "tests", "outputs", "wandb", "README.md", ".gitkeep"),
     *("*", "*", "**", "**", "a*", "*b", "*.b", "*.*", "?", "??", "[ab]", "[a-b]*", "*[0-9]*"),
     *("*.pt", "*.log", "*.json", "best_models", "run-*", ".*", "*conf*", r"\#a", r"\!a", "#a"),
-    *(r"\*", r"\[a]", "é", "à", "\udcff", "__pycache__", "*a*b*", "*.[pl]*", "**a", "a**"),
+    *(r"\*", r"\[a]", "é", "à", "\udcff", "__pycache__", "*a*b*", "*.[pl]*"),
 )
 
 

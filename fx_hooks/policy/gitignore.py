@@ -24,7 +24,6 @@ those that say what holds already.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
@@ -112,21 +111,13 @@ def says_the_same(policy: Policy, pattern: str, is_folder: Callable[[bytes], boo
 
 def _pattern(entry: Entry) -> _Pattern:
     names, floating, beneath = split(entry.pattern)
-    glob: Glob = tuple(None if name is None else _single_stars(name) for name in names) or ("*",)
+    glob: Glob = names or ("*",)
     if len(glob) > 1 and glob[-1] == "*" and not beneath:
         # All that is in a directory is what is beneath it.
         beneath = True
         glob = glob[:-2] if glob[-2] is None else glob[:-1]
     glob = (None, *glob) if floating else glob
     return _Pattern(entry, entry.blocks, glob, beneath, (*glob, "*") if beneath else glob)
-
-
-def _single_stars(part: str) -> str:
-    r"""*part* with one star for several; git takes those of ``a**/b`` for parts.
-
-    (``wildmatch.c`` sees only what follows the literal ``a``.)
-    """
-    return re.sub(r"(\\.)|\*+", lambda match: match[1] or "*", part)
 
 
 class _Allowed(NamedTuple):
