@@ -44,10 +44,10 @@ def main() -> int:
 
 def commit(root: Path, rounds: int) -> bool:
     """One clean staged file, what is staged, and 2,000 clean names."""
-    _repository(root)
+    repository(root)
     (root / "src").mkdir()
     (root / "src" / "train.py").write_text("pass\n")
-    _git(root, "add", "src")
+    git(root, "add", "src")
     contract = str(SCRIPTS / "fx-check-best-models")
     names = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
     bare = Command((sys.executable, "-c", "pass"), root)
@@ -76,10 +76,10 @@ def commit(root: Path, rounds: int) -> bool:
 
 def tree(root: Path, count: int, rounds: int) -> bool:
     """All tracked files, against git looking for ignored ones among them."""
-    _repository(root)
-    blob = _git(root, "hash-object", "-w", "--stdin").decode().strip()
+    repository(root)
+    blob = git(root, "hash-object", "-w", "--stdin").decode().strip()
     lines = [f"100644 {blob}\t{path}" for path in _paths(count)]
-    _git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
+    git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
     ignore = root / ".git" / "ignore"
     # The same question for git: the built-in policy's own patterns.
     ignore.write_text("".join(f"{'' if blocks else '!'}{text}\n" for text, blocks in PATTERNS))
@@ -96,7 +96,7 @@ def tree(root: Path, count: int, rounds: int) -> bool:
 
 def stream(root: Path, count: int, rounds: int) -> bool:
     """Clean paths on standard input, against git check-ignore."""
-    _repository(root)
+    repository(root)
     (root / ".gitignore").write_text(FEW)
     paths = root / ".git" / "paths"
     paths.write_bytes(b"".join(path.encode() + b"\0" for path in _paths(count)))
@@ -116,13 +116,13 @@ def _paths(count: int) -> list[str]:
     return [f"{choose(folders)}/{choose(WORDS)}_{i}.py" for i in range(count)]
 
 
-def _repository(root: Path) -> None:
-    root.mkdir()
-    _git(root, "init", "-q")
-    _git(root, "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m1")
+def repository(root: Path) -> None:
+    root.mkdir(parents=True)
+    git(root, "init", "-q")
+    git(root, "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m1")
 
 
-def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+def git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     done = subprocess.run(
         ("git", *arguments), cwd=root, input=stdin, stdout=subprocess.PIPE, check=True
     )

@@ -33,8 +33,9 @@ _RUN = re.compile(
 
 # A directory that holds one of these directly is a package, whatever its name.
 _SOURCE_SUFFIXES = frozenset(
-    b".bzl .c .cc .cjs .cpp .cs .cu .cuh .cxx .go .h .hpp .java .jl .js .jsx .kt .lua .m .mjs"
-    b" .php .proto .py .pyi .pyx .r .R .rb .rs .scala .sh .swift .tf .ts .tsx .vue".split()
+    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
+    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
+    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
 )
 _SOURCE_NAMES = frozenset(
     b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
@@ -90,7 +91,7 @@ class Judge:
         self.policy = policy
         self._matcher = Matcher(compile_tables(policy.patterns()))
         self._single: dict[str, Matcher] = {}
-        self._partial: dict[tuple[bool, bool, bool], tuple[Matcher, list[Entry]]] = {}
+        self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
 
     def judge(
         self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
@@ -126,18 +127,19 @@ class Judge:
     ) -> tuple[Entry | None, str]:
         """What decides *path* once content and tree have their say, and what they say."""
         reasons: list[str] = []
-        binary = source = False
+        binary = False
+        packages: frozenset[str] = frozenset()
         while entry is not None and entry.blocks:
             folder = self._matched_directory(path, entry) if entry.unless_source else None
             if entry.binary_only and is_text and not binary:
                 binary = True
                 reasons.append("it is text")
-            elif folder is not None and folder in tree.packages and not source:
-                source = True
+            elif folder is not None and folder in tree.packages and entry.rule not in packages:
+                packages |= {entry.rule}
                 reasons.append(f"{shown(folder)}/ holds source files")
             else:
                 break
-            entry = self._without(path, binary=binary, source=source)
+            entry = self._without(path, binary=binary, packages=packages)
         return entry, " and ".join(reasons)
 
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
@@ -148,16 +150,25 @@ class Judge:
         return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
 
     def _without(
-        self, path: bytes, *, binary: bool = False, source: bool = False, admitted: bool = False
+        self,
+        path: bytes,
+        *,
+        binary: bool = False,
+        packages: frozenset[str] = frozenset(),
+        admitted: bool = False,
     ) -> Entry | None:
-        """What decides *path* without the named kinds of entries."""
-        key = (binary, source, admitted)
+        """What decides *path* without the named kinds of entries.
+
+        *packages* are the rules whose ``unless_source`` entries have nothing to say.
+        """
+        key = (binary, packages, admitted)
         if key not in self._partial:
             before = self.policy.admitted_from if admitted else len(self.policy.entries)
             kept = [
                 entry
                 for entry in self.policy.entries[:before]
-                if not (binary and entry.binary_only) and not (source and entry.unless_source)
+                if not (binary and entry.binary_only)
+                and not (entry.unless_source and entry.rule in packages)
             ]
             tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
             self._partial[key] = (Matcher(tables), kept)

@@ -41,13 +41,13 @@ def surely_clean(arguments: "list[str]") -> bool:
         for name in names:
             if name.startswith("-"):
                 return False
-    git_directory = _git_directory()
+    git_directory = find_git_directory()
     if git_directory is None or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
         return False
     index = _index(git_directory)
     if index is None:
         return False
-    policy = _policy()
+    policy = read_policy()
     key = cache.cache_key(policy)
     content = cache.read(cache.places(git_directory, key), key)
     if content is None:
@@ -78,7 +78,7 @@ def surely_clean(arguments: "list[str]") -> bool:
     )
 
 
-def _git_directory() -> "str | None":
+def find_git_directory() -> "str | None":
     """The git directory, if the current directory is plainly a work tree's root."""
     if "GIT_WORK_TREE" in os.environ:
         return None
@@ -124,7 +124,8 @@ def _index(git_directory: str) -> "bytes | None":
     return None if b"\0link\0" in data or b"sdir\0\0\0\0" in data else data
 
 
-def _policy() -> "bytes | None":
+def read_policy() -> "bytes | None":
+    """The bytes of the policy file on disk; None where there is none."""
     try:
         if os.stat(POLICY).st_mode & 0o170000 == 0o100000:
             with open(POLICY, "rb") as file:

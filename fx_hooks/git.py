@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
@@ -43,6 +43,18 @@ class Change(NamedTuple):
     path: bytes
 
 
+class IgnoreLine(NamedTuple):
+    """The line of an ignore file that decides a path; *file* is relative to the root."""
+
+    file: bytes
+    number: int
+    pattern: bytes
+
+    @property
+    def ignores(self) -> bool:
+        return not self.pattern.startswith(b"!")
+
+
 class LfsPointer(NamedTuple):
     """What a Git LFS pointer stands for: the content's SHA-256 and bytes."""
 
@@ -64,9 +76,11 @@ class Repository:
         self.git_directory = os.fsdecode(git_directory)
         self._head: str | None = None
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
         """Standard output of one git command, started in the root."""
-        return _run(arguments, cwd=self.root, git_directory=self.git_directory, stdin=stdin)
+        return _run(
+            arguments, cwd=self.root, git_directory=self.git_directory, stdin=stdin, codes=codes
+        )
 
     def head(self) -> str | None:
         """The commit id of ``HEAD``; None before the first commit."""
@@ -138,6 +152,29 @@ class Repository:
         """
         output = self.run("hash-object", f"--path={path}", "--stdin", stdin=content)
         return output.decode().strip()
+
+    def ignore_lines(self, paths: Iterable[bytes]) -> dict[bytes, IgnoreLine]:
+        """The line that decides each of *paths*, tracked or not, where there is one.
+
+        No path may lie behind a symbolic link or in a submodule: git refuses them.
+        """
+        stdin = b"".join(path + b"\0" for path in paths)
+        options = ("check-ignore", "--no-index", "-v", "-z", "--stdin")
+        # It ends with 1 where it has nothing to say.
+        fields = zsplit(self.run(*options, stdin=stdin, codes=(0, 1)))
+        return {
+            path: IgnoreLine(file, int(number), pattern)
+            for file, number, pattern, path in zip(*(fields[n::4] for n in range(4)), strict=True)
+        }
+
+    def tracked_and_ignored(self) -> list[bytes]:
+        """Tracked paths that an ignore file would keep out, if they were not tracked."""
+        return zsplit(self.run("ls-files", "-z", "-c", "-i", "--exclude-standard"))
+
+    def untracked(self, *pathspecs: str) -> list[bytes]:
+        """Paths that are neither tracked nor ignored."""
+        options = ("-z", "--others", "--exclude-standard", "--")
+        return zsplit(self.run("ls-files", *options, *pathspecs))
 
     def modified_on_disk(self) -> set[bytes]:
         """Tracked paths whose file on disk is not what the index has."""
@@ -249,9 +286,10 @@ def _run(
     cwd: bytes | None,
     git_directory: str | None = None,
     stdin: bytes = b"",
+    codes: Collection[int] = (0,),
 ) -> bytes:
     result = _start(arguments, cwd, git_directory, stdin)
-    if result.returncode:
+    if result.returncode not in codes:
         message = result.stderr.decode("utf-8", "replace").strip()
         if "not a git repository" in message:
             raise NotARepository("not in a git repository: change into one, or run `git init`")

@@ -74,7 +74,7 @@ def _printable(path: bytes) -> str | None:
         text = path.decode()
     except UnicodeDecodeError:
         return None
-    if not text.isascii() and (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8"):
+    if not text.isascii() and (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
         return None  # what is copied from there would be another name
     return text if text.isprintable() else None
 

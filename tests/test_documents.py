@@ -16,6 +16,8 @@ import yaml
 
 from fx_hooks import __version__
 from fx_hooks.policy.load import load_policy
+from fx_hooks.tools.init import entry_lines
+from fx_hooks.yaml_insert import with_items
 from tests.rules_page import PAGE, page
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +73,16 @@ def test_the_hook_sees_links_submodules_and_odd_names() -> None:
     assert hook["stages"] == ["pre-commit", "pre-merge-commit", "manual"]
 
 
+def test_fx_init_writes_the_snippet() -> None:
+    snippet = fenced(section("Use it"), "yaml")[0]
+    assert with_items(b"", "", "repos", entry_lines) == snippet.encode()
+
+
+def test_the_hook_for_gitignore_is_always_asked() -> None:
+    (hook,) = [hook for hook in HOOKS if hook["id"] == "fx-sync-gitignore"]
+    assert (hook["pass_filenames"], hook["always_run"], hook["files"]) == (False, True, "^$")
+
+
 def test_the_tree_hook_is_one_process() -> None:
     (hook,) = [hook for hook in HOOKS if hook["id"] == "fx-check-tree"]
     assert hook["entry"] == "fx-check-artifacts --all-files"
@@ -104,9 +116,9 @@ def test_the_version_stands_in_one_place() -> None:
     assert f"rev: v{__version__}" in README
 
 
-def test_the_snippet_is_seven_lines_of_our_hooks() -> None:
+def test_the_snippet_is_eight_lines_of_our_hooks() -> None:
     snippet = fenced(section("Use it"), "yaml")[0]
-    assert len(snippet.splitlines()) == 7
+    assert len(snippet.splitlines()) == 8
     (repository,) = yaml.safe_load(snippet)["repos"]
     assert repository["repo"] == setup_cfg()["metadata"]["url"]
     assert {hook["id"] for hook in repository["hooks"]} == {hook["id"] for hook in HOOKS}

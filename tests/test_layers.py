@@ -87,12 +87,15 @@ POLICY = {name for name in MODULES if f"{name}.".startswith("fx_hooks.policy.")}
 # What every commit of every person starts.
 GATE = {
     "fx_hooks",
+    "fx_hooks.atomic",
     "fx_hooks.check_artifacts",
     "fx_hooks.gate",
+    "fx_hooks.ignore_state",
     "fx_hooks.policy",
     "fx_hooks.policy.cache",
     "fx_hooks.policy.match",
     "fx_hooks.quickgit",
+    "fx_hooks.sync_gitignore",
 }
 
 
@@ -122,11 +125,13 @@ def test_imported_in_one_place(package: str, only: set[str]) -> None:
 
 
 def test_the_policy_knows_neither_git_nor_formats() -> None:
-    allowed = POLICY | {"fx_hooks", "fx_hooks.errors"}
+    allowed = POLICY | {"fx_hooks", "fx_hooks.atomic", "fx_hooks.errors"}
     assert {name: ours(name) - allowed for name in POLICY} == {name: set() for name in POLICY}
 
 
-@pytest.mark.parametrize("name", ["fx_hooks", "fx_hooks.errors", "fx_hooks.finding"])
+@pytest.mark.parametrize(
+    "name", ["fx_hooks", "fx_hooks.atomic", "fx_hooks.errors", "fx_hooks.finding"]
+)
 def test_knows_nothing_of_ours(name: str) -> None:
     assert ours(name) == set()
 
@@ -136,9 +141,10 @@ def test_a_verb_is_imported_by_nothing(verb: str) -> None:
     assert importers(verb) == set()
 
 
-def test_the_desk_belongs_to_its_verb() -> None:
-    # fx_hooks.desk is the second half of the verb that asks the gate first.
+def test_a_desk_belongs_to_its_verb() -> None:
+    # The second half of a verb that asks its gate first.
     assert importers("fx_hooks.desk") == {"fx_hooks.check_artifacts"}
+    assert importers("fx_hooks.ignore_desk") == {"fx_hooks.sync_gitignore"}
 
 
 def test_imports_point_down_only() -> None:
@@ -161,6 +167,6 @@ def test_the_gate_imports_next_to_nothing(name: str) -> None:
     assert {found.module for found in imports(name) if not found.local} <= allowed
 
 
-@pytest.mark.parametrize("name", sorted(GATE - {"fx_hooks.check_artifacts"}))
+@pytest.mark.parametrize("name", sorted(GATE - VERBS))
 def test_the_gate_starts_only_re_later(name: str) -> None:
     assert {found.module for found in imports(name) if found.local} <= {"re"}

@@ -226,3 +226,28 @@ def test_a_clean_merge_is_checked(project: Git) -> None:
     # The merge is still under way; a plain commit must not let it in either.
     output = project("commit", "-m", "merge", code=1)
     assert any(row.startswith("outputs/") for row in named(output))
+
+
+def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
+    revision = Git(hooks, project.environment)("rev-parse", "HEAD").strip()
+    write_config(project.root, hooks, revision, "      - id: fx-sync-gitignore\n")
+    project("add", "-f", "README.md", ".pre-commit-config.yaml")
+    output = project("commit", "-m", "without a block", code=1)
+    assert ".gitignore: rewritten, " in output
+    project("add", ".gitignore")
+    project("commit", "-m", "with a block")
+    _, legitimate = expected(project.root)
+    project("add", "-A")
+    tracked = set(project("ls-files").splitlines()) - {".gitignore", ".pre-commit-config.yaml"}
+    # Only the tree says that this is a run.
+    run = {f"experiments/first/{name}" for name in ("config_used.yaml", "metrics.json")}
+    assert tracked == legitimate | run
+    project("commit", "-q", "--no-verify", "-m", "everything that is not ignored")
+    project("rm", "-q", ".gitignore")
+    assert ".gitignore: rewritten, " in project("commit", "-m", "no block", code=1)
+    project("add", ".gitignore")
+    (project.root / ".fx-hooks.yaml").write_text("ignore: [/scratch]\n")
+    project("add", ".fx-hooks.yaml")
+    assert "+/scratch" in project("commit", "-m", "a policy", code=1)
+    project("add", ".gitignore")
+    project("commit", "-m", "a policy")

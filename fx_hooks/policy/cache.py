@@ -67,7 +67,7 @@ def places(git_directory: "str | None", key: bytes) -> "list[str]":
 def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
     """The content of the first of *paths* that holds the tables for *key*, or None."""
     for path in paths:
-        data = _own_file(path)
+        data = own_file(path)
         if data is not None and data.startswith(MAGIC):
             checksum, rest = data[16:20], data[20:]
             head = len(key).to_bytes(8, "big") + key
@@ -79,28 +79,22 @@ def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
 
 def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None":
     """Keep *content* in the first of *paths* that can be written; say which, or None."""
+    from fx_hooks.atomic import replace_file  # not on the path of a clean commit
+
     rest = len(key).to_bytes(8, "big") + key + marshal.dumps(content)
     data = MAGIC + binascii.crc32(rest).to_bytes(4, "big") + rest
     for path in paths:
-        temporary = f"{path}.{os.getpid()}"
         try:
             if os.path.basename(path) != NAME:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(data)
-                os.replace(temporary, path)
-            except OSError:
-                os.unlink(temporary)
-                raise
+            replace_file(path, data, 0o600)
         except OSError:
             continue
         return path
     return None
 
 
-def _own_file(path: str) -> "bytes | None":
+def own_file(path: str) -> "bytes | None":
     """The bytes of a regular file that nobody but this user can have written."""
     try:
         # Not through a link, and never waiting for a writer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -145,8 +146,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     None stands for a repository without such a file. Raises
     :class:`~fx_hooks.errors.FatalError` for an invalid one.
     """
-    with open(BUILTIN_FILE, "rb") as file:
-        builtin = _read(file.read(), BUILTIN_SOURCE)
+    builtin = _builtin()
     own = _read(text if text is not None else b"", source)
     names = [rule.name for rule in builtin.rules]
     for rule in own.rules:
@@ -209,15 +209,16 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
     if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
         return policy
     admitted: list[Entry] = []
-    for path, line in lines.items():
-        entry = Entry(f"/{_literal(path)}", False, MILESTONE_RULE, "", "", source, line)
+    # In the order of their paths, whoever added which first.
+    for path, line in sorted(lines.items()):
+        entry = Entry(f"/{literal(path)}", False, MILESTONE_RULE, "", "", source, line)
         # A milestone is a file; a folder of its name lets nothing in.
         admitted += [entry, entry._replace(pattern=f"{entry.pattern}/**", blocks=True)]
     return policy._replace(entries=policy.entries + tuple(admitted))
 
 
 def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
-    folder = _literal(best_models.folder)
+    folder = literal(best_models.folder)
     allowed = (*best_models.metadata, *best_models.documents)
     return rule._replace(
         paths=((f"/{folder}", line),),
@@ -236,7 +237,7 @@ def _folders_rule(rule: _Rule) -> _Rule:
 
 def _weights_rule(rule: _Rule, best_models: BestModels, others: Iterable[str]) -> _Rule:
     line = rule.paths[0][1]
-    folder = _literal(best_models.folder)
+    folder = literal(best_models.folder)
     names = dict.fromkeys((*best_models.weights, *others))
     paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in names)
     return rule._replace(paths=paths, exceptions=())
@@ -258,12 +259,18 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
             )
 
 
-def _literal(path: str) -> str:
+def literal(path: str) -> str:
     """*path* as a pattern that matches nothing else."""
     return re.sub(r"([\\*?\[])", r"\\\1", path)
 
 
 # From here on: one file, checked by itself.
+
+
+@functools.cache
+def _builtin() -> _Document:
+    with open(BUILTIN_FILE, "rb") as file:
+        return _read(file.read(), BUILTIN_SOURCE)
 
 
 def _read(text: bytes, source: str) -> _Document:
@@ -479,6 +486,21 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
     if (kind == "float" or not node.style) and _FLOAT.match(text):
         return float(text)
     return text
+
+
+def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
+    """Each scalar below mappings only: its keys joined by dots, its text, and its line."""
+    waiting = [("", compose(text, source))]
+    while waiting:
+        key, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting += [
+                (f"{key}.{name.value}" if key else name.value, value)
+                for name, value in reversed(node.value)
+                if isinstance(name, yaml.ScalarNode)
+            ]
+        elif isinstance(node, yaml.ScalarNode):
+            yield key, node.value, line_of(node)
 
 
 def line_of(node: yaml.Node) -> int:

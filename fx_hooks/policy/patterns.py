@@ -38,13 +38,22 @@ class Segment(NamedTuple):
         return self.exact and self.fixed
 
 
-class Shape(NamedTuple):
-    """A pattern taken apart.
+class Parts(NamedTuple):
+    """A pattern taken apart at its slashes; ``None`` stands for ``**``.
 
-    ``floating`` patterns match at any depth (they begin with ``**/`` or have no
-    slash), ``beneath`` ones match only what lies below a directory (they end in ``/``
-    or ``/**``). ``None`` among the segments stands for ``**``.
+    Each part is text in which a character is a byte. ``floating`` patterns match at any
+    depth (they begin with ``**/`` or have no slash), ``beneath`` ones match only what
+    lies below a directory (they end in ``/`` or ``/**``). No part is left of a pattern
+    that matches everything.
     """
+
+    parts: tuple[str | None, ...]
+    floating: bool
+    beneath: bool
+
+
+class Shape(NamedTuple):
+    """The :class:`Parts` of a pattern with what can be tested of each."""
 
     segments: tuple[Segment | None, ...]
     floating: bool
@@ -248,7 +257,7 @@ def alternatives(pattern: str) -> list[str]:
     return found
 
 
-def shape(pattern: str) -> Shape:
+def split(pattern: str) -> Parts:
     """Take a valid *pattern* apart, normalised the way pathspec does it."""
     text = pattern.encode("utf-8", "surrogateescape").decode("latin-1")
     parts = text.split("/")
@@ -263,19 +272,26 @@ def shape(pattern: str) -> Shape:
         parts = parts[1:]
     if parts and parts[-1] == "**":
         beneath = True
-    segments: list[Segment | None] = []
+    found: list[str | None] = []
     for part in parts:
         if part != "**":
-            segments.append(_segment(part))
-        elif segments[-1] is not None:
-            segments.append(None)
-    while segments and segments[-1] is None:
-        segments.pop()
-    return Shape(tuple(segments), floating, beneath)
+            found.append(part)
+        elif found[-1] is not None:
+            found.append(None)
+    while found and found[-1] is None:
+        found.pop()
+    return Parts(tuple(found), floating, beneath)
+
+
+def shape(pattern: str) -> Shape:
+    """Take a valid *pattern* apart, with the cheapest tests for each of its parts."""
+    parts, floating, beneath = split(pattern)
+    segments = tuple(None if part is None else _segment(part) for part in parts)
+    return Shape(segments, floating, beneath)
 
 
 def _segment(part: str) -> Segment:
-    tokens = _tokens(part)
+    tokens = tokens_of(part)
     # Literal runs between the wild ones; the first and the last may be empty.
     runs = [""]
     stars = ones = 0
@@ -298,8 +314,12 @@ def _segment(part: str) -> Segment:
     )
 
 
-def _tokens(part: str) -> list[tuple[str, str]]:
-    """Split one path part into (kind, char); kind is empty for a literal byte."""
+def tokens_of(part: str) -> list[tuple[str, str]]:
+    """Split one path part into (kind, text).
+
+    The kind is empty for a literal byte; the text is that byte, the inside of a set, or
+    empty.
+    """
     tokens: list[tuple[str, str]] = []
     position = 0
     while position < len(part):
@@ -315,7 +335,7 @@ def _tokens(part: str) -> list[tuple[str, str]]:
         elif char == "[":
             end = _set_end(part, position)
             assert end is not None, part  # problem() has refused it
-            tokens.append((ONE, ""))
+            tokens.append((ONE, part[position:end]))
             position = end + 1
         else:
             tokens.append(("", char))

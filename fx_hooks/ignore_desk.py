@@ -1,0 +1,107 @@
+"""``fx-sync-gitignore`` in full, for when something may have changed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+from fx_hooks import __version__, ignore_file, ignore_state
+from fx_hooks.command import CLEAN, FOUND, guarded
+from fx_hooks.git import Repository
+from fx_hooks.ignore_block import block_lines, rewritten
+from fx_hooks.ignore_findings import findings_around
+from fx_hooks.ignore_state import FILE
+from fx_hooks.repo_policy import policy_in_force
+
+NAME = "fx-sync-gitignore"
+_MOST_LINES = 20
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-sync-gitignore``."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Make the managed block of .gitignore say what the policy says.",
+        epilog="Exit code 0: nothing to do; 1: rewritten (or it has to be), or findings; 2: usage,"
+        " policy or git error.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("--diff", action="store_true", help="change nothing, show what would be")
+    parser.add_argument(
+        "--force", action="store_true", help="rewrite a block that was edited or is broken"
+    )
+    parser.add_argument(
+        "--findings",
+        action="store_true",
+        help="change nothing, list what is wrong around the block",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(arguments)
+    if options.findings and (options.check or options.diff or options.force):
+        parser.error("--findings goes alone")
+    if options.findings:
+        return guarded(NAME, _print_findings)
+    return guarded(
+        NAME,
+        lambda: sync(
+            check=options.check or options.diff, show_diff=options.diff, force=options.force
+        ),
+    )
+
+
+def sync(*, check: bool = False, show_diff: bool = False, force: bool = False) -> int:
+    """Write the block, unless *check*, and print what was done; return the exit code.
+
+    Raises :class:`~fx_hooks.errors.FatalError`.
+    """
+    repository = Repository()
+    index = {entry.path: entry for entry in repository.index()}
+    in_force = policy_in_force(repository, index)
+    for note in in_force.notes:
+        print(f"{NAME}: note: {note}", file=sys.stderr)
+    before = ignore_file.read(repository.root)
+    after = rewritten(before or b"", block_lines(in_force.policy), force=force)
+    if before == after:
+        if os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root):
+            ignore_state.remember(
+                repository.git_directory, in_force.policy.best_models.milestones_file
+            )
+        return CLEAN
+    changes = _changes(before or b"", after)
+    if show_diff:
+        print("\n".join((f"--- {FILE}", f"+++ {FILE}", *changes)))
+    elif check:
+        print(f"{FILE}: does not follow the policy: run {NAME}")
+    else:
+        ignore_file.write(repository.root, after)
+        lines = [line for line in changes if not line.startswith((" ", "@"))]
+        added = sum(line.startswith("+") for line in lines)
+        print(f"{FILE}: rewritten, {added} lines added and {len(lines) - added} removed:")
+        print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
+        if len(lines) > _MOST_LINES:
+            print(f"  and {len(lines) - _MOST_LINES} more")
+        print(f"Stage it:\n    git add {FILE}")
+    return FOUND
+
+
+def _changes(before: bytes, after: bytes) -> list[str]:
+    old, new = (
+        [line.decode("utf-8", "backslashreplace") for line in text.splitlines()]
+        for text in (before, after)
+    )
+    # Without the two lines that name the files.
+    return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+
+def _print_findings() -> int:
+    repository = Repository()
+    index = {entry.path: entry for entry in repository.index()}
+    policy = policy_in_force(repository, index).policy
+    lines = findings_around(repository, index, policy)
+    if lines:
+        print("\n".join(lines))
+    return FOUND if lines else CLEAN

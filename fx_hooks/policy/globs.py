@@ -1,0 +1,162 @@
+"""Questions about path patterns that need no path: do two overlap, does one hold the other?
+
+A pattern is a :data:`Glob` here: its parts from the root down, where None stands for
+``**``, any number of parts, also none. Parts are text in which a character is a byte, as
+:func:`fx_hooks.policy.patterns.split` leaves them. One part is seen the same way: a
+sequence of sets of bytes, where None stands for ``*``. So both are asked with the same
+two searches through the places that two sequences can stand at together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
+
+from fx_hooks.policy.patterns import STAR, tokens_of
+
+Glob: TypeAlias = tuple[str | None, ...]
+_T = TypeVar("_T")
+
+_ANY_BYTE = frozenset(range(256)) - {0, ord("/")}
+
+
+def is_literal(part: str | None) -> bool:
+    """Whether *part* matches exactly one name."""
+    return part is not None and all(not kind for kind, _ in tokens_of(part))
+
+
+@lru_cache(maxsize=1 << 18)
+def overlap(one: Glob, other: Glob) -> bool:
+    """Whether some path is matched by both."""
+    for first, second in (one[:1] + other[:1], one[-1:] + other[-1:]):
+        # Most pairs already differ at one of their ends.
+        if first is not None and second is not None and not parts_overlap(first, second):
+            return False
+    return (len(one), len(other)) in _together(one, other, parts_overlap)
+
+
+@lru_cache(maxsize=1 << 18)
+def covers(wide: Glob, narrow: Glob) -> bool:
+    """Whether *wide* surely matches each path that *narrow* matches; False is "not sure"."""
+    for first, second in (wide[:1] + narrow[:1], wide[-1:] + narrow[-1:]):
+        # Most pairs already differ at one of their ends.
+        if first is not None and (second is None or not _part_covers(first, second)):
+            return False
+    return _holds(wide, narrow, _part_covers)
+
+
+@lru_cache(maxsize=1 << 18)
+def rests(above: Glob, glob: Glob) -> frozenset[int]:
+    """Where *glob* can stand once *above* has matched a directory: the places in it.
+
+    ``glob[place:]`` then is what a path below that directory has to match; a place
+    behind the last part is left out.
+    """
+    reached = _together(above, glob, parts_overlap)
+    return frozenset(j for i, j in reached if i == len(above) and j < len(glob))
+
+
+@lru_cache(maxsize=1 << 18)
+def parts_overlap(one: str, other: str) -> bool:
+    """Whether some name is matched by both parts."""
+    if one == other or "*" in (one, other):
+        return True
+    first, second = _tokens(one), _tokens(other)
+    return (len(first), len(second)) in _together(first, second, _share)
+
+
+@lru_cache(maxsize=1 << 18)
+def _part_covers(wide: str, narrow: str) -> bool:
+    return wide in (narrow, "*") or _holds(_tokens(wide), _tokens(narrow), frozenset.issuperset)
+
+
+def example(glob: Glob) -> bytes:
+    """A path that *glob* matches: as short as it can be, ``x`` for what may be anything."""
+    names = []
+    for part in glob:
+        if part is not None:
+            codes = [
+                ord("x") if token in (None, _ANY_BYTE) else min(token) for token in _tokens(part)
+            ]
+            names.append(bytes(codes))
+    return b"/".join(names)
+
+
+def _share(one: frozenset[int], other: frozenset[int]) -> bool:
+    return not one.isdisjoint(other)
+
+
+def _together(
+    one: Sequence[_T | None], other: Sequence[_T | None], meet: Callable[[_T, _T], bool]
+) -> set[tuple[int, int]]:
+    """The places (i, j) with something that ``one[:i]`` and ``other[:j]`` both match."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [(0, 0)]
+    while waiting:
+        place = waiting.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        i, j = place
+        if i < len(one) and one[i] is None:
+            waiting.append((i + 1, j))
+        if j < len(other) and other[j] is None:
+            waiting.append((i, j + 1))
+        if i < len(one) and j < len(other):
+            first, second = one[i], other[j]
+            if first is None or second is None or meet(first, second):
+                waiting.append((i + (first is not None), j + (second is not None)))
+    return seen
+
+
+def _holds(
+    wide: Sequence[_T | None], narrow: Sequence[_T | None], contains: Callable[[_T, _T], bool]
+) -> bool:
+    """Whether *wide* matches all of *narrow*, each item of it within one item of *wide*."""
+    places = _with_stars({0}, wide)
+    for item in narrow:
+        following = {place for place in places if place < len(wide) and wide[place] is None}
+        for place in places - following:
+            mine = wide[place] if place < len(wide) else None
+            if mine is not None and item is not None and contains(mine, item):
+                following.add(place + 1)
+        places = _with_stars(following, wide)
+    return len(wide) in places
+
+
+def _with_stars(places: set[int], wide: Sequence[object]) -> set[int]:
+    """*places*, and those behind the stars that stand there: a star may match nothing."""
+    found = set(places)
+    for place in sorted(places):
+        while place < len(wide) and wide[place] is None:
+            place += 1
+            found.add(place)
+    return found
+
+
+@lru_cache(maxsize=1 << 12)
+def _tokens(part: str) -> tuple[frozenset[int] | None, ...]:
+    found: list[frozenset[int] | None] = []
+    for kind, text in tokens_of(part):
+        if kind == STAR:
+            found.append(None)
+        elif kind:
+            found.append(_members(text) if text else _ANY_BYTE)
+        else:
+            found.append(frozenset((ord(text),)))
+    return tuple(found)
+
+
+def _members(inside: str) -> frozenset[int]:
+    """The bytes of a set, such as ``a-f0-9_``."""
+    members: set[int] = set()
+    position = 0
+    while position < len(inside):
+        if inside[position + 1 : position + 2] == "-" and position + 2 < len(inside):
+            members.update(range(ord(inside[position]), ord(inside[position + 2]) + 1))
+            position += 3
+        else:
+            members.add(ord(inside[position]))
+            position += 1
+    return frozenset(members)

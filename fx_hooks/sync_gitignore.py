@@ -1,0 +1,26 @@
+"""``fx-sync-gitignore``: the managed block of ``.gitignore`` equals the policy."""
+
+import sys
+
+from fx_hooks.ignore_state import surely_in_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Exit code 0: nothing to do; 1: rewritten, or findings; 2: usage, policy or git error.
+
+    As in ``fx-check-artifacts``, nothing more is imported where nothing has changed.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if surely_in_step(arguments):
+        return 0
+    from fx_hooks import ignore_desk
+
+    return ignore_desk.main(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

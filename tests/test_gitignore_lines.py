@@ -1,0 +1,181 @@
+"""The policy as .gitignore lines: what they are, and that git then says what the patterns say."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.policy.gitignore import sections
+from fx_hooks.policy.load import BEST_MODELS_RULE, load_policy, with_milestones
+from tests import agreement
+from tests.agreement import compare, draw_cases
+from tests.verdicts import read_corpus
+
+ALL_RULES = f"disable: [{', '.join(agreement.BUILT_IN)}]\n"
+
+
+@pytest.fixture
+def fresh(home: Path, tmp_path: Path) -> Path:  # noqa: ARG001
+    root = tmp_path / "fresh"
+    subprocess.run(("git", "init", "-q", root), check=True)
+    return root
+
+
+def lines(text: str, *, built_in: bool = False) -> list[str]:
+    """The lines for a repository's policy, without the built-in rules unless asked for."""
+    policy = load_policy(((not built_in) * ALL_RULES + text).encode())
+    return [line.decode() for section in sections(policy) for line in section.lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("ignore: [wandb]", "wandb", id="closed"),
+        pytest.param("ignore: [wandb/]", "wandb/", id="a-folder-alone"),
+        pytest.param("ignore: [wandb/**]", "/wandb/", id="all-that-is-beneath"),
+        pytest.param("ignore: [/wandb/*]", "/wandb/", id="all-that-is-in-it"),
+        pytest.param("ignore: ['a/**/*']", "/a/", id="all-at-any-depth"),
+        pytest.param("ignore: ['*']", "*", id="everything"),
+        pytest.param("ignore: ['**']", "*", id="everything-in-stars"),
+        pytest.param("ignore: ['*/']", "*/", id="everything-in-folders"),
+        pytest.param("ignore: [a/b]", "/a/b", id="anchored"),
+        pytest.param("ignore: ['**/a']", "a", id="at-any-depth"),
+        pytest.param("ignore: ['**/a/b']", "**/a/b", id="deeper-at-any-depth"),
+        pytest.param("ignore: ['a/**/b']", "/a/**/b", id="stars-within"),
+        pytest.param(r"ignore: ['a\**/b']", r"/a\**/b", id="a-literal-star-and-a-star"),
+        pytest.param(r"ignore: ['\#a', '**/#b', '**/!c']", r"\#a \#b \!c", id="escapes"),
+        pytest.param("ignore: [a, /b, a]", "/b a", id="twice"),
+        pytest.param("ignore: ['*.pt', 'best*.pt']", "*.pt", id="held-by-an-earlier-one"),
+        pytest.param("ignore: ['best*.pt', '*.pt']", "*.pt", id="held-by-a-later-one"),
+        pytest.param("ignore: [/a, /a/b, /c/d, /c]", "/a /c", id="below-another-one"),
+        pytest.param("keep: [a]", "", id="nothing-to-keep"),
+        pytest.param("ignore: [/a.pt/]\nkeep: ['/*.py']", "/a.pt/", id="keep-what-nothing-blocks"),
+        pytest.param("ignore: [a]\nkeep: ['*']", "", id="keep-everything"),
+        pytest.param(
+            "ignore: [/outputs]\nkeep: [/outputs/README.md]",
+            "/outputs !/outputs/ /outputs/* !/outputs/README.md",
+            id="one-level",
+        ),
+        pytest.param(
+            "ignore: [/outputs]\nkeep: [/outputs/a/b]",
+            "/outputs !/outputs/ /outputs/* !/outputs/a/ /outputs/a/* !/outputs/a/b",
+            id="level-by-level",
+        ),
+        pytest.param(
+            "ignore: [/outputs]\nkeep: ['/outputs/**/.gitkeep']",
+            "/outputs !/outputs/ /outputs/** !/outputs/**/"
+            " !/outputs/**/.gitkeep !/outputs/**/.gitkeep/**",
+            id="at-every-depth",
+        ),
+        pytest.param(
+            "ignore: [__pycache__]\nkeep: [/src/__pycache__/x]",
+            "__pycache__ !/src/__pycache__/ /src/__pycache__/*"
+            " !/src/__pycache__/x !/src/__pycache__/x/**",
+            id="only-the-one-folder-is-opened",
+        ),
+        pytest.param(
+            "ignore: [logs]\nkeep: [/src/]", "logs !/src/**", id="keep-a-folder"
+        ),
+        pytest.param(
+            "ignore: [/a]\nkeep: ['/a/x*/b', '/a/*x/c']",
+            "/a !/a/ /a/* !/a/*x/ /a/*x/* !/a/x*/ /a/x*/* !/a/x*/b !/a/*x/c",
+            id="ways-that-may-be-one",
+        ),
+        pytest.param(
+            "ignore: ['*.pt']\nkeep: ['**/tests/**']",
+            "*.pt !*.pt/ **/*.pt/** !**/*.pt/**/ !**/tests/**",
+            id="at-every-depth-of-any-folder",
+        ),
+    ],
+)  # fmt: skip
+def test_lines(text: str, expected: str) -> None:
+    assert lines(text) == expected.split()
+
+
+def test_a_rule_keeps_its_reason() -> None:
+    text = ALL_RULES + "ignore: [{rule: r, paths: [/a, /b], except: [/b], why: no need}]"
+    (section,) = sections(load_policy(text.encode()))
+    assert section == ("r", "no need", (b"/a",))
+
+
+def test_a_large_keep_list_stays_quick() -> None:
+    keep = "".join(f"  - /experiments/{number}/x.pt\n" for number in range(300))
+    assert len(lines(f"ignore: ['*.pt']\nkeep:\n{keep}")) == 601
+
+
+@pytest.mark.parametrize("disabled", ["", f"disable: [{BEST_MODELS_RULE}]"], ids=["on", "off"])
+def test_milestones_are_sorted(disabled: str) -> None:
+    policy = load_policy(disabled.encode())
+    listed = {"best_models/b.pt": 3, "best_models/[a].pt": 2}
+    found = sections(with_milestones(policy, listed, "best_models/milestones.yaml"))[-1]
+    text = b"\n".join(found.lines).decode().split()
+    expected = [r"!/best_models/\[a].pt", r"/best_models/\[a].pt/"]
+    expected += ["!/best_models/b.pt", "/best_models/b.pt/"]
+    assert (text == expected) == (not disabled)
+
+
+# Against git.
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_git_agrees(fresh: Path, seed: int) -> None:
+    result = compare(fresh, draw_cases(1_300, seed))
+    assert not result.wrong
+    assert result.paths > 50_000
+    assert 0.2 < result.blocked / result.paths < 0.6
+
+
+def test_git_agrees_on_real_repositories(fresh: Path) -> None:
+    trees = read_corpus(("head", "past")).values()
+    paths = sorted({path.encode("utf-8", "surrogateescape") for tree in trees for path in tree})
+    policy = load_policy()
+    (fresh / ".gitignore").write_bytes(agreement.block(policy))
+    refused = agreement.blocked(policy, paths)
+    assert agreement.ignored(fresh, paths) == refused
+    assert len(paths) > 40_000
+    assert len(refused) > 3_000
+
+
+def test_the_comparison_can_fail(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without the lines for what is beneath an allowed directory.
+    whole = agreement.block
+    monkeypatch.setattr(
+        agreement, "block", lambda policy: whole(policy).replace(b"/**\n!", b"/x\n!")
+    )
+    assert compare(fresh, draw_cases(300, 0)).wrong
+
+
+def test_on_a_real_tree(fresh: Path) -> None:
+    """What git lists when it walks the disk: closed folders and links."""
+    policy = load_policy(b"keep: [/wandb/run-20240131_235959-abc/files/config.yaml]\n")
+    (fresh / ".gitignore").write_bytes(agreement.block(policy))
+    paths = [
+        "wandb/run-20240131_235959-abc/files/config.yaml",
+        "wandb/run-20240131_235959-abc/files/media/a.png",
+        "wandb/offline-run-20240131_235959-abc/files/config.yaml",
+        "wandb/.gitkeep",
+        "outputs/2024-01-31/23-59-59/.hydra/config.yaml",
+        "outputs/README.md",
+        "src/a.py",
+        "src/tests/a.pt",
+        "a.pt",
+        "best_models/a/b_meta.json",
+        "best_models/a/b.pt",
+    ]
+    for path in paths:
+        (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / path).write_bytes(b"")
+    (fresh / "logs").symlink_to("elsewhere")
+    (fresh / "wandb" / "latest-run").symlink_to("run-20240131_235959-abc")
+    everything = [path.encode() for path in (*paths, "logs", "wandb/latest-run")]
+    listed = subprocess.run(
+        ("git", "ls-files", "-z", "--others", "--exclude-standard"),
+        cwd=fresh,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    untracked = set(listed.stdout.split(b"\0")[:-1]) - {b".gitignore"}
+    assert untracked == set(everything) - agreement.blocked(policy, everything)
+    assert b"wandb/run-20240131_235959-abc/files/config.yaml" in untracked

@@ -1,0 +1,489 @@
+"""``fx-sync-gitignore``: what it writes, what it leaves alone, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from fx_hooks import sync_gitignore
+from fx_hooks.ignore_block import block_lines, rewritten
+from fx_hooks.ignore_state import surely_in_step
+from fx_hooks.policy.load import load_policy
+from tests import agreement
+from tests.support import Repo, Result, working_directory
+
+BOM = b"\xef\xbb\xbf"
+IN_STEP = Result(0, "", "")
+
+
+def run(repo: Repo, *arguments: str, cwd: str = ".") -> Result:
+    out, err = io.StringIO(), io.StringIO()
+    with working_directory(repo.root / cwd), redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = sync_gitignore.main(arguments)
+        except SystemExit as exc:
+            code = exc.code if isinstance(exc.code, int) else -1
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def text(repo: Repo) -> bytes:
+    return (repo.root / ".gitignore").read_bytes()
+
+
+def written(content: bytes = b"", policy: bytes = b"") -> bytes:
+    return rewritten(content, block_lines(load_policy(policy)))
+
+
+BLOCK = written()
+
+
+def test_a_new_file(repo: Repo) -> None:
+    result = run(repo)
+    assert result.code == 1
+    assert result.out.startswith(".gitignore: rewritten, ")
+    assert result.out.endswith("\nStage it:\n    git add .gitignore\n")
+    assert text(repo) == BLOCK
+    assert BLOCK.startswith(b"# >>> fx-hooks ")
+    assert BLOCK.endswith(b"\n# <<< fx-hooks <<<\n")
+    assert repo.staged() == ""
+    assert run(repo) == IN_STEP
+    assert text(repo) == BLOCK
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(b"", BLOCK, id="empty"),
+        pytest.param(b"a\n!b\n", BLOCK + b"\na\n!b\n", id="own-lines"),
+        pytest.param(b"a", BLOCK + b"\na", id="no-last-newline"),
+        pytest.param(BOM + b"a\n", BOM + BLOCK + b"\na\n", id="bom"),
+        pytest.param(BOM, BOM + BLOCK, id="only-a-bom"),
+        pytest.param(b"a\r\nb\n", BLOCK.replace(b"\n", b"\r\n") + b"\r\na\r\nb\n", id="crlf"),
+        pytest.param(b"\n\n a \\ \n\xff\n", BLOCK + b"\n\n\n a \\ \n\xff\n", id="odd-bytes"),
+        pytest.param(b"a\n" + BLOCK + b"b\n", b"a\n" + BLOCK + b"b\n", id="where-it-stands"),
+        pytest.param(BLOCK[:-1], BLOCK[:-1], id="block-without-last-newline"),
+    ],
+)
+def test_every_other_byte_stays(repo: Repo, before: bytes, after: bytes) -> None:
+    repo.write(".gitignore", before)
+    run(repo)
+    assert text(repo) == after
+    assert run(repo) == IN_STEP
+    repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
+    assert run(repo).code == 1
+    added = written(policy=b"ignore: [/scratch]\n")
+    if b"\r\n" in after:
+        added = added.replace(b"\n", b"\r\n")
+    old = BLOCK.replace(b"\n", b"\r\n") if b"\r\n" in after else BLOCK
+    assert text(repo) == after.replace(old.rstrip(), added.rstrip())
+    repo.stage(".fx-hooks.yaml", "")
+    assert run(repo).code == 1
+    assert text(repo) == after
+
+
+def test_check_and_diff_change_nothing(repo: Repo) -> None:
+    assert run(repo, "--check") == Result(
+        1, ".gitignore: does not follow the policy: run fx-sync-gitignore\n", ""
+    )
+    result = run(repo, "--diff")
+    assert result.code == 1
+    assert result.out.startswith("--- .gitignore\n+++ .gitignore\n@@ ")
+    assert not (repo.root / ".gitignore").exists()
+    run(repo)
+    assert run(repo, "--check") == run(repo, "--diff") == IN_STEP
+    repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
+    assert "+/scratch" in run(repo, "--check", "--diff").out.splitlines()
+    assert text(repo) == BLOCK
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_the_mode_stays(repo: Repo) -> None:
+    repo.write(".gitignore", "a\n")
+    (repo.root / ".gitignore").chmod(0o640)
+    assert run(repo).code == 1
+    assert (repo.root / ".gitignore").stat().st_mode & 0o777 == 0o640
+
+
+LINES = BLOCK.splitlines(keepends=True)
+EDITED = BLOCK.replace(b"/wandb\n", b"/wandb\n!/wandb/mine\n")
+TWICE = BLOCK + BLOCK
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "forced"),
+    [
+        pytest.param(
+            EDITED,
+            f":{EDITED.splitlines().index(b'!/wandb/mine') + 1}: the block of fx-hooks was edited"
+            " by hand, and '!/wandb/mine' would be lost: move it behind the block or into"
+            " .fx-hooks.yaml, or run fx-sync-gitignore --force",
+            BLOCK,
+            id="edited",
+        ),
+        pytest.param(
+            b"a\n" + TWICE + b"b\n",
+            f":{len(LINES) + 2}: the block of fx-hooks begins a second time (first in line 2):"
+            " remove one of them, or run fx-sync-gitignore --force",
+            b"a\n" + BLOCK + b"b\n",
+            id="twice",
+        ),
+        pytest.param(
+            b"a\n" + BLOCK + LINES[-1],
+            f":{len(LINES) + 2}: the block of fx-hooks ends a second time (first in line"
+            f" {len(LINES) + 1}): remove one of them, or run fx-sync-gitignore --force",
+            b"a\n" + BLOCK,
+            id="two-ends",
+        ),
+        pytest.param(
+            b"a\n" + b"".join(LINES[:-1]) + b"b\n",
+            ":2: the block of fx-hooks has no end: remove the rest of it, or run"
+            " fx-sync-gitignore --force",
+            b"a\n" + BLOCK + b"b\n",
+            id="no-end",
+        ),
+        pytest.param(
+            b"a\n" + b"".join(LINES[1:]) + b"b\n",
+            f":{len(LINES)}: the block of fx-hooks has no beginning: remove the rest of it, or"
+            " run fx-sync-gitignore --force",
+            b"a\n" + BLOCK + b"b\n",
+            id="no-beginning",
+        ),
+        pytest.param(
+            b"".join(LINES[1:]) + LINES[0],
+            f":{len(LINES)}: the block of fx-hooks has no end: remove the rest of it, or run"
+            " fx-sync-gitignore --force",
+            BLOCK,
+            id="the-wrong-way-round",
+        ),
+    ],
+)
+def test_refused_unless_forced(repo: Repo, before: bytes, message: str, forced: bytes) -> None:
+    repo.write(".gitignore", before)
+    for arguments in ((), ("--check",), ("--diff",)):
+        assert run(repo, *arguments) == Result(
+            2, "", f"fx-sync-gitignore: error: .gitignore{message}\n"
+        )
+    assert text(repo) == before
+    assert run(repo, "--force").code == 1
+    assert text(repo) == forced
+    assert run(repo) == run(repo, "--force") == IN_STEP
+
+
+def test_a_symbolic_link_is_refused(repo: Repo) -> None:
+    repo.write("elsewhere", "a\n")
+    repo.link(".gitignore", "elsewhere")
+    message = "is a symbolic link, which git does not follow: put a file in its place"
+    assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore: {message}\n")
+    assert (repo.root / "elsewhere").read_bytes() == b"a\n"
+
+
+def test_a_folder_is_refused(repo: Repo) -> None:
+    repo.write(".gitignore/a")
+    message = "is no regular file: put one in its place"
+    assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore: {message}\n")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may do everything")
+def test_what_cannot_be_read_or_written(repo: Repo) -> None:
+    repo.write(".gitignore", "a\n")
+    (repo.root / ".gitignore").chmod(0)
+    assert ".gitignore: cannot be read: Permission denied" in run(repo).err
+    (repo.root / ".gitignore").chmod(0o600)
+    repo.root.chmod(0o500)
+    assert ".gitignore: cannot be written: Permission denied" in run(repo).err
+    repo.root.chmod(0o700)
+
+
+def test_an_invalid_policy_is_no_clean_result(repo: Repo) -> None:
+    run(repo)
+    assert run(repo) == IN_STEP
+    repo.write(".fx-hooks.yaml", "keep: ['!a']\n")
+    result = run(repo)
+    assert (result.code, result.out) == (2, "")
+    assert ".fx-hooks.yaml:1: keep[0]:" in result.err
+
+
+def test_bad_usage(repo: Repo) -> None:
+    assert run(repo, "--findings", "--check").code == 2
+    assert run(repo, "--fo").code == 2
+    assert run(repo, "a").code == 2
+
+
+def test_in_a_folder(repo: Repo) -> None:
+    repo.write("src/a.py")
+    assert run(repo, cwd="src").code == 1
+    assert text(repo) == BLOCK
+    assert run(repo, cwd="src") == IN_STEP
+
+
+# The quick answer.
+
+
+def in_step(repo: Repo) -> bool:
+    with working_directory(repo.root):
+        return surely_in_step([])
+
+
+MILESTONES = "milestones:\n  best_models/a.pt: {}\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda repo: repo.stage(".fx-hooks.yaml", "ignore: [/b]\n"), id="policy"),
+        pytest.param(lambda repo: repo.write(".fx-hooks.yaml", "ignore: [/b]\n"), id="unstaged"),
+        pytest.param(lambda repo: repo.git("rm", "-q", "-f", ".fx-hooks.yaml"), id="no-policy"),
+        pytest.param(
+            lambda repo: repo.git("rm", "-q", "-f", "best_models/milestones.yaml"),
+            id="no-milestones",
+        ),
+        pytest.param(
+            lambda repo: repo.stage("best_models/milestones.yaml", MILESTONES.replace("a.", "b.")),
+            id="milestones",
+        ),
+        pytest.param(lambda repo: repo.write(".gitignore", "a\n"), id="gitignore"),
+        pytest.param(lambda repo: repo.remove(".gitignore"), id="no-gitignore"),
+        pytest.param(
+            lambda repo: (repo.git_directory / "fx-hooks.gitignore").unlink(), id="nothing-kept"
+        ),
+        pytest.param(
+            lambda repo: (repo.git_directory / "fx-hooks.gitignore").write_bytes(b"x"), id="damaged"
+        ),
+        pytest.param(lambda repo: (repo.git_directory / "index").write_bytes(b"x"), id="no-index"),
+    ],
+)
+def test_every_change_is_noticed(repo: Repo, change: Callable[[Repo], object]) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/a]\n")
+    repo.stage("best_models/milestones.yaml", MILESTONES)
+    run(repo)
+    assert not in_step(repo)  # only what was found in step is kept
+    assert run(repo) == IN_STEP
+    assert in_step(repo)
+    change(repo)
+    assert not in_step(repo)
+
+
+def test_where_nothing_can_be_kept(repo: Repo) -> None:
+    run(repo)
+    (repo.git_directory / "fx-hooks.gitignore").mkdir()
+    assert run(repo) == IN_STEP
+    assert not in_step(repo)
+
+
+def test_the_quick_answer_is_for_the_root_without_options(repo: Repo) -> None:
+    run(repo)
+    run(repo)
+    with working_directory(repo.root):
+        assert not surely_in_step(["--check"])
+    repo.write("src/a.py")
+    with working_directory(repo.root / "src"):
+        assert not surely_in_step([])
+
+
+# Branches.
+
+
+def add_milestone(repo: Repo, *names: str) -> None:
+    listed = "".join(f"  best_models/{name}.pt: {{}}\n" for name in sorted(names))
+    repo.stage("best_models/milestones.yaml", f"milestones:\n{listed}")
+    assert run(repo).code == 1
+    repo.git("add", ".gitignore")
+    repo.commit()
+
+
+def test_two_branches_that_each_add_a_milestone(repo: Repo) -> None:
+    add_milestone(repo, "d", "m", "t")
+    repo.git("checkout", "-q", "-b", "side")
+    add_milestone(repo, "a", "d", "m", "t")
+    repo.git("checkout", "-q", "main")
+    add_milestone(repo, "d", "m", "t", "x")
+    repo.git("merge", "-q", "side")
+    assert run(repo) == IN_STEP
+    for name in "admtx":
+        assert f"\n!/best_models/{name}.pt\n".encode() in text(repo)
+
+
+def test_two_branches_that_add_theirs_in_the_same_place(repo: Repo) -> None:
+    add_milestone(repo, "a")
+    repo.git("checkout", "-q", "-b", "side")
+    add_milestone(repo, "a", "b")
+    repo.git("checkout", "-q", "main")
+    add_milestone(repo, "a", "c")
+    repo.git("merge", "-q", "side", fails=True)
+    assert b"\n<<<<<<< " in text(repo)
+    names = "".join(f"  best_models/{name}.pt: {{}}\n" for name in "abc")
+    repo.stage("best_models/milestones.yaml", f"milestones:\n{names}")
+    assert run(repo).code == 1
+    assert b"<<<<<<<" not in text(repo)
+    assert run(repo) == IN_STEP
+
+
+# Among other lines.
+
+
+USER_LINES = (
+    "a", "!a", "b/", "*.b", "!*.b", "/a/*", "!/a/b", "**/ab", "#a", "", "x.pt", "a/**", "build/",
+    "!build/", "ab*", "!ab/", "/.*", "é",
+)  # fmt: skip
+
+
+def matched_by_no_pattern(case: agreement.Case) -> list[bytes]:
+    matcher = agreement.matcher(case.policy)
+    decided = zip(case.paths, matcher.decide(case.paths), strict=True)
+    return [path for path, number in decided if number < 0]
+
+
+def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
+    draw = random.Random(1)
+    asked, before = [], []
+    cases = list(agreement.draw_cases(700, 5))
+    for name in ("info/exclude", "elsewhere"):
+        (empty.git_directory / name).write_text("\n".join(draw.choices(USER_LINES, k=3)) + "\n")
+    empty.git("config", "core.excludesFile", str(empty.git_directory / "elsewhere"))
+    for number, case in enumerate(cases):
+        lines = "\n".join(draw.choices(USER_LINES, k=4)).encode() + b"\n"
+        wanted = block_lines(case.policy)
+        plain, whole = (f"{number}/{name}/.gitignore" for name in ("plain", "whole"))
+        empty.write(plain, lines)
+        empty.write(whole, rewritten(lines, wanted))
+        for path in matched_by_no_pattern(case):
+            before.append(b"%d/plain/" % number + path)
+            asked.append(b"%d/whole/" % number + path)
+    old = agreement.ignored(empty.root, before)
+    new = agreement.ignored(empty.root, asked)
+    assert {path.replace(b"/whole/", b"/plain/", 1) for path in new} == old
+    assert len(asked) > 5_000
+    assert len(old) > 300
+
+
+@pytest.mark.parametrize("hostile", [b"", BOM, b"\r\n"], ids=["plain", "bom", "crlf"])
+def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes) -> None:
+    """Lines before it may say what they like: the block decides all that it is about."""
+    cases = list(agreement.draw_cases(150, 8))
+    asked, refused = [], set()
+    for number, case in enumerate(cases):
+        # Nothing before it may close a directory: what is in there is lost to any line.
+        content = b"!*\n# a comment\n\n!x.pt\n*.unheard-of\n" + rewritten(
+            b"", block_lines(case.policy)
+        )
+        if hostile == b"\r\n":
+            content = content.replace(b"\n", b"\r\n")
+        empty.write(f"{number}/.gitignore", hostile * (hostile == BOM) + content)
+        asked += [b"%d/" % number + path for path in case.paths]
+        refused |= {b"%d/" % number + path for path in agreement.blocked(case.policy, case.paths)}
+    assert agreement.ignored(empty.root, asked) == refused
+
+
+LIGHTNING_HYDRA = """\
+# Byte-compiled / optimized / DLL files
+__pycache__/
+*.py[cod]
+
+### Lightning-Hydra-Template
+configs/local/default.yaml
+/data/
+/logs/
+.env
+
+# Aim logging
+.aim
+"""
+
+
+def test_the_template_of_lightning_and_hydra(empty: Repo) -> None:
+    """Its logs/.gitkeep is tracked although ignored; others write `/logs/*`, `!logs/.gitkeep`."""
+    for lines in (LIGHTNING_HYDRA, LIGHTNING_HYDRA + "/logs/*\n!/logs/\n!logs/.gitkeep\n"):
+        empty.write(".gitignore", lines)
+        assert run(empty).code == 1
+        paths = [
+            b"logs/.gitkeep", b"logs/train/runs/2024-01-31_23-59-59/train.log", b"data/x.bin",
+            b"configs/local/default.yaml", b"configs/train.yaml", b"src/a.pyc", b".env",
+        ]  # fmt: skip
+        kept = {b"configs/train.yaml"} | ({b"logs/.gitkeep"} if "!logs" in lines else set())
+        assert set(paths) - agreement.ignored(empty.root, paths) == kept
+        (empty.root / ".gitignore").unlink()
+
+
+# What is wrong around it.
+
+
+def findings(repo: Repo, lines: str) -> tuple[int, Sequence[str]]:
+    repo.write(".gitignore", lines)
+    run(repo)
+    result = run(repo, "--findings")
+    assert result.err == ""
+    return result.code, result.out.splitlines()
+
+
+def place(repo: Repo, line: str) -> int:
+    return text(repo).decode().splitlines().index(line) + 1
+
+
+def test_nothing_is_wrong(repo: Repo) -> None:
+    assert findings(repo, "*.swp\n!logs/.gitkeep\n/data/\n") == (0, [])
+
+
+def test_lines_behind_the_block(repo: Repo) -> None:
+    code, lines = findings(repo, "!*.pt\n!/wandb/run-*\n*.json\n")
+    first = place(repo, "!*.pt")
+    assert (code, len(lines)) == (1, 3)
+    assert (
+        lines[0] == f".gitignore:{first}: '!*.pt' lets in x.pt, which the policy blocks (weights)"
+    )
+    assert lines[1].startswith(
+        f".gitignore:{first + 1}: '!/wandb/run-*' lets in wandb/run-x, which"
+    )
+    assert lines[2].startswith(
+        f".gitignore:{first + 2}: '*.json' ignores best_models/x.json, which"
+    )
+
+
+def test_lines_before_the_block(repo: Repo) -> None:
+    code, lines = findings(repo, "!x.log\n*.swp\n" + BLOCK.decode())
+    assert (code, lines) == (
+        1,
+        [".gitignore:1: has lost its effect: the block behind it decides"],
+    )
+
+
+def test_nested_ignore_files(repo: Repo) -> None:
+    repo.stage("src/.gitignore", "*.swp\n!*.ckpt\n")
+    repo.write("lib/.gitignore", "\n!*.pth\n")
+    code, lines = findings(repo, "")
+    assert code == 1
+    assert lines == [
+        "lib/.gitignore:2: '!*.pth' lets in lib/x.pth, which the policy blocks (weights)",
+        "src/.gitignore:2: '!*.ckpt' lets in src/x.ckpt, which the policy blocks (weights)",
+    ]
+
+
+def test_tracked_although_ignored(repo: Repo) -> None:
+    for name in ("outputs/a", "outputs/b/c", "src/x.pt"):
+        repo.stage(name)
+    repo.stage("src/a.py", "pass\n")
+    repo.commit()
+    code, lines = findings(repo, "")
+    assert (code, lines) == (
+        1,
+        [
+            "3 files are tracked although ignored:",
+            "  outputs/  2 files",
+            "  src/x.pt  1 file",
+            "Stop tracking them (the files stay on disk), or let them in with `keep`:",
+            "    git rm -r -q --cached -- outputs src/x.pt",
+        ],
+    )
+    repo.git("rm", "-r", "-q", "--cached", "--", "outputs", "src/x.pt")
+    assert run(repo, "--findings") == IN_STEP
+
+
+def test_links_and_submodules_are_not_asked_through(repo: Repo, tmp_path: Path) -> None:
+    repo.link("wandb", tmp_path)
+    repo.gitlink("logs")
+    assert findings(repo, "!x.pt\n")[0] == 1
