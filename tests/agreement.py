@@ -24,7 +24,9 @@ from fx_hooks.policy.load import Policy, load_policy, with_milestones
 from fx_hooks.policy.match import Matcher
 from fx_hooks.policy.patterns import problem
 
-BUILT_IN = sorted({entry.rule for entry in load_policy().entries} | {"hydra-run-directory"})
+BUILT_IN = sorted(
+    {entry.rule for entry in load_policy().entries} - {"keep"} | {"hydra-run-directory"}
+)
 
 # Patterns and names that get in each other's way.
 NAMES = (

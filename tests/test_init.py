@@ -201,7 +201,7 @@ def test_odd_names_are_kept_by_the_letter(repo: Repo) -> None:
 
 
 def test_many_commands_are_cut(repo: Repo) -> None:
-    for number in range(200):
+    for number in range(400):
         repo.write(f"{number}{'x' * 200}/a.pt")
         repo.write(f"{number}{'x' * 200}/a.py")
     repo.stage_all()
