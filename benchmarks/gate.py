@@ -49,7 +49,8 @@ def commit(root: Path, rounds: int) -> bool:
     (root / "src" / "train.py").write_text("pass\n")
     git(root, "add", "src")
     contract = str(SCRIPTS / "fx-check-best-models")
-    names = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
+    many = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
+    names = [f"src/{WORDS[i % 14]}_{i % 10}/module_{i}.py" for i in range(2000)]
     bare = Command((sys.executable, "-c", "pass"), root)
     gate = str(SCRIPTS / "fx-check-artifacts")
     commands = {
@@ -58,11 +59,13 @@ def commit(root: Path, rounds: int) -> bool:
         "staged": Command((gate,), root),
         "fx-check-best-models": Command((contract,), root),
         "2,000 names": Command((gate, "--", *names), root),
+        "2,000 names, 700 folders": Command((gate, "--", *many), root),
     }
     bounds = [
         Bound("1 name", "bare python", 1.5),
         Bound("staged", "bare python", 1.5),
         Bound("2,000 names", "bare python", 2.5),
+        Bound("2,000 names, 700 folders", "bare python", 3.0),
         Bound("fx-check-best-models", "bare python", 2.5),
     ]
     sibling = SCRIPTS / "check-added-large-files"
