@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Collection, Iterable, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
@@ -18,6 +20,10 @@ LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
 # The specification of Git LFS has pointers below 1024 bytes.
 LFS_POINTER_BYTES = 1024
+# Bytes of git's output that are read at a time.
+_CHUNK = 1 << 18
+# Neither `git replace` nor grafts change what a push sends.
+_AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 _LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
 
 
@@ -67,20 +73,118 @@ def zsplit(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
 
 
-class Repository:
+class ObjectStore:
+    """The objects of a repository, with or without a work tree.
+
+    Objects are taken as they are pushed: what ``git replace`` and grafts put in their place
+    is left out. On a server the environment says where the objects of a push wait.
+    """
+
+    def __init__(self) -> None:
+        self.git_directory = os.fsdecode(_run(("rev-parse", "--absolute-git-dir"))[:-1])
+        self._where = _Where(variables=_AS_PUSHED)
+
+    def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
+        """Standard output of one git command."""
+        return _run(arguments, self._where, stdin=stdin, codes=codes)
+
+    def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
+        """The fields of the output of one git command that ends each of them with a NUL.
+
+        They come while git still runs, so that nobody has to hold all of them. Raises
+        :class:`FatalError` at the end if git has failed.
+        """
+        with tempfile.TemporaryFile() as questions, tempfile.TemporaryFile() as errors:
+            questions.write(stdin)
+            questions.seek(0)
+            process = _popen(arguments, self._where, questions, errors)
+            assert process.stdout is not None
+            try:
+                rest = b""
+                while chunk := process.stdout.read(_CHUNK):
+                    fields = (rest + chunk).split(b"\0")
+                    rest = fields.pop()
+                    yield from fields
+            finally:
+                # If nobody wants the rest, git is told so by a closed pipe.
+                process.stdout.close()
+                process.wait()
+            if process.returncode:
+                errors.seek(0)
+                raise _failure(arguments, errors.read())
+
+    def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
+        """The size in bytes of each object; None where it is not in this clone.
+
+        A partial clone lacks objects, and nothing is fetched for a question: git then
+        says "missing" or stops at the first such object.
+        """
+        return {blob: None if found is None else found[0] for blob, found in self.weigh(blobs)}
+
+    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
+        """Each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
+
+        On disk it is compressed, and in a pack it may be what differs from another object.
+        """
+        wanted = list(dict.fromkeys(blobs))
+        option = "--batch-check=%(objectname) %(objectsize) %(objectsize:disk)"
+        # One object after which git stopped a round; in a partial clone it may be many.
+        for _ in range(4):
+            output, complete = self._batch(option, wanted)
+            lines = output.decode().splitlines()
+            for line in lines:
+                name, *numbers = line.split()
+                known = len(numbers) == 2  # otherwise it says "missing"
+                yield name, (int(numbers[0]), int(numbers[1])) if known else None
+            wanted = wanted[len(lines) :]
+            if complete or not wanted:
+                break
+            yield wanted.pop(0), None
+        for blob in wanted:
+            yield blob, None
+
+    def contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """The whole content of each blob, without those that are not in this clone.
+
+        The caller asks :meth:`sizes` first, and only for small ones here.
+        """
+        found: dict[str, bytes] = {}
+        output, _ = self._batch("--batch", list(dict.fromkeys(blobs)))
+        position = 0
+        while (end := output.find(b"\n", position)) >= 0:
+            name, _, rest = output[position:end].decode().partition(" ")
+            position = end + 1
+            if not rest.startswith("missing"):
+                size = int(rest.split()[1])
+                found[name] = output[position : position + size]
+                position += size + 1
+        return found
+
+    def copy_blob(self, blob: str, file: BinaryIO) -> bool:
+        """Write the content of *blob* into *file*; False if it is not in this clone.
+
+        It may be gigabytes: nothing of it is held in memory.
+        """
+        arguments = ("cat-file", "blob", blob)
+        return _start(arguments, self._where, stdout=file).returncode == 0
+
+    def _batch(self, option: str, blobs: Sequence[str]) -> tuple[bytes, bool]:
+        stdin = "".join(f"{blob}\n" for blob in blobs).encode()
+        result = _start(("cat-file", "--buffer", option), self._where, stdin)
+        return result.stdout, result.returncode == 0
+
+
+class Repository(ObjectStore):
     """A work tree and its index. Raises :class:`FatalError` where there is none."""
 
     def __init__(self) -> None:
-        self.root = _run(("rev-parse", "--show-toplevel"), cwd=None)[:-1]
-        git_directory = _run(("rev-parse", "--absolute-git-dir"), cwd=None)[:-1]
-        self.git_directory = os.fsdecode(git_directory)
+        self.root = _run(("rev-parse", "--show-toplevel"))[:-1]
+        super().__init__()
+        # What git has found once; in the environment they may be relative to the folder that
+        # we were started in, and with core.worktree nothing in the root leads to them.
+        variables = {"GIT_DIR": self.git_directory, "GIT_WORK_TREE": os.fsdecode(self.root)}
+        self._where = _Where(self.root, variables)
         self._head: str | None = None
-
-    def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
-        """Standard output of one git command, started in the root."""
-        return _run(
-            arguments, cwd=self.root, git_directory=self.git_directory, stdin=stdin, codes=codes
-        )
 
     def head(self) -> str | None:
         """The commit id of ``HEAD``; None before the first commit."""
@@ -180,58 +284,12 @@ class Repository:
         """Tracked paths whose file on disk is not what the index has."""
         return set(zsplit(self.run("diff-files", "-z", "--name-only", "--no-renames")))
 
-    def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
-        """The size in bytes of each object; None where it is not in this clone.
-
-        A partial clone lacks objects, and nothing is fetched for a question: git then
-        says "missing" or stops at the first such object.
-        """
-        wanted = list(dict.fromkeys(blobs))
-        sizes: dict[str, int | None] = dict.fromkeys(wanted)
-        # One object after which git stopped a round; in a partial clone it may be many.
-        for _ in range(4):
-            output, complete = self._batch("--batch-check", wanted)
-            lines = output.decode().splitlines()
-            for line in lines:
-                name, _, rest = line.partition(" ")
-                if not rest.startswith("missing"):
-                    sizes[name] = int(rest.split()[1])
-            wanted = wanted[len(lines) + 1 :]
-            if complete or not wanted:
-                break
-        return sizes
-
-    def contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """The whole content of each blob, without those that are not in this clone.
-
-        The caller asks :meth:`sizes` first, and only for small ones here.
-        """
-        found: dict[str, bytes] = {}
-        output, _ = self._batch("--batch", list(dict.fromkeys(blobs)))
-        position = 0
-        while (end := output.find(b"\n", position)) >= 0:
-            name, _, rest = output[position:end].decode().partition(" ")
-            position = end + 1
-            if not rest.startswith("missing"):
-                size = int(rest.split()[1])
-                found[name] = output[position : position + size]
-                position += size + 1
-        return found
-
-    def copy_blob(self, blob: str, file: BinaryIO) -> bool:
-        """Write the content of *blob* into *file*; False if it is not in this clone.
-
-        It may be gigabytes: nothing of it is held in memory.
-        """
-        arguments = ("cat-file", "blob", blob)
-        return _start(arguments, self.root, self.git_directory, stdout=file).returncode == 0
-
     def at_head(self, path: bytes) -> bytes | None:
         """The content of *path* in ``HEAD``; None where it has no such file."""
         if self.head() is None:
             return None
         spec = b"HEAD:" + path
-        result = _start(("cat-file", "blob", os.fsdecode(spec)), self.root, self.git_directory)
+        result = _start(("cat-file", "blob", os.fsdecode(spec)), self._where)
         return result.stdout if result.returncode == 0 else None
 
     def sent_to_lfs(self, paths: Sequence[bytes], *, staged: bool = True) -> set[bytes]:
@@ -247,11 +305,6 @@ class Repository:
         """The git directory that all work trees of the repository share."""
         found = self.run("rev-parse", "--git-common-dir")[:-1]
         return os.path.join(self.root, found)
-
-    def _batch(self, option: str, blobs: Sequence[str]) -> tuple[bytes, bool]:
-        stdin = "".join(f"{blob}\n" for blob in blobs).encode()
-        result = _start(("cat-file", "--buffer", option), self.root, self.git_directory, stdin)
-        return result.stdout, result.returncode == 0
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
@@ -280,48 +333,81 @@ class _GitFailed(FatalError):
         self.message = message
 
 
+class _Where(NamedTuple):
+    """Where git is started, and what its environment has beside ours."""
+
+    folder: bytes | None = None
+    variables: Mapping[str, str] = {}
+
+
+_HERE = _Where()
+
+
 def _run(
     arguments: Sequence[str],
+    where: _Where = _HERE,
     *,
-    cwd: bytes | None,
-    git_directory: str | None = None,
     stdin: bytes = b"",
     codes: Collection[int] = (0,),
 ) -> bytes:
-    result = _start(arguments, cwd, git_directory, stdin)
+    result = _start(arguments, where, stdin)
     if result.returncode not in codes:
-        message = result.stderr.decode("utf-8", "replace").strip()
-        if "not a git repository" in message:
-            raise NotARepository("not in a git repository: change into one, or run `git init`")
-        if "must be run in a work tree" in message:
-            raise NotARepository(
-                "not in a work tree: change into a clone that has its files checked out"
-            )
-        raise _GitFailed(arguments[0], " ".join(message.split("\n", 1)[0].split()))
+        raise _failure(arguments, result.stderr)
     return result.stdout
+
+
+def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
+    lines = errors.decode("utf-8", "replace").splitlines()
+    message = "\n".join(line for line in lines if not line.startswith("hint:")).strip()
+    if "not a git repository" in message:
+        return NotARepository("not in a git repository: change into one, or run `git init`")
+    if "must be run in a work tree" in message:
+        return NotARepository(
+            "not in a work tree: change into a clone that has its files checked out"
+        )
+    return _GitFailed(arguments[0], " ".join(message.split("\n", 1)[0].split()))
 
 
 def _start(
     arguments: Sequence[str],
-    cwd: bytes | None,
-    git_directory: str | None,
+    where: _Where,
     stdin: bytes = b"",
     stdout: int | BinaryIO = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[bytes]:
-    environment = dict(os.environ, LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_OPTIONAL_LOCKS="0")
-    if git_directory is not None and cwd is not None:
-        # What git has found once; in the environment they may be relative to the folder that
-        # we were started in, and with core.worktree nothing in the root leads to them.
-        environment.update(GIT_DIR=git_directory, GIT_WORK_TREE=os.fsdecode(cwd))
-    try:
+    with _readable_failure():
         return subprocess.run(
             ("git", *arguments),
-            cwd=cwd,
-            env=environment,
+            cwd=where.folder,
+            env=_environment(where),
             input=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
         )
+
+
+def _popen(
+    arguments: Sequence[str], where: _Where, stdin: BinaryIO, stderr: BinaryIO
+) -> subprocess.Popen[bytes]:
+    with _readable_failure():
+        return subprocess.Popen(
+            ("git", *arguments),
+            cwd=where.folder,
+            env=_environment(where),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+
+
+def _environment(where: _Where) -> dict[str, str]:
+    common = {"LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
+    return {**os.environ, **common, **where.variables}
+
+
+@contextmanager
+def _readable_failure() -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as exc:
         raise FatalError("git was not found: install git, or put it on PATH") from exc
     except OSError as exc:

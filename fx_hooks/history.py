@@ -1,0 +1,89 @@
+"""What commits bring in: every path with its blob, also what a later commit takes away.
+
+A commit brings in what it has and none of its parents has: the same path with the same
+content and mode. So a merge brings in only what somebody changed while merging; what it
+takes over from a side is that side's, and is found at the commit there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from fx_hooks.git import ObjectStore
+
+_COLON = 0x3A
+# Said in full: each of these can be set otherwise, and would hide something.
+_LOG = (
+    "log", "--raw", "-z", "-c", "--root", "--no-abbrev", "--no-renames", "--no-relative",
+    "--no-notes", "--no-show-signature", "--ignore-submodules=none", "--format=%H %ct",
+)  # fmt: skip
+
+
+class Introduction(NamedTuple):
+    """One path that one commit brings in.
+
+    ``commit`` is the commit's number in :attr:`Walk.commits`; ``status`` is git's letter
+    against the first parent: ``A`` added, ``M`` modified, ``T`` type changed.
+    """
+
+    commit: int
+    path: bytes
+    mode: int
+    blob: str
+    status: str
+
+
+class Walk:
+    """All that the commits reachable from *new* and not from *old* bring in.
+
+    Both are object ids, or options of ``git rev-list`` that stand for some (``--all``,
+    ``--remotes=origin``). It is read once, while git still walks; ``commits`` (their full
+    ids) and ``times`` (of committing, in seconds since 1970) grow meanwhile, the newest
+    commit first; ``removed`` are the paths that some commit takes away.
+    """
+
+    def __init__(self, store: ObjectStore, new: Iterable[str], old: Iterable[str] = ()) -> None:
+        self.commits: list[str] = []
+        self.times: list[int] = []
+        self.removed: set[bytes] = set()
+        self._store = store
+        self._new, self._old = list(new), list(old)
+
+    def __iter__(self) -> Iterator[Introduction]:
+        # There may be more ids than a command line can hold.
+        ids = [name for name in self._new if not _is_option(name)]
+        ids += [f"^{name}" for name in self._old if not _is_option(name)]
+        options = [name for name in self._new if _is_option(name)]
+        options += ["--not", *(name for name in self._old if _is_option(name))]
+        stdin = "".join(f"{name}\n" for name in ids).encode()
+        fields = self._store.stream(*_LOG, "--stdin", *options, "--", stdin=stdin)
+        number = -1
+        modes: dict[bytes, int] = {}
+        for field in fields:
+            head = field.lstrip(b"\n")
+            if not head:
+                continue
+            if head[0] != _COLON:
+                commit, _, time = head.decode().partition(" ")
+                self.commits.append(commit)
+                self.times.append(int(time))
+                number += 1
+                continue
+            path = next(fields)
+            words = head.split(b" ")
+            # One mode and one id a parent, then those of the commit itself.
+            parents = len(words) // 2 - 1
+            mode = words[parents]
+            if mode == b"000000":
+                self.removed.add(path)
+                continue
+            known = modes.get(mode)
+            if known is None:
+                known = modes[mode] = int(mode, 8)
+            yield Introduction(number, path, known, words[-2].decode(), chr(words[-1][0]))
+
+
+def _is_option(name: str) -> bool:
+    return name.startswith("--")

@@ -1,0 +1,174 @@
+"""What commits bring in, asked of real git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.errors import FatalError
+from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, ObjectStore
+from fx_hooks.history import Walk
+from tests.support import Repo, working_directory
+
+
+def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, bytes, str]]:
+    """Subject, path and status of all that is brought in, the newest commit first."""
+    with working_directory(repo.root):
+        walk = Walk(ObjectStore(), new or ("--all",), old)
+        found = list(walk)
+    subjects = [repo.git("log", "-1", "--format=%s", commit).strip() for commit in walk.commits]
+    assert len(walk.times) == len(walk.commits)
+    return [(subjects[item.commit], item.path, item.status) for item in found]
+
+
+def commit(repo: Repo, subject: str, *names: str | bytes) -> str:
+    for name in names:
+        repo.stage(name, f"{subject} {name!r}")
+    repo.git("commit", "-q", "--no-verify", "--allow-empty", "-m", subject)
+    return repo.git("rev-parse", "HEAD").strip()
+
+
+def test_added_and_deleted_again(empty: Repo) -> None:
+    commit(empty, "one", "a", "b")
+    empty.git("rm", "-q", "a")
+    commit(empty, "two", "b")
+    assert walked(empty) == [("two", b"b", "M"), ("one", b"a", "A"), ("one", b"b", "A")]
+
+
+def test_a_merge_brings_in_only_what_no_side_has(empty: Repo) -> None:
+    base = commit(empty, "base", "both", "kept")
+    empty.git("checkout", "-q", "-b", "side")
+    commit(empty, "side", "both", "from side")
+    empty.git("checkout", "-q", "main")
+    commit(empty, "main", "both", "from main")
+    empty.git("merge", "-q", "side", fails=True)
+    empty.stage("both", "resolved")
+    commit(empty, "merge", "evil")
+    assert walked(empty, "HEAD", old=(base,)) == [
+        ("merge", b"both", "M"),
+        ("merge", b"evil", "A"),
+        ("main", b"both", "M"),
+        ("main", b"from main", "A"),
+        ("side", b"both", "M"),
+        ("side", b"from side", "A"),
+    ]
+
+
+def test_an_octopus_and_a_merge_that_takes_one_side_alone(empty: Repo) -> None:
+    base = commit(empty, "base", "base")
+    for name in ("x", "y", "z"):
+        empty.git("checkout", "-q", "-b", name, base)
+        commit(empty, name, name)
+    empty.git("checkout", "-q", "main")
+    empty.git("merge", "-q", "x", "y", "-m", "octopus")
+    empty.git("merge", "-q", "-s", "ours", "z", "-m", "ours")
+    assert sorted(walked(empty, "main", old=(base,))) == [
+        ("x", b"x", "A"),
+        ("y", b"y", "A"),
+        ("z", b"z", "A"),
+    ]
+
+
+def test_a_criss_cross_merge(empty: Repo) -> None:
+    base = commit(empty, "base", "base")
+    empty.git("checkout", "-q", "-b", "side")
+    side = commit(empty, "side", "s")
+    empty.git("checkout", "-q", "main")
+    main = commit(empty, "main", "m")
+    empty.git("merge", "-q", "--no-ff", side, "-m", "one")
+    empty.git("checkout", "-q", "side")
+    empty.git("merge", "-q", "--no-ff", main, "-m", "other")
+    empty.git("merge", "-q", "--no-ff", "main", "-m", "both")
+    assert sorted(walked(empty, old=(base,))) == [("main", b"m", "A"), ("side", b"s", "A")]
+
+
+def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
+    odd = b"a\nb\t:\"'\\ \xff"
+    commit(empty, "one", odd, "run.sh", ":100644 x")
+    empty.git("update-index", "--chmod=+x", "run.sh")
+    empty.link("link", "target")
+    empty.git("add", "link")
+    empty.gitlink("sub")
+    commit(empty, "two")
+    with working_directory(empty.root):
+        found = {item.path: item for item in Walk(ObjectStore(), ["HEAD"])}
+        newest_first = list(Walk(ObjectStore(), ["HEAD"]))
+    assert found.keys() == {odd, b"run.sh", b":100644 x", b"link", b"sub"}
+    assert (found[b"link"].mode, found[b"sub"].mode) == (LINK_MODE, SUBMODULE_MODE)
+    assert [item.mode for item in newest_first if item.path == b"run.sh"] == [0o100755, 0o100644]
+    assert found[b"sub"].blob == "1" * 40
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        pytest.param(("log.showRoot", "false"), id="root"),
+        pytest.param(("diff.renames", "copies"), id="renames"),
+        pytest.param(("diff.relative", "true"), id="relative"),
+        pytest.param(("diff.ignoreSubmodules", "all"), id="submodules"),
+        pytest.param(("log.diffMerges", "off"), id="merges"),
+        pytest.param(("log.follow", "true"), id="follow"),
+        pytest.param(("color.ui", "always"), id="colour"),
+        pytest.param(("log.decorate", "full"), id="decorate"),
+        pytest.param(("format.pretty", "fuller"), id="format"),
+        pytest.param(("core.quotePath", "true"), id="quotes"),
+        pytest.param(("log.abbrevCommit", "true"), id="abbrev"),
+    ],
+)
+def test_no_setting_hides_anything(empty: Repo, setting: tuple[str, str]) -> None:
+    commit(empty, "one", "folder/file", "wandb/x")
+    empty.git("mv", "wandb/x", "wandb/y")
+    empty.gitlink("sub")
+    commit(empty, "two")
+    expected = walked(empty)
+    assert len(expected) == 4
+    empty.git("config", *setting)
+    assert walked(empty) == expected
+    with working_directory(empty.root / "folder"):
+        assert len(list(Walk(ObjectStore(), ["--all"]))) == 4
+
+
+def test_replaced_and_grafted_commits_are_seen_as_they_are_pushed(empty: Repo) -> None:
+    first = commit(empty, "one", "one")
+    second = commit(empty, "two", "two")
+    harmless = empty.git("commit-tree", "-m", "nothing", f"{first}^{{tree}}").strip()
+    empty.git("replace", second, harmless)
+    assert walked(empty, "HEAD", old=(first,)) == [("nothing", b"two", "A")]
+    empty.git("replace", "-d", second)
+    (empty.root / ".git" / "info" / "grafts").write_text(f"{second}\n")
+    assert len(walked(empty, "HEAD")) == 2
+
+
+def test_options_and_more_ids_than_a_command_line_holds(empty: Repo) -> None:
+    commit(empty, "one", "one")
+    empty.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    two = commit(empty, "two", "two")
+    assert walked(empty, two, old=("--remotes=origin",)) == [("two", b"two", "A")]
+    assert walked(empty, *[two] * 60_000, old=("--remotes=origin",)) == [("two", b"two", "A")]
+
+
+def test_a_bare_repository_and_sha256(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
+    repo = Repo.init(tmp_path / "repo", "--object-format=sha256")
+    commit(repo, "one", "file")
+    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "bare"))
+    bare = Repo(tmp_path / "bare")
+    assert walked(bare) == [("one", b"file", "A")]
+    with working_directory(bare.root):
+        store = ObjectStore()
+        (item,) = Walk(store, ["--all"])
+        ((name, weight),) = store.weigh([item.blob])
+    assert (len(item.blob), name) == (64, item.blob)
+    assert weight is not None
+    assert weight[0] == len("one 'file'")
+    assert weight[1] > 0
+
+
+def test_what_git_cannot_walk_is_an_error(repo: Repo) -> None:
+    with working_directory(repo.root), pytest.raises(FatalError, match="git log failed"):
+        list(Walk(ObjectStore(), ["1" * 40]))
+
+
+def test_nobody_has_to_read_to_the_end(repo: Repo) -> None:
+    with working_directory(repo.root):
+        assert next(iter(Walk(ObjectStore(), ["HEAD"]))).path == b"train.py"
