@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from fx_hooks.atomic import replace_file
+
 pytest.register_assert_rewrite("tests.support")
 
+from tests.realruns.states import States, make_states  # noqa: E402
 from tests.support import Repo  # noqa: E402
 
 
@@ -42,3 +47,41 @@ def repo(empty: Repo) -> Repo:
     empty.stage("train.py", "print('hello')\n")
     empty.commit()
     return empty
+
+
+@pytest.fixture(scope="session")
+def made_states(tmp_path_factory: pytest.TempPathFactory) -> States:
+    """A repository with a real run of every state: nobody writes to it.
+
+    Whichever worker comes first makes it, for all of them.
+    """
+    pytest.importorskip("hydra")
+    pytest.importorskip("wandb")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return _made_once(shared / "states")
+
+
+def _made_once(target: Path) -> States:
+    done = target / "places"
+    try:
+        target.mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 120
+        while not done.exists():
+            assert time.monotonic() < end, "another worker does not get done with the runs"
+            time.sleep(0.1)
+    else:
+        # What cannot be made is said by the worker that tried, and by all others.
+        try:
+            text = make_states(target).to_json()
+        except Exception as exc:
+            text = json.dumps({"error": str(exc)})
+        replace_file(str(done), text.encode(), 0o644)
+    return States.from_json(target, done.read_text())
+
+
+@pytest.fixture
+def states(made_states: States, tmp_path: Path) -> States:
+    """A copy of that repository, to do anything with."""
+    return made_states.copy(tmp_path)

@@ -31,7 +31,7 @@ def make_runs(target: Path, *, python: str = sys.executable, in_root: bool = Fal
     shutil.copytree(
         PROJECT, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
     )
-    env = _environment(home=target.parent / f"{target.name}-home")
+    env = environment(home=target.parent / f"{target.name}-home")
 
     def run(args: Sequence[str]) -> None:
         command = (python, "train.py", *args)
@@ -66,7 +66,7 @@ def expected(target: Path) -> tuple[set[str], set[str]]:
     return _files(target) - legitimate, legitimate
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     """Return the environment of the runs: offline, and with a home of their own."""
     foreign = ("GIT_", "HYDRA_", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "WANDB_", "XDG_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

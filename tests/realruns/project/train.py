@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import time
 from pathlib import Path
 
 import hydra
@@ -34,6 +36,11 @@ def main(cfg: DictConfig) -> None:
             run.log({"slope": record.slope, "loss": record.loss}, step=record.step)
             log.info("step %d: loss %.4f", record.step, record.loss)
             records.append(record)
+        if "TOY_SAVE" in os.environ:
+            run.save(os.environ["TOY_SAVE"], base_path=Path(__file__).parent)
+        # A test waits for the run, and takes the file away.
+        while os.path.exists(os.environ.get("TOY_HOLD", "")):
+            time.sleep(0.02)
     write_outputs(
         directory,
         config=OmegaConf.to_yaml(cfg, resolve=True),
