@@ -1,0 +1,131 @@
+"""What is written beside its place first: names that nobody else takes, and what is left of
+them when a process dies.
+
+Such a file or directory is locked as long as its process lives, so that the next one can tell
+what may go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Iterator
+
+if sys.platform != "win32":
+    import fcntl
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_FOLDER = getattr(os, "O_DIRECTORY", 0)
+
+
+def name_beside(place: bytes) -> bytes:
+    """A name in the folder of *place* that says whose it is."""
+    folder, name = os.path.split(place)
+    return os.path.join(folder, _prefix(name) + secrets.token_hex(4).encode())
+
+
+def _prefix(name: bytes) -> bytes:
+    # The name may be as long as names can be.
+    return b".fx-" + name[:200] + b"."
+
+
+def left_beside(place: bytes) -> Iterator[bytes]:
+    """The paths that :func:`name_beside` gave for *place* and that are there."""
+    folder, name = os.path.split(place)
+    prefix = _prefix(name)
+    with contextlib.suppress(OSError):
+        for found in sorted(os.listdir(folder or b".")):
+            if found.startswith(prefix) and len(found) == len(prefix) + 8:
+                yield os.path.join(folder, found)
+
+
+def create(path: bytes, mode: int = 0o666) -> int:
+    """A new locked file, open for reading and writing."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
+    descriptor = os.open(path, flags, mode)
+    lock(descriptor)
+    return descriptor
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed or the process ends; False if somebody else has.
+
+    Where there are no such locks (Windows), an open file cannot be deleted anyway.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            # Some network file systems have no locks at all: then nothing is ever left over.
+            return exc.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOLCK, errno.ENOTSUP)
+    return True
+
+
+def remove_left_over(place: bytes, remove: Callable[[bytes], None] = os.unlink) -> None:
+    """Remove what dead processes have left beside *place*."""
+    for path in left_beside(place):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
+            try:
+                if lock(descriptor):
+                    remove(path)
+            finally:
+                os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of *data*: a full disk and a signal can cut a write short."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(path: bytes) -> None:
+    """Make the names in a folder last."""
+    if sys.platform != "win32":
+        descriptor = os.open(path or b".", os.O_RDONLY | _FOLDER)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def move(source: bytes, place: bytes, *, replace: bool) -> None:
+    """Give a file its final name in one step.
+
+    Without *replace* raises :class:`FileExistsError` where something is there already.
+    """
+    if replace:
+        os.replace(source, place)
+    elif sys.platform == "win32":
+        os.rename(source, place)  # which never replaces there
+    else:
+        try:
+            os.link(source, place, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if os.path.lexists(place):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place) from None
+            os.rename(source, place)
+        else:
+            os.unlink(source)
+
+
+def remove_tree(path: bytes) -> None:
+    """Remove a directory of ours with all that is in it; links are never followed."""
+    with contextlib.suppress(OSError):
+        os.chmod(path, stat.S_IRWXU)
+    with os.scandir(path) as found:
+        entries = list(found)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(entry.path)
+        else:
+            os.unlink(entry.path)
+    os.rmdir(path)
