@@ -231,6 +231,7 @@ class _Packer:
         self._output = output
         self._progress = progress
         self._done = self._total = 0
+        self._sizes: dict[bytes, int] = {}
         self._hashing = ThreadPoolExecutor(1)
         # Files with several names, by device and number, with the path of the first.
         self._linked: dict[tuple[int, int], tuple[bytes, Entry]] = {}
@@ -239,33 +240,29 @@ class _Packer:
         self._hashing.shutdown()
 
     def pack(self, items: Sequence[Item]) -> tuple[list[PackedRun], list[LeftOut]]:
-        scans: list[tuple[Item, list[Found] | Unfit]] = []
-        for item in sorted(items, key=lambda item: item.path):
-            found = self._scan(item)
-            scans.append((item, found))
-            if not isinstance(found, Unfit):
-                self._total += _content(found)
+        items = sorted(items, key=lambda item: item.path)
+        self._total = sum(self._size(item) for item in items)
         runs, left_out = [], []
-        for item, result in scans:
-            if isinstance(result, Unfit):
-                left_out.append(LeftOut(item.path, str(result)))
-                continue
+        for item in items:
             start, done, linked = self._output.size, self._done, dict(self._linked)
             try:
-                runs.append(self._pack_run(item, result, start))
+                runs.append(self._pack_run(item, start))
             except Unfit as exc:
+                left_out.append(LeftOut(item.path, str(exc)))
                 self._output.cut(start)
                 self._linked = linked
-                self._total -= _content(result)
                 self._done = done
-                left_out.append(LeftOut(item.path, str(exc)))
+                self._total -= self._sizes[item.path]
         return runs, left_out
 
-    def _scan(self, item: Item) -> list[Found] | Unfit:
-        try:
-            return run_tree.scan(os.path.join(self._root, item.path))
-        except Unfit as exc:
-            return exc
+    def _size(self, item: Item) -> int:
+        """How much there is to read in a run, for who watches."""
+        size = 0
+        with contextlib.suppress(Unfit):
+            found = run_tree.scan(os.path.join(self._root, item.path))
+            size = sum(file.status.st_size for file in found if file.type == FILE)
+        self._sizes[item.path] = size
+        return size
 
     def finish(self, manifest: bytes) -> None:
         """Write the manifest as the last section, and where that is."""
@@ -279,8 +276,9 @@ class _Packer:
         section.close()
         self._output.write(self._codec.footer(start))
 
-    def _pack_run(self, item: Item, found: Sequence[Found], start: int) -> PackedRun:
+    def _pack_run(self, item: Item, start: int) -> PackedRun:
         place = os.path.join(self._root, item.path)
+        found = run_tree.scan(place)
         section = self._codec.writer(self._output.write)
         entries: list[Entry] = []
         left_out: list[bytes] = []
@@ -382,10 +380,6 @@ class _Packer:
         self._done += count
         if self._progress is not None:
             self._progress("packing", self._done, self._total)
-
-
-def _content(found: Sequence[Found]) -> int:
-    return sum(file.status.st_size for file in found if file.type == FILE)
 
 
 def _header(member: tarfile.TarInfo) -> bytes:

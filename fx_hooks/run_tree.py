@@ -48,7 +48,7 @@ def scan(place: bytes) -> list[Found]:
         top = os.lstat(place)
         if not stat.S_ISDIR(top.st_mode):
             raise Unfit("it is no directory")
-        return [Found(b"", top), *_below(place, b"")]
+        return list(_walk(place, Found(b"", top)))
     except FileNotFoundError as exc:
         raise Unfit("it is not there any more, or something in it") from exc
     except OSError as exc:
@@ -56,19 +56,24 @@ def scan(place: bytes) -> list[Found]:
         raise Unfit(f"{shown(name)} cannot be read: {exc.strerror}") from exc
 
 
-def _below(place: bytes, path: bytes) -> Iterator[Found]:
-    waiting = [path]
+def _walk(place: bytes, top: Found) -> Iterator[Found]:
+    """*top* and all below it, each directory right before what is in it.
+
+    GNU tar gives a directory its time when the next file lies outside of it.
+    """
+    waiting = [top]
     while waiting:
-        folder = waiting.pop()
-        with os.scandir(os.path.join(place, folder) if folder else place) as entries:
-            names = sorted(entries, key=lambda entry: entry.name)
+        item = waiting.pop()
+        yield item
+        if item.type != FOLDER:
+            continue
+        with os.scandir(os.path.join(place, item.path) if item.path else place) as entries:
+            names = sorted(entries, key=lambda entry: entry.name, reverse=True)
         for entry in names:
-            below = folder + b"/" + entry.name if folder else entry.name
+            path = item.path + b"/" + entry.name if item.path else entry.name
             status = entry.stat(follow_symlinks=False)
             target = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else b""
-            yield Found(below, status, target)
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(below)
+            waiting.append(Found(path, status, target))
 
 
 def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]) -> str | None:

@@ -110,13 +110,13 @@ def _run(work: Work, step: int, calls: Collection[str], error: int | None) -> Ou
         child = os.fork()
     if not child:
         os.close(reader)
-        _in_child(work, writer, _Faults(writer, step, frozenset(calls), error))
+        _in_child(work, _Faults(writer, step, frozenset(calls), error))
     os.close(writer)
     with open(reader, "rb") as file:
         lines = [json.loads(line) for line in file.read().splitlines()]
     _, status = os.waitpid(child, 0)
     steps = tuple(line["call"] for line in lines if "call" in line)
-    end = next((line for line in lines if "code" in line), {"out": "", "err": ""})
+    end: dict[str, Any] = next((line for line in lines if "code" in line), {})
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL, os.WTERMSIG(status)
         return Outcome(None, "", "", step, steps)
@@ -125,7 +125,7 @@ def _run(work: Work, step: int, calls: Collection[str], error: int | None) -> Ou
     return Outcome(end["code"], end["out"], end["err"], came, steps)
 
 
-def _in_child(work: Work, writer: int, faults: _Faults) -> None:
+def _in_child(work: Work, faults: _Faults) -> None:
     end: dict[str, Any]
     out, err = io.StringIO(), io.StringIO()
     try:
@@ -191,7 +191,8 @@ class _Faults:
             if self._is_full and name in self._calls:
                 raise OSError(self._error or 0, os.strerror(self._error or 0))
             if name not in self._calls:
-                self.tell({"call": name} if not self._calls else {})
+                if not self._calls:
+                    self.tell({"call": name})
                 return 0
             self._count += 1
             is_due = self._count == self._step

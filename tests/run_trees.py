@@ -1,0 +1,115 @@
+"""Directories of runs with all that a file system can hold, and what is to be seen of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks import run_archive, run_restore
+from fx_hooks.run_archive import Item, Written
+from fx_hooks.run_archive_reader import Archive
+
+if TYPE_CHECKING:
+    from fx_hooks.run_restore import Restored
+
+DAY = 86_400_000_000_000
+LONG_AGO = 1_700_000_000_123_456_789
+
+
+class Seen(NamedTuple):
+    """What is to survive of one file, directory or link; ``names`` are its hard links."""
+
+    type: int
+    mode: int
+    mtime: int
+    content: str
+    names: frozenset[bytes]
+    holes: bool
+
+
+def seen(folder: str | bytes | os.PathLike[str]) -> dict[bytes, Seen]:
+    """All that is below *folder*, by its path."""
+    top = os.fsencode(folder)
+    found: dict[bytes, Seen] = {}
+    statuses: dict[bytes, os.stat_result] = {}
+    waiting = [b""]
+    while waiting:
+        below = waiting.pop()
+        for name in os.listdir(os.path.join(top, below)):
+            path = os.path.join(below, name)
+            statuses[path] = status = os.lstat(os.path.join(top, path))
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(path)
+    by_number: dict[int, set[bytes]] = {}
+    for path, status in statuses.items():
+        by_number.setdefault(status.st_ino, set()).add(path)
+    for path, status in statuses.items():
+        place = os.path.join(top, path)
+        content = ""
+        if stat.S_ISLNK(status.st_mode):
+            content = f"-> {os.readlink(place)!r}"
+        elif stat.S_ISREG(status.st_mode):
+            with open(place, "rb") as file:
+                content = f"{status.st_size} {hashlib.sha256(file.read()).hexdigest()}"
+        found[path] = Seen(
+            stat.S_IFMT(status.st_mode),
+            stat.S_IMODE(status.st_mode),
+            status.st_mtime_ns,
+            content,
+            frozenset(by_number[status.st_ino]),
+            stat.S_ISREG(status.st_mode) and status.st_blocks * 512 < status.st_size - 4096,
+        )
+    return found
+
+
+def write(
+    path: str | bytes | os.PathLike[str],
+    content: str | bytes = b"content",
+    *,
+    mode: int = 0o644,
+    mtime: int = LONG_AGO,
+) -> None:
+    """A file with all that is to survive of it, and the directories above it."""
+    place = os.fsencode(path)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    os.chmod(place, mode)
+    os.utime(place, ns=(mtime, mtime))
+
+
+def sparse(path: str | os.PathLike[str], size: int, parts: Sequence[tuple[int, bytes]]) -> None:
+    """A file of *size* bytes with data at some positions and holes between."""
+    with open(path, "wb") as file:
+        for position, data in parts:
+            file.seek(position)
+            file.write(data)
+        file.truncate(size)
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+
+
+def pack(
+    root: str | bytes | os.PathLike[str],
+    target: str | bytes | os.PathLike[str],
+    *runs: str | bytes,
+    force: bool = False,
+) -> Written:
+    """An archive of *runs*, which are paths below *root*."""
+    items = [Item(os.fsencode(run), {"state": "finished"}) for run in runs]
+    return run_archive.write(os.fsencode(root), items, os.fsencode(target), force=force)
+
+
+def restore(
+    archive: str | bytes | os.PathLike[str],
+    folder: str | bytes | os.PathLike[str],
+    *patterns: str,
+    force: bool = False,
+) -> Restored:
+    """What an archive holds, below *folder*, which is made if need be."""
+    os.makedirs(folder, exist_ok=True)
+    with Archive(os.fsencode(archive)) as opened:
+        runs = run_restore.chosen(opened.manifest.runs, patterns)
+        return run_restore.restore(opened, os.fsencode(folder), runs, force=force)

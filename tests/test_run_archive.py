@@ -1,0 +1,532 @@
+"""Runs packed and put back: nothing of them is lost, and nothing else is touched."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fx_hooks import run_archive, run_tree, temporary
+from fx_hooks.errors import FatalError
+from fx_hooks.run_archive_reader import Archive
+from fx_hooks.run_manifest import MEMBER
+from tests.run_trees import LONG_AGO, pack, restore, seen, sparse, write
+
+KINDS = ["a.tar.gz", "a.tar.zst"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
+needs_holes = pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="cannot see holes")
+RUN = "outputs/2025-05-01/12-00-00"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with one small run in it."""
+    root = tmp_path / "root"
+    write(root / RUN / "train.log", "step 1\n")
+    write(root / RUN / ".hydra/config.yaml", "lr: 0.1\n", mode=0o600)
+    write(root / RUN / "model.pt", bytes(range(256)) * 1000)
+    return root
+
+
+def no_temporaries(folder: Path) -> bool:
+    return not [name for name in os.listdir(folder) if name.startswith(".fx-")]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_all_comes_back(root: Path, tmp_path: Path, name: str) -> None:
+    written = pack(root, tmp_path / name, RUN)
+    assert [run.path for run in written.runs] == [RUN.encode()]
+    assert written.left_out == ()
+    assert written.size == (tmp_path / name).stat().st_size
+    restore(tmp_path / name, tmp_path / "there")
+    expected = seen(root / RUN)
+    assert seen(tmp_path / "there" / RUN) == expected
+    assert len(expected) == 4
+    assert no_temporaries(tmp_path)
+    assert no_temporaries(tmp_path / "there")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_manifest_beside_is_the_one_inside(root: Path, tmp_path: Path, name: str) -> None:
+    pack(root, tmp_path / name, RUN)
+    beside = (tmp_path / f"{name}.manifest.json").read_bytes()
+    with Archive(os.fsencode(tmp_path / name)) as archive:
+        assert archive.text == beside
+    manifest = json.loads(beside)
+    assert (manifest["format"], manifest["version"]) == ("fx-runs", 1)
+    (run,) = manifest["runs"]
+    assert (run["path"], run["about"]) == (RUN, {"state": "finished"})
+    files = {file["path"]: file for file in run["files"]}
+    assert set(files) == {"", ".hydra", ".hydra/config.yaml", "model.pt", "train.log"}
+    assert files["train.log"] == {
+        "path": "train.log",
+        "type": "file",
+        "mode": "0644",
+        "mtime": "1700000000.123456789",
+        "size": 7,
+        "sha256": hashlib.sha256(b"step 1\n").hexdigest(),
+    }
+    assert run["size"] == 7 + 8 + 256_000
+
+
+@posix
+@pytest.mark.parametrize("name", KINDS)
+def test_gnu_tar_unpacks_the_same(root: Path, tmp_path: Path, name: str) -> None:
+    if b"GNU tar" not in subprocess.run(("tar", "--version"), capture_output=True).stdout:
+        pytest.skip("tar is not GNU tar")
+    if name.endswith("zst") and shutil.which("zstd") is None:
+        pytest.skip("no zstd")
+    run = root / RUN
+    write(run / ("x" * 120) / ("y" * 200) / "deep.txt")
+    write(os.fsencode(run) + b"/not-utf-8-\xff\nname", b"odd")
+    write(run / "before.txt", mtime=-1_500_000_001)
+    os.link(run / "model.pt", run / "z-again.pt")
+    os.symlink("/nowhere/at all", run / "absolute")
+    os.symlink("../12-00-00/model.pt", run / "relative")
+    (run / "empty").mkdir(mode=0o700)
+    sparse(run / "sparse.bin", 5_000_000, [(0, b"a" * 4096), (1 << 21, b"b" * 10_000)])
+    sparse(run / "hole.bin", 3_000_000, [])
+    pack(root, tmp_path / name, RUN)
+    there = tmp_path / "there"
+    there.mkdir()
+    option = "-xzpf" if name.endswith("gz") else "--zstd -xpf"
+    done = subprocess.run(
+        ("tar", *option.split(), tmp_path / name), cwd=there, stderr=subprocess.PIPE
+    )
+    assert done.returncode == 0, done.stderr
+    assert seen(there / RUN) == seen(run)
+    assert sorted(os.listdir(there)) == [MEMBER, "outputs"]
+    # and ours as well
+    restore(tmp_path / name, tmp_path / "ours")
+    assert seen(tmp_path / "ours" / RUN) == seen(run)
+    assert seen(run)[b"hole.bin"].holes or not hasattr(os, "SEEK_HOLE")
+
+
+@needs_holes
+def test_holes_come_back(root: Path, tmp_path: Path) -> None:
+    run = root / RUN
+    sparse(run / "all.bin", 1 << 40, [(1 << 39, b"x")])
+    sparse(run / "start.bin", 1 << 24, [(0, b"x" * 70_000)])
+    sparse(run / "end.bin", 1 << 24, [((1 << 24) - 10, b"x" * 10)])
+    os.truncate(run / "all.bin", 1 << 26)
+    sparse(run / "many.bin", 1 << 26, [(n << 17, b"y" * 100) for n in range(200)])
+    written = pack(root, tmp_path / "a.tar.gz", RUN)
+    assert written.size < 1 << 20
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert seen(tmp_path / "there" / RUN) == seen(run)
+    for name in ("all.bin", "start.bin", "end.bin", "many.bin"):
+        # The list of its parts may take a block more or less.
+        blocks = (tmp_path / "there" / RUN / name).stat().st_blocks
+        assert blocks <= (run / name).stat().st_blocks + 64 < 1 << 13
+
+
+def test_a_sparse_file_with_a_size_of_its_own_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Above 8 GiB of data the header has this record, and tarfile miscounts.
+    real = run_archive._sparse_header
+
+    def with_size(*args: object) -> bytes:
+        member = args[0]
+        header = real(*args)  # type: ignore[arg-type]
+        table = header[-512:]
+        member.pax_headers["size"] = str(member.size)  # type: ignore[attr-defined]
+        return run_archive._header(member) + table  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run_archive, "_sparse_header", with_size)
+    parts = {10_000: [(0, 4096), (8192, 100)]}
+    monkeypatch.setattr(run_tree, "data_of", lambda _, status: parts.get(status.st_size))
+    (root / RUN / "model.pt").write_bytes(bytes(10_000))
+    pack(root, tmp_path / "a.tar.gz", RUN)
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert (tmp_path / "there" / RUN / "model.pt").read_bytes() == bytes(10_000)
+
+
+@posix
+def test_hard_links_within_and_between_runs(root: Path, tmp_path: Path) -> None:
+    other = root / "outputs/2025-05-02/12-00-00"
+    other.mkdir(parents=True)
+    os.link(root / RUN / "model.pt", other / "same.pt")
+    os.link(root / RUN / "model.pt", other / "same-again.pt")
+    os.link(root / RUN / "train.log", tmp_path / "elsewhere")
+    (other / "own.log").write_text("own")
+    written = pack(root, tmp_path / "a.tar.gz", RUN, "outputs/2025-05-02/12-00-00")
+    assert [run.size for run in written.runs] == [256_015, 3]
+    restore(tmp_path / "a.tar.gz", tmp_path / "both")
+    expected, found = seen(root), seen(tmp_path / "both")
+    # Folders above runs are not part of them.
+    above = {b"outputs", b"outputs/2025-05-01", b"outputs/2025-05-02"}
+    assert {path: found[path] for path in found.keys() - above} == {
+        path: expected[path] for path in expected.keys() - above
+    }
+    assert len(found[b"outputs/2025-05-02/12-00-00/same.pt"].names) == 3
+    # One run alone has the content all the same.
+    restore(tmp_path / "a.tar.gz", tmp_path / "one", "outputs/2025-05-02")
+    assert seen(tmp_path / "one/outputs/2025-05-02/12-00-00") == seen(other)
+    assert not (tmp_path / "one/outputs/2025-05-01").exists()
+
+
+@posix
+def test_where_links_cannot_be_made_files_are_copied(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(root / RUN / "model.pt", root / RUN / "z.pt")
+    pack(root, tmp_path / "a.tar.gz", RUN)
+    number = errno.EPERM
+
+    def link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    one, two = (tmp_path / "there" / RUN / name for name in ("model.pt", "z.pt"))
+    assert one.read_bytes() == two.read_bytes() == (root / RUN / "z.pt").read_bytes()
+    assert one.stat().st_mtime_ns == two.stat().st_mtime_ns == LONG_AGO
+    # The archive itself gets its name all the same, and never another's.
+    pack(root, tmp_path / "b.tar.gz", RUN)
+    place = os.fsencode(tmp_path / "b.tar.gz")
+    with pytest.raises(FileExistsError):
+        temporary.move(os.fsencode(root / RUN / "z.pt"), place, replace=False)
+    number = errno.EIO
+    with pytest.raises(FatalError, match=r"z\.pt: cannot be restored: Input/output error"):
+        restore(tmp_path / "a.tar.gz", tmp_path / "again")
+    assert os.listdir(tmp_path / "again") == []
+
+
+@posix
+def test_what_cannot_be_packed_is_named(root: Path, tmp_path: Path) -> None:
+    run = root / RUN
+    os.mkfifo(run / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        before = os.getcwd()
+        os.chdir(run)
+        try:
+            server.bind("socket")
+        finally:
+            os.chdir(before)
+    (packed,) = pack(root, tmp_path / "a.tar.gz", RUN).runs
+    assert packed.left_out == (b"pipe", b"socket")
+    assert run_archive.changed_since(os.fsencode(root), packed) is None
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert seen(tmp_path / "there" / RUN).keys() == seen(run).keys() - {b"pipe", b"socket"}
+
+
+def test_permissions_but_no_foreign_identities(root: Path, tmp_path: Path) -> None:
+    run = root / RUN
+    for name, mode in (("train.log", 0o4755), ("model.pt", 0o2070), (".hydra", 0o1777)):
+        (run / name).chmod(mode)
+    run.chmod(0o555)
+    try:
+        pack(root, tmp_path / "a.tar.gz", RUN)
+        restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    finally:
+        run.chmod(0o755)
+    there = tmp_path / "there" / RUN
+    modes = {name: stat.S_IMODE((there / name).stat().st_mode) for name in os.listdir(there)}
+    if sys.platform != "win32":
+        assert modes == {"train.log": 0o755, "model.pt": 0o070, ".hydra": 0o777}
+        assert stat.S_IMODE(there.stat().st_mode) == 0o555
+    there.chmod(0o755)
+
+
+# --- a run that is not as it was ---------------------------------------------------------
+
+
+def while_packing(monkeypatch: pytest.MonkeyPatch, name: str, change: object) -> None:
+    """Call *change* when the file *name* has just been read."""
+    real = run_archive._Packer._pack_content
+
+    def pack_content(*args: object) -> str:
+        result = real(*args)  # type: ignore[arg-type]
+        if args[-1].path.endswith(os.fsencode(name)):  # type: ignore[attr-defined]
+            change()  # type: ignore[operator]
+        return result
+
+    monkeypatch.setattr(run_archive._Packer, "_pack_content", pack_content)
+
+
+def new_with_the_old_time(run: Path) -> None:
+    write(run / "new.log")
+    os.utime(run, ns=(LONG_AGO, LONG_AGO))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(
+            lambda run: write(run / "model.pt", b"longer", mtime=time.time_ns()),
+            "model.pt is being written",
+            id="rewritten",
+        ),
+        pytest.param(lambda run: write(run / "new.log"), "its directory has changed", id="new"),
+        pytest.param(
+            new_with_the_old_time,
+            "new.log is new",
+            id="new, with the old time",
+        ),
+        pytest.param(lambda run: (run / "train.log").unlink(), "train.log is gone", id="deleted"),
+        pytest.param(
+            lambda run: shutil.rmtree(run), "train.log is gone", id="all deleted"
+        ),
+        pytest.param(
+            lambda run: (run / ".hydra/config.yaml").chmod(0o644),
+            ".hydra/config.yaml has changed",
+            id="permissions",
+            marks=posix,
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_that_changes_meanwhile_is_left_out(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: object, reason: str
+) -> None:
+    run = root / RUN
+    other = "outputs/2025-05-02/12-00-00"
+    write(root / other / "a.log")
+    write(root / "outputs/2025-04-01/12-00-00/a.log")
+    os.utime(run, ns=(LONG_AGO, LONG_AGO))
+    # What was packed of it before could have been linked to.
+    os.link(run / ".hydra/config.yaml", root / other / "linked.yaml")
+    while_packing(monkeypatch, "model.pt", lambda: change(run))  # type: ignore[operator]
+    written = pack(root, tmp_path / "a.tar.gz", RUN, other, "outputs/2025-04-01/12-00-00")
+    assert [(left.path, left.reason) for left in written.left_out] == [(RUN.encode(), reason)]
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert sorted(os.listdir(tmp_path / "there/outputs")) == ["2025-04-01", "2025-05-02"]
+    assert (tmp_path / "there" / other / "linked.yaml").read_text() == "lr: 0.1\n"
+
+
+def test_a_file_that_gets_shorter_while_it_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_tree.data_of
+
+    def data_of(descriptor: int, status: os.stat_result) -> object:
+        if status.st_size > 1000:
+            os.truncate(root / RUN / "model.pt", 10)
+        return real(descriptor, status)
+
+    monkeypatch.setattr(run_tree, "data_of", data_of)
+    written = pack(root, tmp_path / "a.tar.gz", RUN)
+    assert written == run_archive.Written(
+        (), (run_archive.LeftOut(RUN.encode(), "model.pt is being written"),), 0
+    )
+    assert sorted(os.listdir(tmp_path)) == ["root"]
+
+
+def test_a_run_that_is_not_there(root: Path, tmp_path: Path) -> None:
+    written = pack(root, tmp_path / "a.tar.gz", "outputs/gone", RUN, f"{RUN}/train.log")
+    assert [left.reason for left in written.left_out] == [
+        "it is no directory",
+        "it is not there any more, or something in it",
+    ]
+    assert len(written.runs) == 1
+
+
+def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
+    (packed,) = pack(root, tmp_path / "a.tar.gz", RUN).runs
+    base = os.fsencode(root)
+    assert run_archive.changed_since(base, packed) is None
+    (root / RUN).rename(root / "aside")
+    assert run_archive.changed_since(base, packed) == (
+        "it is not there any more, or something in it"
+    )
+    assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) is None
+    (root / "aside/train.log").write_text("step 2\n")
+    assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) == (
+        "train.log has changed"
+    )
+
+
+# --- the target --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("runs.tgz", "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
+        pytest.param("nowhere/a.tar.gz", "nowhere: is no directory: make it first", id="folder"),
+        pytest.param("folder.tar.gz", "folder.tar.gz: is a directory", id="a directory"),
+        pytest.param("link.tar.gz", "link.tar.gz: is a symbolic link", id="a link", marks=posix),
+        pytest.param("old.tar.gz", "old.tar.gz: is there already: .* --force", id="an archive"),
+        pytest.param("b.tar.gz", "b.tar.gz.manifest.json: is there already", id="a manifest"),
+        pytest.param(f"root/{RUN}/a.tar.gz", f"lies in {RUN}, which is to be packed", id="in run"),
+        pytest.param(f"root/{RUN}/.hydra/a.tar.gz", "put it elsewhere", id="deep in run"),
+        pytest.param("inner/a.tar.gz", f"lies in {RUN}", id="in run by a link", marks=posix),
+    ],
+)
+def test_a_target_that_cannot_be(root: Path, tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.tar.gz").mkdir()
+    if sys.platform != "win32":
+        (tmp_path / "link.tar.gz").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "inner").symlink_to(root / RUN)
+    (tmp_path / "old.tar.gz").write_bytes(b"precious")
+    (tmp_path / "b.tar.gz.manifest.json").write_bytes(b"precious")
+    before = seen(tmp_path)
+    with pytest.raises(FatalError, match=message):
+        pack(root, tmp_path / name, RUN)
+    assert seen(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_force_replaces(root: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"old")
+    (tmp_path / f"{name}.manifest.json").write_bytes(b"old")
+    pack(root, tmp_path / name, RUN, force=True)
+    with Archive(os.fsencode(tmp_path / name)) as archive:
+        assert archive.text == (tmp_path / f"{name}.manifest.json").read_bytes()
+    (tmp_path / f"{name}.manifest.json").unlink()
+    pack(root, tmp_path / name, RUN, force=True)
+    assert (tmp_path / f"{name}.manifest.json").exists()
+
+
+def test_somebody_else_is_faster(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.tar.gz"
+    real = run_archive._verify
+
+    def verify(*args: object) -> None:
+        real(*args)  # type: ignore[arg-type]
+        target.write_bytes(b"theirs")
+
+    monkeypatch.setattr(run_archive, "_verify", verify)
+    with pytest.raises(FatalError, match="somebody else has just made it"):
+        pack(root, target, RUN)
+    assert target.read_bytes() == b"theirs"
+    assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "root"]
+
+
+@posix
+def test_what_a_dead_process_left_goes_and_that_of_a_living_one_stays(
+    root: Path, tmp_path: Path
+) -> None:
+    target = os.fsencode(tmp_path / "a.tar.gz")
+    dead, living = temporary.name_beside(target), temporary.name_beside(target)
+    foreign = tmp_path / ".fx-b.tar.gz.12345678"
+    foreign.write_bytes(b"")
+    Path(os.fsdecode(dead)).write_bytes(b"half")
+    descriptor = temporary.create(living)
+    try:
+        pack(root, tmp_path / "a.tar.gz", RUN)
+        assert not os.path.lexists(dead)
+        assert os.path.lexists(living)
+        assert foreign.exists()
+    finally:
+        os.close(descriptor)
+
+
+def test_a_disk_that_does_not_keep_what_is_written(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_archive._Output.sync
+
+    def sync(self: run_archive._Output) -> None:
+        real(self)
+        if self.size > 1000:
+            os.pwrite(self.descriptor, b"\xaa", 300)
+
+    monkeypatch.setattr(run_archive._Output, "sync", sync)
+    with pytest.raises(FatalError, match=r"a\.tar\.gz: cannot be trusted: "):
+        pack(root, tmp_path / "a.tar.gz", RUN)
+    assert os.listdir(tmp_path) == ["root"]
+
+
+def test_a_manifest_that_is_too_large(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_archive, "MAX_BYTES", 100)
+    with pytest.raises(FatalError, match="too many files for one archive: pack fewer runs"):
+        pack(root, tmp_path / "a.tar.gz", RUN)
+    assert os.listdir(tmp_path) == ["root"]
+
+
+# --- anything that a directory can hold --------------------------------------------------
+
+NAMES = st.binary(min_size=1, max_size=12).filter(
+    lambda name: not set(name) & {0, 47} and name not in (b".", b"..")
+) | st.sampled_from([b"x" * 200, b"line\nbreak", b"\xff\xfe", "käse".encode(), b" ", b"-x", b"\\"])
+TIMES = st.integers(-(10**18), 4 * 10**18)
+FILES = st.tuples(
+    st.sampled_from(["file", "file", "folder", "link", "hard link", "sparse"]),
+    st.lists(NAMES, min_size=1, max_size=4),
+    st.binary(max_size=3000),
+    st.integers(0, 0o777),
+    TIMES,
+)
+
+
+def grow(run: bytes, files: list[tuple[str, list[bytes], bytes, int, int]]) -> None:
+    """Make as much of *files* below *run* as can be there together."""
+    os.makedirs(run)
+    made: list[bytes] = []
+    settled: list[tuple[bytes, int, int]] = []
+    for kind, parts, content, mode, mtime in files:
+        place = os.path.join(run, *parts)
+        if os.path.lexists(place):
+            continue
+        folders = [os.path.join(run, *parts[:depth]) for depth in range(len(parts))]
+        if any(
+            os.path.lexists(above) and not stat.S_ISDIR(os.lstat(above).st_mode)
+            for above in folders
+        ):
+            continue
+        os.makedirs(folders[-1], exist_ok=True)
+        if kind == "folder":
+            os.mkdir(place)
+        elif kind == "link":
+            os.symlink(content.replace(b"\0", b"") or b"nowhere", place)
+            os.utime(place, ns=(mtime, mtime), follow_symlinks=False)
+            continue
+        elif kind == "hard link" and made:
+            os.link(made[len(content) % len(made)], place)
+            continue
+        else:
+            with open(place, "wb") as file:
+                if kind == "sparse":
+                    file.seek(len(content) * 1000)
+                file.write(content)
+                if kind == "sparse":
+                    file.truncate(len(content) * 5000 + mode * 100)
+            made.append(place)
+        settled.append((place, mode, mtime))
+    for place, mode, mtime in reversed(settled):
+        # Root reads everything; everybody else needs to.
+        os.chmod(place, mode | (0o700 if os.path.isdir(place) else 0o400))
+        os.utime(place, ns=(mtime, mtime))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trees")
+
+
+@posix
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    first=st.lists(FILES, max_size=12),
+    second=st.lists(FILES, max_size=4),
+    name=st.sampled_from(KINDS),
+)
+def test_any_tree_comes_back(
+    place: Path, first: list[object], second: list[object], name: str
+) -> None:
+    shutil.rmtree(place)
+    root = place / "root"
+    grow(os.fsencode(root) + b"/runs/a", first)  # type: ignore[arg-type]
+    grow(os.fsencode(root) + b"/runs/b", second)  # type: ignore[arg-type]
+    written = pack(root, place / name, b"runs/a", b"runs/b")
+    assert (len(written.runs), written.left_out) == (2, ())
+    restore(place / name, place / "there")
+    for run in ("runs/a", "runs/b"):
+        assert seen(place / "there" / run) == seen(root / run)
