@@ -1,0 +1,334 @@
+"""Packing and restoring, killed at every step and with every write failing: nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.command import guarded
+from fx_hooks.run_archive_reader import Archive
+from tests.faults import (
+    CHANGES,
+    Outcome,
+    Work,
+    failing,
+    failing_at_every_step,
+    killed_at_every_step,
+    needs_fork,
+    run,
+)
+from tests.run_trees import Seen, pack, restore, seen, write
+
+pytestmark = needs_fork
+
+RUNS = ("outputs/a", "outputs/b")
+NAME = "fx-archive-runs"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    write(root / "outputs/a/train.log", "step 1\n")
+    write(root / "outputs/a/files/model.pt", os.urandom(3000))
+    write(root / "outputs/b/train.log", "step 2\n")
+    os.link(root / "outputs/a/files/model.pt", root / "outputs/b/same.pt")
+    os.symlink("/nowhere", root / "outputs/b/link")
+    return root
+
+
+def whole(archive: Path, expected: dict[bytes, Seen]) -> bool:
+    """Whether all runs are in *archive*, to the last bit."""
+    there = archive.with_name("check")
+    restore(archive, there)
+    found = seen(there)
+    shutil.rmtree(there)
+    return {path: found[path] for path in found if path != b"outputs"} == {
+        path: expected[path] for path in expected if path != b"outputs"
+    }
+
+
+def packing(root: Path, out: Path, *, force: bool = False) -> Work:
+    def work() -> int:
+        written = pack(root, out / "a.tar.gz", *RUNS, force=force)
+        return 0 if len(written.runs) == 2 else 1
+
+    return lambda: guarded(NAME, work)
+
+
+def test_packing_killed_at_every_step(root: Path, tmp_path: Path) -> None:
+    expected = seen(root)
+    out = tmp_path / "out"
+
+    def prepare() -> Work:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        return packing(root, out)
+
+    calls = set()
+    placed = 0
+    for outcome in killed_at_every_step(prepare):
+        calls.add(outcome.call)
+        assert seen(root) == expected
+        if (out / "a.tar.gz").exists():
+            assert whole(out / "a.tar.gz", expected)
+            placed += 1
+        else:
+            # It starts over, and what was left is gone.
+            assert packing(root, out)() == 0
+            assert sorted(os.listdir(out)) == ["a.tar.gz", "a.tar.gz.manifest.json"]
+            assert whole(out / "a.tar.gz", expected)
+    assert outcome.code == 0
+    assert calls >= {"open", "write", "fsync", "link", "unlink"}
+    assert 1 < placed < len(outcome.steps)
+    assert outcome.steps.index("fsync") < outcome.steps.index("link")
+
+
+def test_replacing_killed_at_every_step(root: Path, tmp_path: Path) -> None:
+    expected = seen(root)
+    out = tmp_path / "out"
+    old = tmp_path / "old"
+    old.mkdir()
+    pack(root, old / "a.tar.gz", "outputs/a")
+    before = (old / "a.tar.gz").read_bytes()
+    manifest = (old / "a.tar.gz.manifest.json").read_bytes()
+
+    def prepare() -> Work:
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(old, out)
+        return packing(root, out, force=True)
+
+    for _ in killed_at_every_step(prepare):
+        if (out / "a.tar.gz").read_bytes() != before:
+            assert whole(out / "a.tar.gz", expected)
+        # The copy beside it is never that of another one.
+        if (out / "a.tar.gz.manifest.json").exists():
+            with Archive(os.fsencode(out / "a.tar.gz")) as archive:
+                assert archive.text == (out / "a.tar.gz.manifest.json").read_bytes()
+    assert (out / "a.tar.gz.manifest.json").read_bytes() != manifest
+
+
+@pytest.mark.parametrize(
+    ("error", "calls"),
+    [
+        pytest.param(errno.ENOSPC, ("write",), id="full disk"),
+        pytest.param(errno.EIO, ("write", "fsync"), id="broken disk"),
+        pytest.param(errno.EDQUOT, ("write", "fsync", "link", "open"), id="quota"),
+    ],
+)
+def test_packing_where_a_write_fails(
+    root: Path, tmp_path: Path, error: int, calls: tuple[str, ...]
+) -> None:
+    expected = seen(root)
+    out = tmp_path / "out"
+
+    def prepare() -> Work:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        return packing(root, out)
+
+    count = 0
+    for outcome in failing_at_every_step(prepare, error, calls):
+        count += 1
+        assert seen(root) == expected
+        if not outcome.step:
+            break
+        reason = os.strerror(error)
+        if (out / "a.tar.gz").exists():
+            # Only the name of the copy beside it is missing, or the name is not synced yet.
+            assert whole(out / "a.tar.gz", expected)
+            assert outcome.call in ("link", "open", "fsync")
+        else:
+            assert os.listdir(out) == []
+        if outcome.code:
+            assert outcome.code == 2
+            assert outcome.err.startswith(f"{NAME}: error: {out}/a.tar.gz")
+            assert outcome.err.count("\n") == 1
+            assert f"cannot be written: {reason}" in outcome.err
+    assert outcome.code == 0
+    assert count > 2
+
+
+@pytest.fixture
+def archive(root: Path, tmp_path: Path) -> Path:
+    pack(root, tmp_path / "a.tar.gz", *RUNS)
+    return tmp_path / "a.tar.gz"
+
+
+def restoring(archive: Path, there: Path, *, force: bool = False) -> Work:
+    def work() -> int:
+        restore(archive, there, force=force)
+        return 0
+
+    return lambda: guarded(NAME, work)
+
+
+def runs_in(there: Path) -> dict[str, dict[bytes, Seen]]:
+    return {run: seen(there / run) for run in RUNS if (there / run).exists()}
+
+
+def same(one: dict[bytes, Seen], other: dict[bytes, Seen]) -> bool:
+    """Whether they are equal, but for hard links into other runs and staging directories."""
+    return {path: item._replace(names=frozenset()) for path, item in one.items()} == {
+        path: item._replace(names=frozenset()) for path, item in other.items()
+    }
+
+
+def test_restoring_killed_at_every_step(root: Path, archive: Path, tmp_path: Path) -> None:
+    expected = runs_in(root)
+    there = tmp_path / "there"
+
+    def prepare() -> Work:
+        shutil.rmtree(there, ignore_errors=True)
+        there.mkdir()
+        return restoring(archive, there)
+
+    calls = set()
+    for outcome in killed_at_every_step(prepare):
+        calls.add(outcome.call)
+        found = runs_in(there)
+        assert all(same(found[run], expected[run]) for run in found)
+        # It can be started over, and then nothing else is left.
+        assert restoring(archive, there, force=True)() == 0
+        assert os.listdir(there) == ["outputs"]
+        assert runs_in(there) == expected
+    assert outcome.code == 0
+    assert calls >= {"mkdir", "write", "fsync", "link", "symlink", "rename", "chmod", "utime"}
+
+
+def test_replacing_runs_killed_at_every_step(root: Path, archive: Path, tmp_path: Path) -> None:
+    expected = runs_in(root)
+    there = tmp_path / "there"
+    old = tmp_path / "old"
+    write(old / "outputs/a/train.log", "older\n")
+    write(old / "outputs/b/other.log", "older\n")
+    before = runs_in(old)
+
+    def prepare() -> Work:
+        shutil.rmtree(there, ignore_errors=True)
+        shutil.copytree(old, there)
+        return restoring(archive, there, force=True)
+
+    gaps = 0
+    for outcome in killed_at_every_step(prepare):
+        found = runs_in(there)
+        gaps += outcome.code is None and len(found) < 2
+        for run_, files in found.items():
+            assert same(files, expected[run_]) or same(files, before[run_])
+        # The next one puts back first what had made room, even if it then has nothing to do.
+        assert restoring(archive, there)() == (0 if not found else 2)
+        found = runs_in(there)
+        assert len(found) == 2
+        assert [name for name in os.listdir(there) if name.startswith(".fx-")] == []
+        for run_, files in found.items():
+            assert same(files, expected[run_]) or same(files, before[run_])
+    assert outcome.code == 0
+    assert gaps > 0
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("error", "calls"),
+    [
+        pytest.param(errno.ENOSPC, ("write",), id="full disk"),
+        pytest.param(errno.EIO, [c for c in CHANGES if c not in ("unlink", "rmdir")], id="broken"),
+    ],
+)
+def test_restoring_where_a_step_fails(
+    root: Path, archive: Path, tmp_path: Path, error: int, calls: tuple[str, ...], force: bool
+) -> None:
+    expected = runs_in(root)
+    there = tmp_path / "there"
+    old = tmp_path / "old"
+    old.mkdir()
+    if force:
+        write(old / "outputs/a/train.log", "older\n")
+    before = runs_in(old)
+
+    def prepare() -> Work:
+        shutil.rmtree(there, ignore_errors=True)
+        shutil.copytree(old, there)
+        return restoring(archive, there, force=force)
+
+    for outcome in failing_at_every_step(prepare, error, calls):
+        assert [name for name in os.listdir(there) if name.startswith(".fx-")] == []
+        found = runs_in(there)
+        if not outcome.step:
+            break
+        if not outcome.code:  # what only makes removing easier may fail
+            assert outcome.call in ("mkdir", "chmod")
+            assert found == expected
+            continue
+        assert outcome.err.startswith(f"{NAME}: error: ")
+        assert outcome.err.endswith(f": cannot be restored: {os.strerror(error)}\n")
+        assert outcome.code == 2
+        assert found.keys() >= before.keys()
+        for run_, files in found.items():
+            if outcome.call not in ("chmod", "utime"):
+                assert same(files, expected[run_]) or same(files, before.get(run_, {})), outcome
+    assert outcome.code == 0
+
+
+def test_the_harness_itself(tmp_path: Path) -> None:
+    def work() -> int:
+        descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+        os.write(descriptor, b"abcd")
+        os.close(descriptor)
+        with open(tmp_path / "other", "w", encoding="utf-8"):
+            pass
+        print("done")
+        return 7
+
+    def prepare() -> Work:
+        for name in os.listdir(tmp_path):
+            (tmp_path / name).unlink()
+        return work
+
+    assert run(work) == Outcome(7, "done\n", "", 0, ("open", "write", "open"))
+    left = []
+    for outcome in killed_at_every_step(prepare):
+        left.append({path.name: path.read_text() for path in tmp_path.iterdir()})
+        assert (outcome.code is None) == (outcome.step > 0)
+    assert left == [{}, {"file": "ab"}, {"file": "abcd"}, {"file": "abcd", "other": ""}]
+    assert outcome.steps == ("open", "write", "open")
+    left = []
+    for _ in failing_at_every_step(prepare):
+        left.append({path.name: path.read_text() for path in tmp_path.iterdir()})
+    assert left == [{"file": "ab", "other": ""}, {"file": "abcd", "other": ""}]
+    with pytest.raises(AssertionError, match="Input/output error"):
+        failing(prepare(), 1, errno.EIO)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts in a namespace of its own")
+def test_a_disk_that_is_really_full(root: Path, tmp_path: Path) -> None:
+    write(root / "outputs/a/large.bin", os.urandom(2_000_000))
+    mount = tmp_path / "small"
+    mount.mkdir()
+    code = (
+        "import sys; from tests.run_trees import pack; from fx_hooks.command import guarded;"
+        "sys.exit(guarded('x', lambda: len(pack(*sys.argv[1:]).left_out)))"
+    )
+    script = (
+        'mount -t tmpfs -o size=1m none "$1" || exit 77; shift; "$@"; code=$?;'
+        ' ls -A "$0"; exit $code'
+    )
+    target = str(mount / "a.tar.gz")
+    arguments = (sys.executable, "-c", code, str(root), target, *RUNS)
+    done = subprocess.run(
+        ("unshare", "-rm", "sh", "-c", script, str(mount), str(mount), *arguments),
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    if done.returncode not in (0, 2):
+        pytest.skip(f"no mounts here: {done.stderr}")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"x: error: {target}: cannot be written: No space left on device: nothing was kept\n",
+    )
