@@ -1,0 +1,287 @@
+"""What lies on the disk: one pass over a tree, each entry looked at once.
+
+Links are never followed, and other file systems are not entered. A hard-linked file
+counts once in each total. ``Size.disk`` is what ``du`` counts, directories included;
+``Size.bytes`` is what files and links hold (``du --apparent-size`` since coreutils 9.2;
+before, it also counted what directories themselves have).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+# What a file system reports blocks in, whatever its own are.
+_BLOCK = 512
+_HAS_BLOCKS = hasattr(os.stat_result, "st_blocks")
+_SKIPPED = frozenset({b".git"})
+_FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+# How many entries are read between two words about the progress.
+_STEP = 2048
+
+
+class File(NamedTuple):
+    """What is no directory, by its name; ``mode`` tells links and pipes from files."""
+
+    name: bytes
+    bytes: int
+    disk: int
+    mtime: float
+    mode: int
+
+
+class HardLink(NamedTuple):
+    """One name of a file that has several; ``key`` is the file's device and inode."""
+
+    key: tuple[int, int]
+    names: int
+    bytes: int
+    disk: int
+
+
+class Size(NamedTuple):
+    """``files`` are names of files and links; ``newest`` is the time of the newest of them."""
+
+    bytes: int
+    disk: int
+    files: int
+    newest: float
+
+
+class Problem(NamedTuple):
+    """What could not be read, relative to the root, and why."""
+
+    path: bytes
+    reason: str
+
+
+class Folder:
+    """A directory: what is in it, by name."""
+
+    __slots__ = ("disk", "files", "folders", "links", "mtime", "name", "owner", "parent")
+
+    def __init__(
+        self, name: bytes, parent: Folder | None, disk: int, mtime: float, owner: int
+    ) -> None:
+        self.name = name
+        self.parent = parent
+        self.disk = disk
+        self.mtime = mtime
+        self.owner = owner
+        self.folders: dict[bytes, Folder] = {}
+        # Fields of `File`: plain tuples, for there may be millions.
+        self.files: list[tuple[bytes, int, int, float, int]] = []
+        self.links: list[HardLink] = []
+
+    @property
+    def path(self) -> bytes:
+        """Relative to the root, which is empty."""
+        parts = []
+        folder: Folder | None = self
+        while folder is not None and folder.parent is not None:
+            parts.append(folder.name)
+            folder = folder.parent
+        return b"/".join(reversed(parts))
+
+    def names(self) -> list[bytes]:
+        """The names of what is no directory."""
+        return [file[0] for file in self.files]
+
+    def walk(self) -> Iterator[Folder]:
+        """This folder and all below it."""
+        stack = [self]
+        while stack:
+            folder = stack.pop()
+            yield folder
+            stack.extend(folder.folders.values())
+
+    def size(self) -> Size:
+        """What all of it takes."""
+        return size_of((self,))
+
+
+class Scan(NamedTuple):
+    """A tree as it was found.
+
+    ``mounts`` are folders on another file system, which were not entered; with
+    ``problems`` every size is a lower bound.
+    """
+
+    root: bytes
+    top: Folder
+    problems: tuple[Problem, ...]
+    mounts: tuple[bytes, ...]
+
+    def find(self, path: bytes) -> Folder | None:
+        """The folder at *path*, relative to the root; None where there is none."""
+        folder = self.top
+        for part in path.split(b"/") if path else ():
+            inner = folder.folders.get(part)
+            if inner is None:
+                return None
+            folder = inner
+        return folder
+
+
+def scan(
+    root: bytes,
+    *,
+    skip: Collection[bytes] = _SKIPPED,
+    progress: Callable[[int], None] | None = None,
+) -> Scan:
+    """Read the tree below *root*, without what *skip* names directly in it.
+
+    *progress* is told now and then how many entries were read. Raises :class:`OSError`
+    where *root* itself cannot be read; what cannot be read below it is a problem.
+    """
+    collects = gc.isenabled()
+    # Nothing here runs in circles, and looking for them takes a third of the time.
+    gc.disable()
+    try:
+        return _scan(root, skip, progress)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] | None) -> Scan:
+    here = os.stat(root)
+    top = Folder(b"", None, _disk(here), here.st_mtime, here.st_uid)
+    problems: list[Problem] = []
+    mounts: list[bytes] = []
+    separator = os.fsencode(os.sep)
+    stack = [(top, root)]
+    count = told = 0
+    while stack:
+        folder, place = stack.pop()
+        try:
+            with _entries(place, follow=folder is top) as entries:
+                count += _read(folder, entries, here.st_dev, skip, problems, mounts)
+        except OSError as exc:
+            if folder is top:
+                raise
+            problems.append(Problem(folder.path, exc.strerror or str(exc)))
+        for name, inner in folder.folders.items():
+            stack.append((inner, place + separator + name))
+        if progress is not None and count - told >= _STEP:
+            told = count
+            progress(count)
+    if progress is not None:
+        progress(count)
+    return Scan(root, top, tuple(problems), tuple(mounts))
+
+
+@contextmanager
+def _entries(place: bytes, *, follow: bool) -> Iterator[Iterator[os.DirEntry[Any]]]:
+    """What is in the directory *place*; by its descriptor, which is faster, where that works."""
+    if os.scandir not in os.supports_fd:
+        with os.scandir(place) as entries:
+            yield entries
+        return
+    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(place, flags)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield entries
+    finally:
+        os.close(descriptor)
+
+
+def _read(
+    folder: Folder,
+    entries: Iterable[os.DirEntry[Any]],
+    device: int,
+    skip: Collection[bytes],
+    problems: list[Problem],
+    mounts: list[bytes],
+) -> int:
+    """Put what *entries* say into *folder*; how many there were."""
+    is_top = folder.parent is None
+    files, folders, links = folder.files, folder.folders, folder.links
+    count = 0
+    for entry in entries:
+        name = entry.name
+        if name.__class__ is str:
+            name = name.encode(_ENCODING, _ERRORS)
+        if is_top and name in skip:
+            continue
+        count += 1
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # it has gone since it was listed
+        except OSError as exc:
+            problems.append(Problem(_below(folder, name), exc.strerror or str(exc)))
+            continue
+        mode = status.st_mode
+        disk = status.st_blocks * _BLOCK if _HAS_BLOCKS else status.st_size
+        # Junctions of Windows are directories that lead elsewhere.
+        if mode & _FORMAT != _DIRECTORY or getattr(status, "st_reparse_tag", False):
+            files.append((name, status.st_size, disk, status.st_mtime, mode))
+            if status.st_nlink > 1:
+                key = (status.st_dev, status.st_ino)
+                links.append(HardLink(key, status.st_nlink, status.st_size, disk))
+        elif status.st_dev != device and _HAS_BLOCKS:
+            mounts.append(_below(folder, name))
+        else:
+            folders[name] = Folder(name, folder, disk, status.st_mtime, status.st_uid)
+    return count
+
+
+def size_of(folders: Iterable[Folder]) -> Size:
+    """What all of *folders*, none of them within another, take together."""
+    size, disk, files, newest, links = _sums(folders)
+    for (_, bytes_, blocks), count in links.values():
+        size -= bytes_ * (count - 1)
+        disk -= blocks * (count - 1)
+    return Size(size, disk, files, newest)
+
+
+def freed_by(folders: Iterable[Folder]) -> Size:
+    """What comes free if *folders* go: not what has a further name elsewhere."""
+    size, disk, files, newest, links = _sums(folders)
+    for (names, bytes_, blocks), count in links.values():
+        gone = count - 1 if count >= names else count
+        size -= bytes_ * gone
+        disk -= blocks * gone
+    return Size(size, disk, files, newest)
+
+
+_Links = dict[tuple[int, int], tuple[tuple[int, int, int], int]]
+
+
+def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
+    """Sums over all names, and how often each file with several names is in them."""
+    size = disk = files = 0
+    newest = 0.0
+    links: _Links = {}
+    for top in folders:
+        latest = 0.0
+        for folder in top.walk():
+            disk += folder.disk
+            files += len(folder.files)
+            for _, bytes_, blocks, mtime, _ in folder.files:
+                size += bytes_
+                disk += blocks
+                if mtime > latest:
+                    latest = mtime
+            for key, names, bytes_, blocks in folder.links:
+                _, count = links.get(key, (None, 0))
+                links[key] = ((names, bytes_, blocks), count + 1)
+        # Folders alone have a time, too, where nothing else does.
+        newest = max(newest, latest or top.mtime)
+    return size, disk, files, newest, links
+
+
+def _disk(status: os.stat_result) -> int:
+    return status.st_blocks * _BLOCK if _HAS_BLOCKS else 0
+
+
+def _below(folder: Folder, name: bytes) -> bytes:
+    path = folder.path
+    return path + b"/" + name if path else name
