@@ -194,6 +194,11 @@ class Judge:
         return path
 
 
+def is_source(name: bytes) -> bool:
+    """Whether a file of that name makes its directory a package."""
+    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
+
+
 def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
     """What *paths*, all of a tree, say of its directories.
 
@@ -206,7 +211,7 @@ def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
     endings = tuple(tail for tail, _ in tails)
     for path in paths:
         folder, _, name = path.rpartition(b"/")
-        if name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES:
+        if is_source(name):
             packages.add(folder)
         if endings and path.endswith(endings):
             for tail, mark in tails:

@@ -119,7 +119,7 @@ def _wandb_run(
     first = _hydra_start(hydra).timestamp() - 1
     last = os.stat(model).st_mtime
     runs = [run for run in runs if first <= run.started.timestamp() <= last]
-    return _only(runs) or _only([run for run in runs if _fits(run.log.config, config)])
+    return _only(runs) or _only([run for run in runs if fits(run.log.config, config)])
 
 
 def _only(runs: list[_WandbRun]) -> _WandbRun | None:
@@ -169,10 +169,10 @@ def _hydra_start(folder: str) -> datetime:
     return datetime.fromtimestamp(os.stat(os.path.join(folder, ".hydra")).st_mtime)
 
 
-def _fits(part: Any, whole: Any) -> bool:
+def fits(part: Any, whole: Any) -> bool:
     """Whether all that the mapping *part* says, *whole* says, too."""
     if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and _fits(value, whole[key]) for key, value in part.items())
+        return all(key in whole and fits(value, whole[key]) for key, value in part.items())
     return bool(part == whole)
 
 

@@ -8,6 +8,7 @@ or below the ``dir`` that ``wandb.init`` is given.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ _INTERPOLATION = re.compile(r"\$\{([^${}]*)\}")
 _HERE = ("hydra:runtime.cwd", "oc.env:PROJECT_ROOT", "oc.env:PWD", "PWD")
 _WANDB_DIR = re.compile(r"\bWANDB_DIR[\"']?\s*\]?\s*[=:]\s*[\"']?([^\s\"';#]+)")
 _WANDB_INIT = re.compile(r"\bwandb\.init\([^()]*?\bdir\s*=\s*[\"']([^\"'{}]+)[\"']")
+_DEFAULT_RUN = "outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 _SHELL = (".env", ".envrc", "Makefile", "Dockerfile")
 
 
@@ -64,6 +66,36 @@ def run_directories(files: Mapping[str, bytes]) -> list[RunDirectory]:
             if path:
                 found.setdefault(path, RunDirectory(path, "W&B", f"{name}:{line}"))
     return list(found.values())
+
+
+def run_patterns(files: Mapping[str, bytes]) -> list[re.Pattern[bytes]]:
+    """What the paths of single runs look like, after ``run.dir`` and Hydra's own default.
+
+    An interpolation that has no answer here stands for one part of a path or of its name.
+    """
+    values = {
+        name: _settings(content, name)
+        for name, content in files.items()
+        if name.endswith((".yaml", ".yml"))
+    }
+    found = {_DEFAULT_RUN}
+    for name, settings in values.items():
+        in_group = "hydra" in posixpath.dirname(name).split("/")
+        for key in ("hydra.run.dir", "run.dir")[: 1 + in_group]:
+            if key in settings:
+                found.add(_resolved(settings[key][0], values))
+    patterns = [_path_pattern(value) for value in sorted(found) if _folder(value)]
+    return [re.compile(os.fsencode(pattern), re.DOTALL) for pattern in patterns]
+
+
+def _path_pattern(value: str) -> str:
+    def part(match: re.Match[str]) -> str:
+        if not match[1].startswith("now:"):
+            return "\0any\0"
+        return re.sub("%.", "\0digits\0", match[1][len("now:") :])
+
+    path = posixpath.normpath(_INTERPOLATION.sub(part, value))
+    return re.escape(path).replace("\0any\0", "[^/]+").replace("\0digits\0", r"\w+")
 
 
 def _settings(content: bytes, name: str) -> dict[str, tuple[str, int]]:

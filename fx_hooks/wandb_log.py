@@ -9,6 +9,7 @@ Only what is needed is decoded.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,12 +20,16 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 # A record is a step of the history; a log with longer ones is cut there.
 _MAX_RECORD = 16 << 20
 
+# The last record of a run that ended is that of its exit, and a small one.
+_END_BLOCKS = 4
+
 # Fields of Record, RunRecord, HistoryRecord, SummaryRecord, ConfigRecord and their items.
-_HISTORY, _SUMMARY, _CONFIG, _RUN = 2, 3, 5, 17
+_HISTORY, _SUMMARY, _CONFIG, _RUN, _EXIT, _ENVIRONMENT = 2, 3, 5, 17, 18, 26
 _RUN_ID, _ENTITY, _PROJECT, _RUN_CONFIG, _GIT = 1, 2, 3, 4, 21
 _UPDATE, _REMOVE = 1, 2
 _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
 _COMMIT = 2
+_RUN_HOST, _HOST = 13, 12
 
 
 class WandbLog(NamedTuple):
@@ -40,16 +45,46 @@ class WandbLog(NamedTuple):
     commit: str
     config: dict[str, Any]
     summary: dict[str, Any]
+    host: str = ""
 
 
-def read_wandb_log(file: BinaryIO) -> WandbLog:
-    """Read as much of a log as is whole: a run that was killed leaves half a record."""
+class WandbEnd(NamedTuple):
+    """How a run ended: ``exit_code`` is None without a word of it; ``empty`` without any."""
+
+    exit_code: int | None
+    empty: bool
+
+
+def read_wandb_end(file: BinaryIO) -> WandbEnd:
+    """How the run ended, from the last blocks of its log alone."""
+    size = file.seek(0, os.SEEK_END)
+    last = max(size - 1, 0) // _BLOCK
+    for block in range(last, max(last - _END_BLOCKS, -1), -1):
+        for record in _records(file, block * _BLOCK):
+            for field, content in _fields(record):
+                if field == _EXIT:
+                    return WandbEnd(_exit_code(content), False)
+    return WandbEnd(None, next(_records(file), None) is None)
+
+
+def _exit_code(record: bytes) -> int:
+    """The first field of the record, which is left out where it is 0."""
+    tag, position = _varint(record, 0)
+    code = _varint(record, position)[0] if tag == 1 << 3 else 0
+    return code - (1 << 64) if code >> 63 else code
+
+
+def read_wandb_log(file: BinaryIO, *, limit: int | None = None) -> WandbLog:
+    """Read as much of a log as is whole: a run that was killed leaves half a record.
+
+    With *limit*, only what its first bytes say: the history is what makes a log long.
+    """
     texts = {_RUN_ID: "", _ENTITY: "", _PROJECT: ""}
-    commit = ""
+    commit = host = ""
     config: dict[str, Any] = {}
     history: dict[str, Any] = {}
     summary: dict[str, Any] = {}
-    for record in _records(file):
+    for record in _records(file, limit=limit):
         for field, content in _fields(record):
             if field == _HISTORY:
                 _update(history, content)
@@ -65,8 +100,18 @@ def read_wandb_log(file: BinaryIO) -> WandbLog:
                         _update(config, value)
                     elif part == _GIT:
                         commit = dict(_fields(value)).get(_COMMIT, b"").decode("ascii", "replace")
+                    elif part == _RUN_HOST:
+                        host = value.decode("utf-8", "replace")
+            elif field == _ENVIRONMENT:
+                host = dict(_fields(content)).get(_HOST, b"").decode("utf-8", "replace") or host
     return WandbLog(
-        texts[_RUN_ID], texts[_ENTITY], texts[_PROJECT], commit, config, {**history, **summary}
+        texts[_RUN_ID],
+        texts[_ENTITY],
+        texts[_PROJECT],
+        commit,
+        config,
+        {**history, **summary},
+        host,
     )
 
 
@@ -95,16 +140,23 @@ def _update(values: dict[str, Any], record: bytes) -> None:
             continue
 
 
-def _records(file: BinaryIO) -> Iterator[bytes]:
-    """The records of a log, each put together from its pieces; up to the first odd one."""
+def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Iterator[bytes]:
+    """The records of a log, each put together from its pieces; up to the first odd one.
+
+    From *start* on, where a block begins; up to *limit* bytes, about.
+    """
+    file.seek(0)
     if file.read(_HEADER_BYTES)[: len(_HEADER)] != _HEADER:
         return
-    position = _HEADER_BYTES
-    record = b""
-    while True:
+    position = file.seek(max(start, _HEADER_BYTES))
+    record: bytes | None = None
+    while limit is None or position < limit:
         left = _BLOCK - position % _BLOCK
         if left < 7:  # the rest of a block is filled up
-            position += len(file.read(left))
+            filling = len(file.read(left))
+            if filling < left:
+                return
+            position += left
             continue
         head = file.read(7)
         if len(head) < 7:
@@ -114,11 +166,17 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
         position += 7 + length
         if len(piece) < length or kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
             return
-        record = piece if kind in (_FULL, _FIRST) else record + piece
+        if kind in (_FULL, _FIRST):
+            record = piece
+        elif record is not None:
+            record += piece
+        else:
+            continue  # it began before the block did
         if len(record) > _MAX_RECORD:
             return
         if kind in (_FULL, _LAST):
             yield record
+            record = None
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,0 +1,114 @@
+"""Which runs a name or an option means."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fx_hooks import choice
+from fx_hooks.errors import FatalError
+from fx_hooks.git import Repository
+from fx_hooks.runs import survey
+
+if TYPE_CHECKING:
+    from tests.realruns.states import States
+
+
+def chosen(states: States, *arguments: str) -> set[str]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    choice.add_options(parser)
+    options = parser.parse_args(arguments)
+    found = choice.choose(survey(Repository()), options, options.names)
+    names = {path: name for name, path in states.places.items()}
+    return {names[run.path] for run in found}
+
+
+@pytest.fixture
+def inside(made_states: States, monkeypatch: pytest.MonkeyPatch) -> States:
+    monkeypatch.chdir(made_states.root)
+    return made_states
+
+
+def test_nothing_said_means_all_that_lie_in_no_other(inside: States) -> None:
+    assert chosen(inside) == {
+        name for name in inside.places if name not in ("chdir_wandb", "sweep_0", "sweep_1")
+    }
+
+
+def test_by_age(inside: States) -> None:
+    assert chosen(inside, "--older-than", "39d") == {"lightning_0", "lightning_1", "job",
+                                                     "job_wandb"}  # fmt: skip
+    assert chosen(inside, "--older-than", "6w") == {"lightning_0", "lightning_1"}
+    assert chosen(inside, "--before", "2001-01-01") == set()
+    assert chosen(inside, "--before", "2999-01-01T12:00") == chosen(inside)
+
+
+def test_by_ending(inside: States) -> None:
+    assert chosen(inside, "--failed") == {"online_failed", "online_failed_wandb"}
+    assert chosen(inside) - chosen(inside, "--not-milestones") == {"chosen", "chosen_wandb"}
+
+
+def test_by_name(inside: States) -> None:
+    job = os.fsdecode(inside.places["job"])
+    assert chosen(inside, job) == {"job"}
+    assert chosen(inside, job + "/", "multirun") == {"job", "sweep"}
+    assert chosen(inside, "lightning_logs", "--older-than", "47d") == {"lightning_0"}
+    assert chosen(inside, os.fsdecode(inside.places["sweep_1"])) == {"sweep_1"}
+    assert chosen(inside, os.fsdecode(inside.places["sweep_1"]), "multirun") == {"sweep"}
+    assert chosen(inside, "lightning_logs/version_?") == {"lightning_0", "lightning_1"}
+    assert chosen(inside, "wandb/*-online") == {"online_wandb"}
+    assert chosen(inside, ".") == chosen(inside)
+
+
+def test_from_a_folder_below(inside: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(inside.root / "lightning_logs")
+    assert chosen(inside, "version_1") == {"lightning_1"}
+    assert chosen(inside, "../multirun") == {"sweep"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config", "config: is no run, and there is none in it: see fx-report-space"),
+        ("outputs/2001-01-01", "outputs/2001-01-01: there is no such run: see fx-report-space"),
+        ("none*", "none*: there is no such run: see fx-report-space"),
+    ],
+)
+def test_a_name_that_means_nothing(inside: States, name: str, message: str) -> None:
+    with pytest.raises(FatalError) as raised:
+        chosen(inside, name)
+    assert str(raised.value) == message
+
+
+def test_a_name_outside(inside: States, tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="outside the repository"):
+        chosen(inside, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--older-than", "30"), "'30' is no age: write 90m, 12h, 30d or 8w"),
+        (("--older-than", "-3d"), "expected one argument"),
+        (("--before", "yesterday"), "'yesterday' is no date: write 2025-06-01"),
+    ],
+)
+def test_bad_values(
+    inside: States, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SystemExit):
+        chosen(inside, *arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_whether_anything_was_said() -> None:
+    parser = argparse.ArgumentParser()
+    choice.add_options(parser)
+    assert not choice.is_choice(parser.parse_args(()), ())
+    assert choice.is_choice(parser.parse_args(("--older-than", "0d")), ())
+    assert choice.is_choice(parser.parse_args(()), ("outputs",))

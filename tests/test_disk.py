@@ -1,0 +1,138 @@
+"""Sizes are those of ``du``, whatever links and holes there are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fx_hooks.disk import freed_by, scan, size_of
+
+if TYPE_CHECKING:
+    from tests.realruns.states import States
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="compares with du")
+
+
+def du(*options: str, path: Path) -> int:
+    output = subprocess.run(
+        ("du", "-s", *options, path), check=True, capture_output=True, text=True
+    ).stdout
+    return int(output.split()[0])
+
+
+def size_by_du(path: Path) -> int:
+    """What files and links hold, as du counts it: without what directories have."""
+    listed = subprocess.run(
+        ("find", path, "!", "-type", "d", "-print0"), check=True, capture_output=True
+    ).stdout
+    if not listed:
+        return 0
+    command = ("du", "--apparent-size", "-B1", "-c", "--files0-from=-")
+    output = subprocess.run(command, input=listed, check=True, capture_output=True).stdout
+    return int(output.splitlines()[-1].split()[0])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Links of both kinds, holes, empty folders and odd names."""
+    root = tmp_path / "tree"
+    (root / "a" / "empty").mkdir(parents=True)
+    (root / "b\nc").mkdir()
+    (root / "a" / "full").write_bytes(os.urandom(10_000))
+    os.link(root / "a" / "full", root / "b\nc" / "again")
+    with (root / "a" / "holes").open("wb") as file:
+        file.truncate(50_000_000)
+        file.seek(20_000_000)
+        file.write(b"x" * 5000)
+    (root / "link").symlink_to("/nowhere/at/all")
+    (root / "up").symlink_to(tmp_path)
+    Path(os.fsdecode(os.fsencode(root) + b"/\xff")).write_bytes(b"x")
+    os.mkfifo(root / "pipe")
+    return root
+
+
+needs_gnu = pytest.mark.skipif(
+    shutil.which("du") is None
+    or b"GNU" not in subprocess.run(("du", "--version"), capture_output=True).stdout,
+    reason="needs the du of GNU",
+)
+
+
+@needs_gnu
+def test_sizes_are_those_of_du(tree: Path) -> None:
+    size = scan(os.fsencode(tree)).top.size()
+    assert size.disk == du("-B1", path=tree)
+    assert size.bytes == size_by_du(tree)
+    assert size.files == 7
+
+
+@needs_gnu
+def test_sizes_of_real_runs_are_those_of_du(made_states: States) -> None:
+    found = scan(os.fsencode(made_states.root), skip=())
+    assert found.top.size().disk == du("-B1", path=made_states.root)
+    assert found.top.size().bytes == size_by_du(made_states.root)
+
+
+def test_a_file_with_two_names_counts_once(tree: Path) -> None:
+    found = scan(os.fsencode(tree))
+    first, second = found.find(b"a"), found.find(b"b\nc")
+    assert first is not None
+    assert second is not None
+    together = size_of((first, second))
+    assert together.bytes == first.size().bytes
+    assert together.files == 3
+    assert freed_by((second,)).bytes == 0
+    assert freed_by((first, second)).bytes == together.bytes
+    assert found.find(b"a/nothing") is None
+
+
+def test_a_link_is_not_followed(tree: Path) -> None:
+    found = scan(os.fsencode(tree))
+    assert set(found.top.folders) == {b"a", b"b\nc"}
+    assert {b"link", b"up"} <= set(found.top.names())
+
+
+def test_the_root_itself_may_be_a_link(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").symlink_to(tree)
+    assert scan(os.fsencode(tmp_path / "other")).top.size() == scan(os.fsencode(tree)).top.size()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_what_cannot_be_read_is_told(tree: Path) -> None:
+    (tree / "a").chmod(0)
+    try:
+        found = scan(os.fsencode(tree))
+    finally:
+        (tree / "a").chmod(0o700)
+    assert [problem.path for problem in found.problems] == [b"a"]
+
+
+def test_a_folder_that_goes_away_meanwhile_is_told(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.open
+
+    def goes(path: object, *rest: int) -> int:
+        if os.fspath(path).endswith(b"a"):  # type: ignore[call-overload]
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return plain(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", goes)
+    found = scan(os.fsencode(tree))
+    assert found.problems == ((b"a", "No such file or directory"),)
+
+
+def test_progress_is_told(tree: Path) -> None:
+    told: list[int] = []
+    scan(os.fsencode(tree), progress=told.append)
+    assert told[-1] == 10
+
+
+def test_no_root(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        scan(os.fsencode(tmp_path / "none"))

@@ -1,0 +1,257 @@
+"""What is a run, and whether it lives, is judged right for real runs of every state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fx_hooks import processes
+from fx_hooks.git import Repository
+from fx_hooks.run_details import run_details
+from fx_hooks.runs import (
+    FAILED,
+    FINISHED,
+    HYDRA_JOB,
+    HYDRA_SWEEP,
+    LIGHTNING,
+    LIVE,
+    SYNCED,
+    UNSYNCED,
+    WANDB_RUN,
+    Run,
+    Survey,
+    kept_because,
+    outermost,
+    survey,
+)
+from tests.realruns.states import AGES, DAY, States, live_run
+
+STATES = {
+    "job": UNSYNCED,
+    "chdir": UNSYNCED,
+    "sweep": UNSYNCED,
+    "synced": SYNCED,
+    "failed": UNSYNCED,
+    "killed": UNSYNCED,
+    "online": SYNCED,
+    "online_failed": FAILED,
+    "online_killed": UNSYNCED,
+    "online_refused": UNSYNCED,
+    "custom": UNSYNCED,
+    "bare": UNSYNCED,
+    "chosen": UNSYNCED,
+}
+
+
+def look(root: Path, monkeypatch: pytest.MonkeyPatch, now: float | None = None) -> Survey:
+    monkeypatch.chdir(root)
+    return survey(Repository(), now=now)
+
+
+def by_name(states: States, found: Survey) -> dict[str, Run]:
+    runs = {run.path: run for run in found.runs}
+    return {name: runs[path] for name, path in states.places.items()}
+
+
+def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look(made_states.root, monkeypatch)
+    runs = by_name(made_states, found)
+    assert len(runs) == len(found.runs)
+    assert found.notes == ()
+    assert {name: runs[name].state for name in AGES} == STATES
+    for name in AGES:
+        if name != "sweep":
+            assert runs[f"{name}_wandb"].state == STATES[name], name
+            assert runs[f"{name}_wandb"].run_id
+            assert runs[f"{name}_wandb"].owner == made_states.places[name], name
+            assert runs[name].owns == (made_states.places[f"{name}_wandb"],), name
+    assert {run.state for name, run in runs.items() if name.startswith("lightning")} == {FINISHED}
+    kinds = {name: run.kind for name, run in runs.items()}
+    assert kinds["sweep"] == HYDRA_SWEEP
+    assert kinds["sweep_0"] == kinds["bare"] == kinds["custom"] == HYDRA_JOB
+    assert kinds["lightning_1"] == LIGHTNING
+    assert kinds["chdir_wandb"] == WANDB_RUN
+    assert runs["chdir_wandb"].within == made_states.places["chdir"]
+    assert runs["sweep_1"].within == made_states.places["sweep"]
+    assert set(runs["sweep"].owns) == {made_states.places[f"sweep_{n}"] for n in (0, 1)}
+    assert runs["sweep_wandb_1"].owner in runs["sweep"].owns
+    assert made_states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
+
+
+def test_ages_and_reasons(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = by_name(made_states, look(made_states.root, monkeypatch))
+    for name, days in AGES.items():
+        assert abs(time.time() - runs[name].last_write - days * DAY) < DAY / 10
+        assert abs(runs[name].started - runs[name].last_write) < 600
+    assert runs["job_wandb"].reason == "offline, and no run-job.wandb.synced"
+    assert runs["killed"].reason.endswith("offline, and no run-killed.wandb.synced")
+    assert runs["online_failed_wandb"].reason.startswith("exit code 1; online")
+    assert runs["online_killed_wandb"].reason == "online, and it did not come to its end"
+    assert "nothing says that all of it was uploaded" in runs["online_refused_wandb"].reason
+
+
+def test_a_chosen_model_and_tracked_files_keep_their_run(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = states.path("online") / "train.log"
+    subprocess.run(("git", "add", "-f", kept), cwd=states.root, check=True)
+    runs = by_name(states, look(states.root, monkeypatch))
+    model = (b"best_models/baseline.pt",)
+    assert {name for name, run in runs.items() if run.milestones} == {"chosen", "chosen_wandb"}
+    assert runs["chosen"].milestones == model
+    assert runs["online"].tracked == (states.places["online"] + b"/train.log",)
+    because = {name: kept_because(runs[name]) for name in ("online", "synced", "lightning_0")}
+    assert because["synced"] is because["lightning_0"] is None
+    assert because["online"] is not None
+    assert because["online"].startswith("git tracks outputs/")
+
+
+def test_a_model_without_metadata_is_known_by_its_content(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (states.root / "best_models" / "baseline_meta.json").unlink()
+    subprocess.run(("git", "rm", "-q", "--cached", "best_models/baseline_meta.json"),
+                   cwd=states.root, check=True)  # fmt: skip
+    (states.path("lightning_0") / "other.pt").write_bytes(
+        (states.root / "best_models" / "baseline.pt").read_bytes()
+    )
+    later = time.time() + DAY
+    runs = by_name(states, look(states.root, monkeypatch, now=later))
+    assert kept_because(runs["lightning_0"]) == "best_models/baseline.pt came from it"
+    assert runs["lightning_1"].milestones == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_run_under_way_and_killed(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if it had not written for two days: only the open files say that it lives.
+    later = time.time() + 2 * DAY
+    with live_run(states.root, states.home) as live:
+        found = {run.path: run for run in look(states.root, monkeypatch, now=later).runs}
+        assert found[live.wandb].state == found[live.job].state == LIVE
+        assert "open" in found[live.wandb].reason
+        assert "(process " in found[live.wandb].reason
+        live.kill()
+        end = time.monotonic() + 20
+        while True:  # what it had started dies a little later
+            found = {run.path: run for run in look(states.root, monkeypatch, now=later).runs}
+            if found[live.wandb].state != LIVE or time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        assert found[live.wandb].state == found[live.job].state == UNSYNCED, found[live.wandb]
+        found = {run.path: run for run in look(states.root, monkeypatch).runs}
+        assert found[live.job].state == LIVE
+        assert "written 0 minutes ago" in found[live.job].reason
+
+
+def test_written_after_it_was_synced(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    then = (log.parent / "run-synced.wandb.synced").stat().st_mtime
+    os.utime(log, (then + 60, then + 60))
+    run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
+    assert (run.state, run.reason) == (UNSYNCED, "it was written to after it had been synced")
+
+
+def test_a_run_without_its_log(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    (states.path("online_wandb") / "run-online.wandb").unlink()
+    run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
+    assert run.state == UNSYNCED
+    assert "run-online.wandb is missing" in run.reason
+
+
+def test_an_older_online_run_is_known_by_its_summary(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(states.path("online_wandb") / "logs")
+    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == SYNCED
+    (states.path("online_wandb") / "files" / "wandb-summary.json").unlink()
+    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
+
+
+def test_a_job_whose_log_ends_in_a_traceback_failed(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = states.path("online") / "train.log"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    text = (
+        "[2026-01-01 00:00:00][HYDRA] x\nTraceback (most recent call last):\n  File\nValueError\n"
+    )
+    log.write_text(text)
+    os.utime(log, times)
+    run = by_name(states, look(states.root, monkeypatch))["online"]
+    assert (run.state, run.reason) == (FAILED, "train.log ends in a traceback")
+    log.write_text(text + "[2026-01-01 00:00:01][HYDRA] went on\n")
+    os.utime(log, times)
+    assert by_name(states, look(states.root, monkeypatch))["online"].state == SYNCED
+
+
+def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    found = look(states.root, monkeypatch)
+    assert "install fx-hooks[tools]" in found.notes[0]
+    runs = by_name(states, found)
+    assert {name: runs[name].state for name in AGES} == STATES
+    # Young, without an end, and nobody to ask.
+    shift = (AGES["online_killed"] - 2) * DAY
+    monkeypatch.chdir(states.root)
+    runs = by_name(states, survey(Repository(), now=time.time() - shift))
+    assert runs["online_killed_wandb"].state == LIVE
+    assert "cannot be seen" in runs["online_killed_wandb"].reason
+
+
+def test_what_is_no_run(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {run.path for run in look(states.root, monkeypatch).runs}
+    root = states.root
+    (root / ".hydra").mkdir()
+    (root / ".hydra" / "config.yaml").write_text("a: 1\n")
+    package = root / "experiments" / "code"
+    (package / ".hydra").mkdir(parents=True)
+    (package / ".hydra" / "config.yaml").write_text("a: 1\n")
+    (package / "model.py").write_text("")
+    (root / "data" / "version_3").mkdir(parents=True)
+    (root / "data" / "version_3" / "table.csv").write_text("")
+    (root / "wandb" / "run-notes").mkdir()
+    for name in (".fx-aside", "venv", "other"):
+        target = root / name / "outputs" / "x"
+        shutil.copytree(states.path("online"), target)
+    (root / "venv" / "pyvenv.cfg").write_text("")
+    subprocess.run(("git", "init", "-q", root / "other"), check=True)
+    (root / "latest").symlink_to(states.path("online"))
+    assert {run.path for run in look(root, monkeypatch).runs} == before
+
+
+def test_runs_behind_a_link_are_named(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    (states.root / "runs").symlink_to(states.home)
+    (note,) = look(states.root, monkeypatch).notes
+    assert note == f"runs is a link to {states.home}: runs behind it are not looked at"
+
+
+def test_details(made_states: States) -> None:
+    def details(name: str, kind: str) -> dict[str, object]:
+        return run_details(os.fsencode(made_states.path(name)), kind).as_json()
+
+    job = details("online", HYDRA_JOB)
+    assert isinstance(job["config"], dict)
+    assert "seed" in job["config"]
+    run = details("job_wandb", WANDB_RUN)
+    assert isinstance(run["metrics"], dict)
+    assert isinstance(run["wandb"], dict)
+    assert run["wandb"]["id"] == "job"
+    assert details("lightning_0", LIGHTNING) == {"config": {"lr": "0.05"}} or details(
+        "lightning_0", LIGHTNING
+    ) == {"config": {"lr": 0.05}}
+    assert "config" in details("sweep", HYDRA_SWEEP)
+    assert run_details(b"/nowhere", WANDB_RUN).as_json() == {}
+    assert run_details(b"/nowhere", HYDRA_JOB).as_json() == {}
+
+
+def test_file_systems_of_several_machines() -> None:
+    disks = [("/", "ext4"), ("/home", "nfs4"), ("/home/me/local", "xfs")]
+    assert processes.shared_file_system("/home/me/work", disks) == "nfs4"
+    assert processes.shared_file_system("/home/me/local/work", disks) == ""
+    assert processes.shared_file_system("/work", disks) == ""
