@@ -256,21 +256,23 @@ def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
 
 
 def _owner_by_time(run: FoundRun, jobs: Sequence[FoundRun], root: bytes) -> FoundRun | None:
-    started = _started(run)
+    # The name has seconds; the run began within that one.
+    started = _started(run) + 0.5
     possible = []
     for job in jobs:
-        first = _started(job) - 2
-        if first <= started <= max(job.folder.size().newest + 2, first + _BEFORE_INIT):
+        first = _started(job) - 0.5
+        last = max(job.folder.size().newest, first + _BEFORE_INIT)
+        if b".hydra" not in job.folder.folders:
+            first -= _BEFORE_INIT  # nothing in it has the time of its beginning
+        if first <= started <= last + 1:
             possible.append(job)
-    if len(possible) < 2:
-        return possible[0] if possible else None
-    nearest = max(possible, key=_started)
+    possible.sort(key=lambda job: abs(started - _started(job)))
     # Jobs side by side: what W&B was told of the configuration tells them apart.
-    told = run_details(os.path.join(root, run.path), WANDB_RUN).config
-    for job in sorted(possible, key=_started, reverse=True) if told else ():
+    told = run_details(os.path.join(root, run.path), WANDB_RUN).config if possible[1:] else None
+    for job in possible if told else ():
         if fits(told, run_details(os.path.join(root, job.path), HYDRA_JOB).config):
             return job
-    return nearest
+    return possible[0] if possible else None
 
 
 def _started(run: FoundRun) -> float:

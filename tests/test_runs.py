@@ -255,3 +255,13 @@ def test_file_systems_of_several_machines() -> None:
     assert processes.shared_file_system("/home/me/work", disks) == "nfs4"
     assert processes.shared_file_system("/home/me/local/work", disks) == ""
     assert processes.shared_file_system("/work", disks) == ""
+
+
+def test_a_job_that_does_not_say_when_it_began_is_found_all_the_same(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in states.path("bare").iterdir():
+        os.utime(file, (file.stat().st_atime, file.stat().st_mtime + 30))
+    runs = by_name(states, look(states.root, monkeypatch))
+    assert runs["bare_wandb"].owner == states.places["bare"]
+    assert runs["bare"].state == UNSYNCED
