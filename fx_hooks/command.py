@@ -49,6 +49,8 @@ def _end(code: int, message: str = "") -> int:
 
 def one_line(text: str) -> str:
     """*text* with everything escaped that a terminal would not show as a character."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
