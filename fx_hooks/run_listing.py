@@ -9,29 +9,49 @@ from typing import TYPE_CHECKING, Any
 
 from fx_hooks.command import one_line
 from fx_hooks.paths import human_size, shown
+from fx_hooks.run_manifest import as_text
 
 if TYPE_CHECKING:
     from fx_hooks.run_manifest import Manifest, PackedRun
 
-_METRICS = 8  # figures of a run that are named
+_METRICS, _RUNS = 8, 10  # figures of a run, and runs in it, that are named
 
 
 def listing(name: str, size: int, manifest: Manifest, width: int) -> list[str]:
     """The lines to print of *manifest*, in the archive *name* of *size* bytes."""
     runs = manifest.runs
-    packed = manifest.created.replace("T", " ").replace("Z", " UTC")
+    files = plural(sum(run.files for run in runs), "file")
     total = human_size(sum(run.size for run in runs))
-    head = f"{name}: {plural(len(runs), 'run')}, {total}, in {human_size(size)} since {packed}"
-    lines = [one_line(head)]
+    head = f"{name}: {plural(len(runs), 'run')}, {total} in {files}"
+    lines = [one_line(f"{head}, packed {manifest.created[:10]} into {human_size(size)}")]
     for run in runs:
         lines += ["", shown(run.path)]
-        for text in (_facts(run), figures(run.about.get("metrics"))):
-            if text:
-                lines += textwrap.wrap(
-                    one_line(text), max(width, 20), initial_indent="  ", subsequent_indent="    ",
-                    break_on_hyphens=False,
-                )  # fmt: skip
+        for text in (_facts(run), *_results(run)):
+            lines += textwrap.wrap(
+                one_line(text), max(width, 20), initial_indent="  ", subsequent_indent="    ",
+                break_on_hyphens=False,
+            )  # fmt: skip
     return lines
+
+
+def _results(run: PackedRun) -> Iterator[str]:
+    """The figures of a run, or those of each run in it."""
+    own = figures(run.about.get("metrics"))
+    if own:
+        yield own
+    inner = run.about.get("runs")
+    told = (
+        [other for other in inner if isinstance(other, Mapping)] if isinstance(inner, list) else []
+    )
+    texts = [(str(other.get("path")), figures(other.get("metrics"))) for other in told]
+    results = [(path, text) for path, text in texts if text]
+    if len(results) == 1 and not own:
+        yield results[0][1]
+        return
+    for path, text in results[:_RUNS]:
+        yield f"{path.removeprefix(as_text(run.path) + '/')}: {text}"
+    if len(results) > _RUNS:
+        yield f"and {len(results) - _RUNS} more runs"
 
 
 def _facts(run: PackedRun) -> str:
