@@ -174,23 +174,21 @@ class _Output:
         self._place = place
         self.temporary = temporary.name_beside(place)
         self.size = 0
-        self._written = 0
-        self._waiting: list[bytes] = []
+        self._waiting = bytearray()
         self._is_placed = False
         with _writing(place):
             self.descriptor = temporary.create(self.temporary)
 
     def write(self, data: bytes) -> None:
-        self._waiting.append(data)
+        self._waiting += data
         self.size += len(data)
-        if self.size - self._written >= CHUNK:
+        if len(self._waiting) >= CHUNK:
             self._flush()
 
     def _flush(self) -> None:
         with _writing(self._place):
-            temporary.write_all(self.descriptor, b"".join(self._waiting))
+            temporary.write_all(self.descriptor, bytes(self._waiting))
         self._waiting.clear()
-        self._written = self.size
 
     def cut(self, size: int) -> None:
         """Forget what was written after the first *size* bytes."""
@@ -198,7 +196,7 @@ class _Output:
         with _writing(self._place):
             os.ftruncate(self.descriptor, size)
             os.lseek(self.descriptor, size, os.SEEK_SET)
-        self.size = self._written = size
+        self.size = size
 
     def sync(self) -> None:
         """Bring all of it to disk, so that what is read next comes from there."""

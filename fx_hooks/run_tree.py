@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.paths import shown
 from fx_hooks.run_manifest import FILE, FOLDER, LINK, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _OPEN = (
     os.O_RDONLY

@@ -13,7 +13,10 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 if sys.platform != "win32":
     import fcntl

@@ -6,10 +6,13 @@ writes back byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import compose, line_of, mapping_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BOM = b"\xef\xbb\xbf"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -27,6 +26,10 @@ from tests.contract_support import (
 )
 from tests.support import CLEAN, Repo
 from tests.weight_files import malicious
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 RUN = "outputs/2024-01-31/23-59-58"
 

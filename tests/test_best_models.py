@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,6 +30,9 @@ from tests.contract_support import (
 )
 from tests.support import CLEAN, Repo, working_directory
 from tests.weight_files import malicious, torch_zip
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LFS = "*.pt filter=lfs diff=lfs merge=lfs -text\n"
 

@@ -149,3 +149,17 @@ def test_development_versions_are_pinned() -> None:
     lines = setup_cfg()["options.extras_require"]["test"].strip().splitlines()
     assert len(lines) > 10
     assert all(re.fullmatch(r"[A-Za-z_-]+==[0-9.]+", line) for line in lines)
+
+
+def test_ci_tries_the_lower_bounds() -> None:
+    config = setup_cfg()
+    bounds = config["options"]["install_requires"].split()
+    bounds += config["options.extras_require"]["tools"].split()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    steps = [step.get("run", "") for step in workflow["jobs"]["lower-bounds"]["steps"]]
+    (command,) = [step for step in steps if "pathspec==" in step]
+    tried = dict(re.findall(r"(\w+)==([\d.]+)", command))
+    assert len(tried) == len(bounds) == 5
+    for bound in bounds:
+        name, version = bound.split(">=")
+        assert tried[name] in (version, f"{version}.0"), bound

@@ -6,15 +6,17 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fx_hooks.tools import explain
 from tests.support import Repo, Result, working_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 POLICY = """\
 ignore:

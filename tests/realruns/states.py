@@ -13,15 +13,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.realruns.cloud import REFUSED, cloud
 from tests.realruns.make import PROJECT, WEIGHTS, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 DAY = 86_400
 # How many days ago each run was made.
@@ -237,8 +239,10 @@ class _Maker:
 
     def move_times(self) -> None:
         for name, days in AGES.items():
-            for place in (self.root / self.job(name), *self.wandb(name)):
-                _age(place, days * DAY)
+            job = self.root / self.job(name)
+            for place in (job, *self.wandb(name)):
+                if place == job or job not in place.parents:
+                    _age(place, days * DAY)
 
     def write_lightning(self) -> None:
         """What Lightning's default logger and checkpoints leave, by structure."""
