@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 from fx_hooks.errors import FatalError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CLEAN, FOUND, FATAL, INTERRUPTED = 0, 1, 2, 130
 
@@ -51,6 +49,8 @@ def _end(code: int, message: str = "") -> int:
 
 def one_line(text: str) -> str:
     """*text* with everything escaped that a terminal would not show as a character."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts import Judge, Tree
@@ -21,9 +22,24 @@ from fx_hooks.policy.match import Matcher
 from fx_hooks.weights import NAMED_FORMATS, Inspection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
     from fx_hooks.milestones import Milestone
+
+# What each rule is about; what a finding says is about one file.
+RULES = {
+    "best-models-digest": "A milestone is what was approved, byte for byte.",
+    "best-models-foreign": "The folder holds milestones, their metadata and documents, nothing"
+    " else.",
+    "best-models-format": "A milestone is in a format that can be checked before it is loaded.",
+    "best-models-lfs": "A milestone is in Git LFS where .gitattributes and the policy say so.",
+    "best-models-link": "The folder holds files: no links out of it, no submodules.",
+    "best-models-metadata": "Metadata is JSON that says what is required, and gives nothing away.",
+    "best-models-missing": "What has to be checked is in the clone.",
+    "best-models-size": "A milestone is no larger than best_models.max_size.",
+    "best-models-stale": "A milestone that is listed is tracked.",
+    "best-models-unlisted": "Weights are in Git only as milestones that somebody approved.",
+    "best-models-unpaired": "A milestone has its metadata beside it.",
+    "best-models-unsafe": "A milestone runs nothing of its own when it is loaded.",
+}
 
 
 class Content(NamedTuple):

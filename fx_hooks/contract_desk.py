@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from fx_hooks import __version__
-from fx_hooks.command import CLEAN, FOUND, guarded, wants_colour
+from fx_hooks import __version__, output
+from fx_hooks.command import guarded
+from fx_hooks.contract import RULES
 from fx_hooks.contract_scene import ContractScene
 from fx_hooks.git import Repository
 from fx_hooks.repo_policy import policy_in_force
-from fx_hooks.report import contract_report
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from fx_hooks.report import Report, contract_report
 
 NAME = "fx-check-best-models"
 
@@ -31,13 +28,26 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--all-files", action="store_true", help="read every milestone")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
-    return guarded(NAME, lambda: check(all_files=options.all_files, policy_file=options.policy))
+    return guarded(
+        NAME,
+        lambda: check(
+            all_files=options.all_files,
+            policy_file=options.policy,
+            out=output.begin(options),
+        ),
+    )
 
 
-def check(*, all_files: bool = False, policy_file: str | None = None) -> int:
-    """Print what breaks the contract, and return the exit code."""
+def check(
+    *,
+    all_files: bool = False,
+    policy_file: str | None = None,
+    out: output.Output = output.STANDARD,
+) -> int:
+    """Report what breaks the contract, and return the exit code."""
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
     in_force = policy_in_force(repository, index, policy_file)
@@ -46,10 +56,11 @@ def check(*, all_files: bool = False, policy_file: str | None = None) -> int:
     if not all_files:
         touched = {change.path for change in repository.staged()} or None
     findings = scene.findings(touched)
-    if not findings:
-        return CLEAN
-    for line in contract_report(findings, colour=wants_colour(sys.stdout)):
-        print(line)
-    for note in in_force.notes:
-        print(f"note: {note}")
-    return FOUND
+
+    def text(colour: bool) -> list[str]:
+        if not findings:
+            return []
+        notes = [f"note: {note}" for note in in_force.notes]
+        return [*contract_report(findings, colour=colour), *notes]
+
+    return out.deliver(Report(NAME, findings, RULES, notes=in_force.notes), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 from fx_hooks import contract
@@ -26,8 +27,6 @@ from fx_hooks.repo_policy import staged_text
 from fx_hooks.weights import Inspection, inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
     from fx_hooks.finding import Finding
 
 _CHUNK = 1 << 20

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from fx_hooks import __version__, remedy
+from fx_hooks import __version__, output, remedy
 from fx_hooks.artifacts import Judge, Verdict
-from fx_hooks.command import CLEAN, FOUND, guarded, one_line, wants_colour
+from fx_hooks.command import guarded, one_line
 from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.paths import from_root
@@ -17,11 +16,8 @@ from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import load_policy
 from fx_hooks.repo_policy import PolicyInForce, policy_in_force
-from fx_hooks.report import Step, artifact_report
+from fx_hooks.report import Report, Step, artifact_report
 from fx_hooks.scene import Scene
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 NAME = "fx-check-artifacts"
 
@@ -43,12 +39,14 @@ def _run(arguments: Sequence[str]) -> int:
     parser.add_argument("--all-files", action="store_true", help="check everything tracked")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--verbose", action="store_true", help="name every file")
+    output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
     options, dashed = parser.parse_known_args(arguments[:options_end])
     if options.all_files and (options.files or dashed or after):
         parser.error("--all-files goes without FILEs")
+    out = output.begin(options)
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
     files = [from_root(name, repository.root) for name in options.files]
@@ -66,6 +64,7 @@ def _run(arguments: Sequence[str]) -> int:
         all_files=options.all_files,
         policy_file=options.policy,
         verbose=options.verbose,
+        out=out,
     )
 
 
@@ -77,8 +76,9 @@ def check(
     all_files: bool = False,
     policy_file: str | None = None,
     verbose: bool = False,
+    out: output.Output = output.STANDARD,
 ) -> int:
-    """Print what is wrong with *files*, or with what is staged, or with all of *index*.
+    """Report what is wrong with *files*, or with what is staged, or with all of *index*.
 
     Paths are relative to the root. Returns the exit code; raises
     :class:`~fx_hooks.errors.FatalError`.
@@ -104,14 +104,17 @@ def check(
     blocked = [
         verdict for verdict in scene.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
     ]
-    if not blocked:
-        return CLEAN
     findings = _findings(scene, blocked)
-    steps = _steps(scene, findings, named=bool(files))
-    steps += [Step(f"note: {note}", ()) for note in in_force.notes]
-    for line in artifact_report(findings, steps, verbose=verbose, colour=wants_colour(sys.stdout)):
-        print(line)
-    return FOUND
+    steps = _steps(scene, findings, named=bool(files)) if findings else []
+    report = Report(NAME, findings, steps=steps, notes=in_force.notes)
+
+    def text(colour: bool) -> list[str]:
+        if not findings:
+            return []
+        notes = [Step(f"note: {note}", ()) for note in in_force.notes]
+        return artifact_report(findings, [*steps, *notes], verbose=verbose, colour=colour)
+
+    return out.deliver(report, text)
 
 
 def _findings(scene: Scene, blocked: Sequence[Verdict]) -> list[Finding]:
@@ -134,6 +137,7 @@ def _findings(scene: Scene, blocked: Sequence[Verdict]) -> list[Finding]:
                 scene.judge.group(verdict),
                 None if entry is None else sizes.get(entry.blob),
                 not scene.is_new(verdict.path),
+                blob=None if entry is None else entry.blob,
             )
         )
     return findings

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000

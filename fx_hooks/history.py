@@ -7,11 +7,10 @@ takes over from a side is that side's, and is found at the commit there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from fx_hooks.git import ObjectStore
 
 _COLON = 0x3A

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.errors import FatalError
@@ -18,8 +19,6 @@ from fx_hooks.policy.gitignore import sections
 from fx_hooks.policy.load import MILESTONE_RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fx_hooks.policy.load import Policy
 
 _BOM = b"\xef\xbb\xbf"

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from fx_hooks import __version__, ignore_file, ignore_state
 from fx_hooks.command import CLEAN, FOUND, guarded
@@ -15,9 +15,6 @@ from fx_hooks.ignore_block import block_lines, rewritten
 from fx_hooks.ignore_findings import findings_around
 from fx_hooks.ignore_state import FILE
 from fx_hooks.repo_policy import policy_in_force
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NAME = "fx-sync-gitignore"
 _MOST_LINES = 20

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import ignore_file, remedy
@@ -21,8 +22,6 @@ from fx_hooks.policy.globs import Glob, example, is_literal
 from fx_hooks.policy.patterns import problem, split
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
     from fx_hooks.policy.load import Entry, Policy
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import BestModels, Node, compose, line_of, mapping_nodes, sequence_nodes
 from fx_hooks.torch_allows import BLOCKED_MODULES
 from fx_hooks.weights import FORMATS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _REQUIRED = ("sha256", "size", "why", "approved")
 # In the order in which an entry is written.

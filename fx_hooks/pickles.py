@@ -8,10 +8,8 @@ and one that was computed is known to be computed.
 from __future__ import annotations
 
 import pickletools
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple
 
 # A checkpoint has some forty operations a tensor.
 MAX_OPERATIONS = 2_000_000

@@ -7,16 +7,14 @@ import json
 import math
 import os
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import plain_data
 from fx_hooks.wandb_log import WandbLog, read_wandb_log
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _WANDB_RUN = re.compile(r"(?:offline-|dry)?run-(\d{8}_\d{6})-(.+)\Z")
 _HYDRA_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[/_](\d{2}-\d{2}-\d{2})(?:/|\Z)")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
 
 from fx_hooks.artifacts import parents
 from fx_hooks.paths import quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
 
 # One command line stays readable and below every shell's limit.
 _LINE = 4000

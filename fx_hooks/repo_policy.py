@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, IndexEntry, Repository
 from fx_hooks.milestones import load_milestones
 from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class PolicyInForce(NamedTuple):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.command import one_line
 from fx_hooks.paths import human_size, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fx_hooks.finding import Finding
 
 MAX_LINES = 80
@@ -22,6 +21,21 @@ class Step(NamedTuple):
 
     what: str
     commands: Sequence[str]
+
+
+class Report(NamedTuple):
+    """All that one run of a check has to say, whatever the format.
+
+    ``command`` is the console script. ``rules`` says what a rule is about where each of
+    its findings has a sentence of its own; of any other rule, ``Finding.why`` is the
+    reason that the policy gives. ``notes`` are about the run as a whole.
+    """
+
+    command: str
+    findings: Sequence[Finding]
+    rules: Mapping[str, str] = {}
+    steps: Sequence[Step] = ()
+    notes: Sequence[str] = ()
 
 
 class _Row(NamedTuple):

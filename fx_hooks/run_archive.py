@@ -174,21 +174,23 @@ class _Output:
         self._place = place
         self.temporary = temporary.name_beside(place)
         self.size = 0
-        self._waiting = bytearray()
+        self._written = 0
+        self._waiting: list[bytes] = []
         self._is_placed = False
         with _writing(place):
             self.descriptor = temporary.create(self.temporary)
 
     def write(self, data: bytes) -> None:
-        self._waiting += data
+        self._waiting.append(data)
         self.size += len(data)
-        if len(self._waiting) >= CHUNK:
+        if self.size - self._written >= CHUNK:
             self._flush()
 
     def _flush(self) -> None:
         with _writing(self._place):
-            temporary.write_all(self.descriptor, bytes(self._waiting))
+            temporary.write_all(self.descriptor, b"".join(self._waiting))
         self._waiting.clear()
+        self._written = self.size
 
     def cut(self, size: int) -> None:
         """Forget what was written after the first *size* bytes."""
@@ -196,7 +198,7 @@ class _Output:
         with _writing(self._place):
             os.ftruncate(self.descriptor, size)
             os.lseek(self.descriptor, size, os.SEEK_SET)
-        self.size = size
+        self.size = self._written = size
 
     def sync(self) -> None:
         """Bring all of it to disk, so that what is read next comes from there."""

@@ -32,9 +32,11 @@ from fx_hooks.sections import CHUNK, BrokenSection, codec_for, read_ahead
 Pieces = Iterator[tuple[int, bytes]]
 _ERRORS = (
     tarfile.TarError, BrokenSection, BadManifest, ValueError, OverflowError, IndexError,
-    KeyError, EOFError,
+    KeyError, EOFError, RecursionError,
 )  # fmt: skip
 _ZEROS = bytes(CHUNK)
+# What is not content: a header with names as long as names can be, padding, and the end.
+_HEADERS = 1 << 15
 _TYPES = {
     FILE: tarfile.REGTYPE,
     FOLDER: tarfile.DIRTYPE,
@@ -86,7 +88,7 @@ class Archive:
     def _read_manifest(self) -> tuple[bytes, Manifest]:
         with self._reading():
             start, end = self._codec.last_section(self._file)
-            with self._section(start, end) as tar:
+            with self._section(start, end, MAX_BYTES + _HEADERS) as tar:
                 member = tar.next()
                 if member is None or (member.name, member.type) != (MEMBER, tarfile.REGTYPE):
                     raise BadManifest("its manifest is missing")
@@ -106,7 +108,8 @@ class Archive:
         The pieces of a file have to be used up before the next entry; at their end its
         digest has been compared.
         """
-        with self._reading(), self._section(run.start, run.end) as tar:
+        limit = sum(_HEADERS + entry.size for entry in run.entries)
+        with self._reading(), self._section(run.start, run.end, limit) as tar:
             for entry in run.entries:
                 member = tar.next()
                 if member is None or not _agrees(join(run.path, entry.path), entry, member):
@@ -133,10 +136,10 @@ class Archive:
                 raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
 
     @contextlib.contextmanager
-    def _section(self, start: int, end: int) -> Iterator[_Section]:
+    def _section(self, start: int, end: int, limit: int) -> Iterator[_Section]:
         self._file.seek(start)
         with read_ahead(self._codec.chunks(self._file, end - start)) as chunks:
-            stream = _Stream(chunks)
+            stream = _Stream(chunks, limit)
             yield _Section(stream)
             # The checksum comes last.
             while stream.read(CHUNK):
@@ -190,8 +193,9 @@ def real_size(member: tarfile.TarInfo) -> int:
 class _Stream:
     """Chunks as a file that is read, and skipped in, from its start to its end."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
         self._chunks = chunks
+        self._limit = limit
         self._left = memoryview(b"")
         self._position = 0
 
@@ -207,6 +211,9 @@ class _Stream:
                 chunk = next(self._chunks, b"")
                 if not chunk:
                     break
+                self._limit -= len(chunk)
+                if self._limit < 0:
+                    raise BrokenSection("it unpacks to more than its manifest says")
                 found.append(chunk[:missing])
                 self._left = memoryview(chunk)[missing:]
                 missing -= len(found[-1])

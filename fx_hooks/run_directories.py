@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import scalars
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_BYTES = 100_000  # configuration that a person wrote
 _INTERPOLATION = re.compile(r"\$\{([^${}]*)\}")

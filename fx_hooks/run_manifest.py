@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fx_hooks.strict_json import NotStrict, parse_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT, VERSION = "fx-runs", 1
 # The member of the tar archive, and the end of the name of the copy beside it.

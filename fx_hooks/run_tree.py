@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from fx_hooks.paths import shown
 from fx_hooks.run_manifest import FILE, FOLDER, LINK, Entry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _OPEN = (
     os.O_RDONLY

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts import Judge, Tree, Verdict, parents, read_tree
 from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.weights import TEXT_BYTES, is_text, read_start
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)

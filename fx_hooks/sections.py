@@ -10,20 +10,18 @@ skippable frame (RFC 8878, section 3.1.2).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import queue
 import struct
-import sys
 import threading
 import zlib
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from fx_hooks.errors import FatalError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 CHUNK = 1 << 20
 GZIP_LEVEL = 6  # that of gzip
@@ -202,19 +200,9 @@ def _deflated(block: bytes, before: bytes, flush: int) -> bytes:
 
 
 def _zstd(name: str) -> Codec:
-    try:
-        import zstandard
-
-        return _Zstandard(zstandard)
-    except ImportError:
-        pass
-    if sys.version_info >= (3, 14):
-        try:
-            from compression import zstd
-
-            return _StandardZstd(zstd)
-        except ImportError:
-            pass
+    for module, codec in (("zstandard", _Zstandard), ("compression.zstd", _StandardZstd)):
+        with contextlib.suppress(ImportError):
+            return codec(importlib.import_module(module))
     raise FatalError(
         f"{name}: zstd needs the package zstandard: pip install 'fx-hooks[tools]',"
         " or name it NAME.tar.gz"
@@ -252,18 +240,26 @@ class _Zstandard(_ZstdFooter):
     def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
         unpacker = self._decompressor.decompressobj()
         left = length
+        ready: list[bytes] = []
+        size = 0
         try:
             while not unpacker.eof:
-                # What comes out cannot be limited: a few bytes may unpack to 128 KiB.
-                data = file.read(min(_SIP, left))
+                data = file.read(min(CHUNK // 4, left))
                 left -= len(data)
                 if not data:
                     raise BrokenSection("it is cut off")
-                yield unpacker.decompress(data)
+                # What comes out cannot be limited: a few bytes may unpack to 128 KiB.
+                for start in range(0, len(data), _SIP):
+                    ready.append(unpacker.decompress(data[start : start + _SIP]))
+                    size += len(ready[-1])
+                    if size >= CHUNK:
+                        yield b"".join(ready)
+                        ready, size = [], 0
         except self._error as exc:
             raise BrokenSection("it is damaged") from exc
         if left or unpacker.unused_data:
             raise BrokenSection("it is longer than it says")
+        yield b"".join(ready)
 
 
 class _StandardZstd(_ZstdFooter):

@@ -13,10 +13,7 @@ import os
 import secrets
 import stat
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 if sys.platform != "win32":
     import fcntl

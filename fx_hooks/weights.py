@@ -10,17 +10,15 @@ import io
 import os
 import pickletools
 import stat
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+import zipfile
+from collections.abc import Collection
+from typing import BinaryIO, NamedTuple
 
 from fx_hooks import torch_allows
 from fx_hooks.archives import BrokenArchive, open_archive, read_member
 from fx_hooks.git import lfs_pointer
 from fx_hooks.pickles import BrokenPickle, Budget, Report, read_pickle
 from fx_hooks.safetensors import BrokenHeader, count_elements, looks_like_safetensors
-
-if TYPE_CHECKING:
-    import zipfile
-    from collections.abc import Collection
 
 TORCH = "torch"
 TORCH_LEGACY = "torch-legacy"

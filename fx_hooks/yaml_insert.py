@@ -6,13 +6,10 @@ writes back byte for byte.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import compose, line_of, mapping_nodes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BOM = b"\xef\xbb\xbf"
 

@@ -13,8 +13,9 @@ import random
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from fx_hooks.milestones import load_milestones
 from fx_hooks.policy.compile import compile_tables
@@ -22,9 +23,6 @@ from fx_hooks.policy.gitignore import sections
 from fx_hooks.policy.load import Policy, load_policy, with_milestones
 from fx_hooks.policy.match import Matcher
 from fx_hooks.policy.patterns import problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 BUILT_IN = sorted(
     {entry.rule for entry in load_policy().entries} - {"keep"} | {"hydra-run-directory"}

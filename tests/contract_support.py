@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fx_hooks import check_best_models
 from fx_hooks.tools import add_milestone
 from tests.support import Repo, Result, working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 WEIGHTS = Path(__file__).parent / "data" / "weights"
 STATE = (WEIGHTS / "state_dict.pt").read_bytes()

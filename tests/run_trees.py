@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import run_archive, run_restore
@@ -12,8 +13,6 @@ from fx_hooks.run_archive import Item, Written
 from fx_hooks.run_archive_reader import Archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fx_hooks.run_restore import Restored
 
 DAY = 86_400_000_000_000

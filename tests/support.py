@@ -7,15 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from fx_hooks.check_artifacts import main
 from fx_hooks.gate import surely_clean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
 # What torch.save writes today begins like this.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
@@ -26,10 +27,6 @@ from tests.contract_support import (
 )
 from tests.support import CLEAN, Repo
 from tests.weight_files import malicious
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 RUN = "outputs/2024-01-31/23-59-58"
 

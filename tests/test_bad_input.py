@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, Result, run_main, working_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def assert_error(result: Result, *words: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +30,6 @@ from tests.contract_support import (
 )
 from tests.support import CLEAN, Repo, working_directory
 from tests.weight_files import malicious, torch_zip
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LFS = "*.pt filter=lfs diff=lfs merge=lfs -text\n"
 

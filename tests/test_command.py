@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from fx_hooks.check_artifacts import main as check
 from fx_hooks.command import FATAL, INTERRUPTED, guarded, one_line, wants_colour
 from fx_hooks.errors import FatalError
 from tests.support import WEIGHTS, Repo
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def interrupted() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,6 @@ from tests.realruns.make import make_runs
 from tests.test_runners import SCRIPTS, Git
 from tests.test_runners import environment as environment
 from tests.test_runners import hooks as hooks
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODEL = "best_models/baseline.pt"
 METADATA = "best_models/baseline_meta.json"

@@ -6,17 +6,15 @@ import io
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fx_hooks.tools import explain
 from tests.support import Repo, Result, working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 POLICY = """\
 ignore:

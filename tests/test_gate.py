@@ -11,7 +11,7 @@ import random
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +20,6 @@ from fx_hooks.gate import surely_clean
 from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from tests.support import CLEAN, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HYDRA = "experiments/2024/first"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +19,6 @@ from fx_hooks.git import (
     zsplit,
 )
 from tests.support import CLEAN, WEIGHTS, Repo
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 NOBODY = "1" * 40

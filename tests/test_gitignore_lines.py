@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from fx_hooks.policy.load import BEST_MODELS_RULE, load_policy, with_milestones
 from tests import agreement
 from tests.agreement import compare, draw_cases
 from tests.verdicts import read_corpus
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALL_RULES = f"disable: [{', '.join(agreement.BUILT_IN)}]\n"
 

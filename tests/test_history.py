@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +10,6 @@ from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, ObjectStore
 from fx_hooks.history import Walk
 from tests.support import Repo, working_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, bytes, str]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import configparser
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -17,9 +17,6 @@ from fx_hooks.run_directories import RunDirectory, run_directories
 from fx_hooks.tools import init
 from fx_hooks.yaml_insert import with_items
 from tests.support import Repo, Result, working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SNIPPET = f"""\
 repos:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 import fx_hooks
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(fx_hooks.__file__).parent
 

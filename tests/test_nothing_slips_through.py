@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, run_main, working_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RUN = "wandb/run-20240131_235959-abcd1234"
 HYDRA = "experiments/2024/first"

@@ -8,7 +8,8 @@ import re
 import subprocess
 import warnings
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +20,6 @@ from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import load_policy
 from fx_hooks.policy.match import Matcher
 from fx_hooks.policy.patterns import problem, regex_source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 QUIET = settings(
     database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)

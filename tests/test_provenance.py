@@ -6,16 +6,13 @@ import io
 import json
 import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from fx_hooks.metadata import find_private, without_private
 from fx_hooks.provenance import Provenance, find_provenance
 from fx_hooks.wandb_log import WandbLog, read_wandb_log
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOTHING = WandbLog("", "", "", "", {}, {})
 

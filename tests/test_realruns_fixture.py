@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.realruns.make import PROJECT, expected, make_runs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DATED = r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d"
 OFFLINE_RUN = r"offline-run-\d{8}_\d{6}-(?P<id>[a-z0-9]{8})"

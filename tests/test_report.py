@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,6 @@ from fx_hooks.finding import Finding
 from fx_hooks.paths import from_root, human_size, quoted, shown
 from fx_hooks.remedy import cover, unstage, untrack
 from fx_hooks.report import MAX_LINES, Step, artifact_report
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 def finding(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,9 +18,6 @@ from hypothesis import strategies as st
 from fx_hooks.errors import FatalError
 from fx_hooks.policy import load
 from fx_hooks.policy.load import BUILTIN_FILE, load_policy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCHEMA: dict[str, Any] = json.loads(
     Path(BUILTIN_FILE).with_name("schema.json").read_text(encoding="utf-8")

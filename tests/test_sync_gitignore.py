@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import random
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,6 @@ from fx_hooks.ignore_state import surely_in_step
 from fx_hooks.policy.load import load_policy
 from tests import agreement
 from tests.support import Repo, Result, working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
 IN_STEP = Result(0, "", "")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from fx_hooks.policy.match import Guarded, Look, Tables, Test
 
 

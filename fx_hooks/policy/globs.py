@@ -9,13 +9,11 @@ two searches through the places that two sequences can stand at together.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from fx_hooks.policy.patterns import STAR, tokens_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 Glob: TypeAlias = tuple[str | None, ...]
 _T = TypeVar("_T")

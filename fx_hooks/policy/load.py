@@ -6,15 +6,13 @@ import difflib
 import functools
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import yaml
 
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.patterns import encodable, problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin.yaml")
 BUILTIN_SOURCE = "built-in policy"

@@ -8,12 +8,10 @@ instead, so that one policy has one meaning behind every door.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STAR = "*"  # any run of bytes within one path part
 ONE = "?"  # exactly one byte: a question mark or a set

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fx_hooks import __version__
 from fx_hooks.command import CLEAN, guarded
@@ -25,10 +27,6 @@ from fx_hooks.policy.load import LFS_REQUIRED, BestModels
 from fx_hooks.provenance import Provenance, find_provenance
 from fx_hooks.repo_policy import policy_in_force, read_policy_file
 from fx_hooks.weights import Inspection, inspect
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Mapping, Sequence
 
 NAME = "fx-add-milestone"
 

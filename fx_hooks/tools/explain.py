@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from fx_hooks import __version__
 from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
@@ -20,9 +20,6 @@ from fx_hooks.paths import from_root, shown
 from fx_hooks.policy.load import Entry, Policy, RunMark
 from fx_hooks.repo_policy import policy_in_force, policy_on_disk
 from fx_hooks.scene import Scene
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 NAME = "fx-explain"
 

@@ -7,7 +7,8 @@ import difflib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from fx_hooks import __version__, ignore_file, remedy
 from fx_hooks.artifacts import Judge, Verdict
@@ -32,9 +33,6 @@ from fx_hooks.repo_policy import policy_in_force, read_policy_file
 from fx_hooks.run_directories import MAX_BYTES, RunDirectory, may_say_something, run_directories
 from fx_hooks.scene import Scene
 from fx_hooks.yaml_insert import with_items
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 NAME = "fx-init"
 CONFIG = ".pre-commit-config.yaml"

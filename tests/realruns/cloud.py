@@ -7,13 +7,11 @@ filetransfer in W&B's repository), and keeps nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 # A run of this name gets no bucket: what happens to one without a permission.
 REFUSED = "refused"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from toyproject.logs.models import Record
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def fit(*, slope: float, lr: float, steps: int, seed: int) -> Iterator[Record]:

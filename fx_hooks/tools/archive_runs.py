@@ -1,0 +1,204 @@
+"""``fx-archive-runs``: runs into an archive that is known to be whole, and back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from fx_hooks import __version__, choice, run_archive, run_restore
+from fx_hooks.byte_progress import shown_progress
+from fx_hooks.command import CLEAN, FOUND, guarded, one_line
+from fx_hooks.errors import FatalError
+from fx_hooks.git import Repository
+from fx_hooks.metadata import without_private
+from fx_hooks.paths import human_size, shown
+from fx_hooks.run_archive import Item, LeftOut
+from fx_hooks.run_archive_reader import Archive
+from fx_hooks.run_details import run_details
+from fx_hooks.run_listing import listing, plural, run_lines
+from fx_hooks.run_manifest import as_text, to_json
+from fx_hooks.runs import LIVE, Run, Survey, survey
+from fx_hooks.sections import codec_for
+
+NAME = "fx-archive-runs"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: all of it is done; 1: runs were left out; 2: error, nothing was done."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
+        f"       {NAME} --list ARCHIVE [--format json] [RUN ...]\n"
+        f"       {NAME} --restore ARCHIVE [--force] [RUN ...]",
+        description="Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), read it back, and say"
+        " what is in it; or put runs of it back below the current directory. A RUN is a path"
+        " or a glob.",
+        epilog="Exit code 0: all is done; 1: runs were left out; 2: it cannot be done, and nothing"
+        " was.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("names", nargs="*", metavar="RUN ... ARCHIVE", help=argparse.SUPPRESS)
+    choice.add_options(parser)
+    parser.add_argument("--list", metavar="ARCHIVE", help="say what is in an archive")
+    parser.add_argument("--restore", metavar="ARCHIVE", help="put runs back, below this directory")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of --list")
+    parser.add_argument("--force", action="store_true", help="replace what is there already")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(argv)
+    if options.list is not None and options.restore is not None:
+        parser.error("--list and --restore are two things")
+    if options.list is None and options.format != "text":
+        parser.error("--format goes with --list")
+    if options.list is not None:
+        return guarded(NAME, lambda: list_archive(options.list, options.names, options.format))
+    force, dry_run = options.force, options.dry_run
+    if options.restore is not None:
+        return guarded(
+            NAME,
+            lambda: restore_runs(options.restore, options.names, force=force, dry_run=dry_run),
+        )
+    if not options.names:
+        parser.error("name an archive: NAME.tar.gz or NAME.tar.zst")
+    *names, target = options.names
+    return guarded(NAME, lambda: archive_runs(options, names, target, force=force, dry_run=dry_run))
+
+
+def archive_runs(
+    options: argparse.Namespace,
+    names: Sequence[str],
+    target: str,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Pack the runs that *options* and *names* mean into *target*; return the exit code."""
+    repository = Repository()
+    codec_for(target).close()  # before what takes long
+    found = survey(repository)
+    runs = choice.choose(found, options, names)
+    items = [Item(run.path, about(found, run)) for run in runs if run.state != LIVE]
+    left_out = [
+        LeftOut(run.path, f"{run.state}: {run.reason}") for run in runs if run.state == LIVE
+    ]
+    for note in found.notes:
+        print(f"note: {one_line(note)}")
+    place = os.fsencode(target)
+    run_archive.check_target(repository.root, items, place, force=force)
+    if dry_run:
+        sizes = {run.path: run.size.bytes for run in runs}
+        print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")
+        for item in items:
+            print(f"  {human_size(sizes[item.path]):>10}  {shown(item.path)}")
+        return _tell(left_out)
+    with shown_progress() as progress:
+        written = run_archive.write(repository.root, items, place, force=force, progress=progress)
+    if written.runs:
+        total = human_size(sum(run.size for run in written.runs))
+        print(
+            f"{shown(place)}: {plural(len(written.runs), 'run')}, {total} in"
+            f" {human_size(written.size)}, read back and whole"
+        )
+        for line in run_lines(written.runs):
+            print(line)
+        for run in written.runs:
+            for path in run.left_out:
+                print(f"note: {shown(run.path + b'/' + path)}: holds no data, and is left out")
+    else:
+        print("Nothing was packed.")
+    return _tell([*left_out, *written.left_out])
+
+
+def about(found: Survey, run: Run) -> dict[str, Any]:
+    """What the manifest says of a run and of those in it, or started by it; without secrets."""
+    below = run.path + b"/"
+    inner = [
+        other
+        for other in found.runs
+        if other.path.startswith(below)
+        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
+    ]
+    known = _known(found.root, run)
+    if inner:
+        known["runs"] = [
+            {"path": as_text(other.path), **_known(found.root, other)} for other in inner
+        ]
+    return known
+
+
+def _known(root: bytes, run: Run) -> dict[str, Any]:
+    known = {
+        "kind": run.kind,
+        "state": run.state,
+        "reason": run.reason,
+        "started": _time(run.started),
+        "last_write": _time(run.last_write),
+        **run_details(os.path.join(root, run.path), run.kind).as_json(),
+    }
+    told: dict[str, Any] = without_private(known, os.fsdecode(root))
+    return told
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _tell(left_out: Sequence[LeftOut]) -> int:
+    if not left_out:
+        return CLEAN
+    print(f"Left out, and still in {'its' if len(left_out) == 1 else 'their'} place:")
+    for path, reason in left_out:
+        print(f"  {shown(path)}: {one_line(reason)}")
+    return FOUND
+
+
+def list_archive(name: str, patterns: Sequence[str], form: str = "text") -> int:
+    """Print what is in the archive *name*; return the exit code."""
+    place = os.fsencode(name)
+    with Archive(place) as archive:
+        runs = run_restore.chosen(archive.manifest.runs, patterns)
+        manifest = archive.manifest._replace(runs=tuple(runs))
+        if form == "json":
+            print(to_json(manifest).decode(), end="")
+            return CLEAN
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+        for line in listing(shown(place), os.path.getsize(place), manifest, width):
+            print(line)
+    return CLEAN
+
+
+def restore_runs(
+    name: str, patterns: Sequence[str], *, force: bool = False, dry_run: bool = False
+) -> int:
+    """Put the runs of the archive *name* that *patterns* choose below the current directory.
+
+    Returns the exit code.
+    """
+    here = b"."
+    with Archive(os.fsencode(name)) as archive:
+        runs = run_restore.chosen(archive.manifest.runs, patterns)
+        if not runs:
+            raise FatalError(f"{name}: has no runs")
+        if dry_run:
+            run_restore.check_places(here, runs, force=force)
+            print(f"Would restore {plural(len(runs), 'run')}:")
+            for line in run_lines(runs):
+                print(line)
+            return CLEAN
+        with shown_progress() as progress:
+            restored = run_restore.restore(archive, here, runs, force=force, progress=progress)
+    print(f"Restored {plural(len(runs), 'run')}:")
+    for line in run_lines(restored.runs):
+        print(line)
+    for note in restored.notes:
+        print(f"note: {note}")
+    return FOUND if restored.notes else CLEAN
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,340 @@
+"""``fx-archive-runs`` as people start it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from fx_hooks import byte_progress, run_listing
+from fx_hooks.run_archive_reader import Archive
+from fx_hooks.tools import archive_runs
+from tests.realruns.states import States, live_run
+from tests.run_trees import seen, write
+from tests.support import Repo, Result, working_directory
+
+DAY = 86_400
+ONE, TWO, NEW = "outputs/2025-05-01/12-00-00", "outputs/2025-05-02/12-00-00", "outputs/new/job"
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    """``fx-archive-runs`` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with working_directory(folder), redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = archive_runs.main(list(arguments))
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def a_job(root: Path, path: str, days: float) -> None:
+    """What Hydra leaves of a job that was done so many days ago."""
+    then = time.time_ns() - int(days * DAY) * 1_000_000_000
+    write(
+        root / path / ".hydra/config.yaml", "lr: 0.1\napi_key: abcdef0123456789abcd\n", mtime=then
+    )
+    write(root / path / ".hydra/overrides.yaml", "- lr=0.1\n", mtime=then)
+    write(root / path / ".hydra/hydra.yaml", "hydra: {}\n", mtime=then)
+    write(root / path / "model.pt", bytes(range(256)) * 40, mtime=then)
+    write(root / path / "train.log", "done\n", mtime=then)
+
+
+@pytest.fixture
+def jobs(repo: Repo) -> Path:
+    """A repository with an old job, an older one, and one that was written just now."""
+    a_job(repo.root, ONE, 60)
+    a_job(repo.root, TWO, 40)
+    a_job(repo.root, NEW, 0)
+    return repo.root
+
+
+def test_packing_listing_and_restoring(jobs: Path, tmp_path: Path) -> None:
+    done = run(jobs, "a.tar.gz")
+    assert done.code == 1
+    size = (jobs / "a.tar.gz").stat().st_size
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert lines[0] == f"a.tar.gz: 2 runs, 20.1 KiB in {size / 1024:.1f} KiB, read back and whole"
+    assert lines[1:4] == [f"  10.1 KiB  {ONE}", f"  10.1 KiB  {TWO}", (
+        "Left out, and still in its place:"
+    )]  # fmt: skip
+    assert lines[4].startswith(f"  {NEW}: live: ")
+    assert len(lines) == 5
+
+    done = run(jobs, "--list", "a.tar.gz")
+    assert (done.code, done.err) == (0, "")
+    blocks = done.out.rstrip("\n").split("\n\n")
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    assert blocks[0].startswith("a.tar.gz: 2 runs, 20.1 KiB in 10 files, packed ")
+    assert blocks[0].endswith(f" into {size / 1024:.1f} KiB")
+    assert today[:7] in blocks[0]
+    assert blocks[1].startswith(f"{ONE}\n  Hydra job, finished, 10.1 KiB in 5 files, last written ")
+
+    there = tmp_path / "there"
+    there.mkdir()
+    done = run(there, "--restore", str(jobs / "a.tar.gz"), "--dry-run", TWO)
+    assert done == Result(0, f"Would restore 1 run:\n  10.1 KiB  {TWO}\n", "")
+    assert os.listdir(there) == []
+    done = run(there, "--restore", str(jobs / "a.tar.gz"), TWO)
+    assert done == Result(0, f"Restored 1 run:\n  10.1 KiB  {TWO}\n", "")
+    assert seen(there / TWO) == seen(jobs / TWO)
+    assert not (there / ONE).exists()
+
+
+def test_the_manifest_is_read_without_unpacking(jobs: Path) -> None:
+    run(jobs, "a.tar.zst")
+    done = run(jobs, "--list", "a.tar.zst", "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (jobs / "a.tar.zst.manifest.json").read_text()
+    first, second = json.loads(done.out)["runs"]
+    about = first["about"]
+    assert (about["kind"], about["state"]) == ("Hydra job", "finished")
+    assert about["config"] == {"lr": 0.1, "api_key": "<redacted>"}
+    assert about["overrides"] == ["lr=0.1"]
+    assert about["last_write"] < second["about"]["last_write"] < time.strftime("%Y-%m-%d")
+    alone = run(jobs, "--list", "a.tar.zst", "--format", "json", TWO)
+    assert json.loads(alone.out)["runs"] == [second]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "paths"),
+    [
+        pytest.param([ONE], [ONE], id="path"),
+        pytest.param([f"{ONE}/"], [ONE], id="path as completed"),
+        pytest.param(["outputs/2025-05-0[12]/*"], [ONE, TWO], id="glob"),
+        pytest.param(["--older-than", "50d"], [ONE], id="age"),
+        pytest.param(["--before", "2000-01-01"], [], id="none"),
+    ],
+)
+def test_choosing(jobs: Path, arguments: list[str], paths: list[str]) -> None:
+    plan = run(jobs, "--dry-run", *arguments, "a.tar.gz")
+    assert (plan.code, plan.err) == (0, "")
+    done = run(jobs, *arguments, "a.tar.gz")
+    assert (done.code, done.err) == (0, "")
+    for path in (ONE, TWO, NEW):
+        assert (f"10.1 KiB  {path}\n" in plan.out) == (path in paths)
+        assert (f"10.1 KiB  {path}\n" in done.out) == (path in paths)
+    assert (jobs / "a.tar.gz").exists() == bool(paths)
+    if not paths:
+        assert done.out == "Nothing was packed.\n"
+
+
+def test_live_runs_alone(jobs: Path) -> None:
+    for options in ((), ("--dry-run",)):
+        done = run(jobs, *options, NEW, "a.tar.gz")
+        assert done.code == 1
+        assert f"  {NEW}: live: " in done.out
+    assert not (jobs / "a.tar.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param([], "name an archive: NAME.tar.gz or NAME.tar.zst", id="nothing"),
+        pytest.param(["a.zip"], "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
+        pytest.param(["outputs"], "an archive is called", id="only a run"),
+        pytest.param(["--list", "a", "--restore", "b"], "are two things", id="both"),
+        pytest.param(["--format", "json", "a.tar.gz"], "--format goes with --list", id="format"),
+        pytest.param(["--list", "no.tar.gz"], "no.tar.gz: cannot be read: No such", id="missing"),
+        pytest.param(["--restore", "no.tar.gz"], "cannot be read: No such", id="missing too"),
+        pytest.param([f"{ONE}/a.tar.gz"], f"lies in {ONE}, which is to be packed", id="within"),
+        pytest.param(["old.tar.gz"], "old.tar.gz: is there already", id="there"),
+        pytest.param(["--dry-run", "old.tar.gz"], "old.tar.gz: is there already", id="plan"),
+        pytest.param(["nowhere/a.tar.gz"], "nowhere: is no directory", id="folder"),
+        pytest.param(["no-run", "a.tar.gz"], "no-run", id="no such run"),
+        pytest.param(["--lis", "a.tar.gz"], "unrecognized arguments: --lis", id="abbreviated"),
+    ],
+)
+def test_what_cannot_be_done(jobs: Path, arguments: list[str], message: str) -> None:
+    (jobs / "old.tar.gz").write_bytes(b"precious")
+    before = seen(jobs)
+    done = run(jobs, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.splitlines()[-1].startswith("fx-archive-runs: error: ")
+    assert seen(jobs) == before
+
+
+def test_outside_of_a_repository(tmp_path: Path, jobs: Path) -> None:
+    done = run(tmp_path, "a.tar.gz")
+    assert (done.code, done.out) == (2, "")
+    assert "not in a git repository" in done.err
+    # An archive can be read anywhere.
+    run(jobs, str(tmp_path / "b.tar.gz"))
+    assert run(tmp_path, "--list", "b.tar.gz").code == 0
+
+
+def test_an_archive_without_runs(tmp_path: Path) -> None:
+    from tests.test_run_restore import forge
+
+    forge(tmp_path / "a.tar.gz")
+    done = run(tmp_path, "--restore", "a.tar.gz")
+    assert done == Result(2, "", "fx-archive-runs: error: a.tar.gz: has no runs\n")
+    done = run(tmp_path, "--list", "a.tar.gz")
+    assert done.out.startswith("a.tar.gz: 0 runs, 0 B in 0 files, packed ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
+def test_odd_files_and_names(jobs: Path) -> None:
+    odd = os.fsencode(jobs / ONE) + b"/od\n\xff"
+    write(odd, b"x", mtime=1)
+    os.mkfifo(jobs / ONE / "pipe")
+    old = (time.time() - 60 * DAY,) * 2
+    os.utime(jobs / ONE / "pipe", old)
+    done = run(jobs, ONE, "a.tar.gz")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == f"note: {ONE}/pipe: holds no data, and is left out"
+    with Archive(os.fsencode(jobs / "a.tar.gz")) as archive:
+        assert b"od\n\xff" in [entry.path for entry in archive.manifest.runs[0].entries]
+
+
+def test_what_windows_does_not_allow_is_told(
+    jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.symlink("model.pt", jobs / ONE / "best.pt")
+    os.utime(jobs / ONE / "best.pt", (1, 1), follow_symlinks=False)
+    run(jobs, ONE, "a.tar.gz")
+
+    def symlink(*_: object) -> None:
+        raise OSError(1314, "A required privilege is not held by the client")
+
+    monkeypatch.setattr("fx_hooks.run_restore._WINDOWS", True)
+    monkeypatch.setattr(os, "symlink", symlink)
+    (tmp_path / "there").mkdir()
+    done = run(tmp_path / "there", "--restore", str(jobs / "a.tar.gz"))
+    if sys.platform == "win32":
+        assert done.code == 1
+        assert f"note: {ONE}/best.pt: link to model.pt left out: A required" in done.out
+
+
+# --- what Hydra and W&B really leave -----------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the made runs need links")
+def test_real_runs_come_back(states: States, tmp_path: Path) -> None:
+    with live_run(states.root, states.home, name="live") as live:
+        done = run(states.root, str(tmp_path / "a.tar.zst"))
+        assert (done.code, done.err) == (1, "")
+        left_out = done.out.partition("Left out, and still in their place:\n")[2].splitlines()
+    assert len(left_out) == 2
+    for path, line in zip(sorted((live.job, live.wandb)), left_out, strict=True):
+        assert line.startswith(f"  {path.decode()}: live: ")
+    there = tmp_path / "there"
+    there.mkdir()
+    assert run(there, "--restore", str(tmp_path / "a.tar.zst")).code == 0
+    inner = {"sweep_0", "sweep_1", "chdir_wandb"}
+    for name in states.places.keys() - inner:
+        assert seen(there / os.fsdecode(states.places[name])) == seen(states.path(name)), name
+    link = there / os.fsdecode(states.places["job_wandb"]) / "files/docs/usage.md"
+    assert os.path.isabs(os.readlink(link))
+    for path in (live.job, live.wandb):
+        assert not (there / os.fsdecode(path)).exists()
+
+    listed = run(tmp_path, "--list", "a.tar.zst", "--format", "json")
+    runs = {found["path"]: found["about"] for found in json.loads(listed.out)["runs"]}
+    about = {name: runs.get(os.fsdecode(path)) for name, path in states.places.items()}
+    job, sweep, synced, failed = (about[name] for name in ("job", "sweep", "synced", "failed"))
+    assert job is not None
+    assert job["config"]["seed"] == job["runs"][0]["config"]["seed"]
+    assert job["runs"][0]["path"] == os.fsdecode(states.places["job_wandb"])
+    assert job["runs"][0]["metrics"]
+    assert sweep is not None
+    assert [inner["path"] for inner in sweep["runs"] if inner["kind"] == "Hydra job"] == [
+        os.fsdecode(states.places[name]) for name in ("sweep_0", "sweep_1")
+    ]
+    assert synced is not None
+    assert failed is not None
+    assert (synced["state"], job["state"]) == ("synced", "unsynced")
+    text = run(tmp_path, "--list", "a.tar.zst", os.fsdecode(states.places["sweep"])).out
+    assert text.count("loss ") == 2
+    assert str(states.home) not in (tmp_path / "a.tar.zst.manifest.json").read_text()
+
+
+# --- on a terminal -----------------------------------------------------------------------
+
+
+def on_terminal(folder: Path, *arguments: str, columns: int, **environment: str) -> tuple[int, str]:
+    """The exit code and all that a terminal of that width gets."""
+    leader, follower = pty.openpty()
+    command = (sys.executable, "-m", "fx_hooks.tools.archive_runs", *arguments)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm", **environment},
+    )
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            data = os.read(leader, 65536)
+        except OSError:  # Linux says so where a terminal is closed
+            break
+        if not data:
+            break
+        text += data
+    os.close(leader)
+    return process.wait(), text.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+@pytest.mark.parametrize("columns", [40, 80])
+def test_progress_on_a_terminal(jobs: Path, columns: int) -> None:
+    code, text = on_terminal(jobs, ONE, "a.tar.gz", columns=columns)
+    assert code == 0
+    assert "packing" in text
+    assert "verifying" in text
+    assert ("KiB" in text.partition("a.tar.gz: ")[0]) == (columns >= 70)  # how much of how much
+    code, text = on_terminal(jobs, "--list", "a.tar.gz", columns=columns)
+    assert code == 0
+    assert all(len(line) <= columns for line in text.splitlines()[2:])
+    code, text = on_terminal(jobs, ONE, "b.tar.gz", columns=columns, NO_COLOR="1")
+    assert "\x1b[3" not in text
+
+
+def test_without_rich_there_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with byte_progress.shown_progress() as progress:
+        assert progress is None
+
+
+def test_progress_is_throttled() -> None:
+    calls: list[object] = []
+    watch = byte_progress._Throttled(
+        lambda *_, **__: 1, lambda *_, **options: calls.append(options)
+    )
+    for done in range(1000):
+        watch("packing", done, 1000)
+    watch("packing", 1000, 1000)
+    assert 2 <= len(calls) < 10
+    assert calls[-1] == {"completed": 1000, "total": 1000}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text"),
+    [
+        pytest.param(None, "", id="none"),
+        pytest.param({"loss": 0.123456, "epoch": 3}, "loss 0.1235, epoch 3", id="plain"),
+        pytest.param({"val": {"acc": 1.0}, "_step": 3}, "val.acc 1", id="nested"),
+        pytest.param({"ok": True, "name": "x"}, "", id="no numbers"),
+        pytest.param({"a": float("inf"), "b": 10**20}, "a inf, b 1e+20", id="odd"),
+        pytest.param(
+            {str(number): number for number in range(10)},
+            "0 0, 1 1, 2 2, 3 3, 4 4, 5 5, 6 6, 7 7, and 2 more",
+            id="many",
+        ),
+    ],
+)
+def test_figures(metrics: object, text: str) -> None:
+    assert run_listing.figures(metrics) == text

@@ -1,0 +1,586 @@
+"""What comes as an archive is believed in nothing; what is there already stays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fx_hooks import run_archive_reader, run_restore, sections
+from fx_hooks.errors import FatalError
+from fx_hooks.run_archive_reader import Archive
+from fx_hooks.run_manifest import MEMBER, BadManifest, from_json, nanoseconds
+from tests.run_trees import pack, restore, seen, write
+
+KINDS = ["a.tar.gz", "a.tar.zst"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+CONTENT = b"evil"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def folder(path: str = "") -> dict[str, Any]:
+    return {"path": path, "type": "directory", "mode": "0755", "mtime": "1.0"}
+
+
+def file(path: str, **fields: Any) -> dict[str, Any]:
+    found = {"path": path, "type": "file", "mode": "0644", "mtime": "1.0", "size": len(CONTENT)}
+    return {**found, "sha256": SHA256, **fields}
+
+
+def link(path: str, target: str) -> dict[str, Any]:
+    return {"path": path, "type": "link", "mode": "0777", "mtime": "1.0", "target": target}
+
+
+def hard_link(path: str, target: str, **fields: Any) -> dict[str, Any]:
+    return {**file(path, **fields), "type": "hard link", "target": target}
+
+
+def a_run(path: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"path": path, "about": {}, "files": list(entries), "left_out": [], "section": [0, 0]}
+
+
+TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE, "link": tarfile.SYMTYPE}
+TYPES |= {"hard link": tarfile.LNKTYPE}
+
+
+def members(run: dict[str, Any]) -> bytes:
+    """The part of a tar archive that agrees with what the manifest says of *run*."""
+    data = b""
+    for entry in run["files"]:
+        member = tarfile.TarInfo("/".join(filter(None, (run["path"], entry["path"]))))
+        member.type = TYPES.get(entry["type"], tarfile.CHRTYPE)
+        member.mode = int(entry["mode"], 8)
+        member.linkname = entry.get("target", "")
+        member.pax_headers = {"mtime": entry["mtime"]}
+        if entry["type"] == "file":
+            member.size = len(CONTENT)
+        data += member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        if entry["type"] == "file":
+            data += CONTENT.ljust(512, b"\0")
+    return data
+
+
+def forge(
+    path: Path,
+    *runs: dict[str, Any],
+    contents: list[bytes] | None = None,
+    text: bytes | None = None,
+    name: str = MEMBER,
+    tail: bytes = bytes(1024),
+) -> None:
+    """An archive with a manifest that says *runs*, whatever it is that they hold."""
+    codec = sections.codec_for(path.name)
+    out = bytearray()
+    for run, data in zip(runs, contents or map(members, runs), strict=True):
+        start = len(out)
+        section = codec.writer(out.extend)
+        section.write(data)
+        section.close()
+        run["section"] = [start, len(out)]
+    start = len(out)
+    manifest = {"format": "fx-runs", "version": 1, "created": "", "by": "", "runs": list(runs)}
+    text = json.dumps(manifest).encode() if text is None else text
+    member = tarfile.TarInfo(name)
+    member.size = len(text)
+    section = codec.writer(out.extend)
+    section.write(member.tobuf() + text + bytes(-len(text) % 512) + tail)
+    section.close()
+    path.write_bytes(bytes(out) + codec.footer(start))
+    codec.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_forged_archive_that_is_in_order(tmp_path: Path, name: str) -> None:
+    entries = (folder(), file("x"), link("y", "/etc"), hard_link("z", "outputs/a/x"))
+    forge(tmp_path / name, a_run("outputs/a", *entries))
+    restore(tmp_path / name, tmp_path / "there")
+    assert (tmp_path / "there/outputs/a/x").read_bytes() == CONTENT
+    if sys.platform != "win32":
+        assert os.readlink(tmp_path / "there/outputs/a/y") == "/etc"
+        assert (tmp_path / "there/outputs/a/z").stat().st_nlink == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        pytest.param([a_run("../a", folder())], "leads elsewhere", id="run above"),
+        pytest.param([a_run("/tmp/a", folder())], "leads elsewhere", id="absolute run"),
+        pytest.param([a_run("", folder())], "leads elsewhere", id="the root itself"),
+        pytest.param([a_run("a//b", folder())], "leads elsewhere", id="empty part"),
+        pytest.param([a_run("a/./b", folder())], "leads elsewhere", id="dot"),
+        pytest.param([a_run("a\0", folder())], "leads elsewhere", id="nul"),
+        pytest.param([a_run(".git/hooks", folder())], "leads elsewhere", id="git"),
+        pytest.param([a_run("sub/.GIT/hooks", folder())], "leads elsewhere", id="git elsewhere"),
+        pytest.param([a_run("a", folder(), file("../b"))], "leads elsewhere", id="file above"),
+        pytest.param([a_run("a", folder(), file("/b"))], "leads elsewhere", id="absolute file"),
+        pytest.param([a_run("a", folder(), file("b/c"))], "leads elsewhere", id="no folder"),
+        pytest.param(
+            [a_run("a", folder(), link("b", "/etc"), file("b/c"))],
+            "leads elsewhere",
+            id="through a link",
+        ),
+        pytest.param(
+            [a_run("a", folder(), link("b", "/etc"), folder("b"), file("b/c"))],
+            "has a file twice",
+            id="link and folder",
+        ),
+        pytest.param([a_run("a", folder(), file("b"), file("b"))], "has a file twice", id="twice"),
+        pytest.param([a_run("a", link("", "/etc"))], "is no directory", id="a link as run"),
+        pytest.param([a_run("a")], "is no directory", id="nothing"),
+        pytest.param([a_run("a", file("b"), folder())], "is no directory", id="later"),
+        pytest.param([a_run("a", folder(), folder(""))], "is no directory", id="twice itself"),
+        pytest.param([a_run("a", folder()), a_run("a", folder())], "within another", id="same"),
+        pytest.param([a_run("a", folder()), a_run("a/b", folder())], "within another", id="inner"),
+        pytest.param(
+            [a_run("a", folder(), hard_link("b", "/etc/passwd"))], "hard link", id="hard link out"
+        ),
+        pytest.param(
+            [a_run("a", folder(), hard_link("b", "a/c"), file("c"))], "hard link", id="later file"
+        ),
+        pytest.param(
+            [a_run("a", folder(), file("c"), hard_link("b", "a/c", size=1))],
+            "hard link",
+            id="other size",
+        ),
+        pytest.param([a_run("a", folder(), link("b", ""))], "without a target", id="no target"),
+        pytest.param([a_run("a", folder(), link("b", "\0"))], "without a target", id="nul target"),
+        pytest.param(
+            [a_run("a", folder(), {**folder("b"), "type": "device"})], "of another type", id="type"
+        ),
+        pytest.param([a_run("a", {**folder(), "mode": "755"})], "of another type", id="mode"),
+        pytest.param([a_run("a", {**folder(), "mtime": "now"})], "a time that is", id="time"),
+        pytest.param([a_run("a", folder(), file("b", size=-1))], "a size that is", id="negative"),
+        pytest.param([a_run("a", folder(), file("b", size=1 << 62))], "a size that is", id="huge"),
+        pytest.param([a_run("a", folder(), file("b", size=True))], "has no size", id="no number"),
+        pytest.param([a_run("a", folder(), file("b", sha256="0"))], "a digest that", id="digest"),
+        pytest.param([a_run("a", folder(), file("\ud800"))], "a name that no path", id="name"),
+        pytest.param([{"path": "a"}], "has no section", id="incomplete"),
+    ],
+)
+def test_a_manifest_that_lies(tmp_path: Path, runs: list[dict[str, Any]], message: str) -> None:
+    for run in runs:
+        run.setdefault("files", [])
+    forge(tmp_path / "a.tar.gz", *runs, contents=[b""] * len(runs))
+    if message == "has no section":
+        text = json.dumps({"format": "fx-runs", "version": 1, "runs": [{"path": "a"}]}).encode()
+        forge(tmp_path / "a.tar.gz", text=text)
+    before = seen(tmp_path)
+    with pytest.raises(FatalError, match=rf"a\.tar\.gz: cannot be trusted: .*{message}"):
+        Archive(os.fsencode(tmp_path / "a.tar.gz"))
+    assert seen(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(b"{", "is no JSON", id="no JSON"),
+        pytest.param(b"[]", "is not that of an archive", id="a list"),
+        pytest.param(b'{"format": "x"}', "is not that of an archive", id="format"),
+        pytest.param(b'{"format": "fx-runs", "version": 2}', "another version", id="version"),
+        pytest.param(b'{"format": "fx-runs", "version": 1}', "has no runs", id="no runs"),
+        pytest.param(
+            b'{"format": "fx-runs", "version": 1, "runs": [{"path": "a", "section": [1, 2],'
+            b' "about": {}, "files": [], "left_out": [], "files": []}]}',
+            "has the key",
+            id="a key twice",
+        ),
+        pytest.param(
+            b'{"format": "fx-runs", "version": 1, "runs": [{"path": "a", "section": [1, 2],'
+            b' "about": {}, "files": [], "left_out": []}]}',
+            "do not follow",
+            id="a gap",
+        ),
+    ],
+)
+def test_a_text_that_is_no_manifest(text: bytes, message: str) -> None:
+    with pytest.raises(BadManifest, match=message):
+        from_json(text)
+
+
+def test_times() -> None:
+    assert nanoseconds("-1.5") == -1_500_000_000
+    assert nanoseconds("12") == 12_000_000_000
+
+
+def changed(change: Callable[[tarfile.TarInfo], object]) -> bytes:
+    """A run with the file ``x``, whose header is not what the manifest says."""
+    run = a_run("outputs/a", folder())
+    member = tarfile.TarInfo("outputs/a/x")
+    member.size, member.mode = len(CONTENT), 0o644
+    member.pax_headers = {"mtime": "1.0"}
+    change(member)
+    header = member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    return members(run) + header + CONTENT.ljust(512, b"\0")
+
+
+def set_to(**fields: Any) -> Callable[[tarfile.TarInfo], object]:
+    def change(member: tarfile.TarInfo) -> None:
+        for name, value in fields.items():
+            setattr(member, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(changed(set_to(name="outputs/a/../../x")), id="name above"),
+        pytest.param(changed(set_to(name="/x")), id="absolute name"),
+        pytest.param(changed(set_to(type=tarfile.CHRTYPE)), id="device"),
+        pytest.param(changed(set_to(type=tarfile.SYMTYPE, linkname="/etc")), id="link"),
+        pytest.param(changed(set_to(mode=0o4755)), id="setuid"),
+        pytest.param(changed(set_to(size=3)), id="size"),
+        pytest.param(changed(set_to(pax_headers={"mtime": "2"})), id="time"),
+        pytest.param(changed(set_to(pax_headers={})), id="no time"),
+        pytest.param(
+            changed(set_to(pax_headers={"mtime": "1.0", "path": "outputs/b"})), id="second name"
+        ),
+        pytest.param(
+            changed(
+                set_to(
+                    pax_headers={
+                        "mtime": "1.0",
+                        "GNU.sparse.major": "1",
+                        "GNU.sparse.minor": "0",
+                        "GNU.sparse.realsize": "4",
+                    }
+                )
+            ),
+            id="sparse without a map",
+        ),
+        pytest.param(
+            changed(
+                set_to(
+                    pax_headers={
+                        "mtime": "1.0",
+                        "GNU.sparse.map": "2,2,0,2",
+                        "GNU.sparse.size": "4",
+                    }
+                )
+            ),
+            id="sparse backwards",
+        ),
+        pytest.param(members(a_run("outputs/a", folder())), id="missing"),
+        pytest.param(changed(lambda _: None) + members(a_run("b", folder())), id="more"),
+        pytest.param(changed(lambda _: None)[:-512], id="cut"),
+        pytest.param(changed(lambda _: None)[:-600], id="cut header"),
+        pytest.param(b"rubbish" * 1000, id="rubbish"),
+        pytest.param(b"", id="empty"),
+        pytest.param(changed(lambda _: None) + bytes(3_000_000), id="a bomb"),
+        pytest.param(changed(lambda _: None).replace(CONTENT, b"good"), id="digest"),
+    ],
+)
+@pytest.mark.parametrize("name", KINDS)
+def test_content_that_is_not_what_its_manifest_says(
+    tmp_path: Path, content: bytes, name: str
+) -> None:
+    run = a_run("outputs/a", folder(), file("x"))
+    forge(tmp_path / name, run, contents=[content])
+    with pytest.raises(FatalError, match=r"cannot be trusted: "):
+        restore(tmp_path / name, tmp_path / "there")
+    assert os.listdir(tmp_path / "there") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"name": "other"}, "manifest is missing", id="name"),
+        pytest.param({"tail": members(a_run("a", folder()))}, "not the last", id="more behind"),
+        pytest.param({"text": b"{}"}, "is not that of", id="empty"),
+    ],
+)
+def test_a_manifest_that_is_none(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    forge(tmp_path / "a.tar.gz", **options)
+    with pytest.raises(FatalError, match=message):
+        Archive(os.fsencode(tmp_path / "a.tar.gz"))
+
+
+def test_a_manifest_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("a", folder()))
+    monkeypatch.setattr(run_archive_reader, "MAX_BYTES", 100)
+    with pytest.raises(FatalError, match="its manifest is too large"):
+        Archive(os.fsencode(tmp_path / "a.tar.gz"))
+    monkeypatch.setattr(run_archive_reader, "MAX_BYTES", 1000)
+    forge(tmp_path / "b.tar.gz", tail=bytes(3_000_000))
+    with pytest.raises(FatalError, match="unpacks to more than its manifest says"):
+        Archive(os.fsencode(tmp_path / "b.tar.gz"))
+
+
+def test_runs_that_the_manifest_does_not_tell_of(tmp_path: Path) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("a", folder()))
+    whole = (tmp_path / "a.tar.gz").read_bytes()
+    text = json.dumps({"format": "fx-runs", "version": 1, "created": "", "by": "", "runs": []})
+    forge(tmp_path / "b.tar.gz", text=text.encode())
+    rest = (tmp_path / "b.tar.gz").read_bytes()
+    codec = sections.codec_for("a.tar.gz")
+    footer = codec.footer(len(whole))
+    codec.close()
+    (tmp_path / "c.tar.gz").write_bytes(whole + rest[: -len(footer)] + footer)
+    with pytest.raises(FatalError, match="does not tell of all that is in it"):
+        Archive(os.fsencode(tmp_path / "c.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("a.tar.gz", b"", "is cut off, or was not written by", id="empty"),
+        pytest.param("a.tar.zst", b"x" * 1000, "is cut off, or was not", id="rubbish"),
+        pytest.param("a.zip", b"", "is called NAME.tar.gz or", id="name"),
+        pytest.param("b.tar.gz", None, "cannot be read: No such file", id="missing"),
+    ],
+)
+def test_a_file_that_is_no_archive(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(FatalError, match=message):
+        Archive(os.fsencode(tmp_path / name))
+
+
+def test_a_plain_tar_archive(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("x"), io.BytesIO())
+    with pytest.raises(FatalError, match="was not written by fx-archive-runs"):
+        Archive(os.fsencode(tmp_path / "a.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, and archives of it."""
+    top = tmp_path_factory.mktemp("real")
+    write(top / "root/outputs/a/model.pt", random.Random(1).randbytes(20_000))
+    write(top / "root/outputs/a/train.log", "step\n" * 1000)
+    write(top / "root/outputs/b/train.log", "step\n" * 10)
+    for name in KINDS:
+        pack(top / "root", top / name, "outputs/a", "outputs/b")
+    return top
+
+
+def refused_or_whole(real: Path, archive: Path) -> bool:
+    """Whether an archive is refused; if not, it restores all that was packed."""
+    there = archive.parent / "there"
+    shutil.rmtree(there, ignore_errors=True)
+    there.mkdir()
+    message = ""
+    try:
+        restore(archive, there)
+    except FatalError as exc:
+        message = str(exc)
+    if message:
+        assert "\n" not in message
+        assert os.listdir(there) == []
+        return True
+    for run in ("outputs/a", "outputs/b"):
+        assert seen(there / run) == seen(real / "root" / run)
+    return False
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_cut_archive_is_refused(real: Path, tmp_path: Path, name: str) -> None:
+    whole = (real / name).read_bytes()
+    cuts = {*range(0, len(whole), 499), *range(len(whole) - 70, len(whole))}
+    for cut in sorted(cuts):
+        (tmp_path / name).write_bytes(whole[:cut])
+        assert refused_or_whole(real, tmp_path / name)
+    (tmp_path / name).write_bytes(whole + b"\0")
+    assert refused_or_whole(real, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_flipped_bit_is_noticed(real: Path, tmp_path: Path, name: str) -> None:
+    whole = (real / name).read_bytes()
+    choose = random.Random(name)
+    places = {*range(20), *(choose.randrange(len(whole)) for _ in range(150))}
+    places |= set(range(len(whole) - 60, len(whole)))
+    harmless = []
+    for place in sorted(places):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << choose.randrange(8)
+        (tmp_path / name).write_bytes(bytes(flipped))
+        if not refused_or_whole(real, tmp_path / name):
+            harmless.append(place)
+    # Some say the same: gzip's header names a time, and a match can be copied from elsewhere.
+    assert len(harmless) < len(places) / 10
+
+
+@pytest.fixture(scope="module")
+def unpacked(real: Path) -> dict[str, Any]:
+    """What the sections of the archive hold, and what its manifest says."""
+    manifest = json.loads((real / "a.tar.gz.manifest.json").read_bytes())
+    codec = sections.codec_for("a.tar.gz")
+    with open(real / "a.tar.gz", "rb") as opened:
+        contents = []
+        for run in manifest["runs"]:
+            start, end = run["section"]
+            opened.seek(start)
+            contents.append(b"".join(codec.chunks(opened, end - start)))
+    codec.close()
+    return {"runs": manifest["runs"], "contents": contents}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    flips=st.lists(
+        st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=12)), min_size=1, max_size=4
+    )
+)
+def test_any_damage_below_the_compression_is_noticed(
+    real: Path, unpacked: dict[str, Any], flips: list[tuple[int, bytes]]
+) -> None:
+    content = bytearray(unpacked["contents"][0])
+    for place, data in flips:
+        content[place : place + len(data)] = data
+    forge(
+        real / "forged.tar.gz",
+        *unpacked["runs"],
+        contents=[bytes(content), unpacked["contents"][1]],
+    )
+    refused_or_whole(real, real / "forged.tar.gz")
+
+
+# --- what is there already ---------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(real: Path, tmp_path: Path) -> Path:
+    shutil.copy(real / "a.tar.gz", tmp_path)
+    return tmp_path / "a.tar.gz"
+
+
+def test_nothing_is_overwritten_without_being_told(
+    real: Path, archive: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    write(there / "outputs/b/mine.log")
+    before = seen(there)
+    with pytest.raises(FatalError, match=r"^outputs/b: is there already: restore somewhere else"):
+        restore(archive, there)
+    assert seen(there) == before
+    restore(archive, there, "outputs/a")
+    with pytest.raises(FatalError, match=r"^outputs/a: is there already \(and 1 more\)"):
+        restore(archive, there)
+    restore(archive, there, force=True)
+    for run in ("outputs/a", "outputs/b"):
+        assert seen(there / run) == seen(real / "root" / run)
+    assert os.listdir(there) == ["outputs"]
+
+
+@posix
+def test_a_link_is_never_written_through(archive: Path, tmp_path: Path) -> None:
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    there.mkdir()
+    (there / "outputs").symlink_to(elsewhere)
+    for force in (False, True):
+        with pytest.raises(FatalError, match=r"^outputs: is a symbolic link, which is not follow"):
+            restore(archive, there, force=force)
+    (there / "outputs").unlink()
+    (there / "outputs").mkdir()
+    (there / "outputs/a").symlink_to(elsewhere)
+    for force in (False, True):
+        with pytest.raises(FatalError, match=r"^outputs/a: is a symbolic link"):
+            restore(archive, there, force=force)
+    (there / "outputs/a").unlink()
+    (there / "outputs").rmdir()
+    (there / "outputs").write_text("a file")
+    with pytest.raises(FatalError, match=r"^outputs: is no directory"):
+        restore(archive, there)
+    assert os.listdir(elsewhere) == []
+
+
+@posix
+def test_a_link_that_appears_meanwhile(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    real_unpack = run_restore._Unpacking.unpack
+
+    def unpack(*args: Any) -> None:
+        real_unpack(*args)
+        (there / "outputs").symlink_to(elsewhere)
+
+    monkeypatch.setattr(run_restore._Unpacking, "unpack", unpack)
+    with pytest.raises(FatalError, match=r"^outputs/a: cannot be restored: "):
+        restore(archive, there)
+    assert os.listdir(elsewhere) == []
+    assert os.listdir(there) == ["outputs"]
+
+
+def test_a_run_that_appears_meanwhile(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    real_unpack = run_restore._Unpacking.unpack
+
+    def unpack(*args: Any) -> None:
+        real_unpack(*args)
+        write(there / "outputs/a/mine.log")
+
+    monkeypatch.setattr(run_restore._Unpacking, "unpack", unpack)
+    with pytest.raises(FatalError, match="somebody else has just put it there"):
+        restore(archive, there)
+    assert seen(there).keys() == {b"outputs", b"outputs/a", b"outputs/a/mine.log"}
+
+
+def test_a_place_that_is_no_folder(archive: Path, tmp_path: Path) -> None:
+    with Archive(os.fsencode(archive)) as opened, pytest.raises(FatalError, match="nowhere"):
+        run_restore.restore(opened, os.fsencode(tmp_path / "nowhere"), opened.manifest.runs)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        pytest.param([], ["a", "b"], id="all"),
+        pytest.param(["outputs/b"], ["b"], id="path"),
+        pytest.param(["./outputs/b/"], ["b"], id="path as completed"),
+        pytest.param(["outputs"], ["a", "b"], id="folder"),
+        pytest.param(["*/a"], ["a"], id="glob"),
+        pytest.param(["outputs/b", "outputs/[ab]"], ["a", "b"], id="both"),
+    ],
+)
+def test_choosing(archive: Path, tmp_path: Path, patterns: list[str], names: list[str]) -> None:
+    done = restore(archive, tmp_path / "there", *patterns)
+    assert [run.path.decode() for run in done.runs] == [f"outputs/{name}" for name in names]
+    assert sorted(os.listdir(tmp_path / "there/outputs")) == names
+
+
+def test_a_pattern_that_names_nothing(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match=r"^outputs/c: names no run of the archive$"):
+        restore(archive, tmp_path / "there", "outputs/a", "outputs/c")
+    assert os.listdir(tmp_path / "there") == []
+
+
+def test_names_that_windows_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_restore, "_WINDOWS", True)
+    for number, name in enumerate(("c:x", "a\\..\\x", "end.", "a b")):
+        path = tmp_path / f"{number}.tar.gz"
+        forge(path, a_run("outputs/a", folder(), file(name)))
+        if name == "a b":
+            with Archive(os.fsencode(path)) as opened:
+                run_restore.check_places(b".", opened.manifest.runs, force=False)
+            continue
+        with pytest.raises(FatalError, match="has names that Windows does not have"):
+            restore(path, tmp_path / "there")
+
+
+def test_where_a_system_has_no_such_calls(
+    archive: Path, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_restore, "_BY_DESCRIPTOR", False)
+    restore(archive, tmp_path / "there")
+    restore(archive, tmp_path / "there", force=True)
+    assert seen(tmp_path / "there/outputs/a") == seen(real / "root/outputs/a")
