@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.names:
         parser.error("name an archive: NAME.tar.gz or NAME.tar.zst")
     *names, target = options.names
+    ends = (".tar.gz", ".tar.zst")
+    if not target.endswith(ends) and names and names[0].endswith(ends):
+        parser.error(f"the archive comes last: {one_line(names[0])}")
     return guarded(NAME, lambda: archive_runs(options, names, target, force=force, dry_run=dry_run))
 
 
