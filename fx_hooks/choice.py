@@ -7,7 +7,7 @@ import fnmatch
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,10 +50,10 @@ def choose(
     """The runs that *names* and *options* mean, by path, none of them within another.
 
     A name is a path, or a pattern as in a shell (``*`` also matches slashes), from the
-    current directory; a folder stands for the runs in it. Age is that of the newest
-    write inside; a sweep is as old as its youngest job, and goes as a whole unless one of
-    its jobs is named. Raises :class:`~fx_hooks.errors.FatalError` for a name that is no
-    run and holds none.
+    current directory; a folder stands for the runs in it, also one that a pattern
+    matches. Age is that of the newest write inside; a sweep is as old as its youngest
+    job, and goes as a whole unless one of its jobs is named. Raises
+    :class:`~fx_hooks.errors.FatalError` for a name that is no run and holds none.
     """
     runs = outermost(survey.runs) if not names else _named(survey, names)
     now = time.time() if now is None else now
@@ -106,9 +106,18 @@ def _meant(survey: Survey, name: str) -> list[Run]:
     inside = [run for run in outermost(survey.runs) if run.path.startswith(below)]
     if not inside and _GLOB.search(name):
         pattern = re.compile(fnmatch.translate(os.fsdecode(path)))
-        inside = [run for run in survey.runs if pattern.match(os.fsdecode(run.path))]
+        inside = [
+            run
+            for run in survey.runs
+            if any(pattern.match(os.fsdecode(place)) for place in (run.path, *_above(run.path)))
+        ]
     if inside:
         return inside
     if os.path.lexists(os.path.join(survey.root, path)):
         raise FatalError(f"{name}: is no run, and there is none in it: see fx-report-space")
     raise FatalError(f"{name}: there is no such run: see fx-report-space")
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path := path.rpartition(b"/")[0]:
+        yield path

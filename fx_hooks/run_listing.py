@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 _METRICS, _RUNS = 8, 10  # figures of a run, and runs in it, that are named
 
 
-def listing(name: str, size: int, manifest: Manifest, width: int) -> list[str]:
-    """The lines to print of *manifest*, in the archive *name* of *size* bytes."""
-    runs = manifest.runs
+def listing(
+    name: str, size: int, manifest: Manifest, runs: Sequence[PackedRun], width: int
+) -> list[str]:
+    """The lines to print of *runs*, of those in the archive *name* of *size* bytes."""
+    of_all = f"{len(runs):,} of " if len(runs) < len(manifest.runs) else ""
     files = plural(sum(run.files for run in runs), "file")
     total = human_size(sum(run.size for run in runs))
-    head = f"{name}: {plural(len(runs), 'run')}, {total} in {files}"
-    lines = [one_line(f"{head}, packed {manifest.created[:10]} into {human_size(size)}")]
+    packed = f"packed {manifest.created[:10]} into {human_size(size)}"
+    head = f"{name}: {of_all}{plural(len(manifest.runs), 'run')}, {packed}, {total} in {files}"
+    lines = [one_line(head)]
     for run in runs:
         lines += ["", shown(run.path)]
         for text in (_facts(run), *_results(run)):

@@ -71,7 +71,10 @@ def chosen(runs: Sequence[PackedRun], patterns: Sequence[str]) -> list[PackedRun
         hits = {
             run.path
             for run in runs
-            if fnmatch.fnmatchcase(run.path, name) or name in (run.path, *above(run.path))
+            if any(
+                place == name or fnmatch.fnmatchcase(place, name)
+                for place in (run.path, *above(run.path))
+            )
         }
         if not hits:
             raise FatalError(f"{shown(os.fsencode(pattern))}: names no run of the archive")

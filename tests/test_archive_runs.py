@@ -74,8 +74,14 @@ def test_packing_listing_and_restoring(jobs: Path, tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
     blocks = done.out.rstrip("\n").split("\n\n")
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    assert blocks[0].startswith("a.tar.gz: 2 runs, 20.1 KiB in 10 files, packed ")
-    assert blocks[0].endswith(f" into {size / 1024:.1f} KiB")
+    assert blocks[0].startswith("a.tar.gz: 2 runs, packed ")
+    assert blocks[0].endswith(f" into {size / 1024:.1f} KiB, 20.1 KiB in 10 files")
+    alone = run(jobs, "--list", "a.tar.gz", TWO).out
+    assert alone.startswith("a.tar.gz: 1 of 2 runs, packed ")
+    assert (
+        alone.partition("\n\n")[2]
+        == done.out.partition(f"\n\n{TWO}")[1][2:] + (done.out.partition(f"\n\n{TWO}")[2])
+    )
     assert today[:7] in blocks[0]
     assert blocks[1].startswith(f"{ONE}\n  Hydra job, finished, 10.1 KiB in 5 files, last written ")
 
@@ -181,7 +187,7 @@ def test_an_archive_without_runs(tmp_path: Path) -> None:
     done = run(tmp_path, "--restore", "a.tar.gz")
     assert done == Result(2, "", "fx-archive-runs: error: a.tar.gz: has no runs\n")
     done = run(tmp_path, "--list", "a.tar.gz")
-    assert done.out.startswith("a.tar.gz: 0 runs, 0 B in 0 files, packed ")
+    assert done.out.startswith("a.tar.gz: 0 runs, packed ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")

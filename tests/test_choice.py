@@ -62,6 +62,8 @@ def test_by_name(inside: States) -> None:
     assert chosen(inside, os.fsdecode(inside.places["sweep_1"]), "multirun") == {"sweep"}
     assert chosen(inside, "lightning_logs/version_?") == {"lightning_0", "lightning_1"}
     assert chosen(inside, "wandb/*-online") == {"online_wandb"}
+    assert chosen(inside, "multi*n") == {"sweep"}
+    assert chosen(inside, "lightning_log[s]/") == {"lightning_0", "lightning_1"}
     assert chosen(inside, ".") == chosen(inside)
 
 

@@ -549,6 +549,7 @@ def test_a_place_that_is_no_folder(archive: Path, tmp_path: Path) -> None:
         pytest.param(["./outputs/b/"], ["b"], id="path as completed"),
         pytest.param(["outputs"], ["a", "b"], id="folder"),
         pytest.param(["*/a"], ["a"], id="glob"),
+        pytest.param(["out*s"], ["a", "b"], id="glob of a folder"),
         pytest.param(["outputs/b", "outputs/[ab]"], ["a", "b"], id="both"),
     ],
 )

@@ -165,12 +165,11 @@ def list_archive(name: str, patterns: Sequence[str], form: str = "text") -> int:
     place = os.fsencode(name)
     with Archive(place) as archive:
         runs = run_restore.chosen(archive.manifest.runs, patterns)
-        manifest = archive.manifest._replace(runs=tuple(runs))
         if form == "json":
-            print(to_json(manifest).decode(), end="")
+            print(to_json(archive.manifest._replace(runs=tuple(runs))).decode(), end="")
             return CLEAN
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-        for line in listing(shown(place), os.path.getsize(place), manifest, width):
+        for line in listing(shown(place), os.path.getsize(place), archive.manifest, runs, width):
             print(line)
     return CLEAN
 
