@@ -182,8 +182,7 @@ class Repository(ObjectStore):
         super().__init__()
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
-        variables = {"GIT_DIR": self.git_directory, "GIT_WORK_TREE": os.fsdecode(self.root)}
-        self._where = _Where(self.root, variables)
+        self._where = _work_tree(self.root, self.git_directory)
         self._head: str | None = None
 
     def head(self) -> str | None:
@@ -257,15 +256,19 @@ class Repository(ObjectStore):
         output = self.run("hash-object", f"--path={path}", "--stdin", stdin=content)
         return output.decode().strip()
 
-    def ignore_lines(self, paths: Iterable[bytes]) -> dict[bytes, IgnoreLine]:
+    def ignore_lines(
+        self, paths: Iterable[bytes], *, tree: bytes | None = None
+    ) -> dict[bytes, IgnoreLine]:
         """The line that decides each of *paths*, tracked or not, where there is one.
 
-        No path may lie behind a symbolic link or in a submodule: git refuses them.
+        The folder *tree* may stand in for the work tree. No path may lie behind a symbolic
+        link or in a submodule: git refuses them.
         """
         stdin = b"".join(path + b"\0" for path in paths)
         options = ("check-ignore", "--no-index", "-v", "-z", "--stdin")
+        where = self._where if tree is None else _work_tree(tree, self.git_directory)
         # It ends with 1 where it has nothing to say.
-        fields = zsplit(self.run(*options, stdin=stdin, codes=(0, 1)))
+        fields = zsplit(_run(options, where, stdin=stdin, codes=(0, 1)))
         return {
             path: IgnoreLine(file, int(number), pattern)
             for file, number, pattern, path in zip(*(fields[n::4] for n in range(4)), strict=True)
@@ -341,6 +344,10 @@ class _Where(NamedTuple):
 
 
 _HERE = _Where()
+
+
+def _work_tree(root: bytes, git_directory: str) -> _Where:
+    return _Where(root, {"GIT_DIR": git_directory, "GIT_WORK_TREE": os.fsdecode(root)})
 
 
 def _run(

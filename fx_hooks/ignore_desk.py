@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fx_hooks import __version__, ignore_file, ignore_state
+from fx_hooks import __version__, ignore_file, ignore_findings, ignore_state, output
 from fx_hooks.command import CLEAN, FOUND, guarded
+from fx_hooks.finding import Finding
 from fx_hooks.git import Repository
 from fx_hooks.ignore_block import block_lines, rewritten
-from fx_hooks.ignore_findings import findings_around
 from fx_hooks.ignore_state import FILE
 from fx_hooks.repo_policy import policy_in_force
+from fx_hooks.report import Report, Step
 
 NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
@@ -39,21 +40,36 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="change nothing, list what is wrong around the block",
     )
+    output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
     if options.findings and (options.check or options.diff or options.force):
         parser.error("--findings goes alone")
+    changes_nothing = options.findings or options.check
+    if not changes_nothing and (options.format != "text" or options.output is not None):
+        parser.error("--format and --output go with --check or --findings")
+    if options.diff and (options.format != "text" or options.output is not None):
+        parser.error("--diff has no other format: leave out --format and --output")
     if options.findings:
-        return guarded(NAME, _print_findings)
+        return guarded(NAME, lambda: _report_findings(output.begin(options)))
     return guarded(
         NAME,
         lambda: sync(
-            check=options.check or options.diff, show_diff=options.diff, force=options.force
+            check=options.check or options.diff,
+            show_diff=options.diff,
+            force=options.force,
+            out=output.begin(options),
         ),
     )
 
 
-def sync(*, check: bool = False, show_diff: bool = False, force: bool = False) -> int:
+def sync(
+    *,
+    check: bool = False,
+    show_diff: bool = False,
+    force: bool = False,
+    out: output.Output = output.STANDARD,
+) -> int:
     """Write the block, unless *check*, and print what was done; return the exit code.
 
     Raises :class:`~fx_hooks.errors.FatalError`.
@@ -70,12 +86,15 @@ def sync(*, check: bool = False, show_diff: bool = False, force: bool = False) -
             ignore_state.remember(
                 repository.git_directory, in_force.policy.best_models.milestones_file
             )
-        return CLEAN
+        return out.deliver(_report((), in_force.notes), lambda _: ()) if check else CLEAN
     changes = _changes(before or b"", after)
     if show_diff:
         print("\n".join((f"--- {FILE}", f"+++ {FILE}", *changes)))
     elif check:
-        print(f"{FILE}: does not follow the policy: run {NAME}")
+        name, why = FILE.encode(), "does not follow the policy"
+        found = Finding(name, ignore_findings.BLOCK, why, NAME, name, None, before is not None)
+        text = f"{FILE}: {why}: run {NAME}"
+        return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
     else:
         ignore_file.write(repository.root, after)
         lines = [line for line in changes if not line.startswith((" ", "@"))]
@@ -97,11 +116,18 @@ def _changes(before: bytes, after: bytes) -> list[str]:
     return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
 
-def _print_findings() -> int:
+def _report_findings(out: output.Output) -> int:
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
-    policy = policy_in_force(repository, index).policy
-    lines = findings_around(repository, index, policy)
-    if lines:
-        print("\n".join(lines))
-    return FOUND if lines else CLEAN
+    in_force = policy_in_force(repository, index)
+    findings = ignore_findings.findings_around(repository, index, in_force.policy)
+    untrack = ignore_findings.untracking(repository, findings)
+    steps = [Step("Stop tracking what is ignored (the files stay on disk):", untrack)]
+    report = _report(findings, in_force.notes, steps if untrack else ())
+    return out.deliver(report, lambda _: ignore_findings.text(findings, untrack))
+
+
+def _report(
+    findings: Sequence[Finding], notes: Sequence[str], steps: Sequence[Step] = ()
+) -> Report:
+    return Report(NAME, findings, ignore_findings.RULES, steps, notes)

@@ -8,12 +8,15 @@ its answer is not the policy's, the line that gives it is at fault.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import ignore_file, remedy
 from fx_hooks.artifacts import Judge, Tree, Verdict, parents
+from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE, IgnoreLine, IndexEntry, Repository
 from fx_hooks.ignore_block import parse
 from fx_hooks.ignore_state import FILE
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
     from fx_hooks.policy.load import Entry, Policy
 
 
+BLOCK, LINE, TRACKED = "gitignore-block", "gitignore-line", "gitignore-tracked"
+# What each rule is about; what a finding says is about one line or file.
+RULES = {
+    BLOCK: "The managed block of .gitignore follows the policy.",
+    LINE: "No line around the managed block contradicts the policy, or says nothing.",
+    TRACKED: "What is ignored is not tracked.",
+}
+
+
 class Place(NamedTuple):
     """A line of an ignore file, counted from 1."""
 
@@ -34,8 +46,8 @@ class Place(NamedTuple):
 
 def findings_around(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
-) -> list[str]:
-    """What to print: each line at fault with its place, then what is tracked although ignored.
+) -> list[Finding]:
+    """Each line at fault with its place, and what is tracked although ignored.
 
     Raises :class:`~fx_hooks.errors.FatalError`.
     """
@@ -61,6 +73,11 @@ def findings_around(
         fault = _contradiction(path, line, verdicts[path])
         if fault:
             at_fault.setdefault(place, fault)
+    let_in = [path for path in paths if verdicts[path].blocked and path not in decided]
+    for path, line in _openers(repository, let_in).items():
+        place = Place(line.file, line.number)
+        if place.file != FILE.encode() or place.number not in inside:
+            at_fault.setdefault(place, _contradiction(path, line, verdicts[path]) or "")
     for place, found in examples.items():
         if place.file == FILE.encode() and place.number < inside.start:
             by = [decided.get(path) for path in found]
@@ -70,9 +87,64 @@ def findings_around(
             ):
                 at_fault.setdefault(place, "has lost its effect: the block behind it decides")
     lines = [
-        f"{shown(place.file)}:{place.number}: {fault}" for place, fault in sorted(at_fault.items())
+        Finding(place.file, LINE, fault, "", place.file, None, True, line=place.number)
+        for place, fault in sorted(at_fault.items())
     ]
     return [*lines, *_tracked(repository, index)]
+
+
+def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
+    """*findings* for people, with the commands of :func:`untracking`."""
+    lines = [f"{shown(f.path)}:{f.line}: {f.why}" for f in findings if f.rule == LINE]
+    tracked = [finding for finding in findings if finding.rule == TRACKED]
+    if not tracked:
+        return lines
+    counts = Counter(finding.group for finding in tracked)
+    noun = "file is" if len(tracked) == 1 else "files are"
+    lines.append(f"{len(tracked)} {noun} tracked although ignored:")
+    alone = {finding.path for finding in tracked}
+    for group, count in counts.items():
+        folder = "/" * (group not in alone)
+        lines.append(f"  {shown(group)}{folder}  {count} file{'s' * (count != 1)}")
+    lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
+    return [*lines, *(f"    {command}" for command in untrack)]
+
+
+def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]:
+    """The commands that stop tracking what is tracked although ignored."""
+    tracked = [finding for finding in findings if finding.rule == TRACKED]
+    if not tracked:
+        return []
+    groups = list(dict.fromkeys(finding.group for finding in tracked))
+    sparse = not repository.left_out().isdisjoint(finding.path for finding in tracked)
+    commands = remedy.untrack(groups, force=False, sparse=sparse, repeatable=False)
+    return remedy.from_folder(commands, repository.way_to_root())
+
+
+def _openers(repository: Repository, paths: Sequence[bytes]) -> dict[bytes, IgnoreLine]:
+    """The lines that open a folder above each of *paths*, which no line is about itself.
+
+    git takes what does not exist for a file, so it is asked in a tree of empty folders.
+    """
+    above = list(dict.fromkeys(folder for path in paths for folder in parents(path)))
+    if not above:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="fx-hooks-") as name:
+        tree = os.fsencode(name)
+        for folder in (b"", *above):
+            os.makedirs(os.path.join(tree, folder), exist_ok=True)
+            source = os.path.join(repository.root, folder, FILE.encode())
+            if os.path.isfile(source):
+                shutil.copyfile(source, os.path.join(tree, folder, FILE.encode()))
+        lines = repository.ignore_lines(above, tree=tree)
+    found = {}
+    for path in paths:
+        for folder in reversed(parents(path)):
+            line = lines.get(folder)
+            if line is not None and not line.ignores:
+                found[path] = line
+                break
+    return found
 
 
 def _contradiction(path: bytes, line: IgnoreLine, verdict: Verdict) -> str | None:
@@ -138,25 +210,13 @@ def _can_be_asked(repository: Repository, index: Mapping[bytes, IndexEntry], pat
     return True
 
 
-def _tracked(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[str]:
+def _tracked(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[Finding]:
     paths = set(repository.tracked_and_ignored())
-    if not paths:
-        return []
-    groups = remedy.cover(paths, index)
-    chosen = set(groups)
-    counts = Counter(above for path in paths for above in (*parents(path), path) if above in chosen)
-    lines = []
-    for group in groups:
-        folder = "/" * (group not in paths)
-        count = counts[group]
-        lines.append(f"  {shown(group)}{folder}  {count} file{'s' * (count != 1)}")
-    noun = "file is" if len(paths) == 1 else "files are"
-    sparse = not paths.isdisjoint(repository.left_out())
-    commands = remedy.untrack(groups, force=False, sparse=sparse, repeatable=False)
-    commands = remedy.from_folder(commands, repository.way_to_root())
-    return [
-        f"{len(paths)} {noun} tracked although ignored:",
-        *lines,
-        "Stop tracking them (the files stay on disk), or let them in with `keep`:",
-        *(f"    {command}" for command in commands),
-    ]
+    chosen = set(remedy.cover(paths, index))
+    sizes = repository.sizes(index[path].blob for path in paths)
+    found = []
+    for path in sorted(paths):
+        group = next(above for above in (*parents(path), path) if above in chosen)
+        size = sizes.get(index[path].blob)
+        found.append(Finding(path, TRACKED, "is tracked although ignored", "", group, size, True))
+    return found

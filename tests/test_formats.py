@@ -773,3 +773,36 @@ def test_nobody_sees_half_a_report(repo: Repo) -> None:
             time.sleep(0.002)
     assert seen
     assert sorted(path.name for path in repo.root.parent.glob("report*")) == ["report.json"]
+
+
+def test_what_is_wrong_around_the_block(repo: Repo) -> None:
+    repo.stage("logs/a.log", "text\n")
+    repo.stage(".gitignore", "!__pycache__/\n")
+    missing = start(repo, "fx-sync-gitignore", "--check", "--format", "json")
+    (found,) = strict(missing.stdout.decode())["findings"]
+    assert (missing.returncode, found["rule"], found["path"]) == (
+        1, "gitignore-block", ".gitignore",
+    )  # fmt: skip
+    assert start(repo, "fx-sync-gitignore").returncode == 1
+    clean = start(repo, "fx-sync-gitignore", "--check", "--format", "gitlab")
+    assert (clean.returncode, strict(clean.stdout.decode())) == (0, [])
+    said = start(repo, "fx-sync-gitignore", "--findings", "--format", "json")
+    document = strict(said.stdout.decode())
+    JSON.validate(document)
+    found = {entry["rule"]: entry for entry in document["findings"]}
+    assert found["gitignore-tracked"]["path"] == "logs/a.log"
+    line = found["gitignore-line"]["line"]
+    lines = Path(os.fsdecode(repo.path(".gitignore"))).read_text().splitlines()
+    assert lines[line - 1] == "!__pycache__/"
+    (step,) = document["steps"]
+    assert all(command.startswith("git rm ") for command in step["commands"])
+    text = start(repo, "fx-sync-gitignore", "--findings")
+    assert text.returncode == said.returncode == 1
+    assert f".gitignore:{line}: " in text.stdout.decode()
+
+
+@pytest.mark.parametrize("options", [("--format", "json"), ("--diff", "--output", "x")])
+def test_a_fixer_has_no_format(repo: Repo, options: tuple[str, ...]) -> None:
+    result = start(repo, "fx-sync-gitignore", *options)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"--format and --output go with --check or --findings" in result.stderr
