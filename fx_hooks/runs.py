@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.artifacts import parents
 from fx_hooks.disk import Scan, Size, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
@@ -243,30 +244,45 @@ def _members(found: Sequence[FoundRun], owners: Mapping[bytes, bytes]) -> dict[b
 def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
     """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.kind == HYDRA_JOB]
+    by_path = {job.path: job for job in jobs}
+    spans = [_span(job) for job in jobs]
     owners = {}
     for run in found:
         if run.kind != WANDB_RUN:
             continue
-        around = next((job for job in reversed(jobs) if _is_below(run.path, job.path)), None)
+        above = reversed(parents(run.path))
+        around = next((by_path[path] for path in above if path in by_path), None)
         if around is None:
-            around = _owner_by_time(run, jobs, root)
+            around = _owner_by_time(run, spans, root)
         if around is not None:
             owners[run.path] = around.path
     return owners
 
 
-def _owner_by_time(run: FoundRun, jobs: Sequence[FoundRun], root: bytes) -> FoundRun | None:
+class _Span(NamedTuple):
+    """A job began at ``started``; what W&B began from *first* to *last* may be its own."""
+
+    job: FoundRun
+    started: float
+    first: float
+    last: float
+
+
+def _span(job: FoundRun) -> _Span:
+    started = _started(job)
+    first = started - 0.5
+    last = max(job.folder.size().newest, first + _BEFORE_INIT)
+    if b".hydra" not in job.folder.folders:
+        first -= _BEFORE_INIT  # nothing in it has the time of its beginning
+    return _Span(job, started, first, last + 1)
+
+
+def _owner_by_time(run: FoundRun, spans: Sequence[_Span], root: bytes) -> FoundRun | None:
     # The name has seconds; the run began within that one.
     started = _started(run) + 0.5
-    possible = []
-    for job in jobs:
-        first = _started(job) - 0.5
-        last = max(job.folder.size().newest, first + _BEFORE_INIT)
-        if b".hydra" not in job.folder.folders:
-            first -= _BEFORE_INIT  # nothing in it has the time of its beginning
-        if first <= started <= last + 1:
-            possible.append(job)
-    possible.sort(key=lambda job: abs(started - _started(job)))
+    around = [span for span in spans if span.first <= started <= span.last]
+    around.sort(key=lambda span: abs(started - span.started))
+    possible = [span.job for span in around]
     # Jobs side by side: what W&B was told of the configuration tells them apart.
     told = run_details(os.path.join(root, run.path), WANDB_RUN).config if possible[1:] else None
     for job in possible if told else ():
@@ -308,10 +324,6 @@ def _below(tracked: Sequence[bytes], path: bytes) -> tuple[bytes, ...]:
     """Those of the sorted paths that are in the folder *path*."""
     first = bisect_left(tracked, path + b"/")
     return tuple(tracked[first : bisect_left(tracked, path + b"0")])
-
-
-def _is_below(path: bytes, folder: bytes) -> bool:
-    return path.startswith(folder + b"/")
 
 
 def _links(top: Folder, root: bytes) -> list[str]:
