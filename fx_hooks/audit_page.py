@@ -325,17 +325,8 @@ def _map_picture(audit: Audit, whole: Box, kind: str) -> str:
         if inner.width < 3 or inner.height < 3:
             continue
         head = 20 if inner.height > 44 and inner.width > 60 else 0
-        title = f"{rule.rule} {_packed(rule.weight)}"
         if head:
-            text = _fitting(title, inner.width - 8, cut=False) or _fitting(
-                rule.rule, inner.width - 8
-            )
-            drawn.append(
-                f'<rect class="head" x="{inner.x:.1f}" y="{inner.y:.1f}"'
-                f' width="{inner.width:.1f}" height="{head}"/>'
-                f'<text class="head" x="{inner.x + 4:.1f}" y="{inner.y + 15:.1f}"'
-                f' aria-hidden="true">{escape(text)}</text>'
-            )
+            drawn.append(_head(rule, inner._replace(height=head)))
         members = [audit.folders[number] for number in numbers[rule.rule]]
         places = squarified([area_of(row.weight) for row in members], inner.shrunk(0, head, 0, 0))
         for number, row, place in zip(numbers[rule.rule], members, places, strict=True):
@@ -346,6 +337,18 @@ def _map_picture(audit: Audit, whole: Box, kind: str) -> str:
     return (
         f'<svg class="picture {kind}" viewBox="0 0 {whole.width:.0f} {whole.height:.0f}"'
         f' role="group" aria-label="Map of directories" data-walk="plane">{"".join(drawn)}</svg>'
+    )
+
+
+def _head(rule: Row, box: Box) -> str:
+    """The name of a rule above its directories, with its weight if there is room."""
+    room = box.width - 8
+    text = _fitting(f"{rule.rule} {_packed(rule.weight)}", room, cut=False)
+    text = text or _fitting(rule.rule, room)
+    return (
+        f'<svg x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
+        ' aria-hidden="true"><rect class="head" width="100%" height="100%"/>'
+        f'<text class="head" x="4" y="15">{escape(text)}</text></svg>'
     )
 
 

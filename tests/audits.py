@@ -49,7 +49,7 @@ def two_years(commits: int = 600) -> Audit:
         there = number > commits * 0.8
         run = b"wandb/run-%08d/files/" % number
         artifacts += [
-            brought(run + name, "wandb-runs", number, 900 + number, there=there)
+            brought(run + name, "wandb-runs", number, int(400 * 1.01**number), there=there)
             for name in (b"config.yaml", b"output.log")
         ]
         if number % 30 == 0:
