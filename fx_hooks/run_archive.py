@@ -77,6 +77,8 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
     if not os.path.isdir(folder):
         raise FatalError(f"{shown(folder)}: is no directory: make it first")
     for place in (target, target + os.fsencode(SUFFIX)):
+        with _writing(place), contextlib.suppress(FileNotFoundError):
+            os.lstat(place)  # its name may be too long
         if os.path.islink(place) or os.path.isdir(place):
             kind = "symbolic link" if os.path.islink(place) else "directory"
             raise FatalError(f"{shown(place)}: is a {kind}: choose another name")
@@ -138,8 +140,10 @@ def write(
             with _writing(beside), contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)
         output.place(replace=force)
-        copy.place(replace=force)
-        with _writing(target):
+        with _writing(target, "the archive is whole all the same"):
+            temporary.sync_folder(os.path.dirname(target))
+        copy.place(replace=force, else_="the archive is whole all the same")
+        with _writing(beside, "the archive is whole all the same"):
             temporary.sync_folder(os.path.dirname(target))
     return Written(tuple(runs), tuple(left_out), size)
 
@@ -154,7 +158,7 @@ def changed_since(root: bytes, run: PackedRun, place: bytes | None = None) -> st
 
 
 @contextlib.contextmanager
-def _writing(place: bytes) -> Iterator[None]:
+def _writing(place: bytes, else_: str = "nothing was kept") -> Iterator[None]:
     try:
         yield
     except FileExistsError as exc:
@@ -162,9 +166,7 @@ def _writing(place: bytes) -> Iterator[None]:
             f"{shown(place)}: somebody else has just made it: choose another name"
         ) from exc
     except OSError as exc:
-        raise FatalError(
-            f"{shown(place)}: cannot be written: {exc.strerror}: nothing was kept"
-        ) from exc
+        raise FatalError(f"{shown(place)}: cannot be written: {exc.strerror}: {else_}") from exc
 
 
 class _Output:
@@ -208,8 +210,8 @@ class _Output:
             if sys.platform == "linux":
                 os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    def place(self, *, replace: bool) -> None:
-        with _writing(self._place):
+    def place(self, *, replace: bool, else_: str = "nothing was kept") -> None:
+        with _writing(self._place, else_):
             if sys.platform == "win32":
                 os.close(self.descriptor)  # an open file has no other name there
                 self.descriptor = -1

@@ -222,7 +222,7 @@ def _check_runs(runs: Sequence[PackedRun]) -> None:
     places: set[bytes] = set()
     contents: dict[bytes, Entry] = {}
     for run in runs:
-        if not is_plain(run.path) or b".git" in run.path.lower().split(b"/"):
+        if not may_be_run(run.path):
             raise BadManifest("has a run at a path that leads elsewhere")
         if run.start != position or run.end <= run.start:
             raise BadManifest("has sections that do not follow each other")
@@ -271,6 +271,11 @@ def is_plain(path: bytes, *, windows: bool = False) -> bool:
     if b"\0" in path or not {b"", b".", b".."}.isdisjoint(parts):
         return False
     return not (windows and re.search(rb'[\\:*?"<>|\x00-\x1f]|[. ](?:/|\Z)', path))
+
+
+def may_be_run(path: bytes) -> bool:
+    """Whether something may be put at *path*: nothing goes where git looks for commands."""
+    return is_plain(path) and b".git" not in path.lower().split(b"/")
 
 
 def mode_of(entry: Entry) -> int:

@@ -24,6 +24,7 @@ from fx_hooks.run_manifest import (
     FOLDER,
     HARD_LINK,
     LINK,
+    BadManifest,
     Entry,
     PackedRun,
     above,
@@ -31,6 +32,7 @@ from fx_hooks.run_manifest import (
     as_text,
     is_plain,
     join,
+    may_be_run,
     mode_of,
 )
 
@@ -167,16 +169,36 @@ def _locked(path: bytes) -> Iterator[bool]:
 
 
 def _put_back(staging: bytes, folder: bytes) -> None:
+    """Put what was to be replaced, and was not, back in its place below *folder*."""
+    for number, (path, mode) in enumerate(_replaced(staging)):
+        aside = os.path.join(staging, b"old-%d" % number)
+        if not os.path.lexists(aside):
+            continue
+        parent, _, name = path.rpartition(b"/")
+        with _parent(folder, parent) as (descriptor, above_it):
+            place = os.path.join(above_it, name)
+            if not _is_there(place, descriptor):
+                os.rename(aside, place, dst_dir_fd=descriptor)
+                os.chmod(place, mode, dir_fd=descriptor)
+
+
+def _replaced(staging: bytes) -> list[tuple[bytes, int]]:
+    """Where what lies aside in *staging* has been, with its permissions.
+
+    What was not written in full says that nothing has been replaced yet; and somebody
+    may have put it there for us to find.
+    """
+    found = []
     try:
         with open(os.path.join(staging, _REPLACED), "rb") as file:
-            places = [as_bytes(path) for path in json.load(file)]
-    except (FileNotFoundError, ValueError):
-        return  # nothing was replaced yet
-    for number, path in enumerate(places):
-        aside = os.path.join(staging, b"old-%d" % number)
-        place = os.path.join(folder, path)
-        if os.path.lexists(aside) and not os.path.lexists(place):
-            os.rename(aside, place)
+            for text, mode in json.load(file):
+                path = as_bytes(text)
+                if not may_be_run(path):
+                    return []
+                found.append((path, stat.S_IMODE(mode)))
+    except (OSError, ValueError, TypeError, AttributeError, BadManifest):
+        return []
+    return found
 
 
 @contextlib.contextmanager
@@ -227,7 +249,9 @@ class _Staging:
         self._numbers = {path: number for number, path in enumerate(paths)}
         # `git add -A` in another terminal leaves it alone.
         self._write(b".gitignore", b"*\n")
-        self._write(_REPLACED, json.dumps([as_text(path) for path in paths]).encode())
+        modes = [_mode(os.path.join(self._folder, path)) for path in paths]
+        places = [(as_text(path), mode) for path, mode in zip(paths, modes, strict=True)]
+        self._write(_REPLACED, json.dumps(places).encode())
 
     def of(self, run: PackedRun) -> bytes:
         return os.path.join(self.place, b"new-%d" % self._numbers[run.path])
@@ -241,6 +265,7 @@ class _Staging:
             if _is_there(place, descriptor):
                 if not force:
                     raise FileExistsError(errno.EEXIST, "somebody else has just put it there")
+                _make_movable(place, descriptor)
                 os.rename(place, aside, src_dir_fd=descriptor)
             os.rename(self.of(run), place, dst_dir_fd=descriptor)
             # To be moved, it had to be writable.
@@ -257,6 +282,20 @@ class _Staging:
             temporary.remove_tree(self.place)
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _mode(place: bytes) -> int:
+    try:
+        return stat.S_IMODE(os.lstat(place).st_mode)
+    except FileNotFoundError:
+        return 0
+
+
+def _make_movable(place: bytes, descriptor: int | None) -> None:
+    """A directory that changes its parent has to be writable."""
+    status = os.stat(place, dir_fd=descriptor, follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(place, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=descriptor)
 
 
 def _is_there(place: bytes, descriptor: int | None) -> bool:

@@ -357,6 +357,7 @@ def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
         pytest.param("runs.tgz", "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
         pytest.param("nowhere/a.tar.gz", "nowhere: is no directory: make it first", id="folder"),
         pytest.param("folder.tar.gz", "folder.tar.gz: is a directory", id="a directory"),
+        pytest.param("x" * 245 + ".tar.gz", "cannot be written: File name too long", id="long"),
         pytest.param("link.tar.gz", "link.tar.gz: is a symbolic link", id="a link", marks=posix),
         pytest.param("old.tar.gz", "old.tar.gz: is there already: .* --force", id="an archive"),
         pytest.param("b.tar.gz", "b.tar.gz.manifest.json: is there already", id="a manifest"),

@@ -143,6 +143,7 @@ def test_packing_where_a_write_fails(
             # Only the name of the copy beside it is missing, or the name is not synced yet.
             assert whole(out / "a.tar.gz", expected)
             assert outcome.call in ("link", "open", "fsync")
+            assert not outcome.code or outcome.err.endswith(": the archive is whole all the same\n")
         else:
             assert os.listdir(out) == []
         if outcome.code:
@@ -207,6 +208,7 @@ def test_replacing_runs_killed_at_every_step(root: Path, archive: Path, tmp_path
     old = tmp_path / "old"
     write(old / "outputs/a/train.log", "older\n")
     write(old / "outputs/b/other.log", "older\n")
+    (old / "outputs/b").chmod(0o555)
     before = runs_in(old)
 
     def prepare() -> Work:
@@ -256,6 +258,10 @@ def test_restoring_where_a_step_fails(
         return restoring(archive, there, force=force)
 
     for outcome in failing_at_every_step(prepare, error, calls):
+        if any(name.startswith(".fx-") for name in os.listdir(there)):
+            # Cleaning up is what has failed; the next one does it.
+            assert outcome.call in ("mkdir", "chmod", "rename")
+            restoring(archive, there)()
         assert [name for name in os.listdir(there) if name.startswith(".fx-")] == []
         found = runs_in(there)
         if not outcome.step:
@@ -332,3 +338,139 @@ def test_a_disk_that_is_really_full(root: Path, tmp_path: Path) -> None:
         "",
         f"x: error: {target}: cannot be written: No space left on device: nothing was kept\n",
     )
+
+
+def test_what_an_interruption_leaves(
+    root: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, there = tmp_path / "out", tmp_path / "there"
+    out.mkdir()
+    there.mkdir()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for place, work in (
+        ("fx_hooks.run_archive._Packer.finish", packing(root, out)),
+        ("fx_hooks.run_archive._Packer._pack_content", packing(root, out)),
+        ("fx_hooks.run_archive_reader.Archive.members", packing(root, out)),
+        ("fx_hooks.run_restore._Unpacking._write_file", restoring(archive, there)),
+        ("fx_hooks.run_restore._Unpacking._finish", restoring(archive, there)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, interrupt)
+            assert work() == 130
+    assert os.listdir(out) == []
+    assert os.listdir(there) == []
+
+
+# --- as somebody who may not do everything -----------------------------------------------
+
+
+def as_nobody(folder: Path, work: Work) -> Outcome:
+    """*work* by a user without rights; only root can become one."""
+    if os.geteuid():
+        return run(work)
+    for place in (folder, *folder.parents[:5]):
+        place.chmod(place.stat().st_mode | 0o055)
+    for found in folder.rglob("*"):
+        os.chown(found, 65534, 65534, follow_symlinks=False)
+    os.chown(folder, 65534, 65534)
+
+    def demoted() -> int:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        return work()
+
+    return run(demoted)
+
+
+def test_what_may_not_be_read_is_left_out_and_named(root: Path) -> None:
+    (root / "outputs/a/files/model.pt").chmod(0)
+    out = root / "out"
+    out.mkdir()
+
+    def work() -> int:
+        for left in pack(root, out / "a.tar.gz", *RUNS).left_out:
+            print(left)
+        return 0
+
+    done = as_nobody(root, lambda: guarded(NAME, work))
+    assert done.code == 0
+    # It has another name in the other run.
+    assert done.out == (
+        "LeftOut(path=b'outputs/a', reason='files/model.pt cannot be read: Permission denied')\n"
+        "LeftOut(path=b'outputs/b', reason='same.pt cannot be read: Permission denied')\n"
+    )
+    assert os.listdir(out) == []
+    (root / "outputs/a/files/model.pt").chmod(0o600)
+    (root / "outputs/a/files").chmod(0)
+    done = as_nobody(root, lambda: guarded(NAME, work))
+    (root / "outputs/a/files").chmod(0o755)
+    assert done.out == (
+        "LeftOut(path=b'outputs/a', reason='files cannot be read: Permission denied')\n"
+    )
+    assert sorted(os.listdir(out)) == ["a.tar.gz", "a.tar.gz.manifest.json"]
+
+
+def test_where_nothing_may_be_written(root: Path, archive: Path) -> None:
+    out = root / "out"
+    out.mkdir()
+    out.chmod(0o555)
+    done = as_nobody(root, packing(root, out))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"{NAME}: error: {out}/a.tar.gz: cannot be written: Permission denied: nothing was kept\n"
+    )
+    archive.chmod(0o644)
+    archive.rename(root / "a.tar.gz")
+    done = as_nobody(root, restoring(root / "a.tar.gz", out))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"{NAME}: error: outputs/a: cannot be restored: Permission denied\n"
+    assert os.listdir(out) == []
+
+
+def test_directories_that_nobody_may_write_to_come_back(root: Path) -> None:
+    write(root / "outputs/a/locked/inner/file", "x")
+    for name in ("outputs/a/locked/inner", "outputs/a/locked", "outputs/a"):
+        (root / name).chmod(0o555)
+    (root / "outputs/a/locked/inner/file").chmod(0o444)
+    expected = runs_in(root)
+    pack(root, root / "a.tar.gz", *RUNS)
+    there = root / "there"
+    there.mkdir()
+    done = as_nobody(root, restoring(root / "a.tar.gz", there))
+    assert (done.code, done.err) == (0, "")
+    assert runs_in(there) == expected
+    done = as_nobody(root, restoring(root / "a.tar.gz", there, force=True))
+    assert (done.code, done.err) == (0, "")
+    assert runs_in(there) == expected
+    assert os.listdir(there) == ["outputs"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts in a namespace of its own")
+def test_runs_on_a_file_system_of_their_own(root: Path, archive: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    (there / "outputs").mkdir(parents=True)
+    code = (
+        "import os, sys; from tests.run_trees import restore, seen, write;"
+        "archive, there, root = sys.argv[1:];"
+        "os.mkdir(there + '/outputs/.fx-restore.01234567');"
+        "restore(archive, there); restore(archive, there, force=True);"
+        "print(seen(there + '/outputs/a') == seen(root + '/outputs/a'));"
+        "print(os.stat(there).st_dev != os.stat(there + '/outputs/a').st_dev);"
+        "print(sorted(os.listdir(there)), sorted(os.listdir(there + '/outputs')))"
+    )
+    script = 'mount -t tmpfs none "$0/outputs" || exit 77; exec "$@"'
+    os.unlink(root / "outputs/b/same.pt")
+    arguments = (sys.executable, "-c", code, str(archive), str(there), str(root))
+    done = subprocess.run(
+        ("unshare", "-rm", "sh", "-c", script, str(there), *arguments),
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no mounts here: {done.stderr}")
+    assert (done.stdout, done.stderr) == ("True\nTrue\n['outputs'] ['a', 'b']\n", "")

@@ -585,3 +585,32 @@ def test_where_a_system_has_no_such_calls(
     restore(archive, tmp_path / "there")
     restore(archive, tmp_path / "there", force=True)
     assert seen(tmp_path / "there/outputs/a") == seen(real / "root/outputs/a")
+
+
+@posix
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[["../escaped", 493]]', id="outside"),
+        pytest.param('[["/tmp/escaped-from-there", 493]]', id="absolute"),
+        pytest.param('[[".git/hooks", 493]]', id="git"),
+        pytest.param('[["link/escaped", 493]]', id="through a link"),
+        pytest.param('[["\\ud800", 493]]', id="no name"),
+        pytest.param('[["a"]]', id="no mode"),
+        pytest.param('[["a", "x"]]', id="no number"),
+        pytest.param("[1]", id="no list"),
+        pytest.param("{", id="no JSON"),
+    ],
+)
+def test_what_lies_there_as_if_it_were_ours(archive: Path, tmp_path: Path, text: str) -> None:
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(there / ".fx-restore.01234567/old-0/file")
+    (there / ".fx-restore.01234567/replaced.json").write_text(text)
+    (there / "link").symlink_to(elsewhere)
+    restore(archive, there)
+    assert os.listdir(elsewhere) == []
+    assert not (tmp_path / "escaped").exists()
+    assert not Path("/tmp/escaped-from-there").exists()
+    assert {"outputs", "link"} <= set(os.listdir(there)) <= {"outputs", "link",
+                                                            ".fx-restore.01234567"}  # fmt: skip
