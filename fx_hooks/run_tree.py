@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -149,7 +150,7 @@ def data_of(descriptor: int, status: os.stat_result) -> list[tuple[int, int]] | 
             try:
                 start = os.lseek(descriptor, end, _DATA)
             except OSError as exc:
-                if parts or exc.errno == 6:  # ENXIO: nothing but a hole follows
+                if exc.errno == errno.ENXIO:  # nothing but a hole follows
                     break
                 return None  # a file system that does not know its holes
             end = min(os.lseek(descriptor, start, _HOLE), size)

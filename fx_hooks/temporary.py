@@ -91,6 +91,10 @@ def sync_folder(path: bytes) -> None:
         descriptor = os.open(path or b".", os.O_RDONLY | _FOLDER)
         try:
             os.fsync(descriptor)
+        except OSError as exc:
+            # Some network file systems do not know of this.
+            if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
 

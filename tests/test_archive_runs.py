@@ -16,6 +16,7 @@ import pytest
 
 from fx_hooks import byte_progress, run_listing
 from fx_hooks.run_archive_reader import Archive
+from fx_hooks.run_manifest import Manifest, PackedRun
 from fx_hooks.tools import archive_runs
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
@@ -221,6 +222,49 @@ def test_what_windows_does_not_allow_is_told(
     if sys.platform == "win32":
         assert done.code == 1
         assert f"note: {ONE}/best.pt: link to model.pt left out: A required" in done.out
+
+
+def test_what_is_not_looked_at_is_told(jobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    os.symlink(tmp_path / "scratch", jobs / "multirun")
+    done = run(jobs, "--dry-run", ONE, "a.tar.gz")
+    assert done.code == 0
+    assert done.out.startswith(f"note: multirun is a link to {tmp_path}/scratch: runs behind it")
+
+
+def a_packed_run(**about: object) -> PackedRun:
+    return PackedRun(b"multirun/a", about, (), (), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("about", "lines"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"metrics": {"loss": 1}}, ["loss 1"], id="own"),
+        pytest.param(
+            {"runs": [{"path": "wandb/x", "metrics": {"loss": 1}}]}, ["loss 1"], id="its only one"
+        ),
+        pytest.param(
+            {
+                "metrics": {"loss": 1},
+                "runs": [{"path": "wandb/x", "metrics": {"loss": 2}}, {"path": "y"}, 3],
+            },
+            ["loss 1", "wandb/x: loss 2"],
+            id="both",
+        ),
+        pytest.param(
+            {"runs": [{"path": f"multirun/a/{n}", "metrics": {"n": n}} for n in range(12)]},
+            [*(f"{n}: n {n}" for n in range(10)), "and 2 more runs"],
+            id="a sweep",
+        ),
+        pytest.param({"runs": "?", "metrics": "?", "kind": 3}, [], id="nonsense"),
+    ],
+)
+def test_results(about: dict[str, object], lines: list[str]) -> None:
+    manifest = Manifest("2026", "", (a_packed_run(**about),))
+    found = run_listing.listing("a", 1, manifest, manifest.runs, 100)
+    assert found[4:] == [f"  {line}" for line in lines]
+    assert found[2:4] == ["multirun/a", "  0 B in 0 files"]
 
 
 # --- what Hydra and W&B really leave -----------------------------------------------------

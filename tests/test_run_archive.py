@@ -342,10 +342,104 @@ def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
         "it is not there any more, or something in it"
     )
     assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) is None
+    mtime = (root / "aside").stat().st_mtime_ns
+    (root / "aside/model.pt").rename(root / "model.pt")
+    os.utime(root / "aside", ns=(mtime, mtime))
+    assert (
+        run_archive.changed_since(base, packed, os.fsencode(root / "aside")) == "model.pt is gone"
+    )
+    (root / "model.pt").rename(root / "aside/model.pt")
+    os.utime(root / "aside", ns=(mtime, mtime))
     (root / "aside/train.log").write_text("step 2\n")
     assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) == (
         "train.log has changed"
     )
+
+
+@posix
+@pytest.mark.parametrize(
+    ("call", "error", "reason"),
+    [
+        pytest.param("open", errno.EACCES, "model.pt cannot be read: Permission denied", id="open"),
+        pytest.param("open", errno.ENOENT, "model.pt is gone", id="gone"),
+        pytest.param("read", errno.EIO, "model.pt cannot be read: Input/output error", id="read"),
+        pytest.param(
+            "scandir", errno.EACCES, ".hydra cannot be read: Permission denied", id="list"
+        ),
+        pytest.param("lseek", errno.EINVAL, None, id="no holes known"),
+    ],
+)
+def test_what_cannot_be_read(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    error: int,
+    reason: str | None,
+) -> None:
+    sparse(root / RUN / "model.pt", 1 << 20, [(0, b"x")])
+    real = getattr(os, call)
+
+    def refused(what: object, *arguments: object) -> object:
+        name = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else os.fsdecode(what)  # type: ignore[arg-type]
+        at_data = call != "lseek" or arguments[1] == getattr(os, "SEEK_DATA", None)
+        if name.endswith(("model.pt", ".hydra")) and at_data:
+            raise OSError(error, os.strerror(error), os.fsencode(name))
+        return real(what, *arguments)
+
+    if call in ("read", "lseek") and sys.platform != "linux":
+        pytest.skip("asks /proc which file it is")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refused)
+        written = pack(root, tmp_path / "a.tar.gz", RUN)
+    if reason is None:
+        restore(tmp_path / "a.tar.gz", tmp_path / "there")
+        assert (tmp_path / "there" / RUN / "model.pt").stat().st_size == 1 << 20
+    else:
+        assert [left.reason for left in written.left_out] == [reason]
+
+
+def test_a_large_file(root: Path, tmp_path: Path) -> None:
+    block = bytes(range(256)) * 256
+    write(root / RUN / "large.bin", block * 300)
+    with open(root / RUN / "large.bin", "ab") as file:
+        file.truncate(24 << 20)
+    pack(root, tmp_path / "a.tar.zst", RUN)
+    restore(tmp_path / "a.tar.zst", tmp_path / "there")
+    assert seen(tmp_path / "there" / RUN) == seen(root / RUN)
+
+
+def test_what_reads_back_otherwise(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_archive._Packer.finish
+
+    def finish(self: run_archive._Packer, text: bytes) -> None:
+        real(self, text.replace(b"fx-hooks ", b"fx-hookz "))
+
+    monkeypatch.setattr(run_archive._Packer, "finish", finish)
+    with pytest.raises(FatalError, match="reads back otherwise than it was written"):
+        pack(root, tmp_path / "a.tar.gz", RUN)
+    assert os.listdir(tmp_path) == ["root"]
+
+
+@posix
+def test_folders_that_cannot_be_synced(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, number = os.fsync, errno.EINVAL
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    pack(root, tmp_path / "a.tar.gz", RUN)
+    number = errno.EIO
+    with pytest.raises(FatalError, match=r"Input/output error: the archive is whole all the same"):
+        pack(root, tmp_path / "b.tar.gz", RUN)
+    assert (tmp_path / "b.tar.gz").exists()
 
 
 # --- the target --------------------------------------------------------------------------
