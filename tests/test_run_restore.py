@@ -451,6 +451,20 @@ def test_any_damage_below_the_compression_is_noticed(
     refused_or_whole(real, real / "forged.tar.gz")
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_only_what_is_needed_is_read(real: Path, tmp_path: Path, name: str) -> None:
+    damaged = bytearray((real / name).read_bytes())
+    damaged[3000:3100] = bytes(100)  # in the first run
+    (tmp_path / name).write_bytes(bytes(damaged))
+    with Archive(os.fsencode(tmp_path / name)) as opened:
+        assert len(opened.manifest.runs) == 2
+    restore(tmp_path / name, tmp_path / "there", "outputs/b")
+    assert seen(tmp_path / "there/outputs/b") == seen(real / "root/outputs/b")
+    with pytest.raises(FatalError, match="cannot be trusted"):
+        restore(tmp_path / name, tmp_path / "there", "outputs/a")
+    assert os.listdir(tmp_path / "there/outputs") == ["b"]
+
+
 # --- what is there already ---------------------------------------------------------------
 
 
