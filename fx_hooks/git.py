@@ -27,6 +27,9 @@ _AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 _LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
 
 
+_KINDS = (b"blob", b"tree", b"commit", b"tag")
+
+
 class IndexEntry(NamedTuple):
     """One entry of the index; *stage* is 0 except for unmerged paths."""
 
@@ -160,6 +163,61 @@ class ObjectStore:
                 position += size + 1
         return found
 
+    def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
+        """The ids of what *commit* has at *paths*, without those where it has nothing."""
+        wanted = list(dict.fromkeys(paths))
+        plain = [path for path in wanted if b"\n" not in path]
+        found = {}
+        output, _ = self._ask("--batch-check", [commit.encode() + b":" + path for path in plain])
+        for path, line in zip(plain, output.split(b"\n"), strict=False):
+            words = line.rsplit(b" ", 2)
+            # It repeats the question and says "missing".
+            if len(words) == 3 and words[2].isdigit() and b":" not in words[0]:
+                found[path] = words[0].decode()
+        for path in set(wanted) - set(plain):
+            spec = os.fsdecode(commit.encode() + b":" + path)
+            answer = self.run("rev-parse", "-q", "--verify", "--end-of-options", spec,
+                              codes=(0, 1, 128))  # fmt: skip
+            if answer:
+                found[path] = answer.decode().split()[-1]
+        return found
+
+    def entry(self, commit: str, path: bytes) -> IndexEntry | None:
+        """What *commit* has at *path*; None if nothing."""
+        options = ("ls-tree", "-z", "--full-tree", commit, "--", os.fsdecode(path))
+        for record in zsplit(self.run("--literal-pathspecs", *options)):
+            head, name = record.split(b"\t", 1)
+            mode, _, blob = head.decode().split()
+            if name == path:
+                return IndexEntry(int(mode, 8), blob, 0, name)
+        return None
+
+    def names(self, trees: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], set[bytes]]:
+        """The names right in folders of commits; nothing for what is no folder there."""
+        found: dict[tuple[str, bytes], set[bytes]] = {}
+        wanted = list(dict.fromkeys(trees))
+        plain = [place for place in wanted if b"\n" not in place[1]]
+        output, _ = self._ask("--batch", [name.encode() + b":" + path for name, path in plain])
+        position = 0
+        for place in plain:
+            end = output.find(b"\n", position)
+            if end < 0:
+                break
+            words = output[position:end].split(b" ")
+            position = end + 1
+            if len(words) < 3 or not words[-1].isdigit() or words[-2] not in _KINDS:
+                continue
+            size = int(words[-1])
+            if words[-2] == b"tree":
+                digest = len(words[0]) // 2
+                found[place] = _tree_names(output[position : position + size], digest)
+            position += size + 1
+        for place in set(wanted) - set(plain):
+            spec = os.fsdecode(place[0].encode() + b":" + place[1])
+            answer = self.run("ls-tree", "-z", "--name-only", spec, codes=(0, 128))
+            found[place] = set(zsplit(answer))
+        return found
+
     def copy_blob(self, blob: str, file: BinaryIO) -> bool:
         """Write the content of *blob* into *file*; False if it is not in this clone.
 
@@ -169,7 +227,12 @@ class ObjectStore:
         return _start(arguments, self._where, stdout=file).returncode == 0
 
     def _batch(self, option: str, blobs: Sequence[str]) -> tuple[bytes, bool]:
-        stdin = "".join(f"{blob}\n" for blob in blobs).encode()
+        return self._ask(option, [blob.encode() for blob in blobs])
+
+    def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bool]:
+        if not objects:
+            return b"", True
+        stdin = b"".join(name + b"\n" for name in objects)
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
         return result.stdout, result.returncode == 0
 
@@ -308,6 +371,18 @@ class Repository(ObjectStore):
         """The git directory that all work trees of the repository share."""
         found = self.run("rev-parse", "--git-common-dir")[:-1]
         return os.path.join(self.root, found)
+
+
+def _tree_names(content: bytes, digest: int) -> set[bytes]:
+    """The names in a tree object: ``MODE NAME NUL`` and *digest* bytes, again and again."""
+    names = set()
+    position = 0
+    while position < len(content):
+        start = content.index(b" ", position) + 1
+        end = content.index(b"\0", start)
+        names.add(content[start:end])
+        position = end + 1 + digest
+    return names
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:

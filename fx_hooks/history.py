@@ -7,8 +7,11 @@ takes over from a side is that side's, and is found at the commit there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.finding import Commit
 
 if TYPE_CHECKING:
     from fx_hooks.git import ObjectStore
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
 _COLON = 0x3A
 # Said in full: each of these can be set otherwise, and would hide something.
 _LOG = (
-    "log", "--raw", "-z", "-c", "--root", "--no-abbrev", "--no-renames", "--no-relative",
-    "--no-notes", "--no-show-signature", "--ignore-submodules=none", "--format=%H %ct",
+    "log", "--full-history", "--raw", "-z", "-c", "--root", "--no-abbrev",
+    "--no-renames", "--no-relative", "--no-notes", "--no-show-signature",
+    "--ignore-submodules=none", "--format=%H %ct",
 )  # fmt: skip
 
 
@@ -39,17 +43,25 @@ class Walk:
     """All that the commits reachable from *new* and not from *old* bring in.
 
     Both are object ids, or options of ``git rev-list`` that stand for some (``--all``,
-    ``--remotes=origin``). It is read once, while git still walks; ``commits`` (their full
-    ids) and ``times`` (of committing, in seconds since 1970) grow meanwhile, the newest
-    commit first; ``removed`` are the paths that some commit takes away.
+    ``--remotes=origin``). With *paths* only what is at or below these counts. It is read
+    once, while git still walks; ``commits`` (their full ids) and ``times`` (of committing,
+    in seconds since 1970) grow meanwhile, the newest commit first; ``removed`` are the
+    paths that some commit takes away.
     """
 
-    def __init__(self, store: ObjectStore, new: Iterable[str], old: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        new: Iterable[str],
+        old: Iterable[str] = (),
+        paths: Iterable[bytes] = (),
+    ) -> None:
         self.commits: list[str] = []
         self.times: list[int] = []
         self.removed: set[bytes] = set()
         self._store = store
         self._new, self._old = list(new), list(old)
+        self._paths = [f":(top,literal){os.fsdecode(path)}" for path in paths]
 
     def __iter__(self) -> Iterator[Introduction]:
         # There may be more ids than a command line can hold.
@@ -58,7 +70,8 @@ class Walk:
         options = [name for name in self._new if _is_option(name)]
         options += ["--not", *(name for name in self._old if _is_option(name))]
         stdin = "".join(f"{name}\n" for name in ids).encode()
-        fields = self._store.stream(*_LOG, "--stdin", *options, "--", stdin=stdin)
+        arguments = (*_LOG, "--stdin", *options, "--", *self._paths)
+        fields = self._store.stream(*arguments, stdin=stdin)
         number = -1
         modes: dict[bytes, int] = {}
         for field in fields:
@@ -87,3 +100,18 @@ class Walk:
 
 def _is_option(name: str) -> bool:
     return name.startswith("--")
+
+
+def describe(store: ObjectStore, ids: Iterable[str]) -> dict[str, Commit]:
+    """What people know commits by, by their full ids."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
+    stdin = "".join(f"{name}\n" for name in wanted).encode()
+    options = ("--no-walk=unsorted", "-z", "--no-show-signature", "--no-notes")
+    form = "--format=%H%x01%cI%x01%s"
+    found = {}
+    for record in store.stream("log", *options, form, "--stdin", stdin=stdin):
+        name, date, subject = record.decode("utf-8", "replace").split("\x01", 2)
+        found[name] = Commit(name, subject, date)
+    return found

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from fx_hooks.errors import FatalError
-from fx_hooks.git import LINK_MODE, IndexEntry, Repository
+from fx_hooks.git import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.milestones import load_milestones
 from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
 
@@ -97,6 +97,36 @@ def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
         lines = load_milestones(milestones, policy.best_models)
         policy = with_milestones(policy, lines, milestones_file)
     return PolicyInForce(policy, text, None, (), on_disk=True)
+
+
+def policy_of_commit(store: ObjectStore, commit: str, name: str) -> Policy:
+    """The policy and the milestones that *commit*, which people call *name*, has.
+
+    Raises :class:`~fx_hooks.errors.FatalError` if they are invalid, links, or not in this
+    clone.
+    """
+    policy = load_policy(_committed(store, commit, name, POLICY_NAME), f"{name}:{POLICY_NAME}")
+    milestones_file = policy.best_models.milestones_file
+    text = _committed(store, commit, name, milestones_file)
+    if text is None:
+        return policy
+    try:
+        lines = load_milestones(text, policy.best_models)
+    except FatalError as exc:
+        raise FatalError(f"{name}:{exc}") from exc
+    return with_milestones(policy, lines, milestones_file)
+
+
+def _committed(store: ObjectStore, commit: str, name: str, path: str) -> bytes | None:
+    entry = store.entry(commit, os.fsencode(path))
+    if entry is None:
+        return None
+    if entry.mode == LINK_MODE:
+        raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
+    content = store.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        raise FatalError(f"{name}:{path}: is not in this clone: git fetch it")
+    return content
 
 
 def read_policy_file(

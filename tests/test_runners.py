@@ -251,3 +251,33 @@ def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
     assert "+/scratch" in project("commit", "-m", "a policy", code=1)
     project("add", ".gitignore")
     project("commit", "-m", "a policy")
+
+
+def test_a_push_is_checked(project: Git, hooks: Path, runner: str, tmp_path: Path) -> None:
+    """Through the runner: a first push, one of several refs, and one that was cleaned up."""
+    revision = Git(hooks, project.environment)("rev-parse", "HEAD").strip()
+    write_config(project.root, hooks, revision, "      - id: fx-check-range\n")
+    project.run(runner, "install", "--hook-type", "pre-push")
+    Git(tmp_path, project.environment)("init", "-q", "--bare", "bare.git")
+    project("remote", "add", "origin", str(tmp_path / "bare.git"))
+    project("add", "-f", "README.md", ".pre-commit-config.yaml", "wandb")
+    project("commit", "-q", "--no-verify", "-m", "the first one")
+    output = project("push", "origin", "main", code=1)
+    assert "wandb-runs" in output
+    assert "still there" in output
+    project("rm", "-q", "-r", "--cached", "wandb")
+    project("commit", "-q", "--no-verify", "--amend", "-m", "the first one")
+    project("push", "-q", "origin", "main")
+    project("checkout", "-q", "-b", "side")
+    project("add", "-f", "outputs")
+    project("commit", "-q", "--no-verify", "-m", "outputs")
+    project("rm", "-q", "-r", "--cached", "outputs")
+    project("commit", "-q", "--no-verify", "-m", "no outputs")
+    project("checkout", "-q", "main")
+    project("commit", "-q", "--no-verify", "--allow-empty", "-m", "nothing")
+    # The runner hands on the first ref alone.
+    assert "gone since" in project("push", "origin", "main", "side", code=1)
+    project("branch", "-q", "-D", "side")
+    project("push", "-q", "origin", "main")
+    run = (runner, "run", "--hook-stage", "manual", "fx-check-range")
+    assert "Passed" in project.run(*run, "--from-ref", "HEAD~1", "--to-ref", "HEAD")
