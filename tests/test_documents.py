@@ -121,7 +121,9 @@ def test_the_snippet_is_eight_lines_of_our_hooks() -> None:
     assert len(snippet.splitlines()) == 8
     (repository,) = yaml.safe_load(snippet)["repos"]
     assert repository["repo"] == setup_cfg()["metadata"]["url"]
-    assert {hook["id"] for hook in repository["hooks"]} == {hook["id"] for hook in HOOKS}
+    # That one wants a hook type of its own.
+    ids = {hook["id"] for hook in HOOKS} - {"fx-check-range"}
+    assert {hook["id"] for hook in repository["hooks"]} == ids
 
 
 def test_the_policies_in_the_readme_are_valid() -> None:

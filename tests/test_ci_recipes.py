@@ -1,0 +1,163 @@
+"""The recipes of docs/ci.md do what the page says, in repositories like those of the systems."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.support import Repo
+from tests.test_check_range import commit, head
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
+SCRIPTS = Path(sys.executable).parent
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the recipes are for a POSIX shell")
+
+
+def recipe(title: str, language: str, number: int = 0) -> str:
+    section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    found = re.findall(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    return str(found[number])
+
+
+def valid(document: Any, schema: str) -> None:
+    text = (ROOT / "tests" / "data" / "schemas" / schema).read_text("utf-8")
+    content = json.loads(text)
+    jsonschema.validators.validator_for(content)(content).validate(document)
+
+
+def run(repo: Repo, script: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ("bash", "-e", "-o", "pipefail", "-c", script),
+        cwd=repo.root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **environ},
+    )
+
+
+@pytest.fixture
+def pull_request(repo: Repo, tmp_path: Path) -> Repo:
+    """A fresh clone, at the head of a branch that added an artifact, allowed and deleted it."""
+    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
+    repo.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    repo.git("checkout", "-q", "-b", "topic")
+    commit(repo, "bad", "model.pt")
+    repo.stage(".fx-hooks.yaml", "keep: ['*.pt']\n")
+    commit(repo, "allow it")
+    repo.git("rm", "-q", "model.pt")
+    commit(repo, "gone")
+    repo.git("push", "-q", "origin", "topic")
+    repo.git("checkout", "-q", "main")
+    commit(repo, "meanwhile", "src/a.py")
+    repo.git("push", "-q", "origin", "main")
+    repo.git("clone", "-q", str(tmp_path / "origin.git"), str(tmp_path / "clone"))
+    clone = Repo(tmp_path / "clone")
+    clone.git("checkout", "-q", "--detach", "origin/topic")
+    return clone
+
+
+def test_github(pull_request: Repo) -> None:
+    workflow = yaml.load(recipe("GitHub Actions", "yaml"), yaml.BaseLoader)
+    valid(yaml.safe_load(recipe("GitHub Actions", "yaml").replace("\non:", '\n"on":')),
+          "github-workflows.json")  # fmt: skip
+    steps = workflow["jobs"]["artifacts"]["steps"]
+    assert steps[0]["with"] == {"fetch-depth": "0"}
+    (script,) = [step["run"] for step in steps if "fx-check-range" in step.get("run", "")]
+    # As GitHub checks a pull request out: the merge of it, detached.
+    pull_request.git("merge", "-q", "--no-ff", "origin/main", "-m", "merge")
+    result = run(pull_request, script, GITHUB_BASE_REF="main")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "gone since" in result.stdout
+    assert "that of origin/main counts" in result.stdout
+    log = json.loads((pull_request.root / steps[-1]["with"]["sarif_file"]).read_text())
+    assert len(log["runs"][0]["results"]) == 1
+    annotations = script.replace("--format sarif --output fx-hooks.sarif", "--format github")
+    result = run(pull_request, annotations, GITHUB_BASE_REF="main")
+    assert "::error file=model.pt" in result.stdout
+    pull_request.git("checkout", "-q", "--detach", "origin/main")
+    commit(pull_request, "fine", "src/b.py")
+    assert run(pull_request, script, GITHUB_BASE_REF="main").returncode == 0
+
+
+def test_github_without_depth(pull_request: Repo, tmp_path: Path) -> None:
+    origin = f"file://{tmp_path / 'origin.git'}"
+    pull_request.git("clone", "-q", "--depth=1", "-b", "topic", origin, str(tmp_path / "shallow"))
+    script = yaml.safe_load(recipe("GitHub Actions", "yaml"))["jobs"]["artifacts"]["steps"][3][
+        "run"
+    ]
+    result = run(Repo(tmp_path / "shallow"), script, GITHUB_BASE_REF="main")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "shallow" in result.stderr
+
+
+def test_gitlab(pull_request: Repo) -> None:
+    pipeline = yaml.safe_load(recipe("GitLab CI", "yaml"))
+    valid(pipeline, "gitlab-ci.json")
+    job = pipeline["artifacts"]
+    script = "\n".join(line for line in job["script"] if not line.startswith("pip "))
+    base = pull_request.git("merge-base", "origin/main", "HEAD").strip()
+    variables = {
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+    }
+    result = run(pull_request, script, **variables)
+    assert (result.returncode, result.stderr) == (1, "")
+    report = pull_request.root / job["artifacts"]["reports"]["codequality"]
+    (entry,) = json.loads(report.read_text())
+    assert entry["location"]["path"] == "model.pt"
+
+
+def test_pre_commit_ci() -> None:
+    text = recipe("pre-commit.ci", "yaml")
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    stages = {hook["id"]: hook["stages"] for hook in hooks}
+    for hook in yaml.safe_load(text)["repos"][0]["hooks"]:
+        assert "pre-commit" in stages[hook["id"]]
+
+
+def test_a_server(pull_request: Repo, tmp_path: Path) -> None:
+    server = tmp_path / "origin.git"
+    hook = server / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(recipe("A server: pre-receive", "sh"))
+    hook.chmod(0o755)
+    result = run(pull_request, "git push origin HEAD:refs/heads/other")
+    # The server has these commits already.
+    assert result.returncode == 0
+    commit(pull_request, "again", "other.pt")
+    result = run(pull_request, "git push origin HEAD:refs/heads/more")
+    assert result.returncode == 1
+    assert "remote: 1 file in 1 of 1 commits does not belong in Git" in result.stderr
+    assert head(pull_request) not in run(Repo(server), "git for-each-ref").stdout
+
+
+def test_a_plain_hook(pull_request: Repo) -> None:
+    hook = pull_request.root / ".git" / "hooks" / "pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(recipe("A plain hook before a push", "sh"))
+    hook.chmod(0o755)
+    pull_request.remove(".fx-hooks.yaml")
+    commit(pull_request, "again", "other.pt")
+    pull_request.git("rm", "-q", "--cached", ".fx-hooks.yaml")
+    commit(pull_request, "strict")
+    result = run(pull_request, "git push origin HEAD:refs/heads/more")
+    assert result.returncode == 1
+    assert "other.pt" in result.stdout + result.stderr
+
+
+def test_plain_shell(pull_request: Repo) -> None:
+    result = run(pull_request, recipe("Plain shell", "sh"))
+    assert (result.returncode, "gone since" in result.stdout) == (1, True)
+    result = run(pull_request, recipe("Plain shell", "sh", 1))
+    assert result.returncode in (0, 1)
+    assert (pull_request.root / "audit.html").exists()
