@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 if sys.platform != "win32":
     import fcntl
@@ -66,14 +66,17 @@ def lock(descriptor: int) -> bool:
     return True
 
 
-def remove_left_over(place: bytes, remove: Callable[[bytes], None] = os.unlink) -> None:
-    """Remove what dead processes have left beside *place*."""
+def remove_left_over(place: bytes) -> None:
+    """Remove the files that dead processes have left beside *place*."""
     for path in left_beside(place):
         with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
+            if sys.platform == "win32":
+                os.unlink(path)  # it fails while somebody has the file open
+                continue
+            descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
             try:
                 if lock(descriptor):
-                    remove(path)
+                    os.unlink(path)
             finally:
                 os.close(descriptor)
 
