@@ -27,6 +27,7 @@ _MTIME = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MODE = re.compile(r"[0-7]{4}\Z")
 _LARGEST = 1 << 62
+_GIT = re.compile(rb"\.git|git~\d+")  # as Windows also calls it
 
 
 class BadManifest(Exception):
@@ -275,7 +276,7 @@ def is_plain(path: bytes, *, windows: bool = False) -> bool:
 
 def may_be_run(path: bytes) -> bool:
     """Whether something may be put at *path*: nothing goes where git looks for commands."""
-    return is_plain(path) and b".git" not in path.lower().split(b"/")
+    return is_plain(path) and not any(map(_GIT.fullmatch, path.lower().split(b"/")))
 
 
 def mode_of(entry: Entry) -> int:

@@ -123,6 +123,7 @@ def test_a_forged_archive_that_is_in_order(tmp_path: Path, name: str) -> None:
         pytest.param([a_run("a\0", folder())], "leads elsewhere", id="nul"),
         pytest.param([a_run(".git/hooks", folder())], "leads elsewhere", id="git"),
         pytest.param([a_run("sub/.GIT/hooks", folder())], "leads elsewhere", id="git elsewhere"),
+        pytest.param([a_run("git~1/hooks", folder())], "leads elsewhere", id="git on Windows"),
         pytest.param([a_run("a", folder(), file("../b"))], "leads elsewhere", id="file above"),
         pytest.param([a_run("a", folder(), file("/b"))], "leads elsewhere", id="absolute file"),
         pytest.param([a_run("a", folder(), file("b/c"))], "leads elsewhere", id="no folder"),
