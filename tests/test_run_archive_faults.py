@@ -474,3 +474,37 @@ def test_runs_on_a_file_system_of_their_own(root: Path, archive: Path, tmp_path:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"no mounts here: {done.stderr}")
     assert (done.stdout, done.stderr) == ("True\nTrue\n['outputs'] ['a', 'b']\n", "")
+
+
+def test_several_at_once(root: Path, tmp_path: Path) -> None:
+    out, there = tmp_path / "out", tmp_path / "there"
+    out.mkdir()
+    there.mkdir()
+    write(root / "outputs/a/large.bin", os.urandom(4_000_000))
+    code = (
+        "import sys; from tests.run_trees import pack, restore;"
+        "from fx_hooks.command import guarded; work, *names = sys.argv[1:];"
+        "sys.exit(guarded('x', lambda: globals()[work](*names) and 0))"
+    )
+
+    def together(*arguments: str) -> list[str]:
+        processes = [
+            subprocess.Popen(
+                (sys.executable, "-c", code, *arguments),
+                cwd=Path(__file__).parent.parent,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(3)
+        ]
+        ends = [(process.communicate()[1], process.returncode) for process in processes]
+        assert sorted(end for _, end in ends) == [0, 2, 2]
+        return [text for text, end in ends if end]
+
+    for text in together("pack", str(root), str(out / "a.tar.gz"), *RUNS):
+        assert "somebody else has just made it" in text or "is there already" in text
+    assert sorted(os.listdir(out)) == ["a.tar.gz", "a.tar.gz.manifest.json"]
+    for text in together("restore", str(out / "a.tar.gz"), str(there)):
+        assert "somebody else has just put it there" in text or "is there already" in text
+    assert os.listdir(there) == ["outputs"]
+    assert runs_in(there) == runs_in(root)
