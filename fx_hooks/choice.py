@@ -111,7 +111,7 @@ def _meant(survey: Survey, name: str) -> list[Run]:
             for run in survey.runs
             if any(pattern.match(os.fsdecode(place)) for place in (run.path, *_above(run.path)))
         ]
-    if inside:
+    if inside or not path:  # the root stands for all of them, also where there are none
         return inside
     if os.path.lexists(os.path.join(survey.root, path)):
         raise FatalError(f"{name}: is no run, and there is none in it: see fx-report-space")

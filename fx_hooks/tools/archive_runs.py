@@ -7,22 +7,19 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
-from typing import Any
 
 from fx_hooks import __version__, choice, run_archive, run_restore
 from fx_hooks.byte_progress import shown_progress
 from fx_hooks.command import CLEAN, FOUND, guarded, one_line
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
-from fx_hooks.metadata import without_private
 from fx_hooks.paths import human_size, shown
+from fx_hooks.run_about import about
 from fx_hooks.run_archive import Item, LeftOut
 from fx_hooks.run_archive_reader import Archive
-from fx_hooks.run_details import run_details
 from fx_hooks.run_listing import listing, plural, run_lines
-from fx_hooks.run_manifest import as_text, to_json
-from fx_hooks.runs import LIVE, Run, Survey, survey
+from fx_hooks.run_manifest import to_json
+from fx_hooks.runs import LIVE, survey
 from fx_hooks.sections import codec_for
 
 NAME = "fx-archive-runs"
@@ -115,40 +112,6 @@ def archive_runs(
     else:
         print("Nothing was packed.")
     return _tell([*left_out, *written.left_out])
-
-
-def about(found: Survey, run: Run) -> dict[str, Any]:
-    """What the manifest says of a run and of those in it, or started by it; without secrets."""
-    below = run.path + b"/"
-    inner = [
-        other
-        for other in found.runs
-        if other.path.startswith(below)
-        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
-    ]
-    known = _known(found.root, run)
-    if inner:
-        known["runs"] = [
-            {"path": as_text(other.path), **_known(found.root, other)} for other in inner
-        ]
-    return known
-
-
-def _known(root: bytes, run: Run) -> dict[str, Any]:
-    known = {
-        "kind": run.kind,
-        "state": run.state,
-        "reason": run.reason,
-        "started": _time(run.started),
-        "last_write": _time(run.last_write),
-        **run_details(os.path.join(root, run.path), run.kind).as_json(),
-    }
-    told: dict[str, Any] = without_private(known, os.fsdecode(root))
-    return told
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _tell(left_out: Sequence[LeftOut]) -> int:

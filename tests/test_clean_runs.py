@@ -1,0 +1,492 @@
+"""Deleting runs: what goes, what stays, and that nothing is lost whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fx_hooks import run_removal
+from fx_hooks.processes import Processes
+from fx_hooks.run_archive_reader import Archive
+from fx_hooks.tools import clean_runs
+from tests.faults import (
+    CHANGES,
+    Work,
+    failing_at_every_step,
+    killed_at_every_step,
+    needs_fork,
+)
+from tests.realruns.states import States, live_run
+from tests.run_trees import Seen, restore, seen, write
+from tests.support import Repo, Result, working_directory
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
+DAY = 86_400_000_000_000
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def job(root: Path, path: str | bytes, days: float = 30, size: int = 9000, **files: str) -> bytes:
+    """A Hydra job of *days* ago."""
+    top = os.path.join(os.fsencode(root), os.fsencode(path))
+    then = time.time_ns() - int(days * DAY)
+    write(top + b"/.hydra/config.yaml", "seed: 1\n", mtime=then)
+    write(top + b"/model.ckpt", b"\1" * size, mtime=then)
+    for name, content in files.items():
+        write(top + b"/" + name.encode(), content, mtime=then)
+    return os.fsencode(path)
+
+
+def wandb(root: Path, run_id: str, days: float, *, synced: bool = True, **summary: float) -> bytes:
+    """A W&B run of *days* ago that has been offline, and synced since."""
+    then = time.time_ns() - int(days * DAY)
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(then / 1e9))
+    path = f"wandb/offline-run-{stamp}-{run_id}"
+    write(root / path / f"run-{run_id}.wandb", b":W&B\0\0\0", mtime=then)
+    write(root / path / "files" / "wandb-summary.json", json.dumps(summary), mtime=then)
+    write(root / path / "logs" / "debug.log", "x\n", mtime=then)
+    if synced:
+        write(root / path / f"run-{run_id}.wandb.synced", b"", mtime=then + 1)
+    return path.encode()
+
+
+def run(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> Result:
+    capfd.readouterr()
+    with working_directory(root):
+        try:
+            code = clean_runs.main(arguments)
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+    out, err = capfd.readouterr()
+    return Result(code, out, err)
+
+
+def nobody(root: bytes) -> Processes:  # noqa: ARG001
+    """Looking at all processes takes long, and here none of them has to do with the runs."""
+    return Processes((), frozenset())
+
+
+def du(root: Path) -> int:
+    done = subprocess.run(("du", "-s", "-B1", root), stdout=subprocess.PIPE, check=True)
+    return int(done.stdout.split()[0])
+
+
+def test_the_plan_says_why_and_does_nothing(
+    states: States, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = seen(states.root)
+    result = run(states.root, capfd, ".")
+    assert (result.code, result.err) == (0, "")
+    assert seen(states.root) == before
+    goes, _, stays = result.out.partition(" stay:\n")
+    places = {name: os.fsdecode(path) for name, path in states.places.items()}
+    for name in ("synced", "online", "online_failed"):
+        assert places[name] in goes
+        assert places[f"{name}_wandb"] in goes
+    for name in ("job", "killed", "online_killed", "online_refused", "chosen"):
+        assert f"  {places[f'{name}_wandb']}: unsynced: " in stays
+        assert places[name] not in goes
+    assert f"    wandb sync {places['job_wandb']}\n" in stays
+    assert f"    wandb sync --include-online {places['online_killed_wandb']}\n" in stays
+    assert result.out.endswith("\nNothing was deleted. To do it:\n    fx-clean-runs --yes .\n")
+
+
+@POSIX
+def test_what_may_go_goes(states: States, capfd: pytest.CaptureFixture[str]) -> None:
+    latest = states.root / "wandb" / "latest-run"
+    online = os.fsdecode(states.places["online_wandb"]).partition("/")[2]
+    latest.unlink()
+    latest.symlink_to(online)
+    before, room = seen(states.root), du(states.root)
+    result = run(states.root, capfd, ".", "--yes")
+    assert result.code == 0, result
+    gone = {
+        states.places[name]
+        for name in (
+            "synced", "synced_wandb", "online", "online_wandb", "online_failed",
+            "online_failed_wandb", "lightning_0", "lightning_1",
+        )
+    }  # fmt: skip
+    after = seen(states.root)
+    lost = {path for path in before.keys() - after.keys() if not path.startswith(b".git/")}
+    tops = {path for path in lost if os.path.dirname(path) not in lost}
+    # The day that is empty now has gone with its only run.
+    days = {os.path.dirname(path) for path in gone if path.startswith(b"outputs/")}
+    assert tops == {path for path in gone if not path.startswith(b"outputs/")} | days
+    log = (states.root / ".git" / "fx-hooks.deleted.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in log]
+    assert {os.fsencode(record["path"]) for record in records} == gone
+    assert {record["rule"] for record in records} == {". --yes"}
+    (freed,) = [line for line in result.out.splitlines() if line.startswith("Deleted 8 runs")]
+    assert freed.startswith("Deleted 8 runs, which freed ")
+    assert sum(record["disk"] for record in records) <= room - du(states.root) + 20_000
+    # The newest that is left.
+    assert os.readlink(latest) == os.path.basename(os.fsdecode(states.places["chosen_wandb"]))
+
+
+def test_a_live_run_stays(states: States, capfd: pytest.CaptureFixture[str]) -> None:
+    with live_run(states.root, states.home) as live:
+        before = seen(states.root / os.fsdecode(live.job))
+        result = run(states.root, capfd, "outputs/live", os.fsdecode(live.wandb), "--yes")
+        assert seen(states.root / os.fsdecode(live.job)) == before
+    assert result.code == 1
+    for path in (live.job, live.wandb):
+        assert f"  {os.fsdecode(path)}: live: " in result.out
+
+
+def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root, "outputs/old", 40)
+    job(repo.root, "outputs/new", 2)
+    job(repo.root, "outputs/now", 0)
+    result = run(repo.root, capfd, "--older-than", "30d", "--yes")
+    assert result.code == 0
+    assert sorted(os.listdir(repo.root / "outputs")) == ["new", "now"]
+    result = run(repo.root, capfd, "outputs/now", "--yes")
+    assert (result.code, os.path.isdir(repo.root / "outputs/now")) == (1, True)
+    assert "outputs/now: live: written 0 minutes ago" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "say which runs"),
+        (["--yes"], "say which runs"),
+        (["outputs/none", "--yes"], "there is no such run"),
+        (["train.py", "--yes"], "is no run"),
+        ([".", "--force"], "--force goes with --archive"),
+        ([".", "--keep-last", "x"], "is no number of runs"),
+        ([".", "--keep-best", "accuracy", "--yes"], "none of the 1 runs that are meant"),
+        ([".", "--archive", "x.zip", "--yes"], "x.zip"),
+        (["../..", "--yes"], "outside the repository"),
+    ],
+)
+def test_bad_options(
+    repo: Repo, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    job(repo.root, "outputs/a")
+    before = seen(repo.root)
+    result = run(repo.root, capfd, *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert seen(repo.root) == before
+
+
+def test_the_last_and_the_best_are_kept(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    paths = [
+        wandb(repo.root, f"run{n}", 40 - n, **{"val/loss": loss, "acc": 1 - loss})
+        for n, loss in enumerate((0.5, 0.1, 0.3, 0.7))
+    ]
+    result = run(repo.root, capfd, ".", "--keep-best", "val/loss")
+    assert f"{os.fsdecode(paths[1])}: kept: the smallest val/loss, 0.1" in result.out
+    result = run(repo.root, capfd, ".", "--keep-best", "acc")
+    assert f"{os.fsdecode(paths[1])}: kept: the largest acc, 0.9" in result.out
+    result = run(repo.root, capfd, ".", "--keep-best", "val/loss:max", "--keep-last", "2", "--yes")
+    assert result.code == 0
+    left = [path for path in paths if (repo.root / os.fsdecode(path)).exists()]
+    assert left == paths[2:]
+
+
+@POSIX
+def test_links_of_wandb_are_mended(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    paths = [wandb(repo.root, f"run{n}", 40 - n) for n in range(3)]
+    names = [os.path.basename(path) for path in paths]
+    here = repo.root / "wandb"
+    for link, tail in (("latest-run", b""), ("debug.log", b"/logs/debug.log")):
+        os.symlink(names[2] + tail, os.fsencode(here / link))
+    assert run(repo.root, capfd, os.fsdecode(paths[2]), "--yes").code == 0
+    assert os.readlink(os.fsencode(here / "latest-run")) == names[1]
+    assert os.readlink(os.fsencode(here / "debug.log")) == names[1] + b"/logs/debug.log"
+    assert run(repo.root, capfd, ".", "--yes").code == 0
+    assert os.listdir(here) == []
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["new\nline", "-rf", "*", "실험", b"\xff\xfe", "a" * 150])
+def test_odd_names(repo: Repo, capfd: pytest.CaptureFixture[str], name: str | bytes) -> None:
+    path = job(repo.root, b"outputs/" + os.fsencode(name))
+    job(repo.root, "outputs/other", 1)
+    result = run(repo.root, capfd, "--older-than", "20d", "--yes")
+    assert result.code == 0, result
+    assert os.listdir(repo.root / "outputs") == ["other"]
+    (line,) = (repo.root / ".git" / "fx-hooks.deleted.jsonl").read_text().splitlines()
+    assert os.fsencode(json.loads(line)["path"]) == path
+
+
+@POSIX
+def test_a_name_that_cannot_be_put_aside(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root, "outputs/" + "a" * 250)
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result.code == 1
+    assert "its name is too long to be put aside" in result.out
+    assert os.listdir(repo.root / "outputs") == ["a" * 250]
+
+
+def test_what_git_tracks_stays(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root, "outputs/a")
+    repo.git("add", "-f", "outputs/a/model.ckpt")
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result.code == 1
+    assert "outputs/a: git tracks outputs/a/model.ckpt" in result.out
+    assert (repo.root / "outputs/a/model.ckpt").exists()
+
+
+@POSIX
+def test_nothing_behind_links_goes(
+    repo: Repo, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to the home folder, in a run, above it, and in its place from one moment on."""
+    job(home, "outputs/mine")
+    job(home, "a")
+    kept = seen(home)
+    job(repo.root, "outputs/a")
+    os.symlink(home, repo.root / "outputs" / "a" / "home")
+    os.utime(repo.root / "outputs" / "a" / "home", (1e9, 1e9), follow_symlinks=False)
+    os.symlink(home, repo.root / "multirun")
+    assert run(repo.root, capfd, "multirun/outputs/mine", "--yes").code == 2
+    assert run(repo.root, capfd, ".", "--yes").code == 0
+    assert seen(home) == kept
+    assert not (repo.root / "outputs" / "a").exists()
+    # Between the plan and the deed, somebody puts a link in place of the folder.
+    job(repo.root, "outputs/a")
+    real = clean_runs.survey
+
+    def survey(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
+        shutil.rmtree(repo.root / "outputs")
+        os.symlink(home, repo.root / "outputs")
+        return found
+
+    monkeypatch.setattr(clean_runs, "survey", survey)
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result.code == 1
+    assert "outputs is a link by now" in result.out
+    assert seen(home) == kept
+
+
+def test_a_run_that_changes_meanwhile_stays(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is put aside, and after: it is whole in its place with what was written."""
+    job(repo.root, "outputs/a")
+    job(repo.root, "outputs/b")
+    real = run_removal._check
+    calls: list[int] = []
+
+    def late(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == at:
+            write(os.path.join(os.fsdecode(arguments[0]), "new.txt"), "late", mtime=time.time_ns())
+        real(*arguments)
+
+    for at in (1, 2):  # noqa: B007 (read by `late`)
+        calls.clear()
+        monkeypatch.setattr(run_removal, "_check", late)
+        result = run(repo.root, capfd, "outputs/a", "--yes")
+        assert result.code == 1
+        assert "outputs/a: it has changed meanwhile" in result.out
+        assert (repo.root / "outputs/a/new.txt").read_text() == "late"
+        assert (repo.root / "outputs/a/model.ckpt").exists()
+        assert sorted(os.listdir(repo.root / "outputs")) == ["a", "b"]
+        (repo.root / "outputs/a/new.txt").unlink()
+
+
+@POSIX
+def test_a_process_that_comes_meanwhile(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(repo.root, "outputs/a")
+    real = clean_runs.survey
+    started: list[subprocess.Popen[bytes]] = []
+
+    def survey(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
+        code = "import time; f = open('outputs/a/model.ckpt'); print(flush=True); time.sleep(60)"
+        process = subprocess.Popen(
+            (sys.executable, "-c", code), cwd=repo.root, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        started.append(process)
+        return found
+
+    monkeypatch.setattr(clean_runs, "survey", survey)
+    try:
+        result = run(repo.root, capfd, ".", "--yes")
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    assert result.code == 1
+    assert f"(process {started[0].pid}) uses it" in result.out
+    assert (repo.root / "outputs/a/model.ckpt").exists()
+
+
+@needs_fork
+@pytest.mark.parametrize("with_archive", [False, True])
+def test_killed_at_every_step(
+    repo: Repo, tmp_path: Path, with_archive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run is whole in its place, or all of it is on its way out (and in the archive)."""
+    monkeypatch.setattr(run_removal, "find_processes", nobody)
+    out = tmp_path / "out"
+    names = ("outputs/a", "outputs/b")
+    expected: dict[bytes, Seen] = {}
+
+    def prepare() -> Work:
+        for folder in (repo.root / "outputs", out):
+            shutil.rmtree(folder, ignore_errors=True)
+        (repo.root / ".git" / "fx-hooks.deleted.jsonl").unlink(missing_ok=True)
+        out.mkdir()
+        for name in names:
+            job(repo.root, name, 30, 3000)
+            for folder, _, files in os.walk(repo.root / name):
+                for file in files:
+                    os.utime(os.path.join(folder, file), (1.6e9, 1.6e9))
+        expected.update(outputs(repo.root))
+        archive = ("--archive", str(out / "a.tar.gz")) if with_archive else ()
+        return lambda: clean_runs.main((".", "--yes", *archive))
+
+    codes = set()
+    with working_directory(repo.root):
+        for outcome in killed_at_every_step(prepare):
+            codes.add(outcome.code)
+            check(repo.root, out, names, expected, with_archive=with_archive)
+    assert codes == {None, 0}
+
+
+@needs_fork
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("with_archive", [False, True])
+def test_failing_at_every_step(
+    repo: Repo, tmp_path: Path, with_archive: bool, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_removal, "find_processes", nobody)
+    out = tmp_path / "out"
+    names = ("outputs/a", "outputs/b")
+    expected: dict[bytes, Seen] = {}
+
+    def prepare() -> Work:
+        for folder in (repo.root / "outputs", out):
+            shutil.rmtree(folder, ignore_errors=True)
+        (repo.root / ".git" / "fx-hooks.deleted.jsonl").unlink(missing_ok=True)
+        out.mkdir()
+        for name in names:
+            job(repo.root, name, 30, 3000)
+            for folder, _, files in os.walk(repo.root / name):
+                for file in files:
+                    os.utime(os.path.join(folder, file), (1.6e9, 1.6e9))
+        expected.update(outputs(repo.root))
+        archive = ("--archive", str(out / "a.tar.gz")) if with_archive else ()
+        return lambda: clean_runs.main((".", "--yes", *archive))
+
+    calls = {} if error == errno.ENOSPC else {"calls": CHANGES}
+    codes = set()
+    with working_directory(repo.root):
+        for outcome in failing_at_every_step(prepare, error, **calls):
+            assert outcome.code is not None
+            codes.add(outcome.code)
+            assert "Traceback" not in outcome.err
+            if outcome.code == 0 and outcome.step:
+                assert not (repo.root / "outputs" / "a").exists()
+            check(repo.root, out, names, expected, with_archive=with_archive)
+    assert 0 in codes
+    assert codes <= {0, 1, 2}
+
+
+def outputs(root: Path) -> dict[bytes, Seen]:
+    return {path: found for path, found in seen(root).items() if path.startswith(b"outputs/")}
+
+
+def check(
+    root: Path,
+    out: Path,
+    names: tuple[str, ...],
+    expected: dict[bytes, Seen],
+    *,
+    with_archive: bool,
+) -> None:
+    """Nothing is lost; and the next cleaner leaves no trace of what was interrupted."""
+    there = outputs(root) if (root / "outputs").exists() else {}
+    for name in names:
+        own = {p: e for p, e in expected.items() if p.startswith(name.encode())}
+        left = {p: e for p, e in there.items() if p.startswith(name.encode())}
+        if left == own:
+            continue
+        assert left == {}, name
+        if with_archive:
+            assert in_archive(out, name, own)
+    result = subprocess.run(
+        (sys.executable, "-m", "fx_hooks.tools.clean_runs", ".", "--yes"),
+        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout.decode()
+    assert not (root / "outputs").exists() or os.listdir(root / "outputs") == []
+
+
+def in_archive(out: Path, name: str, own: dict[bytes, Seen]) -> bool:
+    with Archive(os.fsencode(out / "a.tar.gz")) as archive:
+        assert name.encode() in {run.path for run in archive.manifest.runs}
+    again = out / "again"
+    shutil.rmtree(again, ignore_errors=True)
+    restore(out / "a.tar.gz", again)
+    found = {p: e for p, e in seen(again).items() if p.startswith(name.encode())}
+    return found == own
+
+
+@POSIX
+def test_two_cleaners_at_once(repo: Repo) -> None:
+    for number in range(40):
+        job(repo.root, f"outputs/{number:02}", 30, 100)
+    command = (sys.executable, "-m", "fx_hooks.tools.clean_runs", ".", "--yes")
+    both = [
+        subprocess.Popen(command, cwd=repo.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for process in both:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 1)
+        assert err == b""
+    assert os.listdir(repo.root / "outputs") == []
+    log = (repo.root / ".git" / "fx-hooks.deleted.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["path"] for line in log) == [
+        f"outputs/{number:02}" for number in range(40)
+    ]
+
+
+def test_without_psutil_nothing_goes(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(repo.root, "outputs/a")
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result.code == 2
+    assert "install fx-hooks[tools]" in result.err
+    assert (repo.root / "outputs/a/model.ckpt").exists()
+
+
+def test_packed_and_then_deleted(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job(repo.root, "outputs/a")
+    before = outputs(repo.root)
+    target = tmp_path / "old.tar.gz"
+    result = run(repo.root, capfd, ".", "--archive", str(target), "--yes")
+    assert result.code == 0
+    assert f"{target}: 1 run, read back and whole" in result.out
+    assert os.listdir(repo.root / "outputs") == []
+    restore(target, repo.root)
+    assert outputs(repo.root) == before
+    (line,) = (repo.root / ".git" / "fx-hooks.deleted.jsonl").read_text().splitlines()
+    assert json.loads(line)["archive"] == str(target)
+    again = run(repo.root, capfd, ".", "--archive", str(target), "--yes")
+    assert again.code == 2
+    assert "is there already" in again.err
+    assert outputs(repo.root) == before
