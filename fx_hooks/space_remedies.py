@@ -12,11 +12,12 @@ from fx_hooks.git_space import LFS, LOOSE, GitSpace
 from fx_hooks.outside import WANDB_ARTIFACTS, WANDB_LOGS
 from fx_hooks.paths import quoted
 from fx_hooks.remedy import cover, from_folder, untrack
-from fx_hooks.runs import SYNCED, UNSYNCED, WANDB_RUN, Run, kept_because
+from fx_hooks.run_state import has_empty_log
+from fx_hooks.runs import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because
 from fx_hooks.space import CACHES, GIT, Item, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 # Names that a command still spells out; more are found by `find`.
 _FEW = 10
@@ -55,17 +56,17 @@ class _Ways:
 def remedies(
     space: Space,
     items: Sequence[Item],
-    runs: Sequence[Run],
+    seen: Survey,
     git: GitSpace,
     index: Collection[bytes],
     *,
     older_than: str = "",
     way_to_root: str = "",
 ) -> list[Remedy]:
-    """What frees *items*, the most first; *runs* are all of them, those in others, too."""
+    """What frees *items*, the most first; *seen* has the runs that are in others, too."""
     ways = _Ways(way_to_root)
     found = [
-        *_of_runs(items, {run.path: run for run in runs}, older_than, ways),
+        *_of_runs(items, {run.path: run for run in seen.runs}, seen.scan.find, older_than, ways),
         *_of_caches(items, index, ways),
         *_of_git(items, git),
         *_of_wandb(items, ways),
@@ -75,43 +76,78 @@ def remedies(
 
 
 def _of_runs(
-    items: Sequence[Item], runs: Mapping[bytes, Run], older_than: str, ways: _Ways
+    items: Sequence[Item],
+    runs: Mapping[bytes, Run],
+    find: Callable[[bytes], Folder | None],
+    older_than: str,
+    ways: _Ways,
 ) -> list[Remedy]:
     free, unsynced = [], []
+    waiting = {
+        run.path: _outermost(run, runs)
+        for run in runs.values()
+        if run.kind == WANDB_RUN and run.state == UNSYNCED
+    }
+    # What is in their logs cannot be synced, for there is nothing.
+    hopeless = {
+        path for path in waiting if (place := find(path)) is not None and has_empty_log(place)
+    }
     for item in items:
         if item.run is None:
             continue
         reason = kept_because(item.run)
         if reason is None:
             free.append(item)
-        elif item.run.state == UNSYNCED and kept_because(item.run._replace(state=SYNCED)) is None:
+        elif (
+            item.run.state == UNSYNCED
+            and kept_because(item.run._replace(state=SYNCED)) is None
+            and not hopeless & {item.path, *_started_by(item.run, runs)}
+        ):
             unsynced.append(item)
+    # All of them are named, or none: a command must not take what the next one names.
+    few = max(len(free), len(unsynced)) <= _FEW
     found = []
     if free:
         what = f"{_count(len(free), 'run')} that may go"
-        found.append(Remedy(what, _clean(free, older_than, ways), _freed(free)))
+        found.append(Remedy(what, _clean(free, few, older_than, ways), _freed(free)))
     if unsynced:
-        tops = {item.path for item in unsynced}
-        paths = [
-            run.path
-            for run in runs.values()
-            if run.kind == WANDB_RUN and run.state == UNSYNCED and _outermost(run, runs) in tops
+        paths = sorted(
+            path for path, top in waiting.items() if top in {item.path for item in unsynced}
+        )
+        what = f"{_count(len(unsynced), 'run')} that W&B does not have yet: an hour after the sync"
+        # One a command: a log that W&B cannot read ends it, and online runs are passed over
+        # in silence without the option.
+        commands = [
+            ways.commands(f"wandb sync{' --include-online' * is_online(path)}", [path])[0]
+            for path in paths
         ]
-        what = f"{_count(len(unsynced), 'run')} that W&B does not have yet"
-        # Online runs are passed over in silence without the option.
-        online = any(posixpath.basename(path).startswith(b"run-") for path in paths)
-        commands = ways.commands(f"wandb sync{' --include-online' * online}", paths)
-        commands += _clean(unsynced, older_than, ways)
+        commands += _clean(unsynced, few, older_than, ways)
         found.append(Remedy(what, commands, _freed(unsynced)))
     return found
 
 
-def _clean(items: Sequence[Item], older_than: str, ways: _Ways) -> list[str]:
-    if len(items) > _FEW:
-        if older_than:
-            return [f"fx-clean-runs --older-than {older_than}"]
-        return ways.commands("fx-clean-runs", [b""])
-    return ways.commands("fx-clean-runs", [item.path for item in items])
+def _started_by(run: Run, runs: Mapping[bytes, Run]) -> set[bytes]:
+    """W&B's runs that a run stays for."""
+    below = run.path + b"/"
+    return {
+        path
+        for path, other in runs.items()
+        if path.startswith(below)
+        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
+    }
+
+
+def is_online(path: bytes) -> bool:
+    """Whether W&B gave that name to a run that was online."""
+    return posixpath.basename(path).startswith(b"run-")
+
+
+def _clean(items: Sequence[Item], few: bool, older_than: str, ways: _Ways) -> list[str]:
+    if few:
+        return ways.commands("fx-clean-runs", [item.path for item in items])
+    if older_than:
+        return [f"fx-clean-runs --older-than {older_than}"]
+    return ways.commands("fx-clean-runs", [b""])
 
 
 def _outermost(run: Run, runs: Mapping[bytes, Run]) -> bytes:

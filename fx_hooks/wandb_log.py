@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 _HEADER = b":W&B"
-_HEADER_BYTES = 7
+HEADER_BYTES = 7
 _BLOCK = 1 << 15
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 # A record is a step of the history; a log with longer ones is cut there.
@@ -146,9 +146,9 @@ def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Ite
     From *start* on, where a block begins; up to *limit* bytes, about.
     """
     file.seek(0)
-    if file.read(_HEADER_BYTES)[: len(_HEADER)] != _HEADER:
+    if file.read(HEADER_BYTES)[: len(_HEADER)] != _HEADER:
         return
-    position = file.seek(max(start, _HEADER_BYTES))
+    position = file.seek(max(start, HEADER_BYTES))
     record: bytes | None = None
     while limit is None or position < limit:
         left = _BLOCK - position % _BLOCK

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from fx_hooks import run_removal
+from fx_hooks import run_removal, runs
 from fx_hooks.processes import Processes
 from fx_hooks.run_archive_reader import Archive
 from fx_hooks.tools import clean_runs
@@ -45,16 +47,17 @@ def job(root: Path, path: str | bytes, days: float = 30, size: int = 9000, **fil
     return os.fsencode(path)
 
 
-def wandb(root: Path, run_id: str, days: float, *, synced: bool = True, **summary: float) -> bytes:
+def wandb(
+    root: Path, run_id: str, days: float, summary: Mapping[str, float] = MappingProxyType({})
+) -> bytes:
     """A W&B run of *days* ago that has been offline, and synced since."""
     then = time.time_ns() - int(days * DAY)
     stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(then / 1e9))
     path = f"wandb/offline-run-{stamp}-{run_id}"
     write(root / path / f"run-{run_id}.wandb", b":W&B\0\0\0", mtime=then)
-    write(root / path / "files" / "wandb-summary.json", json.dumps(summary), mtime=then)
+    write(root / path / "files" / "wandb-summary.json", json.dumps(dict(summary)), mtime=then)
     write(root / path / "logs" / "debug.log", "x\n", mtime=then)
-    if synced:
-        write(root / path / f"run-{run_id}.wandb.synced", b"", mtime=then + 1)
+    write(root / path / f"run-{run_id}.wandb.synced", b"", mtime=then + 1)
     return path.encode()
 
 
@@ -95,7 +98,9 @@ def test_the_plan_says_why_and_does_nothing(
         assert f"  {places[f'{name}_wandb']}: unsynced: " in stays
         assert places[name] not in goes
     assert f"    wandb sync {places['job_wandb']}\n" in stays
-    assert f"    wandb sync --include-online {places['online_killed_wandb']}\n" in stays
+    assert f"    wandb sync --include-online {places['online_refused_wandb']}\n" in stays
+    # W&B fails at it, and at all that is named with it.
+    assert f"    # {places['killed_wandb']}: its log is empty: it cannot be synced" in stays
     assert result.out.endswith("\nNothing was deleted. To do it:\n    fx-clean-runs --yes .\n")
 
 
@@ -181,7 +186,7 @@ def test_bad_options(
 
 def test_the_last_and_the_best_are_kept(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
     paths = [
-        wandb(repo.root, f"run{n}", 40 - n, **{"val/loss": loss, "acc": 1 - loss})
+        wandb(repo.root, f"run{n}", 40 - n, {"val/loss": loss, "acc": 1 - loss})
         for n, loss in enumerate((0.5, 0.1, 0.3, 0.7))
     ]
     result = run(repo.root, capfd, ".", "--keep-best", "val/loss")
@@ -256,7 +261,7 @@ def test_nothing_behind_links_goes(
     assert not (repo.root / "outputs" / "a").exists()
     # Between the plan and the deed, somebody puts a link in place of the folder.
     job(repo.root, "outputs/a")
-    real = clean_runs.survey
+    real = runs.survey
 
     def survey(*arguments: Any, **options: Any) -> Any:
         found = real(*arguments, **options)
@@ -303,7 +308,7 @@ def test_a_process_that_comes_meanwhile(
     repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job(repo.root, "outputs/a")
-    real = clean_runs.survey
+    real = runs.survey
     started: list[subprocess.Popen[bytes]] = []
 
     def survey(*arguments: Any, **options: Any) -> Any:
@@ -347,9 +352,9 @@ def test_killed_at_every_step(
         out.mkdir()
         for name in names:
             job(repo.root, name, 30, 3000)
-            for folder, _, files in os.walk(repo.root / name):
+            for place, _, files in os.walk(repo.root / name):
                 for file in files:
-                    os.utime(os.path.join(folder, file), (1.6e9, 1.6e9))
+                    os.utime(os.path.join(place, file), (1.6e9, 1.6e9))
         expected.update(outputs(repo.root))
         archive = ("--archive", str(out / "a.tar.gz")) if with_archive else ()
         return lambda: clean_runs.main((".", "--yes", *archive))
@@ -380,9 +385,9 @@ def test_failing_at_every_step(
         out.mkdir()
         for name in names:
             job(repo.root, name, 30, 3000)
-            for folder, _, files in os.walk(repo.root / name):
+            for place, _, files in os.walk(repo.root / name):
                 for file in files:
-                    os.utime(os.path.join(folder, file), (1.6e9, 1.6e9))
+                    os.utime(os.path.join(place, file), (1.6e9, 1.6e9))
         expected.update(outputs(repo.root))
         archive = ("--archive", str(out / "a.tar.gz")) if with_archive else ()
         return lambda: clean_runs.main((".", "--yes", *archive))

@@ -235,7 +235,7 @@ def _answer() -> Answer:
                 5 * gib,
             ),
             Remedy(
-                "1 run that W&B does not have yet",
+                "1 run that W&B does not have yet: an hour after the sync",
                 [
                     "wandb sync wandb/offline-run-20260914_081155-x1p9k2aa",
                     "fx-clean-runs outputs/2026-09-14/08-11-52",

@@ -26,6 +26,7 @@ from fx_hooks.run_archive import Item
 from fx_hooks.run_details import run_details
 from fx_hooks.run_listing import plural
 from fx_hooks.run_removal import Stays, Tree, left_aside, remove_run, settle
+from fx_hooks.run_state import has_empty_log
 from fx_hooks.runs import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.space_text import age, aligned
 
@@ -200,10 +201,15 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
         path for stay in stays if stay.run.state == UNSYNCED for path in _unsynced(found, stay.run)
     }
     if unsynced:
-        print("\nW&B does not have all of them. Sync them, and they may go:")
+        print("\nW&B does not have all of them. Sync them, and an hour later they may go:")
         for path in sorted(unsynced):
+            word = quoted(posixpath.join(os.fsencode(way), path))
+            place = found.scan.find(path)
             option = "" if posixpath.basename(path).startswith(b"offline-") else " --include-online"
-            print(f"    wandb sync{option} {quoted(posixpath.join(os.fsencode(way), path))}")
+            if place is not None and has_empty_log(place):
+                print(f"    # {word}: its log is empty: it cannot be synced, only deleted by hand")
+            else:
+                print(f"    wandb sync{option} {word}")
 
 
 def _rows(rows: Sequence[tuple[Run, str]]) -> None:

@@ -20,7 +20,7 @@ from fx_hooks.outside import look_outside, wandb_folders
 from fx_hooks.paths import shown
 from fx_hooks.progress import Progress
 from fx_hooks.repo_policy import policy_in_force
-from fx_hooks.runs import Run, survey
+from fx_hooks.runs import Survey, survey
 from fx_hooks.scene import Scene
 from fx_hooks.space import NOTHING, Item, Space, plus, take_stock
 from fx_hooks.space_json import as_json
@@ -103,7 +103,7 @@ def report_space(
         space = take_stock(seen, git, scene)
         outside = look_outside(seen.root, space.leads, wandb_folders(), progress)
     answer = _answer(
-        space, git, seen.runs, outside.items, index,
+        space, git, seen, outside.items, index,
         sort=sort, older_than=older_than, top=top, way_to_root=repository.way_to_root(),
         problems=[*space.problems, *outside.problems],
     )  # fmt: skip
@@ -124,7 +124,7 @@ def report_space(
 def _answer(
     space: Space,
     git: GitSpace,
-    runs: Sequence[Run],
+    seen: Survey,
     outside: Sequence[Item],
     index: Collection[bytes],
     *,
@@ -158,7 +158,7 @@ def _answer(
         items=sorted(here, key=_ORDERS[sort]),
         outside=sorted(there, key=_ORDERS[sort]),
         remedies=remedies(
-            space, [*items, *outside], runs, git, index,
+            space, [*items, *outside], seen, git, index,
             older_than=older_than[1] if older_than is not None else "", way_to_root=way_to_root,
         ),
         problems=[f"{shown(problem.path) or '.'}: {problem.reason}" for problem in problems],
