@@ -87,6 +87,8 @@ def remove_run(
             _check(aside, size, differs)
             _check_use(tree.root, os.path.join(folder, os.path.basename(aside)))
             _make_removable(aside)
+            # Before it is gone: no run goes without a line, wherever we are killed.
+            log()
             os.rename(aside, gone)
         except OSError as exc:
             _put_back(aside, place)
@@ -94,7 +96,6 @@ def remove_run(
         except BaseException:
             _put_back(aside, place)
             raise
-        log()
         try:
             remove_tree(gone)
         except OSError as exc:
