@@ -68,10 +68,8 @@ def fuzz(seed: int, count: int) -> float:
 def test_mutations_end_within_bounds() -> None:
     # In a process of its own, whose memory is this test's alone.
     code = (
-        "import resource, sys; from tests.test_fuzz_weights import fuzz;"
-        f" longest = fuzz(1, {MUTATIONS});"
-        " peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        " print(longest, peak / (1 << 20 if sys.platform == 'darwin' else 1 << 10))"
+        "from tests.memory import peak; from tests.test_fuzz_weights import fuzz;"
+        f" print(fuzz(1, {MUTATIONS}), peak())"
     )
     done = subprocess.run(
         (sys.executable, "-W", "ignore", "-c", code),
@@ -81,9 +79,9 @@ def test_mutations_end_within_bounds() -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    longest, peak = map(float, done.stdout.split())
+    longest, most = map(float, done.stdout.split())
     assert longest < 20
-    assert peak < MEGABYTES
+    assert most < MEGABYTES
 
 
 HUNGRY = {
@@ -100,13 +98,12 @@ HUNGRY = {
 def test_hungry_files_stay_within_bounds() -> None:
     for name, content in HUNGRY.items():
         code = (
-            "import io, resource, sys; from fx_hooks.weights import inspect;"
+            "import io; from fx_hooks.weights import inspect; from tests.memory import peak;"
             " from tests.weight_files import as_zip, safetensors;"
             f" content = {content};"
-            " before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+            " before = peak();"
             " inspect(io.BytesIO(content));"
-            " after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-            " print((after - before) / 1024)"
+            " print(peak() - before)"
         )
         done = subprocess.run(
             (sys.executable, "-W", "ignore", "-c", code),
