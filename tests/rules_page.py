@@ -34,6 +34,8 @@ all are refused. What is known to be judged wrongly:
 
 - A hand-written `multirun.yaml` outside a folder named like `conf` is refused: name it under
   `keep`.
+- A sweep definition that somebody keeps in `wandb/` at the root is refused (`wandb/sweep.yaml`), so
+  that git need not look into that folder: put it beside the configs, or name it under `keep`.
 - Weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`) are refused:
   name them under `keep`.
 - `.log` and `.err` files that document something outside test data are refused.

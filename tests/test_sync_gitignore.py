@@ -14,7 +14,7 @@ import pytest
 from fx_hooks import sync_gitignore
 from fx_hooks.ignore_block import block_lines, rewritten
 from fx_hooks.ignore_state import surely_in_step
-from fx_hooks.policy.load import load_policy
+from fx_hooks.policy.load import Policy, load_policy
 from tests import agreement
 from tests.support import Repo, Result, working_directory
 
@@ -351,7 +351,9 @@ def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
         wanted = block_lines(case.policy)
         plain, whole = (f"{number}/{name}/.gitignore" for name in ("plain", "whole"))
         empty.write(plain, lines)
-        empty.write(whole, rewritten(lines, wanted))
+        # Every second block has lines before it, too.
+        before_it = b"".join(lines.splitlines(keepends=True)[: 2 * (number % 2)])
+        empty.write(whole, before_it + rewritten(lines.removeprefix(before_it), wanted))
         for path in matched_by_no_pattern(case):
             before.append(b"%d/plain/" % number + path)
             asked.append(b"%d/whole/" % number + path)
@@ -378,6 +380,33 @@ def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes)
         asked += [b"%d/" % number + path for path in case.paths]
         refused |= {b"%d/" % number + path for path in agreement.blocked(case.policy, case.paths)}
     assert agreement.ignored(empty.root, asked) == refused
+
+
+def test_the_block_means_the_same_before_other_lines(empty: Repo) -> None:
+    """Lines behind it have the last word about what they match, and no say otherwise."""
+    draw = random.Random(3)
+    asked, refused = [], set()
+    for number, case in enumerate(agreement.draw_cases(400, 9)):
+        lines = draw.choices(USER_LINES, k=3)
+        empty.write(
+            f"{number}/.gitignore",
+            rewritten("\n".join(lines).encode() + b"\n", block_lines(case.policy)),
+        )
+        patterns = [line.lstrip("!") for line in lines if line and not line.startswith("#")]
+        theirs = case._replace(policy=only_these(patterns or ["none"]))
+        paths = matched_by_no_pattern(theirs)
+        asked += [b"%d/" % number + path for path in paths]
+        refused |= {b"%d/" % number + path for path in agreement.blocked(case.policy, paths)}
+    assert agreement.ignored(empty.root, asked) == refused
+    assert len(asked) > 5_000
+    assert len(refused) > 1_000
+
+
+def only_these(patterns: Sequence[str]) -> Policy:
+    """A policy of nothing but *patterns*."""
+    ignored = ", ".join(map(agreement.quoted, patterns))
+    text = f"disable: [{', '.join(agreement.BUILT_IN)}]\nignore: [{ignored}]\n"
+    return load_policy(f"{text}best_models: {{metadata: [], documents: []}}\n".encode())
 
 
 LIGHTNING_HYDRA = """\
@@ -430,17 +459,16 @@ def test_nothing_is_wrong(repo: Repo) -> None:
 
 
 def test_lines_behind_the_block(repo: Repo) -> None:
-    code, lines = findings(repo, "!*.pt\n!/wandb/run-*\n*.json\n")
+    code, lines = findings(repo, "!*.pt\n!/logs/run-*\n!/wandb/run-*\n*.json\n")
     first = place(repo, "!*.pt")
     assert (code, len(lines)) == (1, 3)
     assert (
         lines[0] == f".gitignore:{first}: '!*.pt' lets in x.pt, which the policy blocks (weights)"
     )
-    assert lines[1].startswith(
-        f".gitignore:{first + 1}: '!/wandb/run-*' lets in wandb/run-x, which"
-    )
+    assert lines[1].startswith(f".gitignore:{first + 1}: '!/logs/run-*' lets in logs/run-x, which")
+    # Nothing in the closed wandb/ can be let in.
     assert lines[2].startswith(
-        f".gitignore:{first + 2}: '*.json' ignores best_models/x.json, which"
+        f".gitignore:{first + 3}: '*.json' ignores best_models/x.json, which"
     )
 
 
