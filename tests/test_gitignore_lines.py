@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fx_hooks.policy.gitignore import sections
+from fx_hooks.policy.globs import example
 from fx_hooks.policy.load import BEST_MODELS_RULE, load_policy, with_milestones
+from fx_hooks.policy.patterns import split
 from tests import agreement
 from tests.agreement import compare, draw_cases
 from tests.verdicts import read_corpus
@@ -136,6 +140,44 @@ def test_git_agrees_on_real_repositories(fresh: Path) -> None:
     assert agreement.ignored(fresh, paths) == refused
     assert len(paths) > 40_000
     assert len(refused) > 3_000
+
+
+def test_no_line_of_the_built_in_block_can_be_left_out(fresh: Path) -> None:
+    block = agreement.block(load_policy()).splitlines(keepends=True)
+    asked: dict[int, set[bytes]] = {}
+    for number, line in enumerate(block):
+        folder = fresh / f"without-{number}"
+        folder.mkdir()
+        (folder / ".gitignore").write_bytes(b"".join(block[:number] + block[number + 1 :]))
+        asked[number] = set(what_may_depend_on(line.decode().strip().lstrip("!")))
+    (fresh / "whole").mkdir()
+    (fresh / "whole/.gitignore").write_bytes(b"".join(block))
+    everything = set().union(*asked.values())
+    whole = agreement.ignored(fresh, (b"whole/" + path for path in everything))
+    less = agreement.ignored(
+        fresh, (b"without-%d/" % number + path for number in asked for path in asked[number])
+    )
+    idle = [
+        block[number]
+        for number, paths in asked.items()
+        if all((b"whole/" + p in whole) == (b"without-%d/" % number + p in less) for p in paths)
+    ]
+    assert not b"".join(idle).decode()
+
+
+def what_may_depend_on(line: str) -> Iterator[bytes]:
+    """Paths that *line* matches, at the root, below and above what other rules are about."""
+    parts, _, _ = split(line)
+    above = ("", "a/", "tests/", "conf/", "best_models/", "logs/", "lightning_logs/")
+    below = (
+        *("", "/x", "/a/x", "/x.pt", "/tests/a/x", "/.gitkeep", "/a/.gitkeep", "/x.json"),
+        *("/conf/multirun.yaml", "/tb_logs/.gitkeep", "/mlruns/.gitkeep"),
+    )
+    for stars in ((), ("y",), ("y", "z"), ("tests",)):
+        glob = [name for part in parts for name in (stars if part is None else (part,))]
+        path = example(tuple(glob) or ("x",))
+        for before, behind in itertools.product(above, below):
+            yield before.encode() + path + behind.encode()
 
 
 def test_the_comparison_can_fail(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
