@@ -1,8 +1,9 @@
 """What is wrong around the managed block of ``.gitignore``.
 
-git is asked about paths of three kinds: those that are there, an example of what each line
-of every ``.gitignore`` is about, and the same in the folders that the policy blocks. Where
-its answer is not the policy's, the line that gives it is at fault.
+git is asked about paths of four kinds: those that are there, an example of what each line
+of every ``.gitignore`` is about, the same in the folders that the policy blocks, and an
+example of what each ``keep`` and milestone lets in. Where its answer is not the policy's,
+the line that gives it is at fault.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fx_hooks.ignore_block import parse
 from fx_hooks.ignore_state import FILE
 from fx_hooks.paths import shown
 from fx_hooks.policy.globs import Glob, example, is_literal
+from fx_hooks.policy.load import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ RULES = {
     LINE: "No line around the managed block contradicts the policy, or says nothing.",
     TRACKED: "What is ignored is not tracked.",
 }
+LINES_ADVICE = "Take these lines out; what is to differ, say in .fx-hooks.yaml (keep, ignore)."
 
 
 class Place(NamedTuple):
@@ -57,8 +60,9 @@ def findings_around(
     existing = [
         path for path in (*index, *repository.untracked()) if _can_be_asked(repository, index, path)
     ]
+    kept = [path for path in _let_in(policy) if _can_be_asked(repository, index, path)]
     paths = list(
-        dict.fromkeys([*existing, *(path for found in examples.values() for path in found)])
+        dict.fromkeys([*existing, *kept, *(path for found in examples.values() for path in found)])
     )
     decided = repository.ignore_lines(paths)
     verdicts = dict(zip(paths, Judge(policy).judge(paths, Tree({}, ())), strict=True))
@@ -96,6 +100,7 @@ def findings_around(
 def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
     """*findings* for people, with the commands of :func:`untracking`."""
     lines = [f"{shown(f.path)}:{f.line}: {f.why}" for f in findings if f.rule == LINE]
+    lines += [LINES_ADVICE] * bool(lines)
     tracked = [finding for finding in findings if finding.rule == TRACKED]
     if not tracked:
         return lines
@@ -181,6 +186,12 @@ def _examples(
                 paths = _paths_of(pattern, folder, tops)
                 found[place] = [path for path in paths if _can_be_asked(repository, index, path)]
     return found
+
+
+def _let_in(policy: Policy) -> list[bytes]:
+    """What the repository lets in by name; the exceptions of built-in rules are nobody's wish."""
+    own = [entry for entry in policy.entries if not entry.blocks and entry.source != BUILTIN_SOURCE]
+    return [_paths_of(entry.pattern, b"", ())[0] for entry in own]
 
 
 def _paths_of(pattern: str, folder: bytes, tops: Sequence[bytes]) -> list[bytes]:

@@ -13,6 +13,7 @@ import pytest
 
 from fx_hooks import sync_gitignore
 from fx_hooks.ignore_block import block_lines, rewritten
+from fx_hooks.ignore_findings import LINES_ADVICE
 from fx_hooks.ignore_state import surely_in_step
 from fx_hooks.policy.load import Policy, load_policy
 from tests import agreement
@@ -461,7 +462,7 @@ def test_nothing_is_wrong(repo: Repo) -> None:
 def test_lines_behind_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!*.pt\n!/logs/run-*\n!/wandb/run-*\n*.json\n")
     first = place(repo, "!*.pt")
-    assert (code, len(lines)) == (1, 3)
+    assert (code, len(lines), lines[-1]) == (1, 4, LINES_ADVICE)
     assert (
         lines[0] == f".gitignore:{first}: '!*.pt' lets in x.pt, which the policy blocks (weights)"
     )
@@ -472,11 +473,31 @@ def test_lines_behind_the_block(repo: Repo) -> None:
     )
 
 
+def test_lines_behind_the_block_that_swallow_what_is_kept(repo: Repo) -> None:
+    repo.write(".fx-hooks.yaml", "keep: [/assets/*.pt, /src/data/]\n")
+    add_milestone(repo, "base")
+    code, lines = findings(repo, "assets/\n*.pt\ndata/\n")
+    first = place(repo, "assets/")
+    assert (code, lines) == (
+        1,
+        [
+            f".gitignore:{first + number}: '{line}' ignores {path}, which the policy lets in"
+            f" ({rule})"
+            for number, line, path, rule in (
+                (0, "assets/", "assets/x.pt", "keep"),
+                (1, "*.pt", "best_models/base.pt", "milestone"),
+                (2, "data/", "src/data/x", "keep"),
+            )
+        ]
+        + [LINES_ADVICE],
+    )
+
+
 def test_lines_before_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!x.log\n*.swp\n" + BLOCK.decode())
     assert (code, lines) == (
         1,
-        [".gitignore:1: has lost its effect: the block behind it decides"],
+        [".gitignore:1: has lost its effect: the block behind it decides", LINES_ADVICE],
     )
 
 
@@ -488,6 +509,7 @@ def test_nested_ignore_files(repo: Repo) -> None:
     assert lines == [
         "lib/.gitignore:2: '!*.pth' lets in lib/x.pth, which the policy blocks (weights)",
         "src/.gitignore:2: '!*.ckpt' lets in src/x.ckpt, which the policy blocks (weights)",
+        LINES_ADVICE,
     ]
 
 
