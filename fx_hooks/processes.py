@@ -1,4 +1,6 @@
-"""Which processes have files open below a folder, as far as this user may see."""
+"""Which processes have files open below a folder, and what is mounted there, as far as this
+user may see.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,14 @@ class Processes(NamedTuple):
 
     ``unseen`` are the users whose processes may not be looked into, by number, and None
     among them where not even the user is known. ``shared`` names the file system if
-    processes of other machines may write there, whom nobody sees from here.
+    processes of other machines may write there, whom nobody sees from here. ``mounts`` are
+    the places where something is mounted, also another folder of the same file system.
     """
 
     uses: tuple[Use, ...]
     unseen: frozenset[int | None]
     shared: str = ""
+    mounts: tuple[bytes, ...] = ()
 
     def using(self, path: bytes) -> Use | None:
         """A process that uses *path* or what is below it."""
@@ -42,6 +46,13 @@ class Processes(NamedTuple):
         for use in self.uses:
             if use.path == path or use.path.startswith(below):
                 return use
+        return None
+
+    def mount_at(self, path: bytes) -> bytes | None:
+        """A mount in *path* or around it, the root's own left out."""
+        for mount in self.mounts:
+            if mount == path or mount.startswith(path + b"/") or path.startswith(mount + b"/"):
+                return mount
         return None
 
     def sees(self, owner: int) -> bool:
@@ -84,7 +95,10 @@ def find_processes(root: bytes) -> Processes:
         # Our own processes can be looked into, but for agents that guard keys.
         unseen.discard(os.geteuid())
     disks = [(disk.mountpoint, disk.fstype) for disk in psutil.disk_partitions(all=True)]
-    return Processes(tuple(uses), frozenset(unseen), shared_file_system(os.fsdecode(base), disks))
+    points = {_below(os.fsencode(point), base) for point, _ in disks}
+    mounts = tuple(sorted(point for point in points if point is not None))
+    shared = shared_file_system(os.fsdecode(base), disks)
+    return Processes(tuple(uses), frozenset(unseen), shared, mounts)
 
 
 def shared_file_system(place: str, disks: Iterable[tuple[str, str]]) -> str:

@@ -86,7 +86,7 @@ def remove_run(
             _check_way(tree.root, folder)
             _check(aside, size, differs)
             _check_use(tree.root, os.path.join(folder, os.path.basename(aside)))
-            _make_removable(aside)
+            _check_removable(aside)
             # Before it is gone: no run goes without a line, wherever we are killed.
             log()
             os.rename(aside, gone)
@@ -151,29 +151,32 @@ def _check(place: bytes, size: Size, differs: Callable[[bytes], str | None]) -> 
 
 
 def _check_use(root: bytes, path: bytes) -> None:
-    use = find_processes(root).using(path)
+    processes = find_processes(root)
+    use = processes.using(path)
     if use is not None:
         raise Stays(f"{use.process} (process {use.pid}) uses it")
+    mount = processes.mount_at(path)
+    if mount is not None:
+        raise Stays(f"something is mounted at {shown(mount)}")
 
 
-def _make_removable(place: bytes) -> None:
+def _check_removable(place: bytes) -> None:
     """Raise :class:`Stays` if a directory in *place* does not let its contents go.
 
-    Directories of our own are opened for that; where it is in vain, they are closed again.
+    One that is our own can be opened for that, which is done when the run is gone: what is
+    put back has the permissions that it had.
     """
-    before: list[tuple[bytes, int]] = []
+    if sys.platform == "win32":  # a directory's mode says nothing there
+        return
+    user = os.geteuid()
     for folder, _, _ in os.walk(place):
-        if os.access(folder, os.W_OK | os.X_OK):
-            continue
-        try:
-            mode = stat.S_IMODE(os.lstat(folder).st_mode)
-            os.chmod(folder, mode | stat.S_IRWXU)
-            before.append((folder, mode))
-        except OSError as exc:
-            for opened, mode in reversed(before):
-                with contextlib.suppress(OSError):
-                    os.chmod(opened, mode)
-            raise Stays(f"what is in it cannot be deleted: {exc.strerror}") from exc
+        status = os.lstat(folder)
+        is_closed = not os.access(folder, os.W_OK | os.X_OK)
+        # In such a one only the owner of a file may delete it.
+        is_sticky = status.st_mode & stat.S_ISVTX and user
+        if (is_closed or is_sticky) and status.st_uid != user:
+            name = shown(os.path.relpath(folder, place)) if folder != place else "it"
+            raise Stays(f"{name} belongs to somebody else: what is in it cannot be deleted")
 
 
 def _put_back(aside: bytes, place: bytes) -> None:
@@ -199,6 +202,10 @@ def remove_tree(place: bytes) -> None:
 
 
 def _empty(descriptor: int, device: int) -> None:
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        with contextlib.suppress(OSError):  # it may be somebody else's, and open to us all the same
+            os.fchmod(descriptor, mode | stat.S_IRWXU)
     with os.scandir(descriptor) as found:
         entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
     for name, is_folder in entries:
@@ -245,7 +252,7 @@ def settle(tree: Tree, path: bytes) -> str | None:
                 return f"{shown(path)} is {run} as it was: somebody has made another one"
             os.rename(left, place)
             return f"{run} was to be deleted, and is back in its place"
-        _make_removable(left)
+        _check_removable(left)
         remove_tree(left)
     except Stays as exc:
         return f"{shown(path)} is the rest of a deleted run: {exc}"

@@ -65,7 +65,8 @@ class Run(NamedTuple):
     ``state`` is the worst of its own and of what it holds and ``owns``, and ``reason``
     says why, as part of a sentence. ``within`` is the innermost run around it;
     ``owner`` the Hydra job that started this W&B run, wherever it lies. ``milestones``
-    are chosen models that came from it, ``tracked`` what git tracks in it.
+    are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
+    says why it could not be deleted, whoever wanted to, and is mostly empty.
     """
 
     path: bytes
@@ -81,6 +82,7 @@ class Run(NamedTuple):
     milestones: tuple[bytes, ...]
     tracked: tuple[bytes, ...]
     run_id: str
+    obstacle: str = ""
 
 
 class Survey(NamedTuple):
@@ -105,7 +107,7 @@ def kept_because(run: Run) -> str | None:
         return f"{_some(run.milestones)} came from it"
     if run.tracked:
         return f"git tracks {_some(run.tracked)}"
-    return None
+    return run.obstacle or None
 
 
 def survey(
@@ -165,6 +167,7 @@ def survey(
                 milestones=tuple(sorted(chosen)),
                 tracked=_below(tracked, run.path),
                 run_id=run.wandb_id,
+                obstacle=_obstacle(run.path, found_tree, processes),
             )
         )
     notes += _unseen(found, processes)
@@ -350,6 +353,22 @@ def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
             " runs are live by their files alone"
         )
     return notes
+
+
+def _obstacle(path: bytes, tree: Scan, processes: Processes) -> str:
+    """Why what is at *path* could not be deleted; empty if it could."""
+    below = path + b"/"
+    for mount in tree.mounts:
+        if mount.startswith(below):
+            return f"another file system is mounted in it: {shown(mount)}"
+    mount_at = processes.mount_at(path)
+    if mount_at is not None:
+        where = "around" if path.startswith(mount_at + b"/") else "in"
+        return f"another folder is mounted {where} it: {shown(mount_at)}"
+    for problem in tree.problems:
+        if problem.path.startswith(below):
+            return f"{shown(problem.path)} cannot be read: {problem.reason}"
+    return ""
 
 
 def _some(paths: Sequence[bytes]) -> str:

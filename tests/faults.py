@@ -20,6 +20,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -59,6 +60,35 @@ Work = Callable[[], int]
 def run(work: Work) -> Outcome:
     """*work* in a fork, with nothing in its way."""
     return _run(work, 0, (), None)
+
+
+def as_nobody(folder: Path, work: Work) -> Outcome:
+    """*work* by a user without rights; only root can become one."""
+    if os.geteuid():
+        return run(work)
+    give_to_nobody(folder)
+    return demoted(work)
+
+
+def give_to_nobody(folder: Path) -> None:
+    """Let all in *folder* be that user's, and the way to it be open."""
+    for place in (folder, *folder.parents[:5]):
+        place.chmod(place.stat().st_mode | 0o055)
+    for found in folder.rglob("*"):
+        os.chown(found, 65534, 65534, follow_symlinks=False)
+    os.chown(folder, 65534, 65534)
+
+
+def demoted(work: Work) -> Outcome:
+    """*work* in a fork by that user, who owns nothing but what was given."""
+
+    def by_nobody() -> int:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        return work()
+
+    return run(by_nobody)
 
 
 def killed(work: Work, step: int) -> Outcome:

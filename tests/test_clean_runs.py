@@ -112,7 +112,7 @@ def test_what_may_go_goes(states: States, capfd: pytest.CaptureFixture[str]) -> 
     latest.symlink_to(online)
     before, room = seen(states.root), du(states.root)
     result = run(states.root, capfd, ".", "--yes")
-    assert result.code == 0, result
+    assert result.code == 1, result  # for the others that were meant
     gone = {
         states.places[name]
         for name in (
@@ -197,6 +197,8 @@ def test_the_last_and_the_best_are_kept(repo: Repo, capfd: pytest.CaptureFixture
     assert result.code == 0
     left = [path for path in paths if (repo.root / os.fsdecode(path)).exists()]
     assert left == paths[2:]
+    # Nothing goes, as it was asked for.
+    assert run(repo.root, capfd, ".", "--keep-last", "2", "--yes").code == 0
 
 
 @POSIX

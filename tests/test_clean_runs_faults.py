@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from fx_hooks.tools import clean_runs
-from tests.faults import (
-    Work,
-    killed_at_every_step,
-    needs_fork,
-    run,
-)
+from tests.faults import Work, killed_at_every_step, needs_fork, run
 from tests.run_trees import Seen, seen, write
 from tests.support import Repo, working_directory
 
@@ -120,3 +117,83 @@ def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: Scene) -> None:
             break
     else:
         pytest.fail("no run was aside at any step")
+
+
+# --- mounts -------------------------------------------------------------------------------
+
+
+def with_mounts(scene: Scene, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command after the mounts of a shell *script*, in a namespace of its own.
+
+    ``$root`` is the repository, ``$other`` a folder beside it.
+    """
+    if sys.platform != "linux":
+        pytest.skip("mounts in a namespace of its own")
+    other = scene.root.parent / "other"
+    other.mkdir(exist_ok=True)
+    command = (sys.executable, "-m", "fx_hooks.tools.clean_runs", *options)
+    done = subprocess.run(
+        ("unshare", "-rm", "sh", "-c", f'{{ {script}; }} || exit 77; cd "$root"; exec "$@"', "sh",
+         *command),
+        env={**os.environ, "root": str(scene.root), "other": str(other)},
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no mounts here: {done.stderr}")
+    return done
+
+
+@pytest.mark.parametrize("with_archive", [False, True])
+def test_a_file_system_that_is_read_only(scene: Scene, with_archive: bool) -> None:
+    scene.prepare()
+    archive = ("--archive", str(scene.root.parent / "a.tar.gz")) if with_archive else ()
+    before = seen(scene.root)
+    script = 'mount --bind "$root" "$root" && mount -o remount,ro,bind "$root"'
+    done = with_mounts(scene, script, "--yes", "--older-than", "1d", *archive)
+    assert (done.returncode, done.stderr) == (1, "")
+    for path in OLD:
+        assert f"  {path}: it cannot be renamed: Read-only file system\n" in done.stdout
+    assert "Deleted 0 runs" in done.stdout
+    assert seen(scene.root) == before
+    if with_archive:
+        (scene.root.parent / "a.tar.gz").unlink()
+        inside = ("--archive", "a.tar.gz")
+        done = with_mounts(scene, script, "--yes", "--older-than", "1d", *inside)
+        assert done.returncode == 2
+        assert "a.tar.gz: cannot be written: Read-only file system" in done.stderr
+        assert seen(scene.root) == before
+
+
+def test_nothing_behind_a_mount_goes(scene: Scene) -> None:
+    """Another file system, and another folder of the same one: in a run, and around one."""
+    scene.prepare()
+    other = scene.root.parent / "other"
+    a_job(other, "12-00-00", 60)
+    a_job(other, "deep/precious", 60)
+    a_job(scene.root, "outputs/2025-05-04/12-00-00", 60)
+    a_job(scene.root, "outputs/2025-05-05/12-00-00", 60)
+    (scene.root / OLD[0] / "bound").mkdir()
+    (scene.root / OLD[1] / "tmp").mkdir()
+    (scene.root / "outputs/2025-05-06").mkdir()
+    then = time.time() - 50 * DAY
+    for path in (scene.root / OLD[0] / "bound", scene.root / OLD[1] / "tmp"):
+        os.utime(path, (then, then))
+    before, outside = seen(scene.root / "outputs"), seen(other)
+    script = (
+        f'mount --bind "$other/deep" "$root/{OLD[0]}/bound"'
+        f' && mount -t tmpfs none "$root/{OLD[1]}/tmp"'
+        ' && mount --bind "$other" "$root/outputs/2025-05-06"'
+        ' && mount --bind "$root/outputs/2025-05-05" "$root/outputs/2025-05-05"'
+    )
+    done = with_mounts(scene, script, "--yes", ".", "--older-than", "1d")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"  {OLD[0]}: another folder is mounted in it: {OLD[0]}/bound\n" in done.stdout
+    assert f"  {OLD[1]}: another file system is mounted in it: {OLD[1]}/tmp\n" in done.stdout
+    for day in ("05", "06"):
+        line = f"  outputs/2025-05-{day}/12-00-00: another folder is mounted around it: "
+        assert f"{line}outputs/2025-05-{day}\n" in done.stdout
+    assert seen(other) == outside
+    gone = {path for path in before if path.startswith(b"2025-05-04")}
+    assert seen(scene.root / "outputs").keys() == before.keys() - gone

@@ -308,7 +308,9 @@ def follow(commands: Sequence[str], root: Path, home: Path, **environ: str) -> s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    assert done.returncode == 0, done.stdout.decode()
+    # 1 says that others that were meant are still there, for they have a remedy of their own.
+    may_leave_some = commands[-1].startswith("fx-clean-runs ")
+    assert done.returncode in (0, may_leave_some), done.stdout.decode()
     return done.stdout.decode()
 
 

@@ -17,6 +17,7 @@ from tests.faults import (
     CHANGES,
     Outcome,
     Work,
+    as_nobody,
     failing,
     failing_at_every_step,
     killed_at_every_step,
@@ -365,25 +366,6 @@ def test_what_an_interruption_leaves(
 
 
 # --- as somebody who may not do everything -----------------------------------------------
-
-
-def as_nobody(folder: Path, work: Work) -> Outcome:
-    """*work* by a user without rights; only root can become one."""
-    if os.geteuid():
-        return run(work)
-    for place in (folder, *folder.parents[:5]):
-        place.chmod(place.stat().st_mode | 0o055)
-    for found in folder.rglob("*"):
-        os.chown(found, 65534, 65534, follow_symlinks=False)
-    os.chown(folder, 65534, 65534)
-
-    def demoted() -> int:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-        return work()
-
-    return run(demoted)
 
 
 def test_what_may_not_be_read_is_left_out_and_named(root: Path) -> None:

@@ -36,15 +36,15 @@ _SMALLER = re.compile(r"loss|err|error|perplexity|ppl|mae|mse|rmse|wer|cer|fid|n
 
 
 class Stay(NamedTuple):
-    """A run that was meant and is not deleted, and why; *commands* help."""
+    """A run that was meant and is not deleted, and why; *asked* if an option said so."""
 
     run: Run
     reason: str
-    commands: tuple[str, ...] = ()
+    asked: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: done, or the plan shown; 1: a run that was to go is there; 2: error."""
+    """Exit code 0: done, or the plan shown; 1: a run that was meant is there; 2: error."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...]",
@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         " that makes; delete them with --yes. A RUN is a path or a glob; a folder stands for the"
         " runs in it. Runs that are live, that W&B does not have, that a milestone came from or"
         " that Git tracks files of are never deleted.",
-        epilog="Exit code 0: done, or the plan is shown; 1: a run that was to go is still there;"
-        " 2: usage, policy or git error.",
+        epilog="Exit code 0: done, or the plan is shown; 1: a run that was meant is still there,"
+        " and no --keep said so; 2: usage, policy or git error.",
         allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
@@ -105,13 +105,15 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if target is not None:
         run_archive.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.way_to_root())
+    left_out = any(not stay.asked for stay in stays)
     if not goes:
-        return FOUND if stays else CLEAN
+        return FOUND if left_out else CLEAN
     if not options.yes:
         print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
         return CLEAN
     log = CleanLog(repository.common_directory(), rule)
-    return _delete(found, tree, goes, items, target, log, force=options.force)
+    code = _delete(found, tree, goes, items, target, log, force=options.force)
+    return FOUND if left_out else code
 
 
 def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
@@ -119,15 +121,8 @@ def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[St
     chosen = choice.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
-    mounts = [mount + b"/" for mount in found.scan.mounts]
     for run in chosen:
         reason = kept_because(run)
-        if reason is None and any(mount.startswith(run.path + b"/") for mount in mounts):
-            reason = "another file system is mounted in it"
-        if reason is None and any(
-            problem.path.startswith(run.path + b"/") for problem in found.scan.problems
-        ):
-            reason = "not all of it can be read"
         if reason is None:
             goes.append(run)
         else:
@@ -140,7 +135,7 @@ def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[St
         }
     if options.keep_best is not None:
         kept |= _best(found, chosen, options.keep_best)
-    stays += [Stay(run, f"kept: {kept[run.path]}") for run in goes if run.path in kept]
+    stays += [Stay(run, f"kept: {kept[run.path]}", True) for run in goes if run.path in kept]
     goes = [run for run in goes if run.path not in kept]
     return goes, sorted(stays)
 

@@ -1,0 +1,444 @@
+"""One run is deleted, or stays whole in its place, whatever comes between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fx_hooks import run_removal
+from fx_hooks.disk import Problem, Scan, scan
+from fx_hooks.processes import Processes, Use
+from fx_hooks.run_removal import Stays, Tree, left_aside, remove_run, settle
+from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
+from tests.run_trees import Seen, seen, write
+
+RUN = b"outputs/a"
+fcntl = pytest.importorskip("fcntl", reason="what is deleted is locked on POSIX systems only")
+pytestmark = needs_fork
+
+
+def nothing(_: bytes) -> None:
+    return None
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """A folder with one run that no process uses."""
+    monkeypatch.setattr(run_removal, "find_processes", lambda _: Processes((), frozenset()))
+    root = tmp_path / "root"
+    write(root / "outputs/a/model.pt", b"x" * 5000)
+    write(root / "outputs/a/inner/file", "x")
+    return Tree(os.fsencode(root), ())
+
+
+def place(tree: Tree, path: bytes = RUN) -> bytes:
+    return os.path.join(tree.root, path)
+
+
+def remove(
+    tree: Tree,
+    path: bytes = RUN,
+    *,
+    differs: Callable[[bytes], str | None] = nothing,
+    log: Callable[[], None] = lambda: None,
+) -> None:
+    size = scan(place(tree, path), skip=()).top.size()
+    remove_run(tree, path, size, differs=differs, log=log)
+
+
+def why_it_stays(tree: Tree, differs: Callable[[bytes], str | None] = nothing) -> str:
+    """Why the run stays; it is whole, and nothing lies beside it."""
+    before = all_of(tree)
+    with pytest.raises(Stays) as caught:
+        remove(tree, differs=differs)
+    assert all_of(tree) == before
+    return str(caught.value)
+
+
+def all_of(tree: Tree) -> dict[bytes, Seen]:
+    """All there is; the folder of the run gets a new time by the renaming."""
+    found = seen(tree.root)
+    if b"outputs" in found:
+        found[b"outputs"] = found[b"outputs"]._replace(mtime=0)
+    return found
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, name: str, *calls: int, error: int) -> None:
+    """Let those *calls* of a function of :mod:`os` fail, by their number from 1."""
+    real = getattr(os, name)
+    count = iter(range(1, 1000))
+
+    def failing(*arguments: object, **options: object) -> object:
+        if next(count) in calls:
+            raise OSError(error, os.strerror(error))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, name, failing)
+
+
+def test_it_goes_with_the_folder_that_is_empty_then(tree: Tree) -> None:
+    remove(tree)
+    assert os.listdir(tree.root) == [b"outputs"]
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+def test_a_run_in_the_root_goes_and_nothing_above(tree: Tree) -> None:
+    write(os.path.join(tree.root, b"version_0/metrics.csv"))
+    remove(tree, b"version_0")
+    assert os.listdir(tree.root) == [b"outputs"]
+
+
+def test_one_that_is_locked(tree: Tree) -> None:
+    descriptor = os.open(place(tree), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        assert why_it_stays(tree) == "somebody else is deleting it"
+    finally:
+        os.close(descriptor)
+
+
+def test_what_cannot_be_opened_or_renamed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(run_removal, "_open_folder", _denied)
+        assert why_it_stays(tree) == "it cannot be opened: Permission denied"
+    with monkeypatch.context() as patch:
+        fails(patch, "rename", 1, error=errno.EROFS)
+        assert why_it_stays(tree) == "it cannot be renamed: Read-only file system"
+    with monkeypatch.context() as patch:
+        fails(patch, "rename", 2, error=errno.EIO)
+        assert why_it_stays(tree) == "it cannot be renamed: Input/output error"
+
+
+def _denied(place: bytes) -> int:
+    raise PermissionError(errno.EACCES, "Permission denied", place)
+
+
+def test_one_that_cannot_be_put_back_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = seen(place(tree))
+    with monkeypatch.context() as patch:
+        fails(patch, "rename", 2, 3, error=errno.EIO)
+        with pytest.raises(
+            Stays, match=r"it cannot be put back: Input/output error; it is .*\.fx-"
+        ):
+            remove(tree)
+    (left,) = left_aside(scan(tree.root).top)
+    assert seen(place(tree, left)) == whole
+    assert settle(tree, left) == "outputs/a was to be deleted, and is back in its place"
+    assert seen(place(tree)) == whole
+
+
+def test_somebody_makes_another_one_meanwhile(tree: Tree) -> None:
+    whole = seen(place(tree))
+
+    def differs(here: bytes) -> str | None:
+        if here == place(tree):
+            return None
+        write(place(tree) + b"/new", "new")
+        return "new"
+
+    with pytest.raises(Stays, match="somebody has made another one; the old one is"):
+        remove(tree, differs=differs)
+    assert os.listdir(place(tree)) == [b"new"]
+    (left,) = left_aside(scan(tree.root).top)
+    assert seen(place(tree, left)) == whole
+    said = settle(tree, left)
+    assert said is not None
+    assert said.endswith("is outputs/a as it was: somebody has made another one")
+    assert seen(place(tree, left)) == whole
+
+
+def test_one_that_has_gone_or_is_something_else(tree: Tree) -> None:
+    size = scan(place(tree)).top.size()
+    changes: list[tuple[Callable[[], object], str]] = [
+        (lambda: os.rename(place(tree), place(tree, b"b")), "it cannot be opened: No such file"),
+        (lambda: os.symlink(b"b", place(tree)), "it cannot be opened: Not a directory"),
+        (lambda: shutil.rmtree(place(tree, b"outputs")), "it has gone: No such file"),
+    ]
+    for change, reason in changes:
+        change()
+        before = all_of(tree)
+        with pytest.raises(Stays, match=reason):
+            remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+        assert all_of(tree) == before
+
+
+def test_a_link_in_its_place_where_folders_cannot_be_opened(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where nothing is locked and paths are all there is."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(run_removal, "_BY_DESCRIPTOR", False)
+    size = scan(place(tree)).top.size()
+    os.rename(place(tree), place(tree, b"b"))
+    os.symlink(place(tree, b"b"), place(tree))
+    with pytest.raises(Stays, match="it is no directory any more"):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    os.unlink(place(tree))
+    with pytest.raises(Stays, match="it cannot be read: No such file"):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    os.rename(place(tree, b"b"), place(tree))
+    remove(tree)
+    assert os.listdir(place(tree, b"outputs")) == []
+    write(place(tree, b"outputs/.fx-gone-a.01234567/rest"))
+    assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
+
+
+def test_a_process_or_a_mount_that_comes_meanwhile(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*, use: bool) -> Callable[[bytes], Processes]:
+        def find(root: bytes) -> Processes:
+            (aside,) = left_aside(scan(root).top)
+            if use:
+                return Processes((Use(aside + b"/model.pt", "python", 7, True),), frozenset())
+            return Processes((), frozenset(), "", (b"data", aside + b"/inner"))
+
+        return find
+
+    monkeypatch.setattr(run_removal, "find_processes", found(use=True))
+    assert why_it_stays(tree) == "python (process 7) uses it"
+    monkeypatch.setattr(run_removal, "find_processes", found(use=False))
+    assert why_it_stays(tree).startswith("something is mounted at outputs/.fx-aside-a.")
+
+
+@pytest.mark.parametrize("name", [b"model.pt", b"inner/new", b"a\nb"])
+def test_one_that_was_written_to(tree: Tree, name: bytes) -> None:
+    size = scan(place(tree)).top.size()
+    write(place(tree) + b"/" + name, "more", mtime=time.time_ns())
+    before = all_of(tree)
+    with pytest.raises(Stays, match="it has changed meanwhile"):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    assert all_of(tree) == before
+
+
+def test_what_cannot_be_read_any_more(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = scan(place(tree)).top.size()
+    found = scan(place(tree))
+
+    def stays(found: Scan) -> str:
+        monkeypatch.setattr(run_removal, "scan", lambda *_, **__: found)
+        with pytest.raises(Stays) as caught:
+            remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+        return str(caught.value)
+
+    denied = Problem(b"inner", "Permission denied")
+    assert stays(found._replace(problems=(denied,))) == "inner cannot be read: Permission denied"
+    mounted = stays(found._replace(mounts=(b"inner",)))
+    assert mounted == "inner in it is on another file system"
+
+
+def test_the_way_to_it_has_changed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = scan(place(tree)).top.size()
+    os.rename(place(tree, b"outputs"), place(tree, b"else"))
+    os.symlink(b"else", place(tree, b"outputs"))
+    with pytest.raises(Stays, match="outputs is a link by now"):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    assert os.path.exists(place(tree, b"else/a/model.pt"))
+    os.unlink(place(tree, b"outputs"))
+    os.rename(place(tree, b"else"), place(tree, b"outputs"))
+    device = os.stat(tree.root).st_dev
+    monkeypatch.setattr(os, "stat", lambda _: SimpleNamespace(st_dev=device + 1))
+    with pytest.raises(Stays, match="it is on another file system"):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+
+
+def test_another_cleaner_takes_the_empty_folder_away(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_removal.remove_tree
+
+    def and_the_folder(place: bytes) -> None:
+        real(place)
+        os.rmdir(os.path.dirname(place))
+
+    monkeypatch.setattr(run_removal, "remove_tree", and_the_folder)
+    remove(tree)
+    assert os.listdir(tree.root) == []
+
+
+def test_a_name_that_is_too_long(tree: Tree) -> None:
+    long = b"outputs/" + b"a" * 191
+    os.rename(place(tree), place(tree, long))
+    size = scan(place(tree, long)).top.size()
+    with pytest.raises(Stays, match="its name is too long to be put aside"):
+        remove_run(tree, long, size, differs=nothing, log=lambda: None)
+
+
+def test_links_lead_to_the_newest_that_is_left(tree: Tree) -> None:
+    names = [b"run-20240101_000000-a", b"offline-run-20240102_000000-b", b"run-20240103_000000-c"]
+    for name in names:
+        write(place(tree, b"logs/wandb/" + name + b"/logs/debug.log"))
+    here = place(tree, b"logs/wandb")
+    os.symlink(names[2], here + b"/latest-run")
+    os.symlink(names[2] + b"/logs/debug.log", here + b"/debug.log")
+    os.symlink(b"elsewhere", here + b"/debug-internal.log")
+    remove(tree, b"logs/wandb/" + names[2])
+    assert os.readlink(here + b"/latest-run") == names[1]
+    assert os.readlink(here + b"/debug.log") == names[1] + b"/logs/debug.log"
+    assert os.readlink(here + b"/debug-internal.log") == b"elsewhere"
+    os.unlink(here + b"/debug-internal.log")
+    for name in names[:2]:
+        remove(tree, b"logs/wandb/" + name)
+    # Neither a dangling link nor an empty folder, but what is in the root stays.
+    assert os.listdir(place(tree, b"logs")) == []
+
+
+def test_what_differs_from_what_was_packed(tree: Tree) -> None:
+    said = why_it_stays(tree, differs=lambda _: "model.pt has changed")
+    assert said == "it has changed since it was packed: model.pt has changed"
+
+
+def test_where_the_log_ends_the_run_is_put_back(tree: Tree) -> None:
+    def log() -> None:
+        raise KeyboardInterrupt
+
+    before = all_of(tree)
+    with pytest.raises(KeyboardInterrupt):
+        remove(tree, log=log)
+    assert all_of(tree) == before
+
+
+def test_only_a_part_can_be_deleted(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        fails(patch, "unlink", 2, error=errno.EPERM)
+        with pytest.raises(Stays) as caught:
+            remove(tree)
+    (left,) = left_aside(scan(tree.root).top)
+    assert str(caught.value) == (
+        "only a part of it could be deleted: Operation not permitted; the rest is"
+        f" {os.path.basename(left).decode()}, for the next fx-clean-runs --yes"
+    )
+    with monkeypatch.context() as patch:
+        fails(patch, "unlink", 1, error=errno.EPERM)
+        said = settle(tree, left)
+    assert said == f"{left.decode()} is left of an interruption, and stays: Operation not permitted"
+    assert settle(tree, left) == "the rest of outputs/a is deleted"
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+def test_a_file_system_that_is_mounted_in_what_goes(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last moment: what is behind a mount is not deleted even then."""
+    write(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
+    real = os.fstat
+    inner = os.stat(place(tree, b"outputs/.fx-gone-a.01234567/inner"))
+
+    def elsewhere(descriptor: int) -> os.stat_result:
+        status = real(descriptor)
+        if status.st_ino != inner.st_ino:
+            return status
+        fields = list(status)
+        fields[stat.ST_DEV] += 1
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", elsewhere)
+    said = settle(tree, b"outputs/.fx-gone-a.01234567")
+    assert said is not None
+    assert said.endswith("another file system is mounted in it")
+    assert os.path.exists(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
+
+
+def test_what_is_not_settled(tree: Tree) -> None:
+    """What git tracks, what somebody works on, what is behind a link, and what has gone."""
+    left = b"outputs/.fx-gone-a.01234567"
+    write(place(tree, left) + b"/file")
+    before = all_of(tree)
+    assert settle(tree, RUN) is None
+    assert settle(tree._replace(tracked=[left + b"/file"]), left) is None
+    descriptor = os.open(place(tree, left), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert settle(tree, left) is None
+    os.close(descriptor)
+    assert settle(tree, b"outputs/.fx-gone-b.01234567") is None
+    os.symlink(place(tree, b"outputs"), place(tree, b"link"))
+    assert settle(tree, b"link/.fx-gone-a.01234567") is None
+    os.unlink(place(tree, b"link"))
+    assert all_of(tree) == before
+
+
+# --- permissions --------------------------------------------------------------------------
+
+
+def closed(tree: Tree) -> None:
+    """Folders that nobody may write to, as a careful team leaves them."""
+    for name in (b"/inner", b""):
+        os.chmod(place(tree) + name, 0o555)
+
+
+def test_folders_of_our_own_that_are_closed(tree: Tree, tmp_path: Path) -> None:
+    closed(tree)
+
+    def work() -> int:
+        remove(tree)
+        return 0
+
+    assert as_nobody(tmp_path, work).code == 0
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+def test_what_is_put_back_is_as_closed_as_before(tree: Tree) -> None:
+    closed(tree)
+    assert why_it_stays(tree, differs=lambda here: "x" if here != place(tree) else None)
+    remove(tree)
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o1777])
+def test_folders_of_somebody_else(tree: Tree, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed ones, and sticky ones, in which everybody may write but not delete."""
+    os.chmod(place(tree, b"outputs/a/inner"), mode)
+    monkeypatch.setattr(os, "geteuid", lambda: os.lstat(tree.root).st_uid + 1)
+    monkeypatch.setattr(os, "access", lambda folder, _: os.lstat(folder).st_mode & 0o002)
+    for name in (b"", b"outputs"):
+        os.chmod(place(tree, name), 0o777)
+    os.chmod(place(tree), 0o777)
+    reason = "inner belongs to somebody else: what is in it cannot be deleted"
+    assert why_it_stays(tree) == reason
+    os.rename(place(tree), place(tree, b"outputs/.fx-gone-a.01234567"))
+    assert settle(tree, b"outputs/.fx-gone-a.01234567") == (
+        f"outputs/.fx-gone-a.01234567 is the rest of a deleted run: {reason}"
+    )
+    os.chmod(place(tree, b"outputs/.fx-gone-a.01234567"), mode)
+    said = settle(tree, b"outputs/.fx-gone-a.01234567")
+    assert said is not None
+    assert said.endswith(": it belongs to somebody else: what is in it cannot be deleted")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_really_somebody_elses(tree: Tree, tmp_path: Path) -> None:
+    size = scan(place(tree)).top.size()
+
+    def work() -> int:
+        try:
+            remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+        except Stays as exc:
+            print(exc)
+            return 1
+        return 0
+
+    give_to_nobody(tmp_path)
+    os.chown(place(tree, b"outputs/a/inner"), 0, 0)
+    before = all_of(tree)
+    done = demoted(work)
+    assert (done.code, done.out) == (
+        1,
+        "inner belongs to somebody else: what is in it cannot be deleted\n",
+    )
+    os.chmod(place(tree, b"outputs/a/inner"), 0o700)
+    done = demoted(work)
+    assert (done.code, done.out) == (1, "inner cannot be read: Permission denied\n")
+    os.chmod(place(tree, b"outputs/a/inner"), 0o755)
+    os.chown(place(tree, b"outputs"), 0, 0)
+    done = demoted(work)
+    assert (done.code, done.out) == (1, "it cannot be renamed: Permission denied\n")
+    assert all_of(tree) == before
