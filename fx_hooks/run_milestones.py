@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -9,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.contract_scene import digest
+from fx_hooks.errors import FatalError
 from fx_hooks.metadata import SUFFIX
 from fx_hooks.milestones import Milestone, load_contract
+from fx_hooks.paths import shown
 from fx_hooks.repo_policy import policy_in_force, staged_text
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ def milestones_of_runs(
     """By run, the chosen models that came from it.
 
     Their metadata names the run, by W&B's id or by its path. Where no run is named, the
-    one counts that still has the file itself, by its size and digest.
+    one counts that still has the file itself, by its size and digest; if that cannot be
+    read, by its size. Raises :class:`~fx_hooks.errors.FatalError` for metadata that
+    cannot be read, which may name a run.
     """
     policy = policy_in_force(repository, index).policy
     listed = {}
@@ -60,7 +65,7 @@ def _metadata(
     }
     contents = repository.contents(blobs.values())
     found = {path: contents.get(blob, b"") for path, blob in blobs.items()}
-    for here, _, files in os.walk(os.path.join(repository.root, folder)):
+    for here, _, files in os.walk(os.path.join(repository.root, folder), onerror=_unread):
         for name in files:
             if name.endswith(suffix):
                 place = os.path.join(here, name)
@@ -68,9 +73,19 @@ def _metadata(
                 try:
                     with open(place, "rb") as file:
                         found[path] = found.get(path, b"") + b"\n" + file.read(1 << 20)
-                except OSError:
-                    continue
+                except FileNotFoundError:
+                    continue  # a link to nothing
+                except OSError as exc:
+                    _unread(exc)
     return found
+
+
+def _unread(exc: OSError) -> None:
+    if not isinstance(exc, FileNotFoundError):
+        raise FatalError(
+            f"{shown(os.fsencode(exc.filename))}: cannot be read: {exc.strerror}: it may name runs"
+            " that models came from"
+        ) from exc
 
 
 def _names_run(metadata: bytes, run: FoundRun) -> bool:
@@ -86,10 +101,15 @@ def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list
     for folder in run.folder.walk():
         for name, size, _, _, mode in folder.files:
             if size in sizes and stat.S_ISREG(mode):
-                try:
-                    with open(os.path.join(root, folder.path, name), "rb") as file:
-                        found = digest(file)
-                except OSError:
-                    continue  # its size alone says nothing
-                held += [model for model, one in listed.items() if one.sha256 == found]
+                found = None
+                with (
+                    contextlib.suppress(OSError),
+                    open(os.path.join(root, folder.path, name), "rb") as file,
+                ):
+                    found = digest(file)
+                held += [
+                    model
+                    for model, one in listed.items()
+                    if found == one.sha256 or (found is None and size == one.size)
+                ]
     return held

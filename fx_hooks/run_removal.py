@@ -16,7 +16,6 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 from fx_hooks import temporary
 from fx_hooks.disk import Folder, Size, scan
@@ -39,15 +38,8 @@ class Stays(Exception):
     """Why a run that was to go is still in its place."""
 
 
-class Tree(NamedTuple):
-    """The work tree that runs are deleted from: its root, and what git has in it."""
-
-    root: bytes
-    tracked: Collection[bytes]
-
-
 def remove_run(
-    tree: Tree,
+    root: bytes,
     path: bytes,
     size: Size,
     *,
@@ -63,11 +55,11 @@ def remove_run(
     folder, name = os.path.split(path)
     if len(name) > _LONGEST:
         raise Stays("its name is too long to be put aside")
-    parent = os.path.join(tree.root, folder)
+    parent = os.path.join(root, folder)
     aside = temporary.name_beside(os.path.join(parent, _ASIDE + name))
     gone = temporary.name_beside(os.path.join(parent, _GONE + name))
     place = os.path.join(parent, name)
-    _check_way(tree.root, folder)
+    _check_way(root, folder)
     with contextlib.ExitStack() as stack:
         try:
             descriptor = _open_folder(place)
@@ -83,9 +75,9 @@ def remove_run(
         except OSError as exc:
             raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
         try:
-            _check_way(tree.root, folder)
+            _check_way(root, folder)
             _check(aside, size, differs)
-            _check_use(tree.root, os.path.join(folder, os.path.basename(aside)))
+            _check_use(root, os.path.join(folder, os.path.basename(aside)))
             _check_removable(aside)
             # Before it is gone: no run goes without a line, wherever we are killed.
             log()
@@ -104,7 +96,7 @@ def remove_run(
                 f" {shown(os.path.basename(gone))}, for the next {NAME} --yes"
             ) from exc
     _mend_links(parent, name)
-    _remove_empty(tree.root, folder)
+    _remove_empty(root, folder)
 
 
 def _check_way(root: bytes, folder: bytes) -> None:
@@ -222,25 +214,26 @@ def _empty(descriptor: int, device: int) -> None:
         os.rmdir(name, dir_fd=descriptor)
 
 
-def left_aside(top: Folder) -> list[bytes]:
-    """What interrupted processes have left below *top*."""
-    return sorted(folder.path for folder in top.walk() if _LEFT.fullmatch(folder.name))
+def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:
+    """What interrupted processes have left below *top*; what git tracks is not ours."""
+    found = sorted(folder.path for folder in top.walk() if _LEFT.fullmatch(folder.name))
+    return [path for path in found if not any(file.startswith(path + b"/") for file in tracked)]
 
 
-def settle(tree: Tree, path: bytes) -> str | None:
+def settle(root: bytes, path: bytes) -> str | None:
     """Put back or delete what was left aside at *path*; what was done, if anything.
 
-    What git tracks is no left-over of ours, and what another process has locked is its own.
+    What another process has locked is its own.
     """
     folder, name = os.path.split(path)
     match = _LEFT.fullmatch(name)
-    if match is None or any(file.startswith(path + b"/") for file in tree.tracked):
+    if match is None:
         return None
-    parent = os.path.join(tree.root, folder)
+    parent = os.path.join(root, folder)
     left, place = os.path.join(parent, name), os.path.join(parent, match[2])
     run = shown(os.path.join(folder, match[2]))
     try:
-        _check_way(tree.root, folder)
+        _check_way(root, folder)
         descriptor = _open_folder(left)
     except (Stays, OSError):
         return None
@@ -262,7 +255,7 @@ def settle(tree: Tree, path: bytes) -> str | None:
         if descriptor is not None:
             os.close(descriptor)
     _mend_links(parent, match[2])
-    _remove_empty(tree.root, folder)
+    _remove_empty(root, folder)
     return f"the rest of {run} is deleted"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fx_hooks import run_removal, runs
+from fx_hooks import run_archive, run_removal, runs, temporary
 from fx_hooks.processes import Processes
 from fx_hooks.run_archive_reader import Archive
 from fx_hooks.tools import clean_runs
@@ -191,6 +191,21 @@ def test_the_last_and_the_best_are_kept(repo: Repo, capfd: pytest.CaptureFixture
     ]
     result = run(repo.root, capfd, ".", "--keep-best", "val/loss")
     assert f"{os.fsdecode(paths[1])}: kept: the smallest val/loss, 0.1" in result.out
+    summary = repo.root / os.fsdecode(paths[3]) / "files" / "wandb-summary.json"
+    whole = summary.read_text()
+    for text in (
+        '{"acc": {"max": 2, "value": 0.3}}',
+        '{"acc": "none"}',
+        '{"acc": true}',
+        "{",
+        whole,
+    ):
+        times = (summary.stat().st_atime, summary.stat().st_mtime)
+        summary.write_text(text)
+        os.utime(summary, times)
+        result = run(repo.root, capfd, ".", "--keep-best", "acc:min")
+        value, kept = ("0.3", paths[3]) if "0.3" in text else ("0.5", paths[0])
+        assert f"{os.fsdecode(kept)}: kept: the smallest acc, {value}\n" in result.out
     result = run(repo.root, capfd, ".", "--keep-best", "acc")
     assert f"{os.fsdecode(paths[1])}: kept: the largest acc, 0.9" in result.out
     result = run(repo.root, capfd, ".", "--keep-best", "val/loss:max", "--keep-last", "2", "--yes")
@@ -477,6 +492,116 @@ def test_without_psutil_nothing_goes(
     assert result.code == 2
     assert "install fx-hooks[tools]" in result.err
     assert (repo.root / "outputs/a/model.ckpt").exists()
+
+
+def test_a_log_that_cannot_be_written(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs go all the same, and what could not be written yet comes when there is room."""
+    log = repo.root / ".git" / "fx-hooks.deleted.jsonl"
+    log.write_text("{}\n")
+    for name in "abc":
+        job(repo.root, f"outputs/{name}")
+    real = temporary.write_all
+    count = iter(range(9))
+
+    def half(descriptor: int, data: bytes) -> None:
+        if next(count) < 2:
+            real(descriptor, data[:20])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor, data)
+
+    monkeypatch.setattr(temporary, "write_all", half)
+    assert run(repo.root, capfd, "outputs/a", "outputs/b", "outputs/c", "--yes").code == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line.get("path") for line in lines] == [None, "outputs/a", "outputs/b", "outputs/c"]
+    monkeypatch.undo()
+    job(repo.root, "outputs/d")
+    log.unlink()
+    log.mkdir()
+    with working_directory(repo.root):
+        code = clean_runs.main(["outputs/d", "--yes"])
+    out, err = capfd.readouterr()
+    assert code == 1
+    assert "Deleted 1 run, which freed " in out
+    assert err == f"fx-clean-runs: {log}: cannot be written: Is a directory\n"
+
+
+@POSIX
+def test_what_an_interruption_left_is_told_and_settled(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job(repo.root, "outputs/.fx-aside-a.01234567")
+    assert run(repo.root, capfd, ".").out == (
+        "note: outputs/.fx-aside-a.01234567 is left of an interruption: --yes settles that, too\n"
+        "Nothing goes.\n"
+    )
+    job(repo.root, "outputs/.fx-gone-b.01234567")
+    job(repo.root, "outputs/.fx-gone-c.01234567")
+    repo.git("add", "-f", "outputs/.fx-gone-c.01234567")
+    before = seen(repo.root)
+    result = run(repo.root, capfd, ".")
+    assert result.out == (
+        "note: 2 folders are left of an interruption, as outputs/.fx-aside-a.01234567:"
+        " --yes settles them, too\n"
+        "Nothing goes.\n"
+    )
+    assert seen(repo.root) == before
+    # Another process is at it.
+    descriptors = [os.open(place, os.O_RDONLY) for place in (repo.root / "outputs").iterdir()]
+    for descriptor in descriptors:
+        temporary.lock(descriptor)
+    assert run(repo.root, capfd, ".", "--yes").out == "Nothing goes.\n"
+    assert seen(repo.root) == before
+    for descriptor in descriptors:
+        os.close(descriptor)
+    result = run(repo.root, capfd, ".", "--keep-last", "1", "--yes")
+    assert result.out.startswith(
+        "note: outputs/a was to be deleted, and is back in its place\n"
+        "note: the rest of outputs/b is deleted\n"
+        "Nothing goes.\n\n1 run stays:\n  outputs/a: kept: one of the last 1\n"
+    )
+    assert sorted(os.listdir(repo.root / "outputs")) == [".fx-gone-c.01234567", "a"]
+
+
+def test_a_run_that_cannot_be_packed_stays(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        job(repo.root, f"outputs/{name}")
+    real = run_archive.write
+
+    def write_late(root: bytes, *arguments: Any, **options: Any) -> Any:
+        os.rename(os.path.join(root, b"outputs/a"), os.path.join(root, b"outputs/c"))
+        written = real(root, *arguments, **options)
+        os.rename(os.path.join(root, b"outputs/c"), os.path.join(root, b"outputs/a"))
+        return written
+
+    monkeypatch.setattr(run_archive, "write", write_late)
+    result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
+    assert result.code == 1
+    assert "outputs/a: it is not there any more" in result.out.partition("Still in its place:")[2]
+    assert os.listdir(repo.root / "outputs") == ["a"]
+
+
+def test_a_run_that_is_written_to_after_it_was_packed_stays(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size and time as before: only what was packed tells."""
+    job(repo.root, "outputs/a")
+    place = repo.root / "outputs" / "a" / "model.ckpt"
+    real = run_archive.write
+
+    def write_and_more(*arguments: Any, **options: Any) -> Any:
+        written = real(*arguments, **options)
+        place.chmod(0o600)
+        return written
+
+    monkeypatch.setattr(run_archive, "write", write_and_more)
+    result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
+    assert result.code == 1
+    assert "outputs/a: it has changed since it was packed: model.ckpt has changed\n" in result.out
+    assert place.exists()
 
 
 def test_packed_and_then_deleted(

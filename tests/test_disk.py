@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fx_hooks import disk
 from fx_hooks.disk import freed_by, scan, size_of
 
 if TYPE_CHECKING:
@@ -131,6 +135,81 @@ def test_progress_is_told(tree: Path) -> None:
     told: list[int] = []
     scan(os.fsencode(tree), progress=told.append)
     assert told[-1] == 10
+
+
+def test_progress_is_told_now_and_then(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(2100):
+            (tmp_path / folder / str(number)).touch()
+    told: list[int] = []
+    scan(os.fsencode(tmp_path), progress=told.append)
+    assert told == [2102, 4202, 4202]
+
+
+def test_where_folders_are_read_by_their_path(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows; the names are those of the other way."""
+    expected = scan(os.fsencode(tree))
+    monkeypatch.setattr(os, "supports_fd", set())
+    found = scan(os.fsencode(tree))
+    assert found.top.size() == expected.top.size()
+    assert sorted(found.top.names()) == sorted(expected.top.names())
+    assert {folder.path for folder in found.top.walk()} == {
+        folder.path for folder in expected.top.walk()
+    }
+
+
+class Entry:
+    """An entry of a directory that `stat` says something else of."""
+
+    def __init__(self, entry: os.DirEntry[Any], answer: Exception | int) -> None:
+        self.name = entry.name
+        self._entry = entry
+        self._answer = answer
+
+    def stat(self, *, follow_symlinks: bool) -> Any:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        found = self._entry.stat(follow_symlinks=follow_symlinks)
+        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**{**fields, "st_dev": found.st_dev + self._answer})
+
+
+def test_what_goes_away_cannot_be_asked_or_is_elsewhere(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "a" / "gone").touch()
+    (tree / "a" / "odd").touch()
+    answers: dict[str, Exception | int] = {
+        "gone": FileNotFoundError(2, "No such file or directory"),
+        "odd": OSError(5, "Input/output error"),
+        "empty": 1,
+    }
+    real = disk._entries
+
+    @contextmanager
+    def entries(place: bytes, *, follow: bool) -> Iterator[Iterator[Any]]:
+        with real(place, follow=follow) as found:
+            yield (
+                Entry(entry, answers[os.fsdecode(entry.name)])
+                if os.fsdecode(entry.name) in answers
+                else entry
+                for entry in found
+            )
+
+    monkeypatch.setattr(disk, "_entries", entries)
+    found = scan(os.fsencode(tree))
+    assert found.problems == ((b"a/odd", "Input/output error"),)
+    assert found.mounts == (b"a/empty",)
+    folder = found.find(b"a")
+    assert folder is not None
+    assert sorted(folder.names()) == [b"full", b"holes"]
+    assert folder.folders == {}
+
+
+def test_a_root_that_is_no_folder(tree: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        scan(os.fsencode(tree / "a" / "full"))
 
 
 def test_no_root(tmp_path: Path) -> None:

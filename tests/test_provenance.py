@@ -12,7 +12,7 @@ import pytest
 
 from fx_hooks.metadata import find_private, without_private
 from fx_hooks.provenance import Provenance, find_provenance
-from fx_hooks.wandb_log import WandbLog, read_wandb_log
+from fx_hooks.wandb_log import WandbEnd, WandbLog, read_wandb_end, read_wandb_log
 
 NOTHING = WandbLog("", "", "", "", {}, {})
 
@@ -87,6 +87,46 @@ def test_a_log() -> None:
 )
 def test_odd_logs(content: bytes) -> None:
     assert read(content) == NOTHING
+
+
+def test_what_other_versions_write_is_passed_over() -> None:
+    info = field(200, "stream")
+    newer = field(1, field(1, "lr") + field(9, "new") + field(16, "0.1"))
+    assert read(log(field(2, item("loss", 1) + info), field(5, newer))) == NOTHING._replace(
+        config={"lr": 0.1}, summary={"loss": 1}
+    )
+
+
+@pytest.mark.parametrize("left", range(8))
+def test_the_end_of_a_block(left: int) -> None:
+    """Where a header does not fit any more, a block is filled up."""
+    first = field(3, item("best", 1))
+    used = len(log(first)) + 7
+    filler = b"\xfa\x01" + varint((1 << 15) - used - left - 5) + b"x" * (1 << 15)
+    content = log(first, filler[: (1 << 15) - used - left], RUN)
+    assert content[(1 << 15) - left : 1 << 15].count(0) == (left if left < 7 else 6)
+    assert read(content).summary == {"best": 1}
+    assert read(content).run_id == "abc"
+    # Cut within the filling, nothing follows.
+    assert read(content[: (1 << 15) - left + left // 2]) == NOTHING._replace(summary={"best": 1})
+
+
+def test_no_more_than_the_beginning() -> None:
+    content = log(RUN, *(field(2, item("loss", step)) for step in range(100)))
+    found = read_wandb_log(io.BytesIO(content), limit=100)
+    assert (found.run_id, found.summary) == ("abc", {"loss": 1})
+
+
+def test_how_a_run_ended() -> None:
+    def end(*records: bytes) -> WandbEnd:
+        return read_wandb_end(io.BytesIO(log(*records)))
+
+    long = field(4, "x" * 200_000)
+    assert end() == WandbEnd(None, True)
+    assert end(RUN, long) == WandbEnd(None, False)
+    assert end(RUN, long, field(18, b"")) == WandbEnd(0, False)
+    assert end(RUN, long, field(18, b"\x08\x03"), RUN) == WandbEnd(3, False)
+    assert end(field(18, b"\x08" + varint((1 << 64) - 1))) == WandbEnd(-1, False)
 
 
 @pytest.fixture

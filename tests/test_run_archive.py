@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks import run_archive, run_tree, temporary
+from fx_hooks import run_archive, run_restore, run_tree, temporary
 from fx_hooks.errors import FatalError
 from fx_hooks.run_archive_reader import Archive
 from fx_hooks.run_manifest import MEMBER
@@ -440,6 +440,45 @@ def test_folders_that_cannot_be_synced(
     with pytest.raises(FatalError, match=r"Input/output error: the archive is whole all the same"):
         pack(root, tmp_path / "b.tar.gz", RUN)
     assert (tmp_path / "b.tar.gz").exists()
+
+
+@posix
+def test_the_way_it_goes_on_windows(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is closed before it gets its name, folders are not synced, links may be refused."""
+    os.symlink("model.pt", root / RUN / "link")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(os, "link", lambda *_, **__: pytest.fail("names are given by renaming"))
+        left = tmp_path / ".fx-a.tar.gz.01234567"
+        left.touch()
+        pack(root, tmp_path / "a.tar.gz", RUN)
+        assert not left.exists()
+        pack(root, tmp_path / "a.tar.gz", RUN, force=True)
+    assert no_temporaries(tmp_path)
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    expected = seen(root / RUN)
+    assert seen(tmp_path / "there" / RUN) == expected
+
+    monkeypatch.setattr(run_restore, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(run_restore, "_CAN_SET_LINK_TIMES", False)
+    assert restore(tmp_path / "a.tar.gz", tmp_path / "links").notes == ()
+    assert os.readlink(tmp_path / "links" / RUN / "link") == "model.pt"
+
+    def symlink(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "A required privilege is not held by the client")
+
+    monkeypatch.setattr(os, "symlink", symlink)
+    with pytest.raises(FatalError, match="link: cannot be restored: A required privilege"):
+        restore(tmp_path / "a.tar.gz", tmp_path / "again")
+    monkeypatch.setattr(run_restore, "_WINDOWS", True)
+    restored = restore(tmp_path / "a.tar.gz", tmp_path / "windows")
+    assert restored.notes == (
+        f"{RUN}/link: link to model.pt left out: A required privilege is not held by the client",
+    )
+    found = seen(tmp_path / "windows" / RUN)
+    assert {path for path in found if found[path] == expected[path]} == expected.keys() - {b"link"}
 
 
 # --- the target --------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 from fx_hooks import run_removal
 from fx_hooks.disk import Problem, Scan, scan
 from fx_hooks.processes import Processes, Use
-from fx_hooks.run_removal import Stays, Tree, left_aside, remove_run, settle
+from fx_hooks.run_removal import Stays, left_aside, remove_run, settle
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
 
@@ -31,21 +31,21 @@ def nothing(_: bytes) -> None:
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A folder with one run that no process uses."""
     monkeypatch.setattr(run_removal, "find_processes", lambda _: Processes((), frozenset()))
     root = tmp_path / "root"
     write(root / "outputs/a/model.pt", b"x" * 5000)
     write(root / "outputs/a/inner/file", "x")
-    return Tree(os.fsencode(root), ())
+    return os.fsencode(root)
 
 
-def place(tree: Tree, path: bytes = RUN) -> bytes:
-    return os.path.join(tree.root, path)
+def place(tree: bytes, path: bytes = RUN) -> bytes:
+    return os.path.join(tree, path)
 
 
 def remove(
-    tree: Tree,
+    tree: bytes,
     path: bytes = RUN,
     *,
     differs: Callable[[bytes], str | None] = nothing,
@@ -55,7 +55,7 @@ def remove(
     remove_run(tree, path, size, differs=differs, log=log)
 
 
-def why_it_stays(tree: Tree, differs: Callable[[bytes], str | None] = nothing) -> str:
+def why_it_stays(tree: bytes, differs: Callable[[bytes], str | None] = nothing) -> str:
     """Why the run stays; it is whole, and nothing lies beside it."""
     before = all_of(tree)
     with pytest.raises(Stays) as caught:
@@ -64,9 +64,9 @@ def why_it_stays(tree: Tree, differs: Callable[[bytes], str | None] = nothing) -
     return str(caught.value)
 
 
-def all_of(tree: Tree) -> dict[bytes, Seen]:
+def all_of(tree: bytes) -> dict[bytes, Seen]:
     """All there is; the folder of the run gets a new time by the renaming."""
-    found = seen(tree.root)
+    found = seen(tree)
     if b"outputs" in found:
         found[b"outputs"] = found[b"outputs"]._replace(mtime=0)
     return found
@@ -85,19 +85,19 @@ def fails(monkeypatch: pytest.MonkeyPatch, name: str, *calls: int, error: int) -
     monkeypatch.setattr(os, name, failing)
 
 
-def test_it_goes_with_the_folder_that_is_empty_then(tree: Tree) -> None:
+def test_it_goes_with_the_folder_that_is_empty_then(tree: bytes) -> None:
     remove(tree)
-    assert os.listdir(tree.root) == [b"outputs"]
+    assert os.listdir(tree) == [b"outputs"]
     assert os.listdir(place(tree, b"outputs")) == []
 
 
-def test_a_run_in_the_root_goes_and_nothing_above(tree: Tree) -> None:
-    write(os.path.join(tree.root, b"version_0/metrics.csv"))
+def test_a_run_in_the_root_goes_and_nothing_above(tree: bytes) -> None:
+    write(os.path.join(tree, b"version_0/metrics.csv"))
     remove(tree, b"version_0")
-    assert os.listdir(tree.root) == [b"outputs"]
+    assert os.listdir(tree) == [b"outputs"]
 
 
-def test_one_that_is_locked(tree: Tree) -> None:
+def test_one_that_is_locked(tree: bytes) -> None:
     descriptor = os.open(place(tree), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -106,7 +106,7 @@ def test_one_that_is_locked(tree: Tree) -> None:
         os.close(descriptor)
 
 
-def test_what_cannot_be_opened_or_renamed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_opened_or_renamed(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(run_removal, "_open_folder", _denied)
         assert why_it_stays(tree) == "it cannot be opened: Permission denied"
@@ -122,7 +122,7 @@ def _denied(place: bytes) -> int:
     raise PermissionError(errno.EACCES, "Permission denied", place)
 
 
-def test_one_that_cannot_be_put_back_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_put_back_is_named(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seen(place(tree))
     with monkeypatch.context() as patch:
         fails(patch, "rename", 2, 3, error=errno.EIO)
@@ -130,13 +130,13 @@ def test_one_that_cannot_be_put_back_is_named(tree: Tree, monkeypatch: pytest.Mo
             Stays, match=r"it cannot be put back: Input/output error; it is .*\.fx-"
         ):
             remove(tree)
-    (left,) = left_aside(scan(tree.root).top)
+    (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
     assert settle(tree, left) == "outputs/a was to be deleted, and is back in its place"
     assert seen(place(tree)) == whole
 
 
-def test_somebody_makes_another_one_meanwhile(tree: Tree) -> None:
+def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
     whole = seen(place(tree))
 
     def differs(here: bytes) -> str | None:
@@ -148,7 +148,7 @@ def test_somebody_makes_another_one_meanwhile(tree: Tree) -> None:
     with pytest.raises(Stays, match="somebody has made another one; the old one is"):
         remove(tree, differs=differs)
     assert os.listdir(place(tree)) == [b"new"]
-    (left,) = left_aside(scan(tree.root).top)
+    (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
     said = settle(tree, left)
     assert said is not None
@@ -156,7 +156,7 @@ def test_somebody_makes_another_one_meanwhile(tree: Tree) -> None:
     assert seen(place(tree, left)) == whole
 
 
-def test_one_that_has_gone_or_is_something_else(tree: Tree) -> None:
+def test_one_that_has_gone_or_is_something_else(tree: bytes) -> None:
     size = scan(place(tree)).top.size()
     changes: list[tuple[Callable[[], object], str]] = [
         (lambda: os.rename(place(tree), place(tree, b"b")), "it cannot be opened: No such file"),
@@ -172,7 +172,7 @@ def test_one_that_has_gone_or_is_something_else(tree: Tree) -> None:
 
 
 def test_a_link_in_its_place_where_folders_cannot_be_opened(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on Windows, where nothing is locked and paths are all there is."""
     monkeypatch.setattr(sys, "platform", "win32")
@@ -193,7 +193,7 @@ def test_a_link_in_its_place_where_folders_cannot_be_opened(
 
 
 def test_a_process_or_a_mount_that_comes_meanwhile(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(*, use: bool) -> Callable[[bytes], Processes]:
         def find(root: bytes) -> Processes:
@@ -211,7 +211,7 @@ def test_a_process_or_a_mount_that_comes_meanwhile(
 
 
 @pytest.mark.parametrize("name", [b"model.pt", b"inner/new", b"a\nb"])
-def test_one_that_was_written_to(tree: Tree, name: bytes) -> None:
+def test_one_that_was_written_to(tree: bytes, name: bytes) -> None:
     size = scan(place(tree)).top.size()
     write(place(tree) + b"/" + name, "more", mtime=time.time_ns())
     before = all_of(tree)
@@ -220,7 +220,7 @@ def test_one_that_was_written_to(tree: Tree, name: bytes) -> None:
     assert all_of(tree) == before
 
 
-def test_what_cannot_be_read_any_more(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_any_more(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     size = scan(place(tree)).top.size()
     found = scan(place(tree))
 
@@ -236,7 +236,7 @@ def test_what_cannot_be_read_any_more(tree: Tree, monkeypatch: pytest.MonkeyPatc
     assert mounted == "inner in it is on another file system"
 
 
-def test_the_way_to_it_has_changed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_to_it_has_changed(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     size = scan(place(tree)).top.size()
     os.rename(place(tree, b"outputs"), place(tree, b"else"))
     os.symlink(b"else", place(tree, b"outputs"))
@@ -245,14 +245,14 @@ def test_the_way_to_it_has_changed(tree: Tree, monkeypatch: pytest.MonkeyPatch) 
     assert os.path.exists(place(tree, b"else/a/model.pt"))
     os.unlink(place(tree, b"outputs"))
     os.rename(place(tree, b"else"), place(tree, b"outputs"))
-    device = os.stat(tree.root).st_dev
+    device = os.stat(tree).st_dev
     monkeypatch.setattr(os, "stat", lambda _: SimpleNamespace(st_dev=device + 1))
     with pytest.raises(Stays, match="it is on another file system"):
         remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
 
 
 def test_another_cleaner_takes_the_empty_folder_away(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = run_removal.remove_tree
 
@@ -262,10 +262,10 @@ def test_another_cleaner_takes_the_empty_folder_away(
 
     monkeypatch.setattr(run_removal, "remove_tree", and_the_folder)
     remove(tree)
-    assert os.listdir(tree.root) == []
+    assert os.listdir(tree) == []
 
 
-def test_a_name_that_is_too_long(tree: Tree) -> None:
+def test_a_name_that_is_too_long(tree: bytes) -> None:
     long = b"outputs/" + b"a" * 191
     os.rename(place(tree), place(tree, long))
     size = scan(place(tree, long)).top.size()
@@ -273,7 +273,7 @@ def test_a_name_that_is_too_long(tree: Tree) -> None:
         remove_run(tree, long, size, differs=nothing, log=lambda: None)
 
 
-def test_links_lead_to_the_newest_that_is_left(tree: Tree) -> None:
+def test_links_lead_to_the_newest_that_is_left(tree: bytes) -> None:
     names = [b"run-20240101_000000-a", b"offline-run-20240102_000000-b", b"run-20240103_000000-c"]
     for name in names:
         write(place(tree, b"logs/wandb/" + name + b"/logs/debug.log"))
@@ -292,12 +292,12 @@ def test_links_lead_to_the_newest_that_is_left(tree: Tree) -> None:
     assert os.listdir(place(tree, b"logs")) == []
 
 
-def test_what_differs_from_what_was_packed(tree: Tree) -> None:
+def test_what_differs_from_what_was_packed(tree: bytes) -> None:
     said = why_it_stays(tree, differs=lambda _: "model.pt has changed")
     assert said == "it has changed since it was packed: model.pt has changed"
 
 
-def test_where_the_log_ends_the_run_is_put_back(tree: Tree) -> None:
+def test_where_the_log_ends_the_run_is_put_back(tree: bytes) -> None:
     def log() -> None:
         raise KeyboardInterrupt
 
@@ -307,12 +307,12 @@ def test_where_the_log_ends_the_run_is_put_back(tree: Tree) -> None:
     assert all_of(tree) == before
 
 
-def test_only_a_part_can_be_deleted(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         fails(patch, "unlink", 2, error=errno.EPERM)
         with pytest.raises(Stays) as caught:
             remove(tree)
-    (left,) = left_aside(scan(tree.root).top)
+    (left,) = left_aside(scan(tree).top)
     assert str(caught.value) == (
         "only a part of it could be deleted: Operation not permitted; the rest is"
         f" {os.path.basename(left).decode()}, for the next fx-clean-runs --yes"
@@ -326,7 +326,7 @@ def test_only_a_part_can_be_deleted(tree: Tree, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_file_system_that_is_mounted_in_what_goes(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last moment: what is behind a mount is not deleted even then."""
     write(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
@@ -348,13 +348,15 @@ def test_a_file_system_that_is_mounted_in_what_goes(
     assert os.path.exists(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
 
 
-def test_what_is_not_settled(tree: Tree) -> None:
+def test_what_is_not_settled(tree: bytes) -> None:
     """What git tracks, what somebody works on, what is behind a link, and what has gone."""
     left = b"outputs/.fx-gone-a.01234567"
     write(place(tree, left) + b"/file")
     before = all_of(tree)
     assert settle(tree, RUN) is None
-    assert settle(tree._replace(tracked=[left + b"/file"]), left) is None
+    top = scan(tree).top
+    assert left_aside(top, [b"outputs/a", left + b"/file"]) == []
+    assert left_aside(top, [b"outputs/a"]) == [left]
     descriptor = os.open(place(tree, left), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     assert settle(tree, left) is None
@@ -369,13 +371,13 @@ def test_what_is_not_settled(tree: Tree) -> None:
 # --- permissions --------------------------------------------------------------------------
 
 
-def closed(tree: Tree) -> None:
+def closed(tree: bytes) -> None:
     """Folders that nobody may write to, as a careful team leaves them."""
     for name in (b"/inner", b""):
         os.chmod(place(tree) + name, 0o555)
 
 
-def test_folders_of_our_own_that_are_closed(tree: Tree, tmp_path: Path) -> None:
+def test_folders_of_our_own_that_are_closed(tree: bytes, tmp_path: Path) -> None:
     closed(tree)
 
     def work() -> int:
@@ -386,7 +388,7 @@ def test_folders_of_our_own_that_are_closed(tree: Tree, tmp_path: Path) -> None:
     assert os.listdir(place(tree, b"outputs")) == []
 
 
-def test_what_is_put_back_is_as_closed_as_before(tree: Tree) -> None:
+def test_what_is_put_back_is_as_closed_as_before(tree: bytes) -> None:
     closed(tree)
     assert why_it_stays(tree, differs=lambda here: "x" if here != place(tree) else None)
     remove(tree)
@@ -394,10 +396,10 @@ def test_what_is_put_back_is_as_closed_as_before(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o1777])
-def test_folders_of_somebody_else(tree: Tree, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed ones, and sticky ones, in which everybody may write but not delete."""
     os.chmod(place(tree, b"outputs/a/inner"), mode)
-    monkeypatch.setattr(os, "geteuid", lambda: os.lstat(tree.root).st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: os.lstat(tree).st_uid + 1)
     monkeypatch.setattr(os, "access", lambda folder, _: os.lstat(folder).st_mode & 0o002)
     for name in (b"", b"outputs"):
         os.chmod(place(tree, name), 0o777)
@@ -415,7 +417,7 @@ def test_folders_of_somebody_else(tree: Tree, mode: int, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
-def test_really_somebody_elses(tree: Tree, tmp_path: Path) -> None:
+def test_really_somebody_elses(tree: bytes, tmp_path: Path) -> None:
     size = scan(place(tree)).top.size()
 
     def work() -> int:

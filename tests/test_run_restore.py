@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -494,6 +495,48 @@ def test_nothing_is_overwritten_without_being_told(
 
 
 @posix
+@posix
+def test_a_closed_folder_is_moved_all_the_same(tmp_path: Path) -> None:
+    """What changes its parent has to be writable, and is as closed as before in the end."""
+    write(tmp_path / "root/outputs/a/file", "x")
+    (tmp_path / "root/outputs/a").chmod(0o555)
+    pack(tmp_path / "root", tmp_path / "a.tar.gz", "outputs/a")
+    for force in (False, True):
+        restore(tmp_path / "a.tar.gz", tmp_path / "there", force=force)
+        assert seen(tmp_path / "there").keys() == seen(tmp_path / "root").keys()
+        assert seen(tmp_path / "there")[b"outputs/a"] == seen(tmp_path / "root")[b"outputs/a"]
+
+
+def test_it_tells_how_far_it_has_come(archive: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    (tmp_path / "there").mkdir()
+    with Archive(os.fsencode(archive)) as opened:
+        runs = opened.manifest.runs
+        run_restore.restore(
+            opened,
+            os.fsencode(tmp_path / "there"),
+            runs,
+            progress=lambda phase, done, total: told.append((phase, done, total)),
+        )
+    assert {phase for phase, _, _ in told} == {"restoring"}
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1][1] == told[-1][2] == sum(run.size for run in runs)
+
+
+def test_an_archive_that_goes_away(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not answer is no forged archive."""
+    with Archive(os.fsencode(archive)) as opened:
+
+        def read(*_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(opened._codec, "chunks", read)
+        with pytest.raises(FatalError, match=r"a\.tar\.gz: cannot be read: Input/output error"):
+            run_restore.restore(opened, os.fsencode(tmp_path), opened.manifest.runs)
+
+
 def test_a_link_is_never_written_through(archive: Path, tmp_path: Path) -> None:
     there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from fx_hooks import processes
+from fx_hooks import processes, run_milestones, runs
+from fx_hooks import run_details as details
+from fx_hooks.disk import Problem, Scan, scan
+from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
+from fx_hooks.processes import Processes
 from fx_hooks.run_details import run_details
 from fx_hooks.runs import (
     FAILED,
@@ -54,9 +61,9 @@ def look(root: Path, monkeypatch: pytest.MonkeyPatch, now: float | None = None) 
     return survey(Repository(), now=now)
 
 
-def by_name(states: States, found: Survey) -> dict[str, Run]:
+def by_name(states: States, found: Survey, gone: str = "") -> dict[str, Run]:
     runs = {run.path: run for run in found.runs}
-    return {name: runs[path] for name, path in states.places.items()}
+    return {name: runs[path] for name, path in states.places.items() if name != gone}
 
 
 def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +255,198 @@ def test_details(made_states: States) -> None:
     assert "config" in details("sweep", HYDRA_SWEEP)
     assert run_details(b"/nowhere", WANDB_RUN).as_json() == {}
     assert run_details(b"/nowhere", HYDRA_JOB).as_json() == {}
+
+
+def test_metadata_that_cannot_be_read_may_name_a_run(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = states.root / "best_models" / "other_meta.json"
+    meta.symlink_to("nowhere")
+    look(states.root, monkeypatch)  # there is nothing to read
+    meta.unlink()
+    meta.symlink_to(meta.name)
+    with pytest.raises(FatalError, match=r"other_meta\.json: cannot be read: Too many levels"):
+        look(states.root, monkeypatch)
+    meta.unlink()
+    real = os.scandir
+
+    def scandir(place: Any = ".") -> Any:
+        if not isinstance(place, int) and os.fsencode(place).endswith(b"best_models"):
+            raise PermissionError(13, "Permission denied", place)
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(FatalError, match="best_models: cannot be read: Permission denied: it may"):
+        look(states.root, monkeypatch)
+
+
+def test_a_file_that_cannot_be_read_may_be_a_chosen_model(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (states.root / "best_models" / "baseline_meta.json").unlink()
+    subprocess.run(("git", "rm", "-q", "--cached", "best_models/baseline_meta.json"),
+                   cwd=states.root, check=True)  # fmt: skip
+    shutil.rmtree(states.path("chosen"))
+    model = (states.root / "best_models" / "baseline.pt").read_bytes()
+    (states.path("lightning_0") / "unread.pt").write_bytes(b"x" * len(model))
+    (states.path("lightning_1") / "read.pt").write_bytes(b"x" * len(model))
+    real = open
+
+    def opened(place: Any, *arguments: Any, **options: Any) -> Any:
+        if os.fspath(place).endswith(b"/unread.pt"):
+            raise PermissionError(13, "Permission denied", place)
+        return real(place, *arguments, **options)
+
+    monkeypatch.setattr(run_milestones, "open", opened, raising=False)
+    runs = by_name(states, look(states.root, monkeypatch, now=time.time() + DAY), gone="chosen")
+    assert runs["lightning_0"].milestones == (b"best_models/baseline.pt",)
+    assert runs["lightning_1"].milestones == ()
+
+
+def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would keep a run from being deleted, and in which words."""
+    names = ("synced", "online", "online_failed", "lightning_0")
+    places = {name: states.places[name] for name in names}
+    real_find = processes.find_processes
+
+    def scanned(root: bytes, **options: Any) -> Scan:
+        found = scan(root, **options)
+        problem = Problem(places["online"] + b"/inner", "Permission denied")
+        return found._replace(mounts=(places["synced"] + b"/data",), problems=(problem,))
+
+    def processes_found(root: bytes) -> processes.Processes:
+        mounts = (places["lightning_0"] + b"/bound", os.path.dirname(places["online_failed"]))
+        return real_find(root)._replace(mounts=mounts)
+
+    monkeypatch.setattr(runs, "scan", scanned)
+    monkeypatch.setattr(runs, "find_processes", processes_found)
+    found = by_name(states, look(states.root, monkeypatch))
+    text = {name: os.fsdecode(place) for name, place in places.items()}
+    assert {name: kept_because(found[name]) for name in names} == {
+        "synced": f"another file system is mounted in it: {text['synced']}/data",
+        "online": f"{text['online']}/inner cannot be read: Permission denied",
+        "online_failed": "another folder is mounted around it: "
+        + os.path.dirname(text["online_failed"]),
+        "lightning_0": f"another folder is mounted in it: {text['lightning_0']}/bound",
+    }
+    assert found["lightning_1"].obstacle == ""
+
+
+def test_a_root_that_cannot_be_read(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scanned(root: bytes, **_: Any) -> Scan:
+        raise PermissionError(13, "Permission denied", root)
+
+    monkeypatch.setattr(runs, "scan", scanned)
+    with pytest.raises(FatalError, match="cannot be read: Permission denied"):
+        look(states.root, monkeypatch)
+
+
+def test_what_nobody_sees_from_here(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other users' processes, and those of other machines: a note, and care with young runs."""
+    owner = os.stat(states.root).st_uid
+    young = time.time() - (AGES["online_killed"] - 2) * DAY
+    for found, note in (
+        (Processes((), frozenset({owner})), "processes of other users cannot be seen"),
+        (Processes((), frozenset(), "nfs4"), "this is nfs4: processes of other machines cannot"),
+    ):
+        monkeypatch.setattr(runs, "find_processes", lambda _, found=found: found)
+        (said,) = look(states.root, monkeypatch).notes
+        assert said.startswith(note)
+        judged = by_name(states, look(states.root, monkeypatch, now=young))
+        assert judged["online_killed_wandb"].state == LIVE
+        assert "cannot be seen from here" in judged["online_killed_wandb"].reason
+
+
+class Process:
+    """What psutil says of a process that it may not look into; *user* may be unknown."""
+
+    def __init__(self, user: int | None) -> None:
+        self.pid = 1 << 30
+        self.user = user
+
+    def oneshot(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def name(self) -> str:
+        psutil = pytest.importorskip("psutil")
+        raise psutil.AccessDenied(self.pid)
+
+    def uids(self) -> Any:
+        if self.user is None:
+            raise AttributeError("uids")  # as on Windows
+        return SimpleNamespace(real=self.user)
+
+
+def test_processes_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = pytest.importorskip("psutil")
+
+    def unseen(*users: int | None) -> Processes:
+        monkeypatch.setattr(psutil, "process_iter", lambda: [Process(user) for user in users])
+        return processes.find_processes(os.getcwdb())
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    assert unseen(4711, 1000).unseen == {4711}
+    assert not unseen(4711).sees(4711)
+    assert unseen(4711).sees(1000)
+    assert not unseen(None).sees(1000)
+    # Where users have no numbers, nothing is known of any of them.
+    monkeypatch.delattr(os, "geteuid")
+    assert unseen(None).unseen == {None}
+
+
+def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read is no reason to say less of the others, or to call a run synced."""
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    log.unlink()
+    log.symlink_to("nowhere")
+    os.utime(log, (1e9, 1e9), follow_symlinks=False)
+    internal = states.path("online_wandb") / "logs" / "debug-internal.log"
+    internal.unlink()
+    internal.symlink_to("nowhere")
+    os.utime(internal, (1e9, 1e9), follow_symlinks=False)
+    (states.root / "config" / "gone.yaml").write_text("hydra:\n  run:\n    dir: x\n")
+    subprocess.run(("git", "add", "config/gone.yaml"), cwd=states.root, check=True)
+    (states.root / "config" / "gone.yaml").unlink()
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["synced_wandb"].state == UNSYNCED
+    assert "missing or cannot be read" in found["synced_wandb"].reason
+    # Then the summary, which the uploader writes, says it.
+    assert found["online_wandb"].state == SYNCED
+    details = run_details(os.fsencode(states.path("synced_wandb")), WANDB_RUN)
+    assert details.config is None
+    # A W&B name whose time is none is as old as its files.
+    odd = states.root / "wandb" / "offline-run-20249931_995959-odd"
+    os.rename(states.path("failed_wandb"), odd)
+    os.rename(odd / "run-failed.wandb", odd / "run-odd.wandb")
+    (run,) = [run for run in look(states.root, monkeypatch).runs if run.run_id == "odd"]
+    assert abs(run.started - time.time() + AGES["failed"] * DAY) < DAY / 10
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000, "1"])
+def test_a_summary_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "wandb-summary.json").write_text(text)
+    assert run_details(os.fsencode(tmp_path), WANDB_RUN).as_json() == {}
+
+
+def test_a_configuration_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hydra = tmp_path / ".hydra"
+    hydra.mkdir()
+    (hydra / "config.yaml").write_text("a: [")
+    (hydra / "overrides.yaml").symlink_to("config.yaml")
+    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+    (hydra / "config.yaml").write_text("a: " + "x" * (1 << 20))
+    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+    (hydra / "config.yaml").write_text("a: 1")
+    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {"config": {"a": 1}}
+
+    def opened(place: Any, *_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", place)
+
+    monkeypatch.setattr(details, "open", opened, raising=False)
+    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
 
 
 def test_file_systems_of_several_machines() -> None:

@@ -25,7 +25,7 @@ from fx_hooks.run_about import about
 from fx_hooks.run_archive import Item
 from fx_hooks.run_details import run_details
 from fx_hooks.run_listing import plural
-from fx_hooks.run_removal import Stays, Tree, left_aside, remove_run, settle
+from fx_hooks.run_removal import Stays, left_aside, remove_run, settle
 from fx_hooks.run_state import has_empty_log
 from fx_hooks.runs import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.space_text import age, aligned
@@ -87,16 +87,15 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if options.yes:
         find_processes(root)  # without psutil nothing is deleted
     tracked = [entry.path for entry in repository.index()]
-    tree = Tree(root, tracked)
     found = survey(repository)
-    left = left_aside(found.scan.top)
+    left = left_aside(found.scan.top, tracked)
     if left and options.yes:
-        for done in [settle(tree, path) for path in left]:
+        for done in [settle(root, path) for path in left]:
             if done is not None:
                 print(f"note: {done}")
         found = survey(repository)
     elif left:
-        print(f"note: {shown(left[0])} is left of an interruption: --yes settles that, too")
+        print(f"note: {_left(left)}")
     goes, stays = plan(found, options)
     for note in found.notes:
         print(f"note: {one_line(note)}")
@@ -112,8 +111,17 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
         return CLEAN
     log = CleanLog(repository.common_directory(), rule)
-    code = _delete(found, tree, goes, items, target, log, force=options.force)
+    code = _delete(found, goes, items, target, log, force=options.force)
     return FOUND if left_out else code
+
+
+def _left(left: Sequence[bytes]) -> str:
+    if len(left) == 1:
+        return f"{shown(left[0])} is left of an interruption: --yes settles that, too"
+    return (
+        f"{len(left):,} folders are left of an interruption, as {shown(left[0])}: --yes settles"
+        " them, too"
+    )
 
 
 def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
@@ -244,7 +252,6 @@ def _metrics(found: Survey, run: Run) -> Mapping[str, Any]:
 
 def _delete(
     found: Survey,
-    tree: Tree,
     goes: Sequence[Run],
     items: Sequence[Item],
     target: bytes | None,
@@ -258,7 +265,7 @@ def _delete(
     runs = {run.path: run for run in goes}
     if target is not None:
         with shown_progress() as progress:
-            written = run_archive.write(tree.root, items, target, force=force, progress=progress)
+            written = run_archive.write(found.root, items, target, force=force, progress=progress)
         packed = {run.path: run for run in written.runs}
         failed += [Stay(runs[path], reason) for path, reason in written.left_out]
         print(f"\n{shown(target)}: {plural(len(packed), 'run')}, read back and whole")
@@ -274,13 +281,13 @@ def _delete(
         def differs(place: bytes, run: Run = run) -> str | None:
             if target is None:
                 return None
-            return run_archive.changed_since(tree.root, packed[run.path], place)
+            return run_archive.changed_since(found.root, packed[run.path], place)
 
         def noted(run: Run = run, archive: str | None = archive) -> None:
             log.add(run, archive)
 
         try:
-            remove_run(tree, run.path, run.size, differs=differs, log=noted)
+            remove_run(found.root, run.path, run.size, differs=differs, log=noted)
         except Stays as exc:
             failed.append(Stay(run, str(exc)))
             continue
