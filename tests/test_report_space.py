@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fx_hooks import outside
 from fx_hooks.disk import Scan, scan
 from fx_hooks.outside import WANDB_ARTIFACTS, WANDB_DIR, WANDB_LOGS, WANDB_STAGING, wandb_folders
 from fx_hooks.tools import report_space
@@ -394,6 +395,10 @@ def test_git_is_counted_where_it_lies(
 ) -> None:
     repo.git("worktree", "add", "-q", str(tmp_path / "second"))
     found = record(tmp_path / "second", capfd)
+    old = record(tmp_path / "second", capfd, "--older-than", "0m")
+    assert "git" in {item["kind"] for item in old["items"] if item["outside"]}
+    assert {kind["kind"] for kind in old["kinds"]} == {"git", "everything else"}
+    assert sum(kind["disk"] for kind in old["kinds"]) <= du(tmp_path / "second")
     assert found["total"]["disk"] == du(tmp_path / "second")
     outside = {item["path"]: item for item in found["items"] if item["outside"]}
     parts = {path: item for path, item in outside.items() if item["kind"] == "git"}
@@ -508,6 +513,88 @@ def test_the_commands_free_what_they_promise(
     # The markers are new, and W&B's and our own log; the folders of days go with their runs,
     # and so does the job of a run that another job is taken for the owner of.
     assert -60_000 < before - du(states.root) - promised < 100_000
+
+
+@POSIX
+def test_git_keeps_its_objects_elsewhere(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    objects = repo.root / ".git" / "objects"
+    objects.rename(tmp_path / "objects")
+    objects.symlink_to(tmp_path / "objects")
+    found = record(repo.root, capfd)
+    assert found["total"]["disk"] == du(repo.root)
+    assert {item["path"] for item in found["items"] if item["kind"] == "git"} == {".git"}
+
+
+def test_a_cache_of_dvc_is_not_deleted_by_hand(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.write(".dvc/cache/files/md5/ab/cdef", b"d" * 9000)
+    repo.write("src/__pycache__/a.pyc", b"c" * 3000)
+    remedies = {
+        tuple(remedy["commands"]): remedy["at_most"]
+        for remedy in record(repo.root, capfd)["remedies"]
+    }
+    assert remedies == {("dvc gc --workspace",): True, ("rm -r -- src/__pycache__",): False}
+
+
+def test_many_old_runs_have_one_command(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    then = time.time() - 40 * DAY
+    for number in range(30):
+        path = f"outputs/2024-01-31/23-59-{number:02}/.hydra/config.yaml"
+        repo.write(path, "a: 1\n")
+        os.utime(repo.path(path), (then, then))
+    assert commands_of(repo, capfd) == ["fx-clean-runs ."]
+    assert commands_of(repo, capfd, "--older-than", "30d") == ["fx-clean-runs --older-than 30d"]
+    assert commands_of(repo, capfd, "--older-than", "50d") == []
+    text = run(repo.root, capfd, "--older-than", "50d").out
+    assert "Older than 50d" not in text
+    assert "What frees it" not in text
+
+
+def commands_of(repo: Repo, capfd: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    found = record(repo.root, capfd, *arguments)
+    return [command for remedy in found["remedies"] for command in remedy["commands"]]
+
+
+@POSIX
+def test_what_goes_away_while_it_is_counted(
+    odd: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names of files, files as large as those, and `.git` of a linked work tree."""
+    odd.write("data/as_large.bin", b"e" * 70_000)
+    odd.commit()
+    odd.git("worktree", "add", "-q", str(tmp_path / "second"))
+    total = record(odd.root, capfd)["total"]["disk"]
+    real = os.lstat
+
+    def lstat(path: Any, **options: Any) -> os.stat_result:
+        if os.fsencode(path).endswith((b"data/again.bin", b"second/.git")):
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    found = record(odd.root, capfd)
+    assert found["total"]["disk"] == total
+    second = record(tmp_path / "second", capfd)
+    assert ".git" not in {item["path"] for item in second["items"]}
+
+
+@POSIX
+def test_what_cannot_be_read_outside_is_said(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    repo.link("outputs", tmp_path / "scratch")
+
+    def scanned(root: bytes, **_: Any) -> Scan:
+        raise PermissionError(13, "Permission denied", root)
+
+    monkeypatch.setattr(outside, "scan", scanned)
+    result = run(repo.root, capfd)
+    assert result.code == 1
+    assert "fx-report-space: not counted: outputs: Permission denied\n" in result.err
 
 
 def test_a_live_run_is_left_alone(states: States, capfd: pytest.CaptureFixture[str]) -> None:

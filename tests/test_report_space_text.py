@@ -154,6 +154,16 @@ def test_piped_it_is_plain_and_whole(named: Repo) -> None:
     assert r"$'outputs/\xff\xfe'" in text
 
 
+def test_a_repository_that_nothing_can_be_freed_in(repo: Repo) -> None:
+    code, out = in_terminal(repo.root, 80, NO_COLOR="1")
+    assert code == 0
+    assert "One by one:" in out
+    assert "What frees it" not in out
+    code, out = in_terminal(repo.root, 80, "--older-than", "1w", NO_COLOR="1")
+    assert code == 0
+    assert "Older than" not in out
+
+
 def test_without_rich_a_terminal_gets_plain_text(named: Repo, tmp_path: Path) -> None:
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide" / "sitecustomize.py").write_text("import sys\nsys.modules['rich'] = None\n")

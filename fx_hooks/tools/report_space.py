@@ -184,9 +184,7 @@ def _print_text(answer: Answer) -> None:
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
             from fx_hooks.space_terminal import print_terminal
-        except ModuleNotFoundError as exc:
-            if (exc.name or "").partition(".")[0] != "rich":
-                raise
+        except ImportError:
             print(
                 f"{NAME}: note: bars and colours need rich: install fx-hooks[tools]",
                 file=sys.stderr,
