@@ -97,14 +97,19 @@ def killed(work: Work, step: int) -> Outcome:
 
 
 def failing(
-    work: Work, step: int, error: int = errno.ENOSPC, calls: Collection[str] = WRITES
+    work: Work,
+    step: int,
+    error: int = errno.ENOSPC,
+    calls: Collection[str] = WRITES,
+    *,
+    once: bool = False,
 ) -> Outcome:
     """*work*, with the *step*-th of *calls* failing.
 
     A write puts down half of its data before; a disk that is full stays full for all other
-    writes, other errors come once.
+    writes, unless that is to be *once*; other errors come once.
     """
-    return _run(work, step, calls, error)
+    return _run(work, step, calls, error, once=once)
 
 
 def killed_at_every_step(prepare: Callable[[], Work]) -> Iterator[Outcome]:
@@ -120,17 +125,23 @@ def killed_at_every_step(prepare: Callable[[], Work]) -> Iterator[Outcome]:
 
 
 def failing_at_every_step(
-    prepare: Callable[[], Work], error: int = errno.ENOSPC, calls: Collection[str] = WRITES
+    prepare: Callable[[], Work],
+    error: int = errno.ENOSPC,
+    calls: Collection[str] = WRITES,
+    *,
+    once: bool = False,
 ) -> Iterator[Outcome]:
     """The same with an error in place of SIGKILL."""
     for step in itertools.count(1):
-        outcome = failing(prepare(), step, error, calls)
+        outcome = failing(prepare(), step, error, calls, once=once)
         yield outcome
         if not outcome.step:
             return
 
 
-def _run(work: Work, step: int, calls: Collection[str], error: int | None) -> Outcome:
+def _run(
+    work: Work, step: int, calls: Collection[str], error: int | None, *, once: bool = False
+) -> Outcome:
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -140,7 +151,7 @@ def _run(work: Work, step: int, calls: Collection[str], error: int | None) -> Ou
         child = os.fork()
     if not child:
         os.close(reader)
-        _in_child(work, _Faults(writer, step, frozenset(calls), error))
+        _in_child(work, _Faults(writer, step, frozenset(calls), error, once=once))
     os.close(writer)
     with open(reader, "rb") as file:
         lines = [json.loads(line) for line in file.read().splitlines()]
@@ -175,11 +186,14 @@ def _in_child(work: Work, faults: _Faults) -> None:
 class _Faults:
     """Counts the calls in this process, and brings the fault when it is due."""
 
-    def __init__(self, writer: int, step: int, calls: Collection[str], error: int | None) -> None:
+    def __init__(
+        self, writer: int, step: int, calls: Collection[str], error: int | None, *, once: bool
+    ) -> None:
         self._writer = writer
         self._step = step
         self._calls = calls
         self._error = error
+        self._stays_full = error == errno.ENOSPC and not once
         self._count = 0
         self._is_full = False
         self._lock = threading.Lock()
@@ -234,7 +248,7 @@ class _Faults:
                 written = self._write(*half_of)
             if self._error is None:
                 os.kill(os.getpid(), signal.SIGKILL)
-            self._is_full = self._error == errno.ENOSPC
+            self._is_full = self._stays_full
             if written and self._is_full:
                 return written
             raise OSError(self._error or 0, os.strerror(self._error or 0))

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fx_hooks.tools import clean_runs
-from tests.faults import Work, killed_at_every_step, needs_fork, run
+from tests.faults import Work, demoted, give_to_nobody, killed_at_every_step, needs_fork, run
 from tests.run_trees import Seen, seen, write
 from tests.support import Repo, working_directory
 
@@ -197,3 +198,62 @@ def test_nothing_behind_a_mount_goes(scene: Scene) -> None:
     assert seen(other) == outside
     gone = {path for path in before if path.startswith(b"2025-05-04")}
     assert seen(scene.root / "outputs").keys() == before.keys() - gone
+
+
+# --- permissions --------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_permission_denied(scene: Scene) -> None:
+    """What somebody else made stays, whole and named; our own goes, however closed it is."""
+    scene.prepare()
+    foreign = [f"outputs/2025-05-0{day}/12-00-00" for day in (4, 5, 6)]
+    for path in foreign:
+        a_job(scene.root, path, 60)
+    closed = scene.root / OLD[0]
+    closed.chmod(0o555)
+    give_to_nobody(scene.root.parent)
+    unread = scene.root / foreign[0] / "empty"
+    inner = scene.root / foreign[1] / ".hydra"
+    day = scene.root / os.path.dirname(foreign[2])
+    for place in (unread, inner, day):
+        os.chown(place, 0, 0)
+    unread.chmod(0o700)
+    before = seen(scene.root)
+    whole = {path: seen(scene.root / path) for path in foreign}
+    done = demoted(lambda: scene.work())
+    assert (done.code, done.err) == (1, "")
+    for path, reason in zip(
+        foreign,
+        (
+            f"{foreign[0]}/empty cannot be read: Permission denied",
+            ".hydra belongs to somebody else: what is in it cannot be deleted",
+            "it cannot be renamed: Permission denied",
+        ),
+        strict=True,
+    ):
+        assert f"  {path}: {reason}\n" in done.out
+    after = seen(scene.root)
+    gone = {os.path.dirname(path).encode() for path in OLD}
+    assert {path.split(b"/12-00-00")[0] for path in before.keys() - after.keys()} == gone
+    assert {path: seen(scene.root / path) for path in foreign} == whole
+
+
+def test_a_run_that_is_a_link_to_the_home_folder(scene: Scene, home: Path) -> None:
+    scene.prepare()
+    a_job(home, "precious", 60)
+    a_job(home, "outputs/precious", 60)
+    os.symlink(home / "precious", scene.root / "outputs/link")
+    os.symlink(home / "outputs", scene.root / "multirun")
+    os.symlink(home, scene.root / OLD[0] / "home")
+    os.utime(scene.root / OLD[0] / "home", (1e9, 1e9), follow_symlinks=False)
+    before = seen(home)
+    for name in ("outputs/link", "multirun/precious"):
+        done = run(partial(scene.work, name))
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"fx-clean-runs: error: {name}: ")
+    done = run(lambda: scene.work())
+    assert (done.code, done.err) == (0, "")
+    assert not (scene.root / OLD[0]).exists()
+    assert (scene.root / "outputs/link").is_symlink()
+    assert seen(home) == before

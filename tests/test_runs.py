@@ -303,6 +303,20 @@ def test_a_file_that_cannot_be_read_may_be_a_chosen_model(
     assert runs["lightning_1"].milestones == ()
 
 
+def test_metadata_may_name_a_run_by_its_path(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = os.fsdecode(states.places["lightning_0"])
+    for name, text in (
+        ("other", f'{{"run": "{place}"}}'),
+        ("longer", f'{{"run": "{place}1", "run_id": "no-run"}}'),
+    ):
+        (states.root / "best_models" / f"{name}_meta.json").write_text(text)
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["lightning_0"].milestones == (b"best_models/other_meta.json",)
+    assert found["lightning_1"].milestones == ()
+
+
 def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would keep a run from being deleted, and in which words."""
     names = ("synced", "online", "online_failed", "lightning_0")
