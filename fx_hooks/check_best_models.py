@@ -23,9 +23,9 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments and surely_untouched():
         return 0
-    from fx_hooks import contract_desk
+    from fx_hooks.best_models import desk
 
-    return contract_desk.main(arguments)
+    return desk.main(arguments)
 
 
 def surely_untouched() -> bool:

@@ -9,20 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fx_hooks import __version__, output, ranges
+from fx_hooks import __version__
 from fx_hooks.command import guarded
 from fx_hooks.errors import FatalError
 from fx_hooks.finding import Finding
 from fx_hooks.git import ObjectStore
-from fx_hooks.history import describe
+from fx_hooks.history import ranges
+from fx_hooks.history.judge import DIGEST_RULE, Artifact, RangeJudge, milestones_of_commit
+from fx_hooks.history.report import Place, changes_note, how_to_remove, range_report
+from fx_hooks.history.walk import describe
 from fx_hooks.policy.load import load_policy
-from fx_hooks.range_judge import DIGEST_RULE, Artifact, RangeJudge, milestones_of_commit
-from fx_hooks.range_report import Place, changes_note, how_to_remove, range_report
 from fx_hooks.repo_policy import policy_of_commit
-from fx_hooks.report import Report
+from fx_hooks.reports import output
+from fx_hooks.reports.text import Report
 
 if TYPE_CHECKING:
-    from fx_hooks.ranges import Range
+    from fx_hooks.history.ranges import Range
 
 NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -89,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     out = output.begin(options)
     store = ObjectStore()
     if options.all:
-        from fx_hooks.range_audit import audit
+        from fx_hooks.audit.desk import audit
 
         judge = judge_for(store, ranges.head(store), "HEAD", options.policy_ref)
         return audit(

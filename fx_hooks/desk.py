@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from fx_hooks import __version__, output, remedy
+from fx_hooks import __version__, remedy
 from fx_hooks.artifacts import Judge, Verdict
 from fx_hooks.command import guarded, one_line
 from fx_hooks.finding import Finding
@@ -16,7 +16,8 @@ from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import load_policy
 from fx_hooks.repo_policy import PolicyInForce, policy_in_force
-from fx_hooks.report import Report, Step, artifact_report
+from fx_hooks.reports import output
+from fx_hooks.reports.text import Report, Step, artifact_report
 from fx_hooks.scene import Scene
 
 NAME = "fx-check-artifacts"

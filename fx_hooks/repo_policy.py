@@ -11,9 +11,9 @@ import stat
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fx_hooks.best_models.milestones import load_milestones
 from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, IndexEntry, ObjectStore, Repository
-from fx_hooks.milestones import load_milestones
 from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from fx_hooks.artifacts import Judge, Tree, Verdict, parents, read_tree
 from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
-from fx_hooks.weights import TEXT_BYTES, is_text, read_start
+from fx_hooks.weights.content import TEXT_BYTES, is_text, read_start
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import sys
 
-from fx_hooks.ignore_state import surely_in_step
+from fx_hooks.gitignore.state import surely_in_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if surely_in_step(arguments):
         return 0
-    from fx_hooks import ignore_desk
+    from fx_hooks.gitignore import desk
 
-    return ignore_desk.main(arguments)
+    return desk.main(arguments)
 
 
 if __name__ == "__main__":

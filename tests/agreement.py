@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fx_hooks.milestones import load_milestones
+from fx_hooks.best_models.milestones import load_milestones
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.gitignore import sections
 from fx_hooks.policy.load import Policy, load_policy, with_milestones

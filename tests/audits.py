@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fx_hooks.audit import Audit, Brought, Rest, take_stock
+from fx_hooks.audit.figures import Audit, Brought, Rest, take_stock
 from fx_hooks.finding import Commit
 
 JANUARY = 1_704_067_200  # 2024-01-01

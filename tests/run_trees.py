@@ -8,12 +8,13 @@ import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks import run_archive, run_restore
-from fx_hooks.run_archive import Item, Written
-from fx_hooks.run_archive_reader import Archive
+from fx_hooks.archive import restore as run_restore
+from fx_hooks.archive import writer
+from fx_hooks.archive.reader import Archive
+from fx_hooks.archive.writer import Item, Written
 
 if TYPE_CHECKING:
-    from fx_hooks.run_restore import Restored
+    from fx_hooks.archive.restore import Restored
 
 DAY = 86_400_000_000_000
 LONG_AGO = 1_700_000_000_123_456_789
@@ -99,7 +100,7 @@ def pack(
 ) -> Written:
     """An archive of *runs*, which are paths below *root*."""
     items = [Item(os.fsencode(run), {"state": "finished"}) for run in runs]
-    return run_archive.write(os.fsencode(root), items, os.fsencode(target), force=force)
+    return writer.write(os.fsencode(root), items, os.fsencode(target), force=force)
 
 
 def restore(

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks import byte_progress, run_listing
-from fx_hooks.run_archive_reader import Archive
-from fx_hooks.run_manifest import Manifest, PackedRun
+from fx_hooks.archive import byte_progress
+from fx_hooks.archive import listing as run_listing
+from fx_hooks.archive.manifest import Manifest, PackedRun
+from fx_hooks.archive.reader import Archive
 from fx_hooks.tools import archive_runs
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
@@ -215,7 +216,7 @@ def test_what_windows_does_not_allow_is_told(
     def symlink(*_: object) -> None:
         raise OSError(1314, "A required privilege is not held by the client")
 
-    monkeypatch.setattr("fx_hooks.run_restore._WINDOWS", True)
+    monkeypatch.setattr("fx_hooks.archive.restore._WINDOWS", True)
     monkeypatch.setattr(os, "symlink", symlink)
     (tmp_path / "there").mkdir()
     done = run(tmp_path / "there", "--restore", str(jobs / "a.tar.gz"))

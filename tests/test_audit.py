@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from fx_hooks.audit import (
+from fx_hooks.audit.figures import (
     FEW_FOLDERS,
     MOST_COMMITS,
     MOST_FOLDERS,
@@ -23,7 +23,7 @@ from fx_hooks.audit import (
     percent,
     take_stock,
 )
-from fx_hooks.audit_report import audit_report
+from fx_hooks.audit.report import audit_report
 from fx_hooks.finding import Commit
 from fx_hooks.paths import shown
 from tests.audits import (

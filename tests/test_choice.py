@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fx_hooks import choice
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
-from fx_hooks.runs import survey
+from fx_hooks.runs import choice
+from fx_hooks.runs.survey import survey
 
 if TYPE_CHECKING:
     from tests.realruns.states import States

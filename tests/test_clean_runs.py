@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
-from fx_hooks import run_archive, run_removal, runs, temporary
-from fx_hooks.processes import Processes
-from fx_hooks.run_archive_reader import Archive
+from fx_hooks import temporary
+from fx_hooks.archive import writer
+from fx_hooks.archive.reader import Archive
+from fx_hooks.runs import removal as run_removal
+from fx_hooks.runs import survey as runs
+from fx_hooks.runs.processes import Processes
 from fx_hooks.tools import clean_runs
 from tests.faults import (
     CHANGES,
@@ -598,7 +601,7 @@ def test_a_run_that_cannot_be_packed_stays(
 ) -> None:
     for name in "ab":
         job(repo.root, f"outputs/{name}")
-    real = run_archive.write
+    real = writer.write
 
     def write_late(root: bytes, *arguments: Any, **options: Any) -> Any:
         os.rename(os.path.join(root, b"outputs/a"), os.path.join(root, b"outputs/c"))
@@ -606,7 +609,7 @@ def test_a_run_that_cannot_be_packed_stays(
         os.rename(os.path.join(root, b"outputs/c"), os.path.join(root, b"outputs/a"))
         return written
 
-    monkeypatch.setattr(run_archive, "write", write_late)
+    monkeypatch.setattr(writer, "write", write_late)
     result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
     assert result.code == 1
     assert "outputs/a: it is not there any more" in result.out.partition("Still in its place:")[2]
@@ -619,14 +622,14 @@ def test_a_run_that_is_written_to_after_it_was_packed_stays(
     """Of the same size and time as before: only what was packed tells."""
     job(repo.root, "outputs/a")
     place = repo.root / "outputs" / "a" / "model.ckpt"
-    real = run_archive.write
+    real = writer.write
 
     def write_and_more(*arguments: Any, **options: Any) -> Any:
         written = real(*arguments, **options)
         place.chmod(0o600)
         return written
 
-    monkeypatch.setattr(run_archive, "write", write_and_more)
+    monkeypatch.setattr(writer, "write", write_and_more)
     result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
     assert result.code == 1
     assert "outputs/a: it has changed since it was packed: model.ckpt has changed\n" in result.out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.weights import TEXT_BYTES, is_text, read_start
+from fx_hooks.weights.content import TEXT_BYTES, is_text, read_start
 from tests.support import CLEAN, WEIGHTS, Repo
 
 WEIGHT_FILES = Path(__file__).parent / "data" / "weights"

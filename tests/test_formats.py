@@ -24,13 +24,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fx_hooks import __version__, output
+from fx_hooks import __version__
 from fx_hooks.errors import FatalError
 from fx_hooks.finding import Commit, Finding
-from fx_hooks.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
-from fx_hooks.output import FORMATS, Output
-from fx_hooks.report import Report, Step
-from fx_hooks.sarif import MOST_BYTES, sarif_lines
+from fx_hooks.reports import output
+from fx_hooks.reports.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
+from fx_hooks.reports.output import FORMATS, Output
+from fx_hooks.reports.sarif import MOST_BYTES, sarif_lines
+from fx_hooks.reports.text import Report, Step
 from tests.support import WEIGHTS, Repo, working_directory
 
 ROOT = Path(__file__).parent.parent
@@ -719,8 +720,8 @@ def test_formats_are_not_loaded_for_text(repo: Repo) -> None:
     with working_directory(repo.root):
         result = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True)
     loaded = set(result.stdout.split())
-    assert "fx_hooks.output" in loaded
-    assert not loaded & {"fx_hooks.formats", "fx_hooks.sarif"}
+    assert "fx_hooks.reports.output" in loaded
+    assert not loaded & {"fx_hooks.reports.formats", "fx_hooks.reports.sarif"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")

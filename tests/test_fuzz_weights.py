@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.metadata import read_metadata
-from fx_hooks.wandb_log import read_wandb_log
-from fx_hooks.weights import inspect
+from fx_hooks.best_models.metadata import read_metadata
+from fx_hooks.runs.wandb_log import read_wandb_log
+from fx_hooks.weights.content import inspect
 from tests.contract_support import META
 from tests.weight_files import malicious
 
@@ -98,7 +98,8 @@ HUNGRY = {
 def test_hungry_files_stay_within_bounds() -> None:
     for name, content in HUNGRY.items():
         code = (
-            "import io; from fx_hooks.weights import inspect; from tests.memory import peak;"
+            "import io; from fx_hooks.weights.content import inspect;"
+            " from tests.memory import peak;"
             " from tests.weight_files import as_zip, safetensors;"
             f" content = {content};"
             " before = peak();"

@@ -8,7 +8,7 @@ import pytest
 
 from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, ObjectStore
-from fx_hooks.history import Walk
+from fx_hooks.history.walk import Walk
 from tests.support import Repo, working_directory
 
 

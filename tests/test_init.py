@@ -13,7 +13,7 @@ import yaml
 
 from fx_hooks import sync_gitignore
 from fx_hooks.errors import FatalError
-from fx_hooks.run_directories import RunDirectory, run_directories
+from fx_hooks.runs.directories import RunDirectory, run_directories
 from fx_hooks.tools import init
 from fx_hooks.yaml_insert import with_items
 from tests.support import Repo, Result, working_directory

@@ -90,7 +90,7 @@ GATE = {
     "fx_hooks.atomic",
     "fx_hooks.check_artifacts",
     "fx_hooks.gate",
-    "fx_hooks.ignore_state",
+    "fx_hooks.gitignore.state",
     "fx_hooks.policy",
     "fx_hooks.policy.cache",
     "fx_hooks.policy.match",
@@ -144,7 +144,7 @@ def test_a_verb_is_imported_by_nothing(verb: str) -> None:
 def test_a_desk_belongs_to_its_verb() -> None:
     # The second half of a verb that asks its gate first.
     assert importers("fx_hooks.desk") == {"fx_hooks.check_artifacts"}
-    assert importers("fx_hooks.ignore_desk") == {"fx_hooks.sync_gitignore"}
+    assert importers("fx_hooks.gitignore.desk") == {"fx_hooks.sync_gitignore"}
 
 
 def test_imports_point_down_only() -> None:

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
+from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
 from fx_hooks.errors import FatalError
-from fx_hooks.milestones import Milestone, load_contract, with_entry
 from fx_hooks.policy.load import BUILTIN_FILE, load_policy
-from fx_hooks.weights import FORMATS
+from fx_hooks.weights.content import FORMATS
 from tests.contract_support import LISTING, MODEL, STATE, entry, listing, sha256
 
 BEST_MODELS = load_policy().best_models

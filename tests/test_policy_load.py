@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 
+from fx_hooks.best_models.milestones import load_milestones
 from fx_hooks.errors import FatalError
-from fx_hooks.milestones import load_milestones
 from fx_hooks.policy import load
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import BUILTIN_SOURCE, POLICY_NAME, Policy, load_policy, with_milestones

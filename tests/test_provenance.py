@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.metadata import find_private, without_private
-from fx_hooks.provenance import Provenance, find_provenance
-from fx_hooks.wandb_log import WandbEnd, WandbLog, read_wandb_end, read_wandb_log
+from fx_hooks.best_models.metadata import find_private, without_private
+from fx_hooks.best_models.provenance import Provenance, find_provenance
+from fx_hooks.runs.wandb_log import WandbEnd, WandbLog, read_wandb_end, read_wandb_log
 
 NOTHING = WandbLog("", "", "", "", {}, {})
 

@@ -15,7 +15,7 @@ from fx_hooks.errors import FatalError
 from fx_hooks.finding import Finding
 from fx_hooks.paths import from_root, human_size, quoted, shown
 from fx_hooks.remedy import cover, unstage, untrack
-from fx_hooks.report import MAX_LINES, Step, artifact_report
+from fx_hooks.reports.text import MAX_LINES, Step, artifact_report
 
 
 def finding(

@@ -15,9 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks import outside
 from fx_hooks.disk import Scan, scan
-from fx_hooks.outside import WANDB_ARTIFACTS, WANDB_DIR, WANDB_LOGS, WANDB_STAGING, wandb_folders
+from fx_hooks.space import outside
+from fx_hooks.space.outside import (
+    WANDB_ARTIFACTS,
+    WANDB_DIR,
+    WANDB_LOGS,
+    WANDB_STAGING,
+    wandb_folders,
+)
 from fx_hooks.tools import report_space
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
@@ -217,7 +223,7 @@ def test_other_file_systems_are_told_apart(
             del found.top.folders[name]
         return found._replace(mounts=(b"data", b"outputs"))
 
-    monkeypatch.setattr("fx_hooks.runs.scan", without)
+    monkeypatch.setattr("fx_hooks.runs.survey.scan", without)
     result = run(repo.root, capfd, "--format", "json")
     found = json.loads(result.out)
     (outside,) = [item for item in found["items"] if item["outside"]]

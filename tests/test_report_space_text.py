@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fx_hooks.disk import Size
-from fx_hooks.git_space import PACKED
-from fx_hooks.outside import WANDB_ARTIFACTS
-from fx_hooks.runs import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, Run
-from fx_hooks.space import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
-from fx_hooks.space_remedies import Remedy
-from fx_hooks.space_text import Answer
+from fx_hooks.runs.survey import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, Run
+from fx_hooks.space.git import PACKED
+from fx_hooks.space.outside import WANDB_ARTIFACTS
+from fx_hooks.space.remedies import Remedy
+from fx_hooks.space.survey import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
+from fx_hooks.space.text import Answer
 from tests.support import Repo
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_a_terminal_without_unicode_gets_signs_it_has(named: Repo) -> None:
 
 
 def test_the_readme_shows_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = pytest.importorskip("fx_hooks.space_terminal")
+    terminal = pytest.importorskip("fx_hooks.space.terminal")
     monkeypatch.setenv("COLUMNS", "80")
     printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     terminal.print_terminal(_answer(), printed, colour=False)

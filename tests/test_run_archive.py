@@ -18,10 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks import run_archive, run_restore, run_tree, temporary
+from fx_hooks import temporary
+from fx_hooks.archive import restore as run_restore
+from fx_hooks.archive import tree as run_tree
+from fx_hooks.archive import writer
+from fx_hooks.archive.manifest import MEMBER
+from fx_hooks.archive.reader import Archive
 from fx_hooks.errors import FatalError
-from fx_hooks.run_archive_reader import Archive
-from fx_hooks.run_manifest import MEMBER
 from tests.run_trees import LONG_AGO, pack, restore, seen, sparse, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
@@ -136,16 +139,16 @@ def test_a_sparse_file_with_a_size_of_its_own_is_read(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Above 8 GiB of data the header has this record, and tarfile miscounts.
-    real = run_archive._sparse_header
+    real = writer._sparse_header
 
     def with_size(*args: object) -> bytes:
         member = args[0]
         header = real(*args)  # type: ignore[arg-type]
         table = header[-512:]
         member.pax_headers["size"] = str(member.size)  # type: ignore[attr-defined]
-        return run_archive._header(member) + table  # type: ignore[arg-type]
+        return writer._header(member) + table  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run_archive, "_sparse_header", with_size)
+    monkeypatch.setattr(writer, "_sparse_header", with_size)
     parts = {10_000: [(0, 4096), (8192, 100)]}
     monkeypatch.setattr(run_tree, "data_of", lambda _, status: parts.get(status.st_size))
     (root / RUN / "model.pt").write_bytes(bytes(10_000))
@@ -218,7 +221,7 @@ def test_what_cannot_be_packed_is_named(root: Path, tmp_path: Path) -> None:
             os.chdir(before)
     (packed,) = pack(root, tmp_path / "a.tar.gz", RUN).runs
     assert packed.left_out == (b"pipe", b"socket")
-    assert run_archive.changed_since(os.fsencode(root), packed) is None
+    assert writer.changed_since(os.fsencode(root), packed) is None
     restore(tmp_path / "a.tar.gz", tmp_path / "there")
     assert seen(tmp_path / "there" / RUN).keys() == seen(run).keys() - {b"pipe", b"socket"}
 
@@ -246,7 +249,7 @@ def test_permissions_but_no_foreign_identities(root: Path, tmp_path: Path) -> No
 
 def while_packing(monkeypatch: pytest.MonkeyPatch, name: str, change: object) -> None:
     """Call *change* when the file *name* has just been read."""
-    real = run_archive._Packer._pack_content
+    real = writer._Packer._pack_content
 
     def pack_content(*args: object) -> str:
         result = real(*args)  # type: ignore[arg-type]
@@ -254,7 +257,7 @@ def while_packing(monkeypatch: pytest.MonkeyPatch, name: str, change: object) ->
             change()  # type: ignore[operator]
         return result
 
-    monkeypatch.setattr(run_archive._Packer, "_pack_content", pack_content)
+    monkeypatch.setattr(writer._Packer, "_pack_content", pack_content)
 
 
 def new_with_the_old_time(run: Path) -> None:
@@ -318,8 +321,8 @@ def test_a_file_that_gets_shorter_while_it_is_read(
 
     monkeypatch.setattr(run_tree, "data_of", data_of)
     written = pack(root, tmp_path / "a.tar.gz", RUN)
-    assert written == run_archive.Written(
-        (), (run_archive.LeftOut(RUN.encode(), "model.pt is being written"),), 0
+    assert written == writer.Written(
+        (), (writer.LeftOut(RUN.encode(), "model.pt is being written"),), 0
     )
     assert sorted(os.listdir(tmp_path)) == ["root"]
 
@@ -336,22 +339,18 @@ def test_a_run_that_is_not_there(root: Path, tmp_path: Path) -> None:
 def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
     (packed,) = pack(root, tmp_path / "a.tar.gz", RUN).runs
     base = os.fsencode(root)
-    assert run_archive.changed_since(base, packed) is None
+    assert writer.changed_since(base, packed) is None
     (root / RUN).rename(root / "aside")
-    assert run_archive.changed_since(base, packed) == (
-        "it is not there any more, or something in it"
-    )
-    assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) is None
+    assert writer.changed_since(base, packed) == ("it is not there any more, or something in it")
+    assert writer.changed_since(base, packed, os.fsencode(root / "aside")) is None
     mtime = (root / "aside").stat().st_mtime_ns
     (root / "aside/model.pt").rename(root / "model.pt")
     os.utime(root / "aside", ns=(mtime, mtime))
-    assert (
-        run_archive.changed_since(base, packed, os.fsencode(root / "aside")) == "model.pt is gone"
-    )
+    assert writer.changed_since(base, packed, os.fsencode(root / "aside")) == "model.pt is gone"
     (root / "model.pt").rename(root / "aside/model.pt")
     os.utime(root / "aside", ns=(mtime, mtime))
     (root / "aside/train.log").write_text("step 2\n")
-    assert run_archive.changed_since(base, packed, os.fsencode(root / "aside")) == (
+    assert writer.changed_since(base, packed, os.fsencode(root / "aside")) == (
         "train.log has changed"
     )
 
@@ -412,12 +411,12 @@ def test_a_large_file(root: Path, tmp_path: Path) -> None:
 def test_what_reads_back_otherwise(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = run_archive._Packer.finish
+    real = writer._Packer.finish
 
-    def finish(self: run_archive._Packer, text: bytes) -> None:
+    def finish(self: writer._Packer, text: bytes) -> None:
         real(self, text.replace(b"fx-hooks ", b"fx-hookz "))
 
-    monkeypatch.setattr(run_archive._Packer, "finish", finish)
+    monkeypatch.setattr(writer._Packer, "finish", finish)
     with pytest.raises(FatalError, match="reads back otherwise than it was written"):
         pack(root, tmp_path / "a.tar.gz", RUN)
     assert os.listdir(tmp_path) == ["root"]
@@ -528,13 +527,13 @@ def test_somebody_else_is_faster(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "a.tar.gz"
-    real = run_archive._verify
+    real = writer._verify
 
     def verify(*args: object) -> None:
         real(*args)  # type: ignore[arg-type]
         target.write_bytes(b"theirs")
 
-    monkeypatch.setattr(run_archive, "_verify", verify)
+    monkeypatch.setattr(writer, "_verify", verify)
     with pytest.raises(FatalError, match="somebody else has just made it"):
         pack(root, target, RUN)
     assert target.read_bytes() == b"theirs"
@@ -563,14 +562,14 @@ def test_what_a_dead_process_left_goes_and_that_of_a_living_one_stays(
 def test_a_disk_that_does_not_keep_what_is_written(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = run_archive._Output.sync
+    real = writer._Output.sync
 
-    def sync(self: run_archive._Output) -> None:
+    def sync(self: writer._Output) -> None:
         real(self)
         if self.size > 1000:
             os.pwrite(self.descriptor, b"\xaa", 300)
 
-    monkeypatch.setattr(run_archive._Output, "sync", sync)
+    monkeypatch.setattr(writer._Output, "sync", sync)
     with pytest.raises(FatalError, match=r"a\.tar\.gz: cannot be trusted: "):
         pack(root, tmp_path / "a.tar.gz", RUN)
     assert os.listdir(tmp_path) == ["root"]
@@ -579,7 +578,7 @@ def test_a_disk_that_does_not_keep_what_is_written(
 def test_a_manifest_that_is_too_large(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_archive, "MAX_BYTES", 100)
+    monkeypatch.setattr(writer, "MAX_BYTES", 100)
     with pytest.raises(FatalError, match="too many files for one archive: pack fewer runs"):
         pack(root, tmp_path / "a.tar.gz", RUN)
     assert os.listdir(tmp_path) == ["root"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks.archive.reader import Archive
 from fx_hooks.command import guarded
-from fx_hooks.run_archive_reader import Archive
 from tests.faults import (
     CHANGES,
     Outcome,
@@ -352,11 +352,11 @@ def test_what_an_interruption_leaves(
         raise KeyboardInterrupt
 
     for place, work in (
-        ("fx_hooks.run_archive._Packer.finish", packing(root, out)),
-        ("fx_hooks.run_archive._Packer._pack_content", packing(root, out)),
-        ("fx_hooks.run_archive_reader.Archive.members", packing(root, out)),
-        ("fx_hooks.run_restore._Unpacking._write_file", restoring(archive, there)),
-        ("fx_hooks.run_restore._Unpacking._finish", restoring(archive, there)),
+        ("fx_hooks.archive.writer._Packer.finish", packing(root, out)),
+        ("fx_hooks.archive.writer._Packer._pack_content", packing(root, out)),
+        ("fx_hooks.archive.reader.Archive.members", packing(root, out)),
+        ("fx_hooks.archive.restore._Unpacking._write_file", restoring(archive, there)),
+        ("fx_hooks.archive.restore._Unpacking._finish", restoring(archive, there)),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, interrupt)

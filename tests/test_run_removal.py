@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fx_hooks import run_removal
 from fx_hooks.disk import Problem, Scan, scan
-from fx_hooks.processes import Processes, Use
-from fx_hooks.run_removal import Stays, left_aside, remove_run, settle
+from fx_hooks.runs import removal as run_removal
+from fx_hooks.runs.processes import Processes, Use
+from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
 

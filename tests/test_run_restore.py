@@ -19,10 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks import run_archive_reader, run_restore, sections
+from fx_hooks.archive import reader as run_archive_reader
+from fx_hooks.archive import restore as run_restore
+from fx_hooks.archive import sections
+from fx_hooks.archive.manifest import MEMBER, BadManifest, from_json, nanoseconds
+from fx_hooks.archive.reader import Archive
 from fx_hooks.errors import FatalError
-from fx_hooks.run_archive_reader import Archive
-from fx_hooks.run_manifest import MEMBER, BadManifest, from_json, nanoseconds
 from tests.run_trees import pack, restore, seen, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from fx_hooks import processes, run_milestones, runs
-from fx_hooks import run_details as details
 from fx_hooks.disk import Problem, Scan, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
-from fx_hooks.processes import Processes
-from fx_hooks.run_details import run_details
-from fx_hooks.runs import (
+from fx_hooks.runs import details, processes
+from fx_hooks.runs import milestones as run_milestones
+from fx_hooks.runs import survey as runs
+from fx_hooks.runs.details import run_details
+from fx_hooks.runs.processes import Processes
+from fx_hooks.runs.survey import (
     FAILED,
     FINISHED,
     HYDRA_JOB,

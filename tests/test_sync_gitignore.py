@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fx_hooks import sync_gitignore
-from fx_hooks.ignore_block import block_lines, rewritten
-from fx_hooks.ignore_findings import LINES_ADVICE
-from fx_hooks.ignore_state import surely_in_step
+from fx_hooks.gitignore.block import block_lines, rewritten
+from fx_hooks.gitignore.findings import LINES_ADVICE
+from fx_hooks.gitignore.state import surely_in_step
 from fx_hooks.policy.load import Policy, load_policy
 from tests import agreement
 from tests.support import Repo, Result, working_directory

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from fx_hooks import torch_allows
-from fx_hooks.weights import SAFETENSORS, TORCH, TORCH_LEGACY, Inspection, inspect
+from fx_hooks.weights import torch_allows
+from fx_hooks.weights.content import SAFETENSORS, TORCH, TORCH_LEGACY, Inspection, inspect
 from tests.weight_files import (
     EMPTY,
     as_zip,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks import archives, pickles
-from fx_hooks.weights import Inspection, inspect
+from fx_hooks.weights import archives, pickles
+from fx_hooks.weights.content import Inspection, inspect
 from tests.weight_files import (
     EMPTY,
     NO_KEYS,
@@ -282,7 +282,7 @@ def test_archives_without_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_pickle_in_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fx_hooks.weights._MAX_PICKLE", 1 << 20)
+    monkeypatch.setattr("fx_hooks.weights.content._MAX_PICKLE", 1 << 20)
     assert "more than 1 MiB" in look(torch_zip(EMPTY + bytes(2 << 20))).faults[0]
 
 

@@ -15,18 +15,18 @@ from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
 from fx_hooks import __version__
+from fx_hooks.best_models.contract import Content, Names, check_content, metadata_path
+from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
+from fx_hooks.best_models.milestones import Milestone, load_contract, load_milestones, with_entry
+from fx_hooks.best_models.provenance import Provenance, find_provenance
+from fx_hooks.best_models.scene import digest
 from fx_hooks.command import CLEAN, guarded
-from fx_hooks.contract import Content, Names, check_content, metadata_path
-from fx_hooks.contract_scene import digest
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository, lfs_pointer
-from fx_hooks.metadata import MAX_BYTES, read_metadata, without_private
-from fx_hooks.milestones import Milestone, load_contract, load_milestones, with_entry
 from fx_hooks.paths import from_root, quoted, shown
 from fx_hooks.policy.load import LFS_REQUIRED, BestModels
-from fx_hooks.provenance import Provenance, find_provenance
 from fx_hooks.repo_policy import policy_in_force, read_policy_file
-from fx_hooks.weights import Inspection, inspect
+from fx_hooks.weights.content import Inspection, inspect
 
 NAME = "fx-add-milestone"
 

@@ -8,19 +8,22 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from fx_hooks import __version__, choice, run_archive, run_restore
-from fx_hooks.byte_progress import shown_progress
+from fx_hooks import __version__
+from fx_hooks.archive import restore as run_restore
+from fx_hooks.archive import writer
+from fx_hooks.archive.about import about
+from fx_hooks.archive.byte_progress import shown_progress
+from fx_hooks.archive.listing import listing, plural, run_lines
+from fx_hooks.archive.manifest import to_json
+from fx_hooks.archive.reader import Archive
+from fx_hooks.archive.sections import codec_for
+from fx_hooks.archive.writer import Item, LeftOut
 from fx_hooks.command import CLEAN, FOUND, guarded, one_line
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
 from fx_hooks.paths import human_size, shown
-from fx_hooks.run_about import about
-from fx_hooks.run_archive import Item, LeftOut
-from fx_hooks.run_archive_reader import Archive
-from fx_hooks.run_listing import listing, plural, run_lines
-from fx_hooks.run_manifest import to_json
-from fx_hooks.runs import LIVE, survey
-from fx_hooks.sections import codec_for
+from fx_hooks.runs import choice
+from fx_hooks.runs.survey import LIVE, survey
 
 NAME = "fx-archive-runs"
 
@@ -89,7 +92,7 @@ def archive_runs(
     for note in found.notes:
         print(f"note: {one_line(note)}")
     place = os.fsencode(target)
-    run_archive.check_target(repository.root, items, place, force=force)
+    writer.check_target(repository.root, items, place, force=force)
     if dry_run:
         sizes = {run.path: run.size.bytes for run in runs}
         print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")
@@ -97,7 +100,7 @@ def archive_runs(
             print(f"  {human_size(sizes[item.path]):>10}  {shown(item.path)}")
         return _tell(left_out)
     with shown_progress() as progress:
-        written = run_archive.write(repository.root, items, place, force=force, progress=progress)
+        written = writer.write(repository.root, items, place, force=force, progress=progress)
     if written.runs:
         total = human_size(sum(run.size for run in written.runs))
         print(

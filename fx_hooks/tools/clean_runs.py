@@ -12,23 +12,25 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fx_hooks import __version__, choice, run_archive
-from fx_hooks.byte_progress import shown_progress
-from fx_hooks.clean_log import CleanLog
+from fx_hooks import __version__
+from fx_hooks.archive import writer
+from fx_hooks.archive.about import about
+from fx_hooks.archive.byte_progress import shown_progress
+from fx_hooks.archive.listing import plural
+from fx_hooks.archive.writer import Item
 from fx_hooks.command import CLEAN, FOUND, guarded, one_line
 from fx_hooks.disk import freed_by
 from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
 from fx_hooks.paths import human_size, quoted, shown
-from fx_hooks.processes import find_processes
-from fx_hooks.run_about import about
-from fx_hooks.run_archive import Item
-from fx_hooks.run_details import run_details
-from fx_hooks.run_listing import plural
-from fx_hooks.run_removal import Stays, left_aside, remove_run, settle
-from fx_hooks.run_state import has_empty_log
-from fx_hooks.runs import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
-from fx_hooks.space_text import age, aligned
+from fx_hooks.runs import choice
+from fx_hooks.runs.clean_log import CleanLog
+from fx_hooks.runs.details import run_details
+from fx_hooks.runs.processes import find_processes
+from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
+from fx_hooks.runs.state import has_empty_log
+from fx_hooks.runs.survey import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
+from fx_hooks.space.text import age, aligned
 
 NAME = "fx-clean-runs"
 # A metric with such a word in its name is the better the smaller it is.
@@ -102,7 +104,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     target = None if options.archive is None else os.fsencode(options.archive)
     items = [Item(run.path, about(found, run)) for run in goes]
     if target is not None:
-        run_archive.check_target(root, items, target, force=options.force)
+        writer.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.way_to_root())
     left_out = any(not stay.asked for stay in stays)
     if not goes:
@@ -265,7 +267,7 @@ def _delete(
     runs = {run.path: run for run in goes}
     if target is not None:
         with shown_progress() as progress:
-            written = run_archive.write(found.root, items, target, force=force, progress=progress)
+            written = writer.write(found.root, items, target, force=force, progress=progress)
         packed = {run.path: run for run in written.runs}
         failed += [Stay(runs[path], reason) for path, reason in written.left_out]
         print(f"\n{shown(target)}: {plural(len(packed), 'run')}, read back and whole")
@@ -281,7 +283,7 @@ def _delete(
         def differs(place: bytes, run: Run = run) -> str | None:
             if target is None:
                 return None
-            return run_archive.changed_since(found.root, packed[run.path], place)
+            return writer.changed_since(found.root, packed[run.path], place)
 
         def noted(run: Run = run, archive: str | None = archive) -> None:
             log.add(run, archive)

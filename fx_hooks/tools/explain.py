@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from fx_hooks import __version__
 from fx_hooks.artifacts import Judge, Tree, Verdict, read_tree
+from fx_hooks.best_models.scene import ContractScene
 from fx_hooks.command import CLEAN, FOUND, guarded, one_line
-from fx_hooks.contract_scene import ContractScene
 from fx_hooks.errors import FatalError
 from fx_hooks.gate import plain
 from fx_hooks.git import IndexEntry, NotARepository, Repository

@@ -10,14 +10,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fx_hooks import __version__, ignore_file, remedy
+from fx_hooks import __version__, remedy
 from fx_hooks.artifacts import Judge, Verdict
 from fx_hooks.atomic import replace_file
 from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.errors import FatalError
 from fx_hooks.git import IndexEntry, Repository
-from fx_hooks.ignore_block import block_lines, parse, rewritten
-from fx_hooks.ignore_state import FILE
+from fx_hooks.gitignore import file as ignore_file
+from fx_hooks.gitignore.block import block_lines, parse, rewritten
+from fx_hooks.gitignore.state import FILE
 from fx_hooks.paths import quoted, shown
 from fx_hooks.policy.gitignore import says_the_same
 from fx_hooks.policy.load import (
@@ -30,7 +31,7 @@ from fx_hooks.policy.load import (
 )  # fmt: skip
 from fx_hooks.policy.patterns import problem
 from fx_hooks.repo_policy import policy_in_force, read_policy_file
-from fx_hooks.run_directories import MAX_BYTES, RunDirectory, may_say_something, run_directories
+from fx_hooks.runs.directories import MAX_BYTES, RunDirectory, may_say_something, run_directories
 from fx_hooks.scene import Scene
 from fx_hooks.yaml_insert import with_items
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from fx_hooks import __version__
 from fx_hooks.artifacts import Judge
-from fx_hooks.choice import seconds
 from fx_hooks.command import CLEAN, FOUND, guarded, one_line, wants_colour
 from fx_hooks.git import Repository
-from fx_hooks.git_space import GitSpace, git_space
-from fx_hooks.outside import look_outside, wandb_folders
 from fx_hooks.paths import shown
 from fx_hooks.progress import Progress
 from fx_hooks.repo_policy import policy_in_force
-from fx_hooks.runs import Survey, survey
+from fx_hooks.runs.choice import seconds
+from fx_hooks.runs.survey import Survey, survey
 from fx_hooks.scene import Scene
-from fx_hooks.space import NOTHING, Item, Space, plus, take_stock
-from fx_hooks.space_json import as_json
-from fx_hooks.space_remedies import remedies
-from fx_hooks.space_text import Answer, plain
+from fx_hooks.space.git import GitSpace, git_space
+from fx_hooks.space.json_report import as_json
+from fx_hooks.space.outside import look_outside, wandb_folders
+from fx_hooks.space.remedies import remedies
+from fx_hooks.space.survey import NOTHING, Item, Space, plus, take_stock
+from fx_hooks.space.text import Answer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -183,7 +183,7 @@ def _print_text(answer: Answer) -> None:
     """On a terminal with rich, elsewhere without."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
-            from fx_hooks.space_terminal import print_terminal
+            from fx_hooks.space.terminal import print_terminal
         except ImportError:
             print(
                 f"{NAME}: note: bars and colours need rich: install fx-hooks[tools]",

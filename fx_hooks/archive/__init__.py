@@ -1,0 +1,1 @@
+"""Archives of runs: written, read, listed and put back."""

@@ -1,0 +1,1 @@
+"""What artifacts weigh in a whole history."""

@@ -1,0 +1,282 @@
+"""The contract of ``best_models/``: weights, metadata and approval belong together.
+
+Rules are functions from data to findings; what is in the index and in the blobs is read
+in :mod:`fx_hooks.best_models.scene`.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.artifacts import Judge, Tree
+from fx_hooks.best_models.metadata import SUFFIX
+from fx_hooks.finding import Finding
+from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, IndexEntry
+from fx_hooks.paths import human_size, quoted, shown
+from fx_hooks.policy.compile import compile_tables
+from fx_hooks.policy.load import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
+from fx_hooks.policy.match import Matcher
+from fx_hooks.weights.content import NAMED_FORMATS, Inspection
+
+if TYPE_CHECKING:
+    from fx_hooks.best_models.milestones import Milestone
+
+# What each rule is about; what a finding says is about one file.
+RULES = {
+    "best-models-digest": "A milestone is what was approved, byte for byte.",
+    "best-models-foreign": "The folder holds milestones, their metadata and documents, nothing"
+    " else.",
+    "best-models-format": "A milestone is in a format that can be checked before it is loaded.",
+    "best-models-lfs": "A milestone is in Git LFS where .gitattributes and the policy say so.",
+    "best-models-link": "The folder holds files: no links out of it, no submodules.",
+    "best-models-metadata": "Metadata is JSON that says what is required, and gives nothing away.",
+    "best-models-missing": "What has to be checked is in the clone.",
+    "best-models-size": "A milestone is no larger than best_models.max_size.",
+    "best-models-stale": "A milestone that is listed is tracked.",
+    "best-models-unlisted": "Weights are in Git only as milestones that somebody approved.",
+    "best-models-unpaired": "A milestone has its metadata beside it.",
+    "best-models-unsafe": "A milestone runs nothing of its own when it is loaded.",
+}
+
+
+class Content(NamedTuple):
+    """What a milestone's staged bytes are.
+
+    ``size`` (bytes) and ``sha256`` are those of the model itself, also where the index
+    holds a Git LFS ``pointer`` to it. ``inspection`` is None where the model is not on
+    this machine. ``wants_lfs`` says that ``.gitattributes`` sends the path to Git LFS.
+    """
+
+    size: int
+    sha256: str
+    pointer: bool
+    wants_lfs: bool
+    inspection: Inspection | None
+
+
+def metadata_path(path: str) -> str:
+    """Where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
+    return os.path.splitext(path)[0] + SUFFIX
+
+
+class Names:
+    """Which names in the folder are metadata, documents and weights."""
+
+    def __init__(self, best_models: BestModels) -> None:
+        self._matchers = {
+            kind: Matcher(compile_tables([(pattern, True) for pattern in patterns]))
+            for kind, patterns in (
+                ("metadata", best_models.metadata),
+                ("documents", best_models.documents),
+                ("weights", best_models.weights),
+            )
+        }
+
+    def is_a(self, kind: str, path: bytes) -> bool:
+        """Whether the file's name matches one of the policy's patterns for *kind*."""
+        return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))
+
+
+def finding(path: bytes, rule: str, why: str, *commands: str, size: int | None = None) -> Finding:
+    """One breach of the contract: a sentence without a subject, and what mends it."""
+    return Finding(path, rule, why, "\n".join(commands), path, size, True)
+
+
+def check_structure(
+    policy: Policy,
+    index: Mapping[bytes, IndexEntry],
+    targets: Mapping[bytes, bytes],
+    milestones: Mapping[str, Milestone],
+) -> list[Finding]:
+    """What the paths alone say; *targets* are those of the symbolic links in the folder.
+
+    *index* has the entries of the folder, and those of the folder and what is above it
+    where these are no directories.
+    """
+    best_models = policy.best_models
+    folder = best_models.folder.encode()
+    names = Names(best_models)
+    inside = sorted(path for path in index if path.startswith(folder + b"/"))
+    findings = [
+        finding(
+            path,
+            "best-models-link",
+            "is no directory, so nothing in it can be checked",
+            f"git rm -q -f --cached -- {quoted(path)}",
+        )
+        for path in sorted(set(index) - set(inside))
+    ]
+    judge = Judge(policy)
+    milestones_file = best_models.milestones_file.encode()
+    listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
+    paired = {os.fsencode(metadata_path(path)) for path in milestones}
+    for verdict in judge.judge(inside, Tree({}, ())):
+        path, entry = verdict.path, index[verdict.path]
+        fault = _entry_fault(path, entry, targets.get(path), folder)
+        if not fault and entry.mode == LINK_MODE:
+            if path in listed:
+                fault = "is a symbolic link: a milestone is a file"
+            elif path in paired:
+                fault = "is a symbolic link: the metadata of a milestone is a file"
+        if fault:
+            findings.append(finding(path, "best-models-link", fault, _untrack(path)))
+        elif verdict.blocked and names.is_a("weights", path) and entry.mode != LINK_MODE:
+            findings.append(
+                finding(
+                    path,
+                    "best-models-unlisted",
+                    f"is not listed in {shown(milestones_file)}: approve it, or leave it out of"
+                    " Git (git rm --cached)",
+                    f"fx-add-milestone {quoted(path)} --why TEXT",
+                )
+            )
+        elif verdict.blocked:
+            findings.append(
+                finding(
+                    path,
+                    "best-models-foreign",
+                    "is neither metadata nor a document nor a listed milestone",
+                    _untrack(path),
+                )
+            )
+    for path, milestone in listed.items():
+        findings += _check_entry(path, milestone, index, names, best_models)
+    return findings
+
+
+def _entry_fault(path: bytes, entry: IndexEntry, target: bytes | None, folder: bytes) -> str:
+    if entry.stage:
+        return "has an unresolved conflict"
+    if entry.mode == SUBMODULE_MODE:
+        return "is a submodule"
+    if entry.mode == LINK_MODE:
+        if target is None:
+            return "is a symbolic link whose target is not in this clone"
+        end = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        if not end.startswith(folder + b"/"):
+            return f"is a symbolic link that points out of {shown(folder)}/"
+    return ""
+
+
+def _check_entry(
+    path: bytes,
+    milestone: Milestone,
+    index: Mapping[bytes, IndexEntry],
+    names: Names,
+    best_models: BestModels,
+) -> Iterable[Finding]:
+    place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
+    if path not in index:
+        why = f"is listed in {place} and not tracked: add it, or take the entry out"
+        yield finding(path, "best-models-stale", why, f"git add -f -- {quoted(path)}")
+        return
+    if not names.is_a("weights", path):
+        patterns = ", ".join(best_models.weights)
+        why = f"is listed in {place}, but no model has such a name ({patterns})"
+        yield finding(path, "best-models-foreign", why)
+    metadata = os.fsencode(metadata_path(milestone.path))
+    if metadata not in index:
+        why = f"has no metadata {shown(metadata)}"
+        yield finding(path, "best-models-unpaired", why, _approve(path))
+
+
+def check_content(
+    milestone: Milestone, content: Content, best_models: BestModels
+) -> Iterable[Finding]:
+    """What the staged bytes of one milestone break."""
+    path = os.fsencode(milestone.path)
+    place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
+
+    def found(rule: str, why: str, *commands: str) -> Finding:
+        return finding(path, f"best-models-{rule}", why, *commands, size=content.size)
+
+    if (content.sha256, content.size) != (milestone.sha256, milestone.size):
+        why = (
+            f"is not what was approved: sha256 {content.sha256} with {content.size:,} bytes,"
+            f" {place} has {milestone.sha256} with {milestone.size:,}"
+        )
+        yield found("digest", why, _approve(path))
+    largest = best_models.max_size
+    if largest is not None and content.size > largest:
+        why = f"has {human_size(content.size)}: best_models.max_size is {human_size(largest)}"
+        yield found("size", why)
+    yield from (found("lfs", *fault) for fault in _lfs_faults(path, content, best_models.lfs))
+    if content.inspection is not None:
+        for rule, why in _load_faults(milestone, content.inspection, place):
+            yield found(rule, why)
+
+
+def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, ...]]:
+    name = quoted(path)
+    again = f"git rm -q -f --cached -- {name} && git add -f -- {name}"
+    if content.pointer and lfs == LFS_FORBIDDEN:
+        yield (
+            "is in Git LFS: best_models.lfs is forbidden",
+            f"git lfs untrack {name} && git add .gitattributes && {again}",
+        )
+    elif content.pointer and not content.wants_lfs:
+        yield (
+            "is a Git LFS pointer, but .gitattributes does not send it there: a checkout gets the"
+            " pointer and no model",
+            f"git lfs track {name} && git add .gitattributes",
+        )
+    elif not content.pointer and content.wants_lfs and lfs != LFS_FORBIDDEN:
+        yield (
+            "is staged as raw bytes, though .gitattributes sends it to Git LFS",
+            f"git lfs install --local && {again}",
+        )
+    elif not content.pointer and lfs == LFS_REQUIRED:
+        yield (
+            "is not in Git LFS: best_models.lfs is required",
+            f"git lfs install --local && git lfs track {name} && git add .gitattributes && {again}",
+        )
+
+
+def _load_faults(
+    milestone: Milestone, inspection: Inspection, place: str
+) -> Iterable[tuple[str, str]]:
+    if inspection.format is None and not inspection.faults:
+        yield "format", "is in none of the formats that can be checked"
+    elif milestone.format is not None and inspection.format != milestone.format:
+        yield "format", f"is {inspection.format or 'of no known format'}, not {milestone.format}"
+    elif inspection.format in NAMED_FORMATS and milestone.format is None:
+        yield (
+            "format",
+            f"is {inspection.format}, which weights_only cannot load: save a state_dict, or write"
+            f" 'format: {inspection.format}' into {place}",
+        )
+    for fault in inspection.faults:
+        yield "unsafe", fault
+    foreign = [name for name in inspection.globals if name not in milestone.allow_globals]
+    if foreign:
+        few = ", ".join(foreign[:5]) + f" and {len(foreign) - 5:,} more" * (len(foreign) > 5)
+        yield (
+            "unsafe",
+            f"imports {few} when it is loaded, which weights_only does not: save a state_dict, or"
+            f" name them under allow_globals in {place}",
+        )
+
+
+def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:
+    """Whether metadata that names a digest names one of those *pinned* for its models."""
+    named = value.get("sha256") if isinstance(value, dict) else None
+    if named is not None and pinned and named not in pinned:
+        models = " or ".join(sorted(pinned))
+        why = f"has another sha256 than the milestone, which has {models}"
+        yield finding(path, "best-models-metadata", why)
+
+
+def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
+    """What is wrong with one JSON file, as findings."""
+    return [finding(path, "best-models-metadata", fault) for fault in faults]
+
+
+def _untrack(path: bytes) -> str:
+    return f"git rm -q -f --cached -- {quoted(path)}"
+
+
+def _approve(path: bytes) -> str:
+    return f"fx-add-milestone --replace {quoted(path)}"

@@ -1,0 +1,272 @@
+"""``best_models/milestones.yaml``: the models that somebody chose for Git."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple, NoReturn
+
+from fx_hooks.errors import FatalError
+from fx_hooks.policy.load import BestModels, Node, compose, line_of, mapping_nodes, sequence_nodes
+from fx_hooks.weights.content import FORMATS
+from fx_hooks.weights.torch_allows import BLOCKED_MODULES
+
+_REQUIRED = ("sha256", "size", "why", "approved")
+# In the order in which an entry is written.
+KEYS = ("sha256", "size", "format", "why", "approved", "by", "allow_globals")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+
+
+class Milestone(NamedTuple):
+    """One approved model.
+
+    ``sha256`` (64 lower-case hex digits) and ``size`` (bytes) pin its content, ``why``
+    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is one
+    of :data:`fx_hooks.weights.content.FORMATS` or None; ``allow_globals`` are names that its
+    pickle may import beyond what torch accepts. ``line`` is where it is listed.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    why: str
+    approved: str
+    by: str | None = None
+    format: str | None = None
+    allow_globals: tuple[str, ...] = ()
+    line: int = 0
+
+
+def load_milestones(text: bytes, best_models: BestModels) -> dict[str, int]:
+    """The root-relative paths that *text* lists, each with the line that lists it.
+
+    Raises :class:`~fx_hooks.errors.FatalError` with file, line and key where the file
+    is not one mapping ``milestones:`` from paths below the folder to mappings. What an
+    entry says is for :func:`load_contract`.
+    """
+    return {path: line_of(key) for path, (key, _) in _entries(text, best_models).items()}
+
+
+def load_contract(text: bytes, best_models: BestModels) -> dict[str, Milestone]:
+    """The milestones that *text* lists, by path, in its order.
+
+    Raises :class:`~fx_hooks.errors.FatalError` with file, line and key for the first
+    entry that lacks a key, has an unknown one, or one with a value that it cannot have.
+    """
+    return {
+        path: _milestone(path, line_of(key), value, best_models.milestones_file)
+        for path, (key, value) in _entries(text, best_models).items()
+    }
+
+
+def _entries(text: bytes, best_models: BestModels) -> dict[str, tuple[Node, Node]]:
+    source = best_models.milestones_file
+    top = compose(text, source)
+    if top is None:
+        return {}
+    found = mapping_nodes(top, source, "")
+    for name, (key, _) in found.items():
+        if name != "milestones":
+            raise FatalError(f"{source}:{line_of(key)}: {name}: unknown key: known is milestones")
+    if not found:
+        return {}
+    entries = mapping_nodes(found["milestones"][1], source, "milestones")
+    for path, (key, value) in entries.items():
+        parts = path.split("/")
+        if not path.startswith(best_models.folder + "/") or {"", ".", ".."} & set(parts):
+            raise FatalError(
+                f"{source}:{line_of(key)}: milestones: '{path}': write the path from the root,"
+                f" such as {best_models.folder}/NAME.pt"
+            )
+        mapping_nodes(value, source, f"milestones.{path}")
+    return entries
+
+
+def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
+    place = f"milestones.{path}"
+    found = mapping_nodes(node, source, place)
+    for name, (key, _) in found.items():
+        if name not in KEYS:
+            close = difflib.get_close_matches(name, KEYS, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(KEYS)}"
+            raise FatalError(f"{source}:{line_of(key)}: {place}.{name}: unknown key: {hint}")
+    for name in _REQUIRED:
+        if name not in found:
+            raise FatalError(
+                f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it"
+            )
+    values = {name: _Value(source, f"{place}.{name}", node) for name, (_, node) in found.items()}
+    approved = values["approved"].matching(_DATE, "must be a date such as 2026-01-31")
+    try:
+        date.fromisoformat(approved)
+    except ValueError:
+        values["approved"].fail(f"'{approved}' is no date")
+    return Milestone(
+        path,
+        values["sha256"].matching(_SHA256, "must be 64 hex digits in lower case"),
+        int(values["size"].matching(_SIZE, "must be a number of bytes")),
+        values["why"].text(),
+        approved,
+        values["by"].text() if "by" in values else None,
+        values["format"].one_of(FORMATS) if "format" in values else None,
+        values["allow_globals"].globals() if "allow_globals" in values else (),
+        line,
+    )
+
+
+class _Value:
+    """One value of an entry, and where it stands."""
+
+    def __init__(self, source: str, key: str, node: Node) -> None:
+        self._source = source
+        self._key = key
+        self._node = node
+
+    def fail(self, message: str) -> NoReturn:
+        raise FatalError(f"{self._source}:{line_of(self._node)}: {self._key}: {message}")
+
+    def _plain(self, message: str) -> str:
+        # YAML reads dates, numbers and digests of digits alone as values of their own.
+        if not isinstance(self._node.value, str):
+            self.fail(message)
+        return self._node.value
+
+    def matching(self, form: re.Pattern[str], message: str) -> str:
+        value = self._plain(message)
+        if not form.match(value):
+            self.fail(message)
+        return value
+
+    def text(self) -> str:
+        value = self._plain("must be a text")
+        text = " ".join(value.split())
+        if not text or self._node.tag != "tag:yaml.org,2002:str":
+            self.fail("must be a text that is not empty" if not text else "must be in quotes")
+        return text
+
+    def one_of(self, known: tuple[str, ...]) -> str:
+        message = f"must be one of {', '.join(known)}"
+        value = self._plain(message)
+        if value not in known:
+            self.fail(message)
+        return value
+
+    def globals(self) -> tuple[str, ...]:
+        names = []
+        for number, item in enumerate(sequence_nodes(self._node, self._source, self._key)):
+            value = _Value(self._source, f"{self._key}[{number}]", item)
+            name = value.matching(_GLOBAL, "must be a name such as package.module.Class")
+            if name.partition(".")[0] in BLOCKED_MODULES:
+                value.fail(f"'{name}': torch loads nothing of this module, whoever allows it")
+            names.append(name)
+        return tuple(names)
+
+
+def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
+    """*text* of a milestones file with *milestone* in it, in its place by path.
+
+    An entry for the same path is replaced; everything else, comments too, stays as it
+    is. Raises :class:`~fx_hooks.errors.FatalError` where the file is not laid out one
+    key a line.
+    """
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    entry = _as_lines(milestone)
+    known = load_milestones(text.encode(), best_models)
+    if not known:
+        lines = [line for line in lines if not _EMPTY.match(line)]
+        result = [*lines, "milestones:\n", *entry]
+    else:
+        spans = _spans(lines, known, best_models.milestones_file)
+        if milestone.path in spans:
+            first, last = spans[milestone.path]
+        else:
+            after = [path for path in spans if path > milestone.path]
+            first = min(spans[path][0] for path in after) if after else _end(spans)
+            while after and lines[first - 1].lstrip().startswith("#"):
+                first -= 1  # the comment is about the entry that follows
+            last = first
+        result = [*lines[:first], *entry, *lines[last:]]
+    new = "".join(result)
+    # Whatever the layout was: what is written must say what was meant, and nothing less.
+    before = set(known) | {milestone.path}
+    if set(load_milestones(new.encode(), best_models)) != before:
+        raise _odd_layout(best_models.milestones_file)
+    return new
+
+
+_EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")
+
+
+def _spans(lines: list[str], known: Mapping[str, int], source: str) -> dict[str, tuple[int, int]]:
+    """The lines of each entry, counted from 0, the last one left out."""
+    starts = sorted(known.values())
+    if len(set(starts)) != len(starts) or any(
+        not re.match(r"^ +\S.*:\s*(#.*)?$", lines[start - 1]) for start in starts
+    ):
+        raise _odd_layout(source)
+    spans = {}
+    for path, start in known.items():
+        indent = _indent(lines[start - 1])
+        end = last = start
+        while end < len(lines):
+            line = lines[end]
+            if line.strip() and not line.lstrip().startswith("#"):
+                if _indent(line) <= indent:
+                    break
+                last = end + 1
+            elif line.strip() and _indent(line) > indent:
+                last = end + 1  # a comment in the entry
+            end += 1
+        spans[path] = (start - 1, max(last, start))
+    return spans
+
+
+def _end(spans: Mapping[str, tuple[int, int]]) -> int:
+    return max(last for _, last in spans.values())
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _odd_layout(source: str) -> FatalError:
+    return FatalError(
+        f"{source}: is not laid out as 'milestones:' with one indented entry below the other:"
+        " write it so, or add the entry by hand"
+    )
+
+
+def _as_lines(milestone: Milestone) -> list[str]:
+    lines = [f"  {_scalar(milestone.path)}:\n"]
+    for key in KEYS:
+        value = getattr(milestone, key)
+        if key == "allow_globals":
+            if value:
+                lines.append(f"    {key}:\n")
+                lines += [f"      - {name}\n" for name in value]
+        elif key == "sha256":
+            lines.append(f'    {key}: "{value}"\n')
+        elif key in ("size", "approved"):
+            lines.append(f"    {key}: {value}\n")
+        elif value is not None:
+            lines.append(f"    {key}: {_scalar(value)}\n")
+    return lines
+
+
+_PLAIN = re.compile(r"[A-Za-z][\w./+-]*( [\w./+(),-]+)*\Z", re.ASCII)
+_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+def _scalar(text: str) -> str:
+    """*text* as YAML: plain where that is a string beyond doubt, else as JSON has it."""
+    if _PLAIN.match(text) and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)

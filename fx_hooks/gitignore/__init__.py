@@ -1,0 +1,1 @@
+"""The managed block of ``.gitignore``, and what is wrong around it."""

@@ -1,0 +1,137 @@
+"""``fx-sync-gitignore`` in full, for when something may have changed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+from fx_hooks import __version__
+from fx_hooks.command import CLEAN, FOUND, guarded
+from fx_hooks.finding import Finding
+from fx_hooks.git import Repository
+from fx_hooks.gitignore import file as ignore_file
+from fx_hooks.gitignore import findings as ignore_findings
+from fx_hooks.gitignore import state as ignore_state
+from fx_hooks.gitignore.block import block_lines, rewritten
+from fx_hooks.gitignore.state import FILE
+from fx_hooks.repo_policy import policy_in_force
+from fx_hooks.reports import output
+from fx_hooks.reports.text import Report, Step
+
+NAME = "fx-sync-gitignore"
+_MOST_LINES = 20
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-sync-gitignore``."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Make the managed block of .gitignore say what the policy says.",
+        epilog="Exit code 0: nothing to do; 1: rewritten (or it has to be), or findings; 2: usage,"
+        " policy or git error.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("--diff", action="store_true", help="change nothing, show what would be")
+    parser.add_argument(
+        "--force", action="store_true", help="rewrite a block that was edited or is broken"
+    )
+    parser.add_argument(
+        "--findings",
+        action="store_true",
+        help="change nothing, list what is wrong around the block",
+    )
+    output.add_options(parser)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(arguments)
+    if options.findings and (options.check or options.diff or options.force):
+        parser.error("--findings goes alone")
+    changes_nothing = options.findings or options.check
+    if not changes_nothing and (options.format != "text" or options.output is not None):
+        parser.error("--format and --output go with --check or --findings")
+    if options.diff and (options.format != "text" or options.output is not None):
+        parser.error("--diff has no other format: leave out --format and --output")
+    if options.findings:
+        return guarded(NAME, lambda: _report_findings(output.begin(options)))
+    return guarded(
+        NAME,
+        lambda: sync(
+            check=options.check or options.diff,
+            show_diff=options.diff,
+            force=options.force,
+            out=output.begin(options),
+        ),
+    )
+
+
+def sync(
+    *,
+    check: bool = False,
+    show_diff: bool = False,
+    force: bool = False,
+    out: output.Output = output.STANDARD,
+) -> int:
+    """Write the block, unless *check*, and print what was done; return the exit code.
+
+    Raises :class:`~fx_hooks.errors.FatalError`.
+    """
+    repository = Repository()
+    index = {entry.path: entry for entry in repository.index()}
+    in_force = policy_in_force(repository, index)
+    for note in in_force.notes:
+        print(f"{NAME}: note: {note}", file=sys.stderr)
+    before = ignore_file.read(repository.root)
+    after = rewritten(before or b"", block_lines(in_force.policy), force=force)
+    if before == after:
+        if os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root):
+            ignore_state.remember(
+                repository.git_directory, in_force.policy.best_models.milestones_file
+            )
+        return out.deliver(_report((), in_force.notes), lambda _: ()) if check else CLEAN
+    changes = _changes(before or b"", after)
+    if show_diff:
+        print("\n".join((f"--- {FILE}", f"+++ {FILE}", *changes)))
+    elif check:
+        name, why = FILE.encode(), "does not follow the policy"
+        found = Finding(name, ignore_findings.BLOCK, why, NAME, name, None, before is not None)
+        text = f"{FILE}: {why}: run {NAME}"
+        return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
+    else:
+        ignore_file.write(repository.root, after)
+        lines = [line for line in changes if not line.startswith((" ", "@"))]
+        added = sum(line.startswith("+") for line in lines)
+        print(f"{FILE}: rewritten, {added} lines added and {len(lines) - added} removed:")
+        print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
+        if len(lines) > _MOST_LINES:
+            print(f"  and {len(lines) - _MOST_LINES} more")
+        print(f"Stage it:\n    git add {FILE}")
+    return FOUND
+
+
+def _changes(before: bytes, after: bytes) -> list[str]:
+    old, new = (
+        [line.decode("utf-8", "backslashreplace") for line in text.splitlines()]
+        for text in (before, after)
+    )
+    # Without the two lines that name the files.
+    return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+
+def _report_findings(out: output.Output) -> int:
+    repository = Repository()
+    index = {entry.path: entry for entry in repository.index()}
+    in_force = policy_in_force(repository, index)
+    findings = ignore_findings.findings_around(repository, index, in_force.policy)
+    untrack = ignore_findings.untracking(repository, findings)
+    steps = [Step("Stop tracking what is ignored (the files stay on disk):", untrack)]
+    report = _report(findings, in_force.notes, steps if untrack else ())
+    return out.deliver(report, lambda _: ignore_findings.text(findings, untrack))
+
+
+def _report(
+    findings: Sequence[Finding], notes: Sequence[str], steps: Sequence[Step] = ()
+) -> Report:
+    return Report(NAME, findings, ignore_findings.RULES, steps, notes)

@@ -1,0 +1,44 @@
+"""The ``.gitignore`` of a repository's root: read, and written back."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from fx_hooks.atomic import replace_file
+from fx_hooks.errors import FatalError
+from fx_hooks.gitignore.state import FILE
+
+
+def read(root: bytes) -> bytes | None:
+    """Its bytes; None where there is none.
+
+    Raises :class:`~fx_hooks.errors.FatalError` for what is no regular file.
+    """
+    place = os.path.join(root, FILE.encode())
+    try:
+        mode = os.lstat(place).st_mode
+        if stat.S_ISLNK(mode):
+            raise FatalError(
+                f"{FILE}: is a symbolic link, which git does not follow: put a file in its place"
+            )
+        if not stat.S_ISREG(mode):
+            raise FatalError(f"{FILE}: is no regular file: put one in its place")
+        with open(place, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise FatalError(f"{FILE}: cannot be read: {exc.strerror}") from exc
+
+
+def write(root: bytes, text: bytes) -> None:
+    """Put *text* in its place in one step; its permissions stay as they are."""
+    place = os.path.join(root, FILE.encode())
+    try:
+        mode = stat.S_IMODE(os.lstat(place).st_mode) if os.path.lexists(place) else None
+        replace_file(place, text, 0o666 if mode is None else mode)
+        if mode is not None:
+            os.chmod(place, mode)
+    except OSError as exc:
+        raise FatalError(f"{FILE}: cannot be written: {exc.strerror}") from exc

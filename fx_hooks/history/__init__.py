@@ -1,0 +1,1 @@
+"""What ranges of commits bring in."""

@@ -1,0 +1,1 @@
+"""The runs of W&B, Hydra and Lightning on disk."""

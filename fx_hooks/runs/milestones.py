@@ -1,0 +1,115 @@
+"""Which chosen models came from which runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fx_hooks.best_models.metadata import SUFFIX
+from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.best_models.scene import digest
+from fx_hooks.errors import FatalError
+from fx_hooks.paths import shown
+from fx_hooks.repo_policy import policy_in_force, staged_text
+
+if TYPE_CHECKING:
+    from fx_hooks.git import IndexEntry, Repository
+    from fx_hooks.runs.finding import FoundRun
+
+
+def milestones_of_runs(
+    repository: Repository, index: Mapping[bytes, IndexEntry], found: Sequence[FoundRun]
+) -> dict[bytes, list[bytes]]:
+    """By run, the chosen models that came from it.
+
+    Their metadata names the run, by W&B's id or by its path. Where no run is named, the
+    one counts that still has the file itself, by its size and digest; if that cannot be
+    read, by its size. Raises :class:`~fx_hooks.errors.FatalError` for metadata that
+    cannot be read, which may name a run.
+    """
+    policy = policy_in_force(repository, index).policy
+    listed = {}
+    entry = index.get(policy.best_models.milestones_file.encode())
+    if entry is not None:
+        milestones = load_contract(staged_text(repository, entry), policy.best_models)
+        listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
+    runs: dict[bytes, list[bytes]] = {}
+    folder = policy.best_models.folder.encode()
+    for path, content in _metadata(repository, index, folder).items():
+        stem = path[: -len(SUFFIX)]
+        models = [model for model in listed if os.path.splitext(model)[0] == stem] or [path]
+        named = [run for run in found if _names_run(content, run)]
+        for run in named:
+            runs.setdefault(run.path, []).extend(models)
+        if named:
+            listed = {model: one for model, one in listed.items() if model not in models}
+    for run in found if listed else ():
+        for model in _held(run, listed, repository.root):
+            runs.setdefault(run.path, []).append(model)
+    return runs
+
+
+def _metadata(
+    repository: Repository, index: Mapping[bytes, IndexEntry], folder: bytes
+) -> dict[bytes, bytes]:
+    """The metadata below *folder*, staged and on disk."""
+    suffix = SUFFIX.encode()
+    blobs = {
+        path: entry.blob
+        for path, entry in index.items()
+        if path.startswith(folder + b"/") and path.endswith(suffix)
+    }
+    contents = repository.contents(blobs.values())
+    found = {path: contents.get(blob, b"") for path, blob in blobs.items()}
+    for here, _, files in os.walk(os.path.join(repository.root, folder), onerror=_unread):
+        for name in files:
+            if name.endswith(suffix):
+                place = os.path.join(here, name)
+                path = os.path.relpath(place, repository.root).replace(os.fsencode(os.sep), b"/")
+                try:
+                    with open(place, "rb") as file:
+                        found[path] = found.get(path, b"") + b"\n" + file.read(1 << 20)
+                except FileNotFoundError:
+                    continue  # a link to nothing
+                except OSError as exc:
+                    _unread(exc)
+    return found
+
+
+def _unread(exc: OSError) -> None:
+    if not isinstance(exc, FileNotFoundError):
+        raise FatalError(
+            f"{shown(os.fsencode(exc.filename))}: cannot be read: {exc.strerror}: it may name runs"
+            " that models came from"
+        ) from exc
+
+
+def _names_run(metadata: bytes, run: FoundRun) -> bool:
+    if re.search(rb"(?<![\w.-])" + re.escape(run.path) + rb"(?![\w.-])", metadata):
+        return True
+    return bool(run.wandb_id) and b'"%s"' % os.fsencode(run.wandb_id) in metadata
+
+
+def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list[bytes]:
+    """Those of the milestones whose content is in *run*."""
+    sizes = {milestone.size for milestone in listed.values()}
+    held = []
+    for folder in run.folder.walk():
+        for name, size, _, _, mode in folder.files:
+            if size in sizes and stat.S_ISREG(mode):
+                found = None
+                with (
+                    contextlib.suppress(OSError),
+                    open(os.path.join(root, folder.path, name), "rb") as file,
+                ):
+                    found = digest(file)
+                held += [
+                    model
+                    for model, one in listed.items()
+                    if found == one.sha256 or (found is None and size == one.size)
+                ]
+    return held

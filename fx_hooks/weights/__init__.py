@@ -1,0 +1,1 @@
+"""What weight files hold and what loading them would do; nothing is ever unpickled."""
