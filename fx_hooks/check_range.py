@@ -1,243 +1,27 @@
 """``fx-check-range``: every artifact that a range of commits brings in, deleted or not."""
 
-from __future__ import annotations
-
-import argparse
-import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from fx_hooks import __version__
-from fx_hooks.command import guarded
-from fx_hooks.errors import FatalError
-from fx_hooks.finding import Finding
-from fx_hooks.git import ObjectStore
-from fx_hooks.history import ranges
-from fx_hooks.history.judge import DIGEST_RULE, Artifact, RangeJudge, milestones_of_commit
-from fx_hooks.history.report import Place, changes_note, how_to_remove, range_report
-from fx_hooks.history.walk import describe
-from fx_hooks.policy.load import load_policy
-from fx_hooks.repo_policy import policy_of_commit
-from fx_hooks.reports import output
-from fx_hooks.reports.text import Report
+from fx_hooks.history.gate import surely_clean
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fx_hooks.history.ranges import Range
-
-NAME = "fx-check-range"
-RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
+    from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: clean; 1: artifacts; 2: usage, policy or git error."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Check every file that commits bring in, also what a later one deletes."
-        " Without a range, the commits of HEAD that no remote has.",
-        epilog="Exit code 0: clean; 1: artifacts; 2: usage, policy or git error.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("range", nargs="*", metavar="A..B", help="the commits of B and not of A")
-    parser.add_argument("--from-ref", metavar="A", help="with --to-ref: the old side")
-    parser.add_argument("--to-ref", metavar="B", help="with --from-ref: the new side")
-    parser.add_argument(
-        "--pre-push",
-        action="store_true",
-        help="as git's pre-push hook: read standard input; arguments are git's, REMOTE and URL",
-    )
-    parser.add_argument(
-        "--pre-receive", action="store_true", help="as a server's pre-receive hook: likewise"
-    )
-    parser.add_argument("--all", action="store_true", help="audit the whole history of all refs")
-    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a page")
-    parser.add_argument(
-        "--policy-ref", metavar="REF", help="judge by the policy and milestones of REF"
-    )
-    parser.add_argument(
-        "--given-only",
-        action="store_true",
-        help="in pre-push, only the ref that the runner hands on, not all that is unpublished",
-    )
-    parser.add_argument("--verbose", action="store_true", help="name every file")
-    output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
-    _check_usage(parser, options)
-    return guarded(NAME, lambda: _run(options))
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Exit code 0: clean; 1: artifacts; 2: usage, policy or git error.
 
-
-def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    ways = {
-        "A..B": bool(options.range) and not options.pre_push,
-        "--from-ref": options.from_ref is not None or options.to_ref is not None,
-        "--pre-push": options.pre_push,
-        "--pre-receive": options.pre_receive,
-        "--all": options.all,
-    }
-    chosen = [way for way, used in ways.items() if used]
-    if len(chosen) > 1:
-        parser.error(f"{' and '.join(chosen)} are two ways to say the range: choose one")
-    if (options.from_ref is None) != (options.to_ref is None):
-        parser.error("--from-ref and --to-ref go together")
-    if len(options.range) > (2 if options.pre_push else 1):
-        parser.error("one range A..B at a time")
-    if options.html is not None and not options.all:
-        parser.error("--html goes with --all")
-
-
-def _run(options: argparse.Namespace) -> int:
-    out = output.begin(options)
-    store = ObjectStore()
-    if options.all:
-        from fx_hooks.audit.desk import audit
-
-        judge = judge_for(store, ranges.head(store), "HEAD", options.policy_ref)
-        return audit(
-            store,
-            judge,
-            out,
-            command=NAME,
-            rules=RULES,
-            html=options.html,
-            verbose=options.verbose,
-        )
-    return check(
-        store,
-        _ranges(store, options),
-        out,
-        policy_ref=options.policy_ref,
-        verbose=options.verbose,
-        on_server=options.pre_receive,
-    )
-
-
-def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
-    if options.pre_push:
-        return ranges.pushed(store, _standard_input("pre-push"), (options.range or [""])[0])
-    if options.pre_receive:
-        return ranges.received(store, _standard_input("pre-receive"))
-    if options.range:
-        return ranges.dotted(store, options.range[0])
-    if options.from_ref is not None:
-        return ranges.between(store, options.from_ref, options.to_ref)
-    said = ranges.handed_on(store, os.environ, given_only=options.given_only)
-    return ranges.unpublished(store) if said is None else said
-
-
-def _standard_input(hook: str) -> list[bytes]:
-    if sys.stdin.isatty():
-        raise FatalError(f"--{hook} reads what git says on standard input: let git start it")
-    return sys.stdin.buffer.read().splitlines()
-
-
-def check(
-    store: ObjectStore,
-    wanted: Sequence[Range],
-    out: output.Output,
-    *,
-    policy_ref: str | None = None,
-    verbose: bool = False,
-    on_server: bool = False,
-) -> int:
-    """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`."""
-    cut_off = ranges.shallow_commits(store)
-    found: dict[tuple[str, bytes], Artifact] = {}
-    notes: list[str] = []
-    commits: dict[str, None] = {}
-    for one in wanted:
-        judge = judge_for(store, one.tip, one.name, policy_ref)
-        judged = judge.judge(one.tip, one.old)
-        if cut_off & set(judged.commits):
-            raise FatalError(
-                f"{one.name}: the clone is shallow, and cut off within the range: git fetch"
-                " --unshallow, or check out with full depth"
-            )
-        commits.update(dict.fromkeys(judged.commits))
-        found.update(((item.commit, item.path), item) for item in judged.artifacts)
-        notes += [*judged.notes, *changes_note(judged.changed, policy_ref or "")]
-    notes = list(dict.fromkeys(notes))
-    artifacts = list(found.values())
-    findings = _findings(store, artifacts, wanted)
-    steps = []
-    if findings:
-        place = _place(store, artifacts, wanted, list(commits), on_server=on_server)
-        steps = how_to_remove(findings, place, verbose=verbose)
-
-    def text(colour: bool) -> list[str]:
-        said = [f"note: {note}" for note in notes]
-        if not findings:
-            return said
-        lines = range_report(findings, steps, commits=len(commits), verbose=verbose, colour=colour)
-        return [*lines, *([""] if said else []), *said]
-
-    return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
-
-
-def judge_for(store: ObjectStore, tip: str | None, name: str, policy_ref: str | None) -> RangeJudge:
-    """The judge whose policy is that of *tip*, or of *policy_ref*; the built-in one without any."""
-    source, called = tip, name
-    if policy_ref is not None:
-        source, called = ranges.commit(store, policy_ref), policy_ref
-    if source is None:
-        return RangeJudge(store, load_policy(), {}, trust_range=True)
-    policy = policy_of_commit(store, source, called)
-    approved = milestones_of_commit(store, source, policy)
-    return RangeJudge(store, policy, approved, trust_range=policy_ref is None)
-
-
-def _findings(
-    store: ObjectStore, artifacts: Sequence[Artifact], wanted: Sequence[Range]
-) -> list[Finding]:
-    commits = describe(store, (item.commit for item in artifacts))
-    sizes = store.sizes(item.blob for item in artifacts)
-    paths = list(dict.fromkeys(item.path for item in artifacts))
-    there = {
-        (path, blob)
-        for tip in dict.fromkeys(one.tip for one in wanted if artifacts)
-        for path, blob in store.found(tip, paths).items()
-    }
-    times = Counter(item.blob for item in artifacts)
-    return [
-        Finding(
-            item.path,
-            item.rule,
-            item.why,
-            item.advice,
-            item.group,
-            sizes[item.blob],
-            True,
-            commit=commits[item.commit],
-            blob=item.blob,
-            in_tip=(item.path, item.blob) in there,
-            occurrences=times[item.blob],
-        )
-        for item in artifacts
-    ]
-
-
-def _place(
-    store: ObjectStore,
-    artifacts: Sequence[Artifact],
-    wanted: Sequence[Range],
-    commits: Sequence[str],
-    *,
-    on_server: bool,
-) -> Place:
-    ids = list(dict.fromkeys(item.commit for item in artifacts))
-    published = set() if on_server else set(ids) - ranges.without_remote(store, ids)
-    order = {name: number for number, name in enumerate(commits)}
-    oldest = max(ids, key=lambda name: order[name])
-    parents = ranges.parents(store, [*commits[: order[oldest] + 1]])
-    above = parents.get(oldest, [])
-    tips = [one.tip for one in wanted]
-    return Place(
-        next((tip for tip in tips if tip in ids), tips[0]),
-        frozenset(published),
-        above[0] if above else None,
-        any(len(found) > 1 for found in parents.values()),
-    )
+    As in ``fx-check-artifacts``, nothing more is imported where a range is plainly clean.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if surely_clean(arguments):
+            return 0
+        from fx_hooks.history import desk
+    except KeyboardInterrupt:
+        return 130
+    return desk.main(arguments)
 
 
 if __name__ == "__main__":

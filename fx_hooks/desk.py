@@ -12,10 +12,7 @@ from fx_hooks.command import guarded, one_line
 from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.paths import from_root
-from fx_hooks.policy import cache
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.load import load_policy
-from fx_hooks.repo_policy import PolicyInForce, policy_in_force
+from fx_hooks.repo_policy import keep_tables, policy_in_force
 from fx_hooks.reports import output
 from fx_hooks.reports.text import Report, Step, artifact_report
 from fx_hooks.scene import Scene
@@ -87,7 +84,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     judge = Judge(in_force.policy)
     if policy_file is None:
-        _keep_tables(repository, in_force)
+        keep_tables(repository.git_directory, in_force)
     staged = {change.path: change for change in repository.staged()}
     scene = Scene(repository, index, staged, judge)
     if all_files:
@@ -224,22 +221,3 @@ def _with_folders(files: Sequence[bytes], index: Mapping[bytes, IndexEntry]) -> 
         beneath = [] if path in index else [found for found in index if found.startswith(prefix)]
         named += beneath or [path]
     return named
-
-
-def _keep_tables(repository: Repository, in_force: PolicyInForce) -> None:
-    """Keep the compiled policy for the gate, if what is on disk is what counts."""
-    if not in_force.on_disk:
-        return
-    key = cache.cache_key(in_force.text)
-    places = cache.places(repository.git_directory, key)
-    ids = (
-        bytes.fromhex(in_force.blob or ""),
-        os.fsencode(in_force.policy.best_models.milestones_file),
-        bytes.fromhex(in_force.milestones_blob or ""),
-    )
-    content = cache.read(places, key)
-    if content is not None and content[2:] == ids:
-        return
-    policy = load_policy(in_force.text)
-    marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
-    cache.write(places, key, (compile_tables(policy.patterns()), marks, *ids))

@@ -74,7 +74,7 @@ def surely_clean(arguments: "list[str]") -> bool:
         return False  # a submodule is a folder, to patterns that match only those
     directories = matcher.directories()
     return not any(
-        _has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
+        has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
     )
 
 
@@ -194,10 +194,11 @@ def _listed(*arguments: str) -> "list[bytes] | None":
     return None if output is None else output.split(b"\0")[:-1]
 
 
-def _has_run(
-    directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_disk: bool
-) -> bool:
-    """Whether one of *directories*, but the root, has *mark* in the index or on disk."""
+def has_run(directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_disk: bool) -> bool:
+    """Whether one of *directories*, but the root, has *mark* in the index or on disk.
+
+    Only the paths matter of the *index*, and that a NUL ends each.
+    """
     tails = []
     longest = max(map(len, directories))
     found = index.find(mark + b"\0")

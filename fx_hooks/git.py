@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
+from fx_hooks.quickgit import AS_PUSHED, QUIET
 
 LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
@@ -22,8 +23,6 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
-# Neither `git replace` nor grafts change what a push sends.
-_AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 _LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
 
 
@@ -85,7 +84,7 @@ class ObjectStore:
 
     def __init__(self) -> None:
         self.git_directory = os.fsdecode(_run(("rev-parse", "--absolute-git-dir"))[:-1])
-        self._where = _Where(variables=_AS_PUSHED)
+        self._where = _Where(variables=AS_PUSHED)
 
     def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
         """Standard output of one git command."""
@@ -482,8 +481,7 @@ def _popen(
 
 
 def _environment(where: _Where) -> dict[str, str]:
-    common = {"LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
-    return {**os.environ, **common, **where.variables}
+    return {**os.environ, **QUIET, **where.variables}
 
 
 @contextmanager

@@ -2,11 +2,17 @@
 
 import os
 
+# A partial clone lacks objects, and a question fetches none; nor does it lock anything.
+QUIET = {"LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
+# Neither `git replace` nor grafts change what a push sends.
+AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 
-def output(*arguments: str) -> "bytes | None":
+
+def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     """What ``git`` prints to standard output; None if it fails or cannot be started.
 
-    The caller then asks :mod:`fx_hooks.git`, which says what is wrong.
+    With *pushed* it sees objects as a push sends them. Where there is no answer, the caller
+    asks :mod:`fx_hooks.git`, which says what is wrong.
     """
     if not hasattr(os, "posix_spawnp"):
         return None
@@ -15,7 +21,7 @@ def output(*arguments: str) -> "bytes | None":
         process = os.posix_spawnp(
             "git",
             ("git", *arguments),
-            os.environ,
+            {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, writing, 1),

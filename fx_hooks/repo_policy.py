@@ -11,9 +11,12 @@ import stat
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fx_hooks import gate
 from fx_hooks.best_models.milestones import load_milestones
 from fx_hooks.errors import FatalError
 from fx_hooks.git import LINK_MODE, IndexEntry, ObjectStore, Repository
+from fx_hooks.policy import cache
+from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
 
 
@@ -99,34 +102,59 @@ def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
     return PolicyInForce(policy, text, None, (), on_disk=True)
 
 
-def policy_of_commit(store: ObjectStore, commit: str, name: str) -> Policy:
+def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForce:
     """The policy and the milestones that *commit*, which people call *name*, has.
 
     Raises :class:`~fx_hooks.errors.FatalError` if they are invalid, links, or not in this
     clone.
     """
-    policy = load_policy(_committed(store, commit, name, POLICY_NAME), f"{name}:{POLICY_NAME}")
+    text, blob = _committed(store, commit, name, POLICY_NAME)
+    policy = load_policy(text, f"{name}:{POLICY_NAME}")
     milestones_file = policy.best_models.milestones_file
-    text = _committed(store, commit, name, milestones_file)
-    if text is None:
-        return policy
-    try:
-        lines = load_milestones(text, policy.best_models)
-    except FatalError as exc:
-        raise FatalError(f"{name}:{exc}") from exc
-    return with_milestones(policy, lines, milestones_file)
+    listed, milestones_blob = _committed(store, commit, name, milestones_file)
+    if listed is not None:
+        try:
+            lines = load_milestones(listed, policy.best_models)
+        except FatalError as exc:
+            raise FatalError(f"{name}:{exc}") from exc
+        policy = with_milestones(policy, lines, milestones_file)
+    # A gate looks at the folder that it is started in.
+    on_disk = gate.find_git_directory() is not None and gate.read_policy() == text
+    return PolicyInForce(policy, text, blob, (), on_disk, milestones_blob)
 
 
-def _committed(store: ObjectStore, commit: str, name: str, path: str) -> bytes | None:
+def _committed(
+    store: ObjectStore, commit: str, name: str, path: str
+) -> tuple[bytes, str] | tuple[None, None]:
+    """The content and the object id of the regular file that *commit* has at *path*."""
     entry = store.entry(commit, os.fsencode(path))
     if entry is None:
-        return None
+        return None, None
     if entry.mode == LINK_MODE:
         raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
     content = store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         raise FatalError(f"{name}:{path}: is not in this clone: git fetch it")
-    return content
+    return content, entry.blob
+
+
+def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
+    """Keep the compiled policy for the gates, if what is on disk is what counts."""
+    if not in_force.on_disk:
+        return
+    key = cache.cache_key(in_force.text)
+    places = cache.places(git_directory, key)
+    ids = (
+        bytes.fromhex(in_force.blob or ""),
+        os.fsencode(in_force.policy.best_models.milestones_file),
+        bytes.fromhex(in_force.milestones_blob or ""),
+    )
+    content = cache.read(places, key)
+    if content is not None and content[2:] == ids:
+        return
+    policy = load_policy(in_force.text)
+    marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
+    cache.write(places, key, (compile_tables(policy.patterns()), marks, *ids))
 
 
 def read_policy_file(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import WEIGHTS, Repo, Result
+from fx_hooks.history.gate import surely_clean
+from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
 
 SCRIPT = Path(sys.executable).with_name("fx-check-range")
 RUN = "wandb/run-20240131_235959-abc"
@@ -20,6 +21,11 @@ RUN = "wandb/run-20240131_235959-abc"
 def check(
     repo: Repo, *arguments: str, stdin: bytes = b"", environ: dict[str, str] | None = None
 ) -> Result:
+    """The command in full, and its gate asked again with the tables it left.
+
+    So every test also shows that the gate is never sure of what the desk refuses.
+    """
+    repo.forget_tables()
     done = subprocess.run(
         (sys.executable, "-m", "fx_hooks.check_range", *arguments),
         cwd=repo.root,
@@ -27,7 +33,18 @@ def check(
         capture_output=True,
         env={**os.environ, **(environ or {})},
     )
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    if gate(repo, *arguments, environ=environ):
+        assert result == CLEAN
+    return result
+
+
+def gate(repo: Repo, *arguments: str, environ: dict[str, str] | None = None) -> bool:
+    """What the gate alone says."""
+    with working_directory(repo.root), pytest.MonkeyPatch.context() as patch:
+        for name, value in (environ or {}).items():
+            patch.setenv(name, value)
+        return surely_clean(list(arguments))
 
 
 def commit(repo: Repo, subject: str, *names: str | bytes, content: bytes | None = None) -> str:

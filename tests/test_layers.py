@@ -89,8 +89,13 @@ GATE = {
     "fx_hooks",
     "fx_hooks.atomic",
     "fx_hooks.check_artifacts",
+    "fx_hooks.check_best_models",
+    "fx_hooks.check_range",
     "fx_hooks.gate",
+    "fx_hooks.gitignore",
     "fx_hooks.gitignore.state",
+    "fx_hooks.history",
+    "fx_hooks.history.gate",
     "fx_hooks.policy",
     "fx_hooks.policy.cache",
     "fx_hooks.policy.match",
@@ -143,6 +148,8 @@ def test_a_verb_is_imported_by_nothing(verb: str) -> None:
 
 def test_a_desk_belongs_to_its_verb() -> None:
     # The second half of a verb that asks its gate first.
+    assert importers("fx_hooks.best_models.desk") == {"fx_hooks.check_best_models"}
+    assert importers("fx_hooks.history.desk") == {"fx_hooks.check_range"}
     assert importers("fx_hooks.desk") == {"fx_hooks.check_artifacts"}
     assert importers("fx_hooks.gitignore.desk") == {"fx_hooks.sync_gitignore"}
 

@@ -12,17 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.finding import Commit
+from fx_hooks.history.gate import LOG
 
 if TYPE_CHECKING:
     from fx_hooks.git import ObjectStore
 
 _COLON = 0x3A
-# Said in full: each of these can be set otherwise, and would hide something.
-_LOG = (
-    "log", "--full-history", "--raw", "-z", "-c", "--root", "--no-abbrev",
-    "--no-renames", "--no-relative", "--no-notes", "--no-show-signature",
-    "--ignore-submodules=none", "--format=%H %ct",
-)  # fmt: skip
+_LOG = (*LOG, "--format=%H %ct")
 
 
 class Introduction(NamedTuple):

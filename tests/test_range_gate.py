@@ -1,0 +1,196 @@
+"""The gate of ``fx-check-range`` is sure of what is plainly clean, and of nothing else.
+
+``check`` runs each range in full and then asks the gate, which must not be sure of anything
+that the desk has something to say about.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.support import CLEAN, Repo
+from tests.test_check_range import SCRIPT, check, commit, gate, head
+from tests.test_gate import ALLOWED, imported, imported_anyway
+
+HYDRA = "experiments/2024/first/.hydra/config.yaml"
+
+
+def test_imports_of_a_clean_range(repo: Repo) -> None:
+    commit(repo, "more", "pkg/m.py")
+    arguments = (SCRIPT, "HEAD~1..HEAD")
+    imported(*arguments, cwd=repo.root)  # leaves tables behind
+    bare = imported_anyway(SCRIPT, cwd=repo.root)
+    mine = {"fx_hooks.check_range", "fx_hooks.history", "fx_hooks.history.gate"}
+    allowed = ALLOWED - {"fx_hooks.check_artifacts"} | mine
+    assert imported(*arguments, cwd=repo.root) - bare == allowed - bare
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["HEAD~1..HEAD"], id="both"),
+        pytest.param(["HEAD~1.."], id="old"),
+        pytest.param(["..side"], id="new"),
+        pytest.param(["--from-ref", "main~1", "--to-ref", "main"], id="options"),
+        pytest.param([], id="none"),
+    ],
+)
+def test_sure_of_a_clean_range(repo: Repo, arguments: list[str]) -> None:
+    commit(repo, "more", "pkg/m.py")
+    repo.git("branch", "side")
+    assert not gate(repo, *arguments)  # no tables yet
+    assert check(repo, *arguments) == CLEAN
+    assert gate(repo, *arguments)
+
+
+def test_sure_of_what_a_runner_hands_on(repo: Repo) -> None:
+    old, new = head(repo), commit(repo, "more", "pkg/m.py")
+    environ = {"PRE_COMMIT_FROM_REF": old, "PRE_COMMIT_TO_REF": new}
+    assert check(repo, environ=environ) == CLEAN
+    assert gate(repo, environ=environ)
+    # Of a push it says one ref alone.
+    assert not gate(repo, environ={**environ, "PRE_COMMIT_REMOTE_NAME": "origin"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--all"], ["--pre-push"], ["--verbose"], ["--help"], ["HEAD~1..HEAD", "--verbose"],
+        ["HEAD~1...HEAD"], ["HEAD"], ["--not..HEAD"], ["HEAD..--all"], ["nothing..HEAD"],
+        ["--from-ref", "0" * 40, "--to-ref", "HEAD"], ["--from-ref", "HEAD"],
+        ["--to-ref", "HEAD", "--from-ref", "HEAD~1"], ["HEAD^{tree}..HEAD"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_leaves_all_else_to_the_desk(repo: Repo, arguments: list[str]) -> None:
+    commit(repo, "more", "pkg/m.py")
+    check(repo, "HEAD~1..HEAD")
+    assert gate(repo, "HEAD~1..HEAD")
+    assert not gate(repo, *arguments)
+
+
+def test_own_policy_and_milestones_count_as_the_tip_has_them(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: ['*.bin']\n")
+    repo.stage("best_models/milestones.yaml", "milestones: {}\n")
+    commit(repo, "rules")
+    commit(repo, "clean", "src/a.py")
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+    assert gate(repo, "HEAD~1..HEAD")
+    # It says that the range changes them.
+    assert check(repo, "HEAD~2..HEAD").code == 0
+    assert not gate(repo, "HEAD~2..HEAD")
+    # Another policy on disk than the tip has, and none at all.
+    repo.write(".fx-hooks.yaml", "keep: ['*.bin']\n")
+    assert not gate(repo, "HEAD~1..HEAD")
+    repo.remove(".fx-hooks.yaml")
+    assert not gate(repo, "HEAD~1..HEAD")
+
+
+@pytest.mark.parametrize("name", [".fx-hooks.yaml", "best_models/milestones.yaml"])
+def test_no_tables_hold_for_a_tip_with_another_file(repo: Repo, name: str) -> None:
+    start = head(repo)
+    commit(repo, "clean", "src/a.py")
+    assert check(repo, f"{start}..HEAD") == CLEAN
+    repo.git("checkout", "-q", "-b", "other", start)
+    commit(repo, "rules", name, content=b"rubbish: [\n")
+    rules = head(repo)
+    commit(repo, "more", "src/b.py")
+    repo.git("checkout", "-q", "main")
+    assert gate(repo, f"{start}..HEAD")
+    assert not gate(repo, f"{rules}..other")
+    assert check(repo, f"{rules}..other").code == 2
+
+
+def test_a_file_called_like_an_entry_of_a_tree_is_no_policy(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "keep: ['*.pt']\n")
+    commit(repo, "rules")
+    blob = repo.git("rev-parse", "HEAD:.fx-hooks.yaml").strip()
+    assert check(repo, "HEAD..HEAD") == CLEAN
+    assert gate(repo, "HEAD..HEAD")
+    repo.git("checkout", "-q", "-b", "other", "HEAD~1")
+    commit(repo, "trick", f"x100644 blob {blob}\t.fx-hooks.yaml")
+    start = commit(repo, "weights", "model.pt")
+    repo.git("checkout", "-q", "main")
+    check(repo, "HEAD..HEAD")
+    assert not gate(repo, f"{start}~1..{start}")
+
+
+def test_sees_a_run_that_was_there_before(repo: Repo) -> None:
+    commit(repo, "run", HYDRA)
+    commit(repo, "more of it", "experiments/2024/first/figure.png")
+    assert check(repo, "HEAD~1..HEAD").code == 1
+    assert not gate(repo, "HEAD~1..HEAD")
+    commit(repo, "elsewhere", "experiments/2024/second/figure.png")
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+
+
+def test_sees_a_run_by_a_mark_of_ones_own_that_is_gone_again(repo: Repo) -> None:
+    policy = "ignore: [{rule: ours, beside: [params.yaml], why: a run}]\n"
+    repo.stage(".fx-hooks.yaml", policy)
+    commit(repo, "rules")
+    commit(repo, "run", "x/params.yaml", "x/y.txt")
+    repo.git("rm", "-q", "-r", "x")
+    commit(repo, "gone")
+    assert check(repo, "HEAD~2..HEAD").code == 1
+    assert not gate(repo, "HEAD~2..HEAD")
+
+
+def test_leaves_submodules_shallow_clones_and_other_work_trees(repo: Repo, tmp_path: Path) -> None:
+    commit(repo, "one", "a.py")
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+    repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    linked = Repo(tmp_path / "linked")
+    assert check(linked, "HEAD~1..HEAD") == CLEAN
+    assert not gate(linked, "HEAD~1..HEAD")
+    repo.git("clone", "-q", "--depth=2", repo.root.as_uri(), str(tmp_path / "shallow"))
+    shallow = Repo(tmp_path / "shallow")
+    check(shallow, "HEAD~1..HEAD")
+    assert not gate(shallow, "HEAD~1..HEAD")
+    repo.gitlink("vendor")
+    commit(repo, "submodule")
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+    assert not gate(repo, "HEAD~1..HEAD")
+
+
+def test_walks_what_is_pushed_not_what_replaces_it(repo: Repo) -> None:
+    start = head(repo)
+    bad = commit(repo, "weights", "model.pt")
+    repo.git("checkout", "-q", "-b", "good", start)
+    good = commit(repo, "source", "a.py")
+    assert check(repo, f"{start}..good") == CLEAN
+    repo.git("replace", bad, good)
+    assert not gate(repo, f"{start}..{bad}")
+    assert check(repo, f"{start}..{bad}").code == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gate_and_desk_agree_on_any_history(repo: Repo, seed: int) -> None:
+    chance = random.Random(seed)
+    folders = ["wandb", "outputs", "pkg", "experiments/a", "a b", "é", "logs"]
+    names = ["m.py", "x.pt", "a.bin", "params.yaml", "é.txt", "notes.md", ".hydra/config.yaml"]
+    if chance.random() < 0.7:
+        repo.stage(
+            ".fx-hooks.yaml",
+            "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n"
+            f"keep: [{chance.choice(['outputs/', '*.bin', 'pkg/x.pt'])}]\n",
+        )
+    ids = [commit(repo, "start")]
+    for number in range(8):
+        if chance.random() < 0.3:
+            repo.git("checkout", "-q", "-B", f"branch{number}", chance.choice(ids))
+        for _ in range(chance.randrange(3)):
+            name = f"{chance.choice(folders)}/{chance.choice(names)}"
+            if chance.random() < 0.7:
+                repo.stage(name, f"\0{number} {chance.random()}")
+            else:
+                repo.git("rm", "-q", "-f", "--ignore-unmatch", "--", name)
+        ids.append(commit(repo, f"commit {number}"))
+        if chance.random() < 0.3:
+            repo.git("merge", "-q", "--no-verify", "-X", "ours", "-m", "merge", chance.choice(ids))
+            ids.append(head(repo))
+    for _ in range(4):
+        old, new = chance.sample(ids, 2)
+        check(repo, f"{old}..{new}")
