@@ -115,6 +115,18 @@ class ObjectStore:
                 errors.seek(0)
                 raise _failure(arguments, errors.read())
 
+    def way_to_root(self) -> str:
+        """The way from the user's folder to the root: ``../..``; empty in the root itself.
+
+        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
+        """
+        # A bare repository has no such way.
+        way = _run(("rev-parse", "--show-cdup"), codes=(0, 128)).decode().strip()
+        if way:
+            return way.rstrip("/")
+        below = os.environ.get("GIT_PREFIX", "").strip("/")
+        return "/".join(".." for _ in below.split("/")) if below else ""
+
     def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
         """The size in bytes of each object; None where it is not in this clone.
 
@@ -132,14 +144,14 @@ class ObjectStore:
         option = "--batch-check=%(objectname) %(objectsize) %(objectsize:disk)"
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
-            output, complete = self._batch(option, wanted)
+            output, errors = self._ask(option, [blob.encode() for blob in wanted])
             lines = output.decode().splitlines()
             for line in lines:
                 name, *numbers = line.split()
                 known = len(numbers) == 2  # otherwise it says "missing"
                 yield name, (int(numbers[0]), int(numbers[1])) if known else None
             wanted = wanted[len(lines) :]
-            if complete or not wanted:
+            if not errors or not wanted:
                 break
             yield wanted.pop(0), None
         for blob in wanted:
@@ -151,7 +163,7 @@ class ObjectStore:
         The caller asks :meth:`sizes` first, and only for small ones here.
         """
         found: dict[str, bytes] = {}
-        output, _ = self._batch("--batch", list(dict.fromkeys(blobs)))
+        output, _ = self._ask("--batch", [blob.encode() for blob in dict.fromkeys(blobs)])
         position = 0
         while (end := output.find(b"\n", position)) >= 0:
             name, _, rest = output[position:end].decode().partition(" ")
@@ -165,20 +177,15 @@ class ObjectStore:
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
         """The ids of what *commit* has at *paths*, without those where it has nothing."""
         wanted = list(dict.fromkeys(paths))
-        plain = [path for path in wanted if b"\n" not in path]
-        found = {}
-        output, _ = self._ask("--batch-check", [commit.encode() + b":" + path for path in plain])
-        for path, line in zip(plain, output.split(b"\n"), strict=False):
-            words = line.rsplit(b" ", 2)
-            # It repeats the question and says "missing".
-            if len(words) == 3 and words[2].isdigit() and b":" not in words[0]:
-                found[path] = words[0].decode()
-        for path in set(wanted) - set(plain):
-            spec = os.fsdecode(commit.encode() + b":" + path)
-            answer = self.run("rev-parse", "-q", "--verify", "--end-of-options", spec,
-                              codes=(0, 1, 128))  # fmt: skip
-            if answer:
-                found[path] = answer.decode().split()[-1]
+        # Of trees alone: a partial clone may lack the blobs, and git stops at the first.
+        names: dict[bytes, list[bytes]] = {}
+        for path in wanted:
+            folder, _, name = path.rpartition(b"/")
+            names.setdefault(folder, []).append(name)
+        found: dict[bytes, str] = {}
+        for (_, folder), entries in self.folders((commit, folder) for folder in names):
+            start = folder + b"/" if folder else b""
+            found.update((start + name, entries[name]) for name in names[folder] if name in entries)
         return found
 
     def entry(self, commit: str, path: bytes) -> IndexEntry | None:
@@ -191,17 +198,22 @@ class ObjectStore:
                 return IndexEntry(int(mode, 8), blob, 0, name)
         return None
 
-    def names(self, trees: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], set[bytes]]:
-        """The names right in folders of commits; nothing for what is no folder there."""
-        found: dict[tuple[str, bytes], set[bytes]] = {}
-        wanted = list(dict.fromkeys(trees))
+    def folders(
+        self, places: Iterable[tuple[str, bytes]]
+    ) -> Iterator[tuple[tuple[str, bytes], dict[bytes, str]]]:
+        """What is right in folders of commits, by name its id; nothing for what is no folder.
+
+        Raises :class:`FatalError` where a partial clone lacks a folder.
+        """
+        wanted = list(dict.fromkeys(places))
         plain = [place for place in wanted if b"\n" not in place[1]]
-        output, _ = self._ask("--batch", [name.encode() + b":" + path for name, path in plain])
+        questions = [name.encode() + b":" + path for name, path in plain]
+        output, errors = self._ask("--batch", questions)
+        if errors:
+            raise _failure(("cat-file",), errors)
         position = 0
         for place in plain:
             end = output.find(b"\n", position)
-            if end < 0:
-                break
             words = output[position:end].split(b" ")
             position = end + 1
             if len(words) < 3 or not words[-1].isdigit() or words[-2] not in _KINDS:
@@ -209,13 +221,13 @@ class ObjectStore:
             size = int(words[-1])
             if words[-2] == b"tree":
                 digest = len(words[0]) // 2
-                found[place] = _tree_names(output[position : position + size], digest)
+                yield place, _tree_entries(output[position : position + size], digest)
             position += size + 1
         for place in set(wanted) - set(plain):
             spec = os.fsdecode(place[0].encode() + b":" + place[1])
-            answer = self.run("ls-tree", "-z", "--name-only", spec, codes=(0, 128))
-            found[place] = set(zsplit(answer))
-        return found
+            records = zsplit(self.run("ls-tree", "-z", spec, codes=(0, 128)))
+            entries = (record.split(b"\t", 1) for record in records)
+            yield place, {name: head.split()[-1].decode() for head, name in entries}
 
     def copy_blob(self, blob: str, file: BinaryIO) -> bool:
         """Write the content of *blob* into *file*; False if it is not in this clone.
@@ -225,15 +237,13 @@ class ObjectStore:
         arguments = ("cat-file", "blob", blob)
         return _start(arguments, self._where, stdout=file).returncode == 0
 
-    def _batch(self, option: str, blobs: Sequence[str]) -> tuple[bytes, bool]:
-        return self._ask(option, [blob.encode() for blob in blobs])
-
-    def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bool]:
+    def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
+        """The answers of ``git cat-file``, and why it stopped before the end; empty if not."""
         if not objects:
-            return b"", True
+            return b"", b""
         stdin = b"".join(name + b"\n" for name in objects)
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
-        return result.stdout, result.returncode == 0
+        return result.stdout, (result.stderr or b"?") if result.returncode else b""
 
 
 class Repository(ObjectStore):
@@ -259,17 +269,6 @@ class Repository(ObjectStore):
                     raise
                 return None
         return self._head
-
-    def way_to_root(self) -> str:
-        """The way from the user's folder to the root: ``../..``; empty in the root itself.
-
-        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
-        """
-        here = os.path.realpath(os.getcwdb())
-        below = os.path.relpath(here, os.path.realpath(self.root))
-        if below == b".":
-            below = os.fsencode(os.environ.get("GIT_PREFIX", "").rstrip("/"))
-        return "/".join([".."] * len(below.replace(b"\\", b"/").split(b"/"))) if below else ""
 
     def merging(self) -> bool:
         """Whether a merge is under way."""
@@ -372,16 +371,16 @@ class Repository(ObjectStore):
         return os.path.join(self.root, found)
 
 
-def _tree_names(content: bytes, digest: int) -> set[bytes]:
-    """The names in a tree object: ``MODE NAME NUL`` and *digest* bytes, again and again."""
-    names = set()
+def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
+    """Names and ids in a tree object: ``MODE NAME NUL`` and *digest* bytes, again and again."""
+    entries = {}
     position = 0
     while position < len(content):
         start = content.index(b" ", position) + 1
         end = content.index(b"\0", start)
-        names.add(content[start:end])
         position = end + 1 + digest
-    return names
+        entries[content[start:end]] = content[end + 1 : position].hex()
+    return entries
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
@@ -445,6 +444,11 @@ def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
     if "must be run in a work tree" in message:
         return NotARepository(
             "not in a work tree: change into a clone that has its files checked out"
+        )
+    if "from promisor remote" in message:
+        return FatalError(
+            "this partial clone lacks folders of its commits: git fetch --refetch"
+            " --filter=blob:none"
         )
     return _GitFailed(arguments[0], " ".join(message.split("\n", 1)[0].split()))
 

@@ -134,7 +134,9 @@ def _committed(
         raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
     content = store.contents((entry.blob,)).get(entry.blob)
     if content is None:
-        raise FatalError(f"{name}:{path}: is not in this clone: git fetch it")
+        raise FatalError(
+            f"{name}:{path}: is not in this clone: git cat-file -p {entry.blob} fetches it"
+        )
     return content, entry.blob
 
 

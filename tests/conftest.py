@@ -21,7 +21,7 @@ from tests.support import Repo  # noqa: E402
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and an environment in which git knows nothing but a name."""
     for name in os.environ:
-        if name.startswith(("GIT_", "XDG_", "PRE_COMMIT", "NO_COLOR")):
+        if name.startswith(("GIT_", "GITHUB_", "XDG_", "PRE_COMMIT", "NO_COLOR")):
             monkeypatch.delenv(name)
     path = tmp_path / "home"
     path.mkdir()

@@ -78,7 +78,7 @@ def test_github(pull_request: Repo) -> None:
     result = run(pull_request, script, GITHUB_BASE_REF="main")
     assert (result.returncode, result.stderr) == (1, "")
     assert "gone since" in result.stdout
-    assert "that of origin/main counts" in result.stdout
+    assert "that of refs/remotes/origin/main counts" in result.stdout
     log = json.loads((pull_request.root / steps[-1]["with"]["sarif_file"]).read_text())
     assert len(log["runs"][0]["results"]) == 1
     annotations = script.replace("--format sarif --output fx-hooks.sarif", "--format github")
@@ -105,11 +105,9 @@ def test_gitlab(pull_request: Repo) -> None:
     valid(pipeline, "gitlab-ci.json")
     job = pipeline["artifacts"]
     script = "\n".join(line for line in job["script"] if not line.startswith("pip "))
-    base = pull_request.git("merge-base", "origin/main", "HEAD").strip()
-    variables = {
-        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
-    }
+    variables = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    # No tag takes the branch's place.
+    pull_request.git("push", "-q", "origin", "HEAD~1:refs/tags/main")
     result = run(pull_request, script, **variables)
     assert (result.returncode, result.stderr) == (1, "")
     report = pull_request.root / job["artifacts"]["reports"]["codequality"]
@@ -159,5 +157,39 @@ def test_plain_shell(pull_request: Repo) -> None:
     result = run(pull_request, recipe("Plain shell", "sh"))
     assert (result.returncode, "gone since" in result.stdout) == (1, True)
     result = run(pull_request, recipe("Plain shell", "sh", 1))
-    assert result.returncode in (0, 1)
-    assert (pull_request.root / "audit.html").exists()
+    # At the end all weights are allowed, and the audit judges by what is there now.
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "No artifacts in it." in result.stdout
+    assert "nothing in this history breaks the policy" in (
+        pull_request.root / "audit.html"
+    ).read_text("utf-8")
+
+
+@pytest.mark.parametrize("title", ["Plain shell", "GitLab CI"])
+@pytest.mark.parametrize("kind", ["shallow", "unrelated"])
+def test_no_recipe_says_clean_without_a_base(
+    pull_request: Repo, tmp_path: Path, title: str, kind: str
+) -> None:
+    text = recipe(title, "yaml" if title == "GitLab CI" else "sh")
+    if title == "GitLab CI":
+        lines = yaml.safe_load(text)["artifacts"]["script"]
+        text = "\n".join(line for line in lines if not line.startswith("pip "))
+    origin = f"file://{tmp_path / 'origin.git'}"
+    if kind == "shallow":
+        pull_request.git("clone", "-q", "--depth=1", "-b", "topic", origin, str(tmp_path / "it"))
+        clone = Repo(tmp_path / "it")
+    else:
+        clone = pull_request
+        clone.git("checkout", "-q", "--orphan", "unrelated")
+        commit(clone, "bad", "model.pt")
+    result = run(clone, text, CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main")
+    assert result.returncode == (2 if kind == "shallow" else 1), result
+
+
+def test_the_recipes_install_what_the_readme_does() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    installed = re.findall(r"pip install (\S+)", PAGE)
+    assert installed
+    for where in installed:
+        assert where.startswith("git+https://github.com/fx-hooks/fx-hooks@")
+        assert f"rev: {where.rpartition('@')[2]}" in readme

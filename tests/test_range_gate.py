@@ -33,7 +33,7 @@ def test_imports_of_a_clean_range(repo: Repo) -> None:
     [
         pytest.param(["HEAD~1..HEAD"], id="both"),
         pytest.param(["HEAD~1.."], id="old"),
-        pytest.param(["..side"], id="new"),
+        pytest.param(["main~1..side"], id="names"),
         pytest.param(["--from-ref", "main~1", "--to-ref", "main"], id="options"),
         pytest.param([], id="none"),
     ],
@@ -59,7 +59,8 @@ def test_sure_of_what_a_runner_hands_on(repo: Repo) -> None:
     "arguments",
     [
         ["--all"], ["--pre-push"], ["--verbose"], ["--help"], ["HEAD~1..HEAD", "--verbose"],
-        ["HEAD~1...HEAD"], ["HEAD"], ["--not..HEAD"], ["HEAD..--all"], ["nothing..HEAD"],
+        ["HEAD~1...HEAD"], ["HEAD"], ["..HEAD"],
+        ["--not..HEAD"], ["HEAD..--all"], ["nothing..HEAD"],
         ["--from-ref", "0" * 40, "--to-ref", "HEAD"], ["--from-ref", "HEAD"],
         ["--to-ref", "HEAD", "--from-ref", "HEAD~1"], ["HEAD^{tree}..HEAD"],
     ],
@@ -136,6 +137,33 @@ def test_sees_a_run_by_a_mark_of_ones_own_that_is_gone_again(repo: Repo) -> None
     commit(repo, "gone")
     assert check(repo, "HEAD~2..HEAD").code == 1
     assert not gate(repo, "HEAD~2..HEAD")
+
+
+def test_sees_a_run_that_the_old_side_has_removed(repo: Repo) -> None:
+    base = commit(repo, "run", HYDRA)
+    repo.git("checkout", "-q", "-b", "topic")
+    commit(repo, "more of it", "experiments/2024/first/figure.png")
+    repo.git("checkout", "-q", "main")
+    repo.git("rm", "-q", "-r", "experiments")
+    commit(repo, "away")
+    repo.git("checkout", "-q", "topic")
+    repo.git("merge", "-q", "--no-verify", "-m", "merge", "main")
+    repo.git("rm", "-q", "-r", "--ignore-unmatch", "experiments")
+    commit(repo, "really away")
+    assert base
+    assert check(repo, "main..topic").code == 1
+    assert not gate(repo, "main..topic")
+
+
+def test_leaves_names_that_could_be_two_refs(repo: Repo) -> None:
+    commit(repo, "more", "pkg/m.py")
+    assert check(repo, "HEAD~1..main") == CLEAN
+    repo.git("tag", "main", "HEAD~1")
+    assert not gate(repo, "HEAD~1..main")
+    assert check(repo, "HEAD~1..main").code == 2
+    assert not gate(repo, "main..HEAD")
+    assert check(repo, "HEAD~1..refs/heads/main") == CLEAN
+    assert gate(repo, "HEAD~1..refs/heads/main")
 
 
 def test_leaves_submodules_shallow_clones_and_other_work_trees(repo: Repo, tmp_path: Path) -> None:

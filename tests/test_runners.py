@@ -189,6 +189,24 @@ def test_the_whole_tree_in_ci(project: Git, runner: str) -> None:
     assert "Passed" in project.run(*run)
 
 
+def test_the_recipe_for_pre_commit_ci(project: Git, hooks: Path, runner: str) -> None:
+    # It runs the hooks of the stage pre-commit on all tracked files of a fresh clone.
+    page = (ROOT / "docs" / "ci.md").read_text("utf-8").split("## pre-commit.ci\n")[1]
+    recipe = page.split("```yaml\n")[1].split("```")[0]
+    revision = Git(hooks, project.environment)("rev-parse", "HEAD").strip()
+    recipe = recipe.replace("https://github.com/fx-hooks/fx-hooks", str(hooks))
+    config = re.sub(r"rev: .*", f"rev: {revision}", recipe)
+    (project.root / ".pre-commit-config.yaml").write_text(config)
+    project("add", "-A", "-f")
+    project("commit", "-q", "--no-verify", "-m", "everything")
+    project("clone", "-q", ".", str(project.root / "clone"))
+    clone = Git(project.root / "clone", project.environment)
+    output = clone.run(runner, "run", "--all-files", code=1)
+    assert "wandb-runs" in output
+    clone.run("bash", "-e", "-c", commands(output))
+    assert "Passed" in clone.run(runner, "run", "--all-files")
+
+
 def test_a_conflict_hides_nothing(project: Git) -> None:
     def commit(message: str) -> None:
         project("commit", "-q", "--no-verify", "-m", message)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.audit import page, report
 from fx_hooks.audit.figures import Audit, Brought, Rest, take_stock
+from fx_hooks.command import one_line
 from fx_hooks.errors import FatalError
-from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE
 from fx_hooks.history import ranges
+from fx_hooks.history.findings import findings_of
+from fx_hooks.history.report import rewrite_history
 from fx_hooks.history.walk import Introduction, describe
 from fx_hooks.progress import Progress
 from fx_hooks.reports.text import Report
@@ -38,10 +40,12 @@ def audit(
     rules: Mapping[str, str],
     html: str | None = None,
     verbose: bool = False,
+    notes: Sequence[str] = (),
 ) -> int:
     """Judge the history of all refs, report, and return the exit code.
 
-    *html* is where the page goes. Raises :class:`~fx_hooks.errors.FatalError`.
+    *html* is where the page goes; *notes* are to be said, too.
+    Raises :class:`~fx_hooks.errors.FatalError`.
     """
     if html is not None:
         page.check_place(html)
@@ -49,12 +53,13 @@ def audit(
         raise FatalError(
             "the clone is shallow, so most of the history is not in it: git fetch --unshallow"
         )
-    refs = ranges.everything(store)
+    refs, others = ranges.everything(store)
     with Progress(sys.stderr) as progress:
         collector = _Collector(progress)
         judged = judge.judge("--all", each=collector.take)
         weights = _weigh(store, collector, progress)
-        there = _in_tips(store) if judged.artifacts else set()
+        tips = list(dict.fromkeys(tip for _, tip in refs))
+        there = _in_tips(store, judged.artifacts, tips) if judged.artifacts else set()
     figures = _figures(judged, collector, weights, there, len(refs))
     numbers = sorted(figures.numbers())
     described = describe(store, (judged.commits[number] for number in numbers))
@@ -63,11 +68,30 @@ def audit(
     )
     if html is not None:
         page.write_page(html, figures, _name(store))
-    findings = _findings(store, judged.artifacts, weights, there)
-    return out.deliver(
-        Report(command, findings, rules, notes=judged.notes),
-        lambda colour: report.audit_report(figures, verbose=verbose, colour=colour),
-    )
+    sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
+    findings = findings_of(store, judged.artifacts, sizes, there)
+    steps = []
+    if findings:
+        paths = {finding.path for finding in findings}
+        here = store.found(ranges.head(store) or tips[0], paths).items()
+        kept = {path for path, blob in here if (path, blob) not in there}
+        steps = [rewrite_history(findings, kept, verbose=verbose)]
+    said = [*judged.notes, *notes, *_passed_over(others)]
+
+    def text(colour: bool) -> list[str]:
+        lines = report.audit_report(figures, verbose=verbose, colour=colour)
+        for step in steps:
+            lines += ["", step.what, *(f"    {line}" for line in step.commands)]
+        return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
+
+    return out.deliver(Report(command, findings, rules, steps, said), text)
+
+
+def _passed_over(refs: Sequence[str]) -> list[str]:
+    if not refs:
+        return []
+    more = f" and {len(refs) - 1:,} more lead" if refs[1:] else " leads"
+    return [f"{one_line(refs[0])}{more} to no commit: what is there was not looked at"]
 
 
 class _Collector:
@@ -78,14 +102,16 @@ class _Collector:
 
     def __init__(self, progress: Progress) -> None:
         self.blobs: dict[str, int] = {}
+        self.submodules: set[str] = set()
         self._progress = progress
         self._count = 0
 
     def take(self, item: Introduction) -> None:
         # The newest commit comes first, so the last one said is the oldest.
-        if item.mode != SUBMODULE_MODE:
-            before = self.blobs.get(item.blob, 0) & _TIMES
-            self.blobs[item.blob] = (item.commit << _SHIFT) | (before + 1 & _TIMES)
+        before = self.blobs.get(item.blob, 0) & _TIMES
+        self.blobs[item.blob] = (item.commit << _SHIFT) | (before + 1 & _TIMES)
+        if item.mode == SUBMODULE_MODE:
+            self.submodules.add(item.blob)
         self._count += 1
         if not self._count % _STEP:
             self._progress("commits", item.commit)
@@ -100,25 +126,45 @@ class _Collector:
 
 
 def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _Weights:
-    weights = {}
-    total = len(collector.blobs)
-    for number, (blob, weight) in enumerate(store.weigh(collector.blobs)):
+    # Of a submodule there is nothing here but the id of its commit.
+    weights: dict[str, tuple[int, int] | None] = dict.fromkeys(collector.submodules, (0, 0))
+    blobs = [blob for blob in collector.blobs if blob not in weights]
+    for number, (blob, weight) in enumerate(store.weigh(blobs)):
         weights[blob] = weight
         if not number % _STEP:
-            progress("blobs", number, total)
+            progress("blobs", number, len(blobs))
     return weights
 
 
-def _in_tips(store: ObjectStore) -> set[str]:
-    """All objects that a branch, a tag or ``HEAD`` has."""
-    found = store.run("rev-list", "--objects", "--no-object-names", "--no-walk", "--all")
-    return set(found.decode().split())
+def _in_tips(
+    store: ObjectStore, artifacts: Sequence[Artifact], tips: Sequence[str]
+) -> set[tuple[bytes, str]]:
+    """The paths and blobs of *artifacts* that one of *tips* has."""
+    # A blob may be there at another path, but only one that is there at all.
+    listed = store.run(
+        "rev-list", "--objects", "--no-object-names", "--missing=print", "--no-walk", "--all"
+    )
+    objects = {name.removeprefix("?") for name in listed.decode().split()}
+    wanted = {(item.path, item.blob) for item in artifacts
+              if item.blob in objects or item.mode == SUBMODULE_MODE}  # fmt: skip
+    there: set[tuple[bytes, str]] = set()
+    for tip in tips:
+        if not wanted:
+            break
+        there |= wanted & set(store.found(tip, {path for path, _ in wanted}).items())
+        wanted -= there
+    return there
 
 
 def _figures(
-    judged: Judged, collector: _Collector, weights: _Weights, there: set[str], refs: int
+    judged: Judged,
+    collector: _Collector,
+    weights: _Weights,
+    there: Collection[tuple[bytes, str]],
+    refs: int,
 ) -> Audit:
-    artifacts = {item.blob: item for item in judged.artifacts if item.blob in weights}
+    artifacts = {item.blob: item for item in judged.artifacts}
+    stays = {blob for _, blob in there}
     times = Counter(item.blob for item in judged.artifacts)
     brought = []
     for blob, item in artifacts.items():
@@ -126,7 +172,7 @@ def _figures(
         shared = collector.times(blob) > times[blob]
         first = collector.first(blob)
         brought.append(
-            Brought(item.path, item.rule, item.group, first, size, packed, blob in there, shared)
+            Brought(item.path, item.rule, item.group, first, size, packed, blob in stays, shared)
         )
     return take_stock(judged.times, brought, _rest(artifacts, collector, weights), refs=refs)
 
@@ -135,32 +181,9 @@ def _rest(
     artifacts: Mapping[str, Artifact], collector: _Collector, weights: _Weights
 ) -> Iterator[Rest]:
     for blob in collector.blobs:
-        if blob not in artifacts:
+        if blob not in artifacts and blob not in collector.submodules:
             size, packed = weights[blob] or (0, 0)
             yield Rest(collector.first(blob), 1, size, packed, int(weights[blob] is None))
-
-
-def _findings(
-    store: ObjectStore, artifacts: Sequence[Artifact], weights: _Weights, there: set[str]
-) -> list[Finding]:
-    commits = describe(store, (item.commit for item in artifacts))
-    times = Counter(item.blob for item in artifacts)
-    return [
-        Finding(
-            item.path,
-            item.rule,
-            item.why,
-            item.advice,
-            item.group,
-            (weights.get(item.blob) or (None,))[0],
-            True,
-            commit=commits[item.commit],
-            blob=item.blob,
-            in_tip=item.blob in there,
-            occurrences=times[item.blob],
-        )
-        for item in artifacts
-    ]
 
 
 def _name(store: ObjectStore) -> str:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks import __version__
 from fx_hooks.command import guarded
 from fx_hooks.errors import FatalError
-from fx_hooks.finding import Finding
 from fx_hooks.git import ObjectStore
 from fx_hooks.history import ranges
-from fx_hooks.history.judge import DIGEST_RULE, Artifact, RangeJudge, milestones_of_commit
+from fx_hooks.history.findings import findings_of
+from fx_hooks.history.judge import DIGEST_RULE, Judged, RangeJudge, milestones_of_commit
 from fx_hooks.history.report import Place, changes_note, how_to_remove, range_report
-from fx_hooks.history.walk import describe
 from fx_hooks.policy.load import load_policy
 from fx_hooks.repo_policy import keep_tables, policy_of_commit
 from fx_hooks.reports import output
-from fx_hooks.reports.text import Report
+from fx_hooks.reports.text import Report, Step
 
 if TYPE_CHECKING:
+    from fx_hooks.finding import Finding
     from fx_hooks.history.ranges import Range
 
 NAME = "fx-check-range"
@@ -93,7 +92,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.all:
         from fx_hooks.audit.desk import audit
 
-        judge = judge_for(store, ranges.head(store), "HEAD", options.policy_ref)
+        tip = ranges.head(store)
+        judge = judge_for(store, tip, "HEAD", options.policy_ref)
+        notes = []
+        if tip is None and options.policy_ref is None:
+            notes = ["HEAD leads to no commit, so the built-in policy counts: see --policy-ref"]
         return audit(
             store,
             judge,
@@ -102,6 +105,7 @@ def _run(options: argparse.Namespace) -> int:
             rules=RULES,
             html=options.html,
             verbose=options.verbose,
+            notes=notes,
         )
     return check(
         store,
@@ -110,7 +114,14 @@ def _run(options: argparse.Namespace) -> int:
         policy_ref=options.policy_ref,
         verbose=options.verbose,
         on_server=options.pre_receive,
+        by_runner="PRE_COMMIT_REMOTE_NAME" in os.environ and not _is_said(options),
     )
+
+
+def _is_said(options: argparse.Namespace) -> bool:
+    """Whether the options say the range."""
+    ways = (options.pre_push, options.pre_receive, options.range, options.from_ref is not None)
+    return any(ways)
 
 
 def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
@@ -140,30 +151,43 @@ def check(
     policy_ref: str | None = None,
     verbose: bool = False,
     on_server: bool = False,
+    by_runner: bool = False,
 ) -> int:
-    """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`."""
+    """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`.
+
+    *by_runner* says that only the first of *wanted* surely is pushed.
+    """
     cut_off = ranges.shallow_commits(store)
-    found: dict[tuple[str, bytes], Artifact] = {}
-    notes: list[str] = []
-    commits: dict[str, None] = {}
+    judged: list[tuple[Range, Judged]] = []
     for one in wanted:
-        judge = judge_for(store, one.tip, one.name, policy_ref)
-        judged = judge.judge(one.tip, one.old)
-        if cut_off & set(judged.commits):
+        found = judge_for(store, one.tip, one.name, policy_ref).judge(one.tip, one.old)
+        if cut_off & set(found.commits):
             raise FatalError(
                 f"{one.name}: the clone is shallow, and cut off within the range: git fetch"
                 " --unshallow, or check out with full depth"
             )
-        commits.update(dict.fromkeys(judged.commits))
-        found.update(((item.commit, item.path), item) for item in judged.artifacts)
-        notes += [*judged.notes, *changes_note(judged.changed, policy_ref or "")]
+        judged.append((one, found))
+    notes: list[str] = []
+    if by_runner:
+        judged, notes = _without_old_tags(store, judged)
+    for _, found in judged:
+        notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
     notes = list(dict.fromkeys(notes))
-    artifacts = list(found.values())
-    findings = _findings(store, artifacts, wanted)
-    steps = []
+    guilty = [(one, found) for one, found in judged if found.artifacts]
+    findings = _findings(store, guilty)
+    steps: list[Step] = []
     if findings:
-        place = _place(store, artifacts, wanted, list(commits), on_server=on_server)
-        steps = how_to_remove(findings, place, verbose=verbose)
+        by_place = {(finding.commit.id, finding.path): finding
+                    for finding in findings if finding.commit}  # fmt: skip
+        places = [
+            (
+                _place(store, one, found, on_server=on_server),
+                [by_place[item.commit, item.path] for item in found.artifacts],
+            )
+            for one, found in guilty
+        ]
+        steps = how_to_remove(places, "" if on_server else store.way_to_root(), verbose=verbose)
+    commits = {commit for _, found in judged for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
         said = [f"note: {note}" for note in notes]
@@ -173,6 +197,26 @@ def check(
         return [*lines, *([""] if said else []), *said]
 
     return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
+
+
+def _without_old_tags(
+    store: ObjectStore, judged: list[tuple[Range, Judged]]
+) -> tuple[list[tuple[Range, Judged]], list[str]]:
+    """*judged* without the tags that the remote of a push had before; and what to say of them.
+
+    The remote is asked only where such a tag would refuse the push.
+    """
+    every = [one for one, _ in judged]
+    doubtful = [one for one, found in judged
+                if found.artifacts and ranges.is_other_tag(one, every)]  # fmt: skip
+    if not doubtful:
+        return judged, []
+    try:
+        there = ranges.published_tags(store, os.environ)
+    except FatalError:
+        return judged, ["the remote does not say which tags it has, so all tags here count"]
+    return [(one, found) for one, found in judged
+            if one not in doubtful or one.tip not in there], []  # fmt: skip
 
 
 def judge_for(store: ObjectStore, tip: str | None, name: str, policy_ref: str | None) -> RangeJudge:
@@ -189,54 +233,37 @@ def judge_for(store: ObjectStore, tip: str | None, name: str, policy_ref: str | 
     return RangeJudge(store, in_force.policy, approved, trust_range=policy_ref is None)
 
 
-def _findings(
-    store: ObjectStore, artifacts: Sequence[Artifact], wanted: Sequence[Range]
-) -> list[Finding]:
-    commits = describe(store, (item.commit for item in artifacts))
-    sizes = store.sizes(item.blob for item in artifacts)
+def _findings(store: ObjectStore, judged: Sequence[tuple[Range, Judged]]) -> list[Finding]:
+    found = {(item.commit, item.path): item for _, one in judged for item in one.artifacts}
+    artifacts = list(found.values())
     paths = list(dict.fromkeys(item.path for item in artifacts))
     there = {
-        (path, blob)
-        for tip in dict.fromkeys(one.tip for one in wanted if artifacts)
-        for path, blob in store.found(tip, paths).items()
+        place
+        for tip in dict.fromkeys(one.tip for one, _ in judged)
+        for place in store.found(tip, paths).items()
     }
-    times = Counter(item.blob for item in artifacts)
-    return [
-        Finding(
-            item.path,
-            item.rule,
-            item.why,
-            item.advice,
-            item.group,
-            sizes[item.blob],
-            True,
-            commit=commits[item.commit],
-            blob=item.blob,
-            in_tip=(item.path, item.blob) in there,
-            occurrences=times[item.blob],
-        )
-        for item in artifacts
-    ]
+    return findings_of(store, artifacts, store.sizes(item.blob for item in artifacts), there)
 
 
-def _place(
-    store: ObjectStore,
-    artifacts: Sequence[Artifact],
-    wanted: Sequence[Range],
-    commits: Sequence[str],
-    *,
-    on_server: bool,
-) -> Place:
-    ids = list(dict.fromkeys(item.commit for item in artifacts))
-    published = set() if on_server else set(ids) - ranges.without_remote(store, ids)
-    order = {name: number for number, name in enumerate(commits)}
+def _place(store: ObjectStore, one: Range, judged: Judged, *, on_server: bool) -> Place:
+    ids = list(dict.fromkeys(item.commit for item in judged.artifacts))
+    published = set() if on_server else set(ids) - ranges.without(store, ids)
+    order = {name: number for number, name in enumerate(judged.commits)}
     oldest = max(ids, key=lambda name: order[name])
-    parents = ranges.parents(store, [*commits[: order[oldest] + 1]])
+    parents = ranges.parents(store, judged.commits[: order[oldest] + 1])
     above = parents.get(oldest, [])
-    tips = [one.tip for one in wanted]
+    blobs = {(item.path, item.blob) for item in judged.artifacts}
+    paths = dict.fromkeys(item.path for item in judged.artifacts)
+    ref = one.ref if on_server else ranges.full_name(store, one)
     return Place(
-        next((tip for tip in tips if tip in ids), tips[0]),
+        one.name,
+        ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+        one.tip,
+        # Where the client is, no server knows.
+        on_server or one.tip == ranges.head(store),
         frozenset(published),
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),
+        any(len(parents.get(name, ())) > 1 for name in ids),
+        frozenset(place[0] for place in store.found(one.tip, paths).items() if place not in blobs),
     )

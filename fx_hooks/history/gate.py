@@ -19,8 +19,9 @@ from fx_hooks.policy.match import Matcher
 LOG = (
     "log", "--full-history", "--raw", "-z", "-c", "--root", "--no-abbrev",
     "--no-renames", "--no-relative", "--no-notes", "--no-show-signature",
-    "--ignore-submodules=none",
+    "--ignore-submodules=none", "-O/dev/null", "--boundary", "--format=%m %H %ct",
 )  # fmt: skip
+BOUNDARY = "-"  # what %m says of a commit that the range stands on
 _SUBMODULE = b" 160000 "
 
 
@@ -45,15 +46,16 @@ def surely_clean(arguments: "list[str]") -> bool:
     tables, marks, tracked, milestones, listed = content
     old, new = ends
     tree = quickgit.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
-    if tree is None or (policy is None) == bool(tracked):
+    # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
+    if tree is None or tree[:1] not in (b"", b"1") or (policy is None) == bool(tracked):
         return False
     if not _has(tree, POLICY, tracked) or not _has(tree, milestones, listed):
         return False
-    log = quickgit.output(*LOG, "--format=", new, *old, "--", pushed=True)
-    if log is None or _SUBMODULE in log:
+    log = quickgit.output(*LOG, new, *old, "--", pushed=True)
+    walked = None if log is None or _SUBMODULE in log else _read(log)
+    if walked is None:
         return False
-    fields = log.split(b"\0")
-    paths = list(dict.fromkeys(fields[1::2]))
+    paths, base = walked
     # What the tip no longer has may have made a folder a run.
     watched = (*marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
@@ -61,8 +63,39 @@ def surely_clean(arguments: "list[str]") -> bool:
     matcher = Matcher(tables)
     if matcher.blocked(paths):
         return False
+    if base:
+        # What was a run where the range begins, and is none at its end, was one in between.
+        before = quickgit.output("ls-tree", "-r", "-z", "--full-tree", base, "--", pushed=True)
+        if before is None:
+            return False
+        tree += before
     directories = matcher.directories()
     return not any(has_run(directories, b"/" + mark, tree, ask_disk=False) for mark in marks)
+
+
+def _read(log: bytes) -> "tuple[list[bytes], str] | None":
+    """The paths that the commits of *log* touch, and the commit that they stand on.
+
+    None if they stand on several, or git has something to complain of.
+    """
+    paths: dict[bytes, None] = {}
+    base = ""
+    outside = False
+    fields = iter(log.split(b"\0"))
+    for field in fields:
+        head = field.lstrip(b"\n")
+        if head.startswith(b":"):
+            path = next(fields, b"")
+            if not outside:
+                paths[path] = None
+        elif head:
+            mark, _, rest = head.decode("ascii", "replace").partition(" ")
+            outside = mark == BOUNDARY
+            if (outside and base) or mark not in (BOUNDARY, ">"):
+                return None
+            if outside:
+                base = rest.partition(" ")[0]
+    return list(paths), base
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
@@ -82,7 +115,7 @@ def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
         # An option, a third dot, no commit at all.
         if name.startswith(("-", ".")) or (name and not name.strip("0")):
             return None
-    return (f"^{old or 'HEAD'}^{{commit}}",), f"{new or 'HEAD'}^{{commit}}"
+    return ((f"^{old}^{{commit}}",), f"{new or 'HEAD'}^{{commit}}") if old else None
 
 
 def _has(tree: bytes, path: bytes, blob: bytes) -> bool:

@@ -112,6 +112,8 @@ class RangeJudge:
                 if (item.commit, item.path) not in seen:
                     suspects.append(item)
         artifacts = self._artifacts(walk.commits, suspects, folders)
+        if self._trust_range:
+            artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
         return Judged(walk.commits, walk.times, artifacts + found, changed, notes)
 
@@ -128,10 +130,11 @@ class RangeJudge:
         decide, blocks = self._matcher.decide, self._matcher.blocks
         for item in items:
             path = item.path
-            blocked = known.get(path)
+            # A submodule is a folder, to patterns that match only those.
+            asked = path + b"/" if item.mode == SUBMODULE_MODE else path
+            blocked = known.get(asked)
             if blocked is None:
-                asked = path + b"/" if item.mode == SUBMODULE_MODE else path
-                blocked = known[path] = blocks(decide((asked,))[0])
+                blocked = known[asked] = blocks(decide((asked,))[0])
             if blocked:
                 suspects.append(item)
             elif path in self._milestones:
@@ -141,22 +144,27 @@ class RangeJudge:
         for path in walk.removed:
             if path in watched:
                 changed.setdefault(watched[path], [])
-        return suspects, models, changed, self._marked(new, known, walk.removed)
+        return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
 
     def _marked(
-        self, new: str, known: Mapping[bytes, bool], removed: Collection[bytes]
+        self, ends: Sequence[str], known: Mapping[bytes, bool], removed: Collection[bytes]
     ) -> set[bytes]:
-        """Folders that some commit may make a run, though no pattern blocks all of them."""
+        """Folders that some commit may make a run, though no pattern blocks all of them.
+
+        *ends* are the new tip and the commits that the range stands on.
+        """
         if not self._tails:
             return set()
         marks = {path for path in (*known, *removed) if path.endswith(self._tails)}
-        # A run may have been there before; then it still is, or it has been removed.
-        if new.startswith("--"):
+        if ends[0].startswith("--"):
             return self._of_marks(marks)
+        # What no commit of the range brings in was there before. The tip may have it no more,
+        # and nobody in the range may have removed it: a merge took that over.
         folders = {folder for path, blocked in known.items() if not blocked
                    for folder in parents(path)}  # fmt: skip
         asked = [folder + tail for folder in folders for tail in self._tails]
-        marks |= self._store.found(new, asked).keys()
+        for end in ends:
+            marks |= self._store.found(end, asked).keys()
         return self._of_marks(marks)
 
     def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
@@ -223,12 +231,12 @@ class RangeJudge:
             wanted[number] = {folder for folder in above if loose[folder]}
         places = [(commits[number], folder) for number, chosen in wanted.items()
                   for folder in chosen]  # fmt: skip
-        names = self._store.names(places)
+        sources = {place for place, entries in self._store.folders(places)
+                   if any(map(is_source, entries))}  # fmt: skip
         trees = {}
         for number, chosen in wanted.items():
             commit = commits[number]
-            packages = {folder for folder in chosen
-                        if any(map(is_source, names.get((commit, folder), ())))}  # fmt: skip
+            packages = {folder for folder in chosen if (commit, folder) in sources}
             runs: dict[bytes, RunMark] = {}
             possible = [folder for folder in chosen if folder in folders and folder not in packages]
             if possible:
@@ -281,6 +289,15 @@ class RangeJudge:
         noun = "milestone is" if unknown == 1 else "milestones are"
         return artifacts, [f"{unknown:,} {noun} not in this clone, and were not compared"]
 
+    def _was_approved(self, item: Artifact) -> bool:
+        """Whether *item* was a milestone in its own commit, and is listed no more."""
+        folder = os.fsencode(self._policy.best_models.folder) + b"/"
+        if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
+            return False
+        own = milestones_of_commit(self._store, item.commit, self._policy, strict=False)
+        entry = own.get(os.fsdecode(item.path))
+        return entry is not None and self._digest(item.blob) == entry.sha256
+
     def _approvals(self, commit: str, path: bytes) -> set[str]:
         name = os.fsdecode(path)
         approved = {self._approved[name].sha256}
@@ -316,8 +333,8 @@ def milestones_of_commit(
     store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
 ) -> dict[str, Milestone]:
     """The milestones that *commit* lists; if not *strict*, a broken list has none."""
-    if all(entry.rule != MILESTONE_RULE for entry in policy.entries):
-        return {}
+    if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
+        return {}  # *policy* is that of the commit, and has read the list
     entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))
     content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
     if content is None:

@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _ZERO = re.compile(r"0+\Z")
 _REFS = ("refs/heads", "refs/tags")
+_TAGS = "refs/tags/"
+_DELETED = "(delete)"  # what git calls the local side of a deletion
+# Where git looks for a name, in its order.
+_PLACES = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 
 
 class Range(NamedTuple):
     """Commits reachable from ``tip`` and from none of ``old``.
 
     ``old`` are commit ids, and options of ``git rev-list`` such as ``--remotes=origin``.
-    ``name`` is what people call the tip.
+    ``name`` is what people call the tip, ``ref`` the ref that leads to it, as far as known.
     """
 
     name: str
     tip: str
     old: tuple[str, ...]
+    ref: str = ""
 
 
 def between(store: ObjectStore, old: str, new: str) -> list[Range]:
@@ -43,16 +48,21 @@ def between(store: ObjectStore, old: str, new: str) -> list[Range]:
 
 
 def dotted(store: ObjectStore, text: str) -> list[Range]:
-    """The range ``A..B``; either side may be left out, and is then ``HEAD``."""
+    """The range ``A..B``; without ``B`` up to ``HEAD``."""
     old, dots, new = text.partition("..")
     if not dots:
         raise FatalError(f"{text}: is no range: write {text}..HEAD, or origin/main..{text}")
-    return between(store, old or "HEAD", new.removeprefix(".") or "HEAD")
+    if not old:
+        # To git it is HEAD; in a script it is a variable that nobody has set.
+        raise FatalError(
+            f"{text}: says no old side: write OLD{text}, where OLD is what is known already"
+        )
+    return between(store, old, new.removeprefix(".") or "HEAD")
 
 
-def unpublished(store: ObjectStore, *, remote: str = "") -> list[Range]:
-    """What ``HEAD`` has and no remote, or not the one called *remote*."""
-    return [Range("HEAD", commit(store, "HEAD"), (_remotes(remote),))]
+def unpublished(store: ObjectStore) -> list[Range]:
+    """What ``HEAD`` has and no remote."""
+    return [Range("HEAD", commit(store, "HEAD"), ("--remotes",))]
 
 
 def handed_on(
@@ -68,54 +78,75 @@ def handed_on(
     remote = environ.get("PRE_COMMIT_REMOTE_NAME")
     if remote is None:
         return between(store, old, new) if old and new else None
-    known = _remotes(remote) if _is_remote(store, remote) else "--remotes"
+    known = _remotes(store, remote) or ("--remotes",)
+    name = environ.get("PRE_COMMIT_LOCAL_BRANCH") or new or "HEAD"
+    # Of a first push pre-commit says only which branch it is.
+    new = new or name
     ranges = []
-    if new and not _ZERO.match(new):
+    if not _ZERO.match(new) and new != _DELETED:
         before = (old,) if old and not _ZERO.match(old) and _exists(store, old) else ()
-        name = environ.get("PRE_COMMIT_LOCAL_BRANCH") or new
-        ranges.append(Range(_short(name), commit(store, new), (*before, known)))
-    if not ranges and not given_only:
-        ranges += unpublished(store, remote=remote if known != "--remotes" else "")
-    if not given_only:
-        have = {entry.tip for entry in ranges}
-        ranges += [
-            Range(_short(name), tip, (known,))
-            for name, tip in _tips(store, _REFS)
-            if tip not in have
-        ]
-    return ranges
+        ranges.append(Range(_short(name), commit(store, new, name), (*before, *known), name))
+    if given_only:
+        return ranges
+    rest = [Range(_short(ref), tip, known, ref) for ref, tip in _tips(store, _REFS)[0]]
+    return ranges + _news(store, rest, known, ranges)
+
+
+def published_tags(store: ObjectStore, environ: Mapping[str, str]) -> set[str]:
+    """The commits of the tags that the remote of a push has.
+
+    No clone knows them, so the remote is asked. Raises :class:`FatalError` if it does not
+    answer.
+    """
+    remote = environ.get("PRE_COMMIT_REMOTE_URL") or environ.get("PRE_COMMIT_REMOTE_NAME", "")
+    listed = store.run("ls-remote", "-q", "--tags", "--", remote)
+    # Of an annotated tag both are listed, the tag and its commit.
+    return {line.split(b"\t")[0].decode() for line in listed.splitlines()}
+
+
+def is_other_tag(one: Range, ranges: Sequence[Range]) -> bool:
+    """Whether *one* is a tag that counts only because nobody knows what is pushed."""
+    return one.ref.startswith(_TAGS) and one is not ranges[0]
 
 
 def pushed(store: ObjectStore, lines: Iterable[bytes], remote: str) -> list[Range]:
     """What git tells its ``pre-push`` hook: ``LOCAL-REF ID REMOTE-REF ID``, a ref a line."""
-    known = (_remotes(remote),) if remote and _is_remote(store, remote) else ()
-    updates = [_fields(line, 4, "pre-push") for line in lines]
+    known = _remotes(store, remote)
+    # The local side is what somebody has typed, and may have blanks in it.
+    updates = [_fields(line.rsplit(b" ", 3), (1, 3), "pre-push", line) for line in lines]
     # What another ref of the remote had before this push is not new either.
-    had = {words[3] for words in updates if not _ZERO.match(words[3])}
-    had = {name for name in had if _exists(store, name)}
-    return [
-        Range(_short(words[0]), commit(store, words[1], words[0]), (*known, *sorted(had)))
+    had = sorted({words[3] for words in updates if not _ZERO.match(words[3])})
+    known += tuple(name for name in had if _exists(store, name))
+    ranges = [
+        Range(_short(words[0]), commit(store, words[1], words[0]), known, words[0])
         for words in updates
         if not _ZERO.match(words[1])  # a deletion
     ]
+    return _news(store, ranges, known)
 
 
 def received(store: ObjectStore, lines: Iterable[bytes]) -> list[Range]:
     """What git tells a server's ``pre-receive`` hook: ``OLD-ID NEW-ID REF``, a ref a line."""
-    return [
-        Range(_short(words[2]), commit(store, words[1], words[2]), ("--all",))
-        for words in (_fields(line, 3, "pre-receive") for line in lines)
+    updates = [_fields(line.split(b" ", 2), (0, 1), "pre-receive", line) for line in lines]
+    known = ("--all",)
+    ranges = [
+        Range(_short(words[2]), commit(store, words[1], words[2]), known, words[2])
+        for words in updates
         if not _ZERO.match(words[1])
     ]
+    return _news(store, ranges, known)
 
 
-def everything(store: ObjectStore) -> list[tuple[str, str]]:
-    """All refs that lead to commits, with their commits; ``HEAD`` too if it is detached."""
-    tips = _tips(store, ("refs",))
+def everything(store: ObjectStore) -> tuple[list[tuple[str, str]], list[str]]:
+    """All refs that lead to commits, with their commits, and those that lead to none.
+
+    ``HEAD`` is among them if it is detached.
+    """
+    tips, others = _tips(store, ("refs",))
     found = head(store)
     if found is not None and found not in {tip for _, tip in tips}:
         tips.append(("HEAD", found))
-    return tips
+    return tips, others
 
 
 def head(store: ObjectStore) -> str | None:
@@ -134,11 +165,41 @@ def shallow_commits(store: ObjectStore) -> set[str]:
         return set()
 
 
-def without_remote(store: ObjectStore, ids: Sequence[str]) -> set[str]:
-    """Those of the commits *ids* that no remote has."""
-    stdin = "".join(f"{name}\n" for name in ids).encode()
-    found = store.run("rev-list", "--stdin", "--not", "--remotes", stdin=stdin)
-    return set(ids) & set(found.decode().split())
+def without(
+    store: ObjectStore, ids: Iterable[str], known: Iterable[str] = ("--remotes",)
+) -> set[str]:
+    """Those of the commits *ids* that *known* (as :attr:`Range.old`) does not reach."""
+    wanted = set(ids)
+    options = [name for name in known if name.startswith("--")]
+    there = [f"^{name}" for name in known if not name.startswith("--")]
+    stdin = "".join(f"{name}\n" for name in (*sorted(wanted), *there)).encode()
+    found = store.run("rev-list", "--stdin", "--not", *options, stdin=stdin)
+    return wanted & set(found.decode().split())
+
+
+def _news(
+    store: ObjectStore, ranges: Iterable[Range], known: Iterable[str], seen: Iterable[Range] = ()
+) -> list[Range]:
+    """The *ranges* with something that is not *known*, each tip once, without those *seen*.
+
+    There may be hundreds of tags, and one question is enough for all of them.
+    """
+    first = {one.tip: one for one in seen}
+    for one in ranges:
+        first.setdefault(one.tip, one)
+    for one in seen:
+        del first[one.tip]
+    tips = without(store, first, known) if first else set()
+    return [one for one in first.values() if one.tip in tips]
+
+
+def full_name(store: ObjectStore, one: Range) -> str:
+    """The ref that leads to *one*, in full; empty where it is none."""
+    if one.ref.startswith("refs/"):
+        return one.ref
+    said = store.run("rev-parse", "-q", "--symbolic-full-name", one.ref or one.name,
+                     codes=(0, 1, 128))  # fmt: skip
+    return os.fsdecode(said).strip()
 
 
 def parents(store: ObjectStore, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -149,31 +210,40 @@ def parents(store: ObjectStore, ids: Sequence[str]) -> dict[str, list[str]]:
     return {words[0]: words[1:] for words in lines}
 
 
-def _fields(line: bytes, count: int, hook: str) -> list[str]:
-    words = os.fsdecode(line).split(" ")
-    ids = [words[1], words[-1]] if count == 4 and len(words) >= 4 else words[:2]
-    if len(words) != count or not all(_ID.match(name) for name in ids):
+def _fields(words: Sequence[bytes], ids: tuple[int, int], hook: str, line: bytes) -> list[str]:
+    found = [os.fsdecode(word) for word in words]
+    if len(found) <= max(ids) or not all(_ID.match(found[place]) for place in ids):
         raise FatalError(
             f"standard input is not what git gives a {hook} hook: {shown(line)}: let git start it"
         )
-    return words
-
-
-def _tips(store: ObjectStore, prefixes: Sequence[str]) -> list[tuple[str, str]]:
-    """Refs and their commits; what leads to no commit (a tag of a file) is left out."""
-    form = "--format=%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)%00%(refname)"
-    found = []
-    for line in store.run("for-each-ref", form, *prefixes).split(b"\n")[:-1]:
-        kind, name, peeled_kind, peeled, ref = line.split(b"\0")
-        if kind == b"commit":
-            found.append((os.fsdecode(ref), name.decode()))
-        elif peeled_kind == b"commit":
-            found.append((os.fsdecode(ref), peeled.decode()))
     return found
 
 
+def _tips(store: ObjectStore, prefixes: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Refs with their commits, and the refs that lead to none (a tag of a file, say)."""
+    listed = store.run("for-each-ref", "--format=%(refname)", *prefixes)
+    refs = [os.fsdecode(ref) for ref in listed.split(b"\n")[:-1]]
+    # A tag may be one of a tag.
+    stdin = os.fsencode("".join(f"{ref}^{{commit}}\n" for ref in refs))
+    form = "--batch-check=%(objectname) %(objecttype)"
+    answers = store.run("cat-file", form, "--buffer", stdin=stdin).decode("ascii", "replace")
+    tips, others = [], []
+    for ref, answer in zip(refs, answers.splitlines(), strict=True):
+        name, _, kind = answer.rpartition(" ")
+        if kind == "commit":
+            tips.append((ref, name))
+        else:
+            others.append(ref)
+    return tips, others
+
+
 def commit(store: ObjectStore, name: str, ref: str = "") -> str:
-    """The commit that *name* leads to."""
+    """The commit that *name* leads to; *ref* is what people call it, if it is an id.
+
+    Raises :class:`FatalError` if there is none, or *name* could be a tag and a branch.
+    """
+    if not ref:
+        _refuse_ambiguous(store, name)
     spec = f"{name}^{{commit}}"
     found = store.run("rev-parse", "-q", "--verify", "--end-of-options", spec, codes=(0, 1, 128))
     if found:
@@ -197,12 +267,28 @@ def _exists(store: ObjectStore, name: str) -> bool:
     return bool(found)
 
 
-def _is_remote(store: ObjectStore, name: str) -> bool:
-    return name in os.fsdecode(store.run("remote")).split("\n")
+def _refuse_ambiguous(store: ObjectStore, name: str) -> None:
+    """Whoever can push a tag could otherwise put it in the place of a branch: git prefers tags."""
+    short = re.split(r"[~^:]|@\{", name, maxsplit=1)[0]
+    if short.startswith("refs/") or not short or short == "HEAD":
+        return
+    places = [place.format(short) for place in _PLACES]
+    listed = os.fsdecode(store.run("for-each-ref", "--format=%(refname)", "--", *places))
+    found = [place for place in places if place in listed.split("\n")]
+    if len(found) > 1:
+        raise FatalError(
+            f"{short}: could be {' or '.join(found)}: write which one, in full ({found[-1]})"
+        )
 
 
-def _remotes(name: str) -> str:
-    return f"--remotes={name}" if name else "--remotes"
+def _remotes(store: ObjectStore, name: str) -> tuple[str, ...]:
+    """What the remote called *name* is known to have; empty if none is called so."""
+    remotes = os.fsdecode(store.run("remote")).split("\n")[:-1]
+    if name not in remotes:
+        return ()
+    # The refs of `origin/fork` lie below those of `origin`.
+    below = [f"--exclude={other}/*" for other in remotes if other.startswith(f"{name}/")]
+    return (*below, f"--remotes={name}")
 
 
 def _short(ref: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import remedy
 from fx_hooks.command import one_line
+from fx_hooks.history.judge import DIGEST_RULE
 from fx_hooks.paths import human_size, quoted, shown
 from fx_hooks.reports.text import Step
 
@@ -21,16 +22,24 @@ _AMEND = "git commit --amend --no-edit --allow-empty"
 
 
 class Place(NamedTuple):
-    """Where the artifacts of a range stand, which decides how they are taken out.
+    """Where the artifacts of one range stand, which decides how they are taken out.
 
-    ``tip`` is the newest commit. ``published`` are the commits that a remote has already.
-    ``parent`` is that of the oldest commit with an artifact, None if it has none.
+    ``name`` is what people call the tip, ``branch`` the branch it is, empty if it is none;
+    ``checked_out`` says that the work tree has it. ``published`` are the guilty commits that
+    a remote has already. ``parent`` is that of the oldest guilty commit, None if it has none.
+    ``merges`` says that there are merges from there on, ``guilty_merge`` that one of them
+    brings something in. ``kept`` are paths where the tip has what belongs in Git.
     """
 
+    name: str
+    branch: str
     tip: str
+    checked_out: bool
     published: frozenset[str]
     parent: str | None
     merges: bool
+    guilty_merge: bool
+    kept: frozenset[bytes]
 
 
 def range_report(
@@ -47,9 +56,10 @@ def range_report(
     total = sum(size for size in sizes.values() if size is not None)
     noun = "file" if len(findings) == 1 else "files"
     verb = "does" if len(findings) == 1 else "do"
+    amount = f" ({human_size(total)})" if any(size is not None for size in sizes.values()) else ""
     head = (
         f"{len(findings):,} {noun} in {guilty:,} of {commits:,} commits {verb} not belong in Git"
-        f" ({human_size(total)}):"
+        f"{amount}:"
     )
     tail: list[str] = []
     for step in steps:
@@ -78,7 +88,8 @@ def _body(findings: Sequence[Finding], *, verbose: bool, colour: bool) -> list[s
         for (rule, group), files in sorted(groups.items()):
             by_rule.setdefault(rule, []).append((group, files))
         for rule, rows in by_rule.items():
-            lines.append(f"  {rule}: {one_line(rows[0][1][0].why)}")
+            why = one_line(rows[0][1][0].why)
+            lines.append(f"  {rule}: {why}" if why else f"  {rule}")
             lines += [f"  - {_row(group, files)}" for group, files in rows]
     return lines
 
@@ -106,20 +117,64 @@ def _row(group: bytes, files: Sequence[Finding]) -> str:
     return f"{shown(group)}{'' if single else '/'}  {', '.join(facts)}"
 
 
-def how_to_remove(findings: Sequence[Finding], place: Place, *, verbose: bool) -> list[Step]:
-    """The commands that take *findings* out of the history; nothing is rewritten here."""
+def how_to_remove(
+    found: Sequence[tuple[Place, Sequence[Finding]]], way_to_root: str, *, verbose: bool
+) -> list[Step]:
+    """The commands that take findings out of the history; nothing is rewritten here.
+
+    Each range comes with its findings. The commands are for the folder from which
+    *way_to_root* leads to the root.
+    """
+    if any(place.published for place, _ in found):
+        every = [finding for _, some in found for finding in some]
+        kept = {path for place, _ in found for path in place.kept}
+        said = "A remote has them already. "
+        return [rewrite_history(every, kept, said, verbose=verbose)]
+    steps = []
+    for place, findings in found:
+        if len(found) > 1:
+            # Whichever comes first takes the work tree along.
+            place = place._replace(checked_out=False)
+        for what, commands in _take_out(place, findings, verbose=verbose):
+            where = f"{place.name}: " if len(found) > 1 else ""
+            steps.append(Step(where + what, remedy.from_folder(commands, way_to_root)))
+    return steps
+
+
+def rewrite_history(
+    findings: Sequence[Finding], kept: Collection[bytes], said: str = "", *, verbose: bool
+) -> Step:
+    """How to take *findings* out of the history that everybody has.
+
+    Of *kept* paths only the blobs of the findings go.
+    """
+    what = (
+        f"{said}In a fresh clone, with git-filter-repo; it rewrites the history, so tell"
+        " everybody who has a clone, and push with --force:"
+    )
+    return Step(what, _filter_repo(findings, kept, (), verbose=verbose))
+
+
+def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> list[Step]:
+    """How to take *findings* out of commits that nobody else has."""
     paths = sorted({finding.path for finding in findings})
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
-    if place.published & set(ids):
-        return [_filter_repo(paths, verbose=verbose)]
+    there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
     if ids == [place.tip]:
         rm = remedy.untrack(paths, force=True, sparse=False, repeatable=False)
-        return [
-            Step(
-                "Take them out of the last commit (the files stay on disk):",
-                [*_few(rm, verbose), _AMEND],
-            )
-        ]
+        what = "Take them out of the last commit (the files stay on disk):"
+        return [Step(what, [*there, *_few(rm, verbose), _AMEND])]
+    if _would_stop(place, findings):
+        start = "" if place.parent is None else f"{place.parent[:10]}.."
+        refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
+        what = (
+            "No remote has these commits yet. A rebase would stop where such a file changes or"
+            " goes away again, so rewrite them with git-filter-repo (with nothing left to commit,"
+            " and the files copied elsewhere if you need them):"
+        )
+        command = _filter_repo(findings, place.kept, refs, verbose=verbose)
+        clean = "git diff --stat --exit-code HEAD && "
+        return [Step(what, [*there, *([clean + command[0]] if command else [])])]
     start = "--root" if place.parent is None else place.parent[:10]
     merges = " --rebase-merges" if place.merges else ""
     names = ", ".join(name[:10] for name in ids[:5])
@@ -128,24 +183,50 @@ def how_to_remove(findings: Sequence[Finding], place: Place, *, verbose: bool) -
     return [
         Step(
             f"No remote has these commits yet: rebase, and mark {names}{more} as 'edit':",
-            [f"git rebase -i{merges} {start}"],
+            [*there, f"git rebase -i{merges} {start}"],
         ),
         Step(
-            "At each of them (copy the files elsewhere first if you need them):",
+            "At each of them (the files stay on disk):",
             [*_few(rm, verbose), _AMEND, "git rebase --continue"],
         ),
     ]
 
 
-def _filter_repo(paths: Sequence[bytes], *, verbose: bool) -> Step:
-    what = (
-        "A remote has them already. In a fresh clone, with git-filter-repo; it rewrites the"
-        " history, so tell everybody who has a clone, and push with --force:"
+def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
+    """Whether a rebase that takes *findings* out where they come in meets them again.
+
+    A later commit that changes, deletes or renames such a file is a conflict, and what a
+    merge brings in is no commit that could be edited.
+    """
+    paths = [finding.path for finding in findings]
+    return (
+        place.guilty_merge
+        or bool(place.kept)
+        or len(set(paths)) < len(paths)
+        or not all(finding.in_tip for finding in findings)
     )
-    if len(paths) > _MOST_PATHS and not verbose:
-        return Step(what, [f"# {len(paths):,} paths: --verbose shows the command"])
-    words = [f"--path {quoted(path)}" for path in paths]
-    return Step(what, [" \\\n        ".join(["git filter-repo --invert-paths", *words])])
+
+
+def _filter_repo(
+    findings: Sequence[Finding], kept: Collection[bytes], options: Sequence[str], *, verbose: bool
+) -> list[str]:
+    """The command that takes *findings* out wherever they are.
+
+    Where a path also has, or had, what belongs in Git (*kept*), only the blobs go.
+    """
+    by_blob = {
+        finding.path for finding in findings if finding.path in kept or finding.rule == DIGEST_RULE
+    }
+    paths = sorted({finding.path for finding in findings} - by_blob)
+    blobs = sorted({finding.blob or "" for finding in findings if finding.path in by_blob})
+    if len(paths) + len(blobs) > _MOST_PATHS and not verbose:
+        return [f"# {len(paths) + len(blobs):,} of them: --verbose shows the command"]
+    words = [" ".join(("git filter-repo", *options, *(("--invert-paths",) if paths else ())))]
+    # With `=`, for a name may begin with a dash.
+    words += [f"--path={quoted(path)}" for path in paths]
+    if blobs:
+        words.append(f"--strip-blobs-with-ids <(printf '%s\\n' {' '.join(blobs)})")
+    return [" \\\n        ".join(words)]
 
 
 def _few(commands: list[str], verbose: bool) -> list[str]:

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.finding import Commit
-from fx_hooks.history.gate import LOG
+from fx_hooks.history.gate import BOUNDARY, LOG
 
 if TYPE_CHECKING:
     from fx_hooks.git import ObjectStore
 
 _COLON = 0x3A
-_LOG = (*LOG, "--format=%H %ct")
 
 
 class Introduction(NamedTuple):
@@ -42,7 +41,8 @@ class Walk:
     ``--remotes=origin``). With *paths* only what is at or below these counts. It is read
     once, while git still walks; ``commits`` (their full ids) and ``times`` (of committing,
     in seconds since 1970) grow meanwhile, the newest commit first; ``removed`` are the
-    paths that some commit takes away.
+    paths that some commit takes away, ``boundary`` the commits of *old* that the others
+    stand on.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Walk:
         self.commits: list[str] = []
         self.times: list[int] = []
         self.removed: set[bytes] = set()
+        self.boundary: list[str] = []
         self._store = store
         self._new, self._old = list(new), list(old)
         self._paths = [f":(top,literal){os.fsdecode(path)}" for path in paths]
@@ -66,21 +67,28 @@ class Walk:
         options = [name for name in self._new if _is_option(name)]
         options += ["--not", *(name for name in self._old if _is_option(name))]
         stdin = "".join(f"{name}\n" for name in ids).encode()
-        arguments = (*_LOG, "--stdin", *options, "--", *self._paths)
+        arguments = (*LOG, "--stdin", *options, "--", *self._paths)
         fields = self._store.stream(*arguments, stdin=stdin)
         number = -1
+        outside = False
         modes: dict[bytes, int] = {}
         for field in fields:
             head = field.lstrip(b"\n")
             if not head:
                 continue
             if head[0] != _COLON:
-                commit, _, time = head.decode().partition(" ")
-                self.commits.append(commit)
-                self.times.append(int(time))
-                number += 1
+                mark, commit, time = head.decode().split(" ")
+                outside = mark == BOUNDARY
+                if outside:
+                    self.boundary.append(commit)
+                else:
+                    self.commits.append(commit)
+                    self.times.append(int(time))
+                    number += 1
                 continue
             path = next(fields)
+            if outside:
+                continue
             words = head.split(b" ")
             # One mode and one id a parent, then those of the commit itself.
             parents = len(words) // 2 - 1
@@ -104,7 +112,8 @@ def describe(store: ObjectStore, ids: Iterable[str]) -> dict[str, Commit]:
     if not wanted:
         return {}
     stdin = "".join(f"{name}\n" for name in wanted).encode()
-    options = ("--no-walk=unsorted", "-z", "--no-show-signature", "--no-notes")
+    options = ("--no-walk=unsorted", "-z", "--no-show-signature", "--no-notes",
+               "--encoding=UTF-8")  # fmt: skip
     form = "--format=%H%x01%cI%x01%s"
     found = {}
     for record in store.stream("log", *options, form, "--stdin", stdin=stdin):

@@ -53,7 +53,7 @@ class Output(NamedTuple):
             _write(self.file, "".join(f"{line}\n" for line in lines))
         if self.file is not None or self.format in ("text", "github"):
             lines = list(text(wants_colour(sys.stdout)))
-            if self.format == "github":
+            if self.format == "github" or os.environ.get("GITHUB_ACTIONS") == "true":
                 lines = _without_commands(lines)
             for line in lines:
                 print(line)
@@ -76,6 +76,8 @@ def begin(options: Namespace) -> Output:
         try:
             if _is_regular(options.output):
                 os.unlink(os.path.realpath(options.output))
+            # Better now than after an hour's work.
+            os.stat(os.path.dirname(os.path.realpath(options.output)))
         except OSError as exc:
             raise _unwritable(options.output, exc) from exc
     elif options.format != "text" and hasattr(sys.stdout, "reconfigure"):

@@ -1,0 +1,232 @@
+"""What ``fx-check-range`` says to do, done literally: afterwards nothing is left to find."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import CLEAN, WEIGHTS, Repo, Result
+from tests.test_check_range import check, commit, head, hook, paths
+
+# `edit` at the commits that were named, and nothing else.
+EDITOR = f"{sys.executable} -c 'import os, sys; " + (
+    'path = sys.argv[1]; names = os.environ["GUILTY"].split(); text = open(path).read();'
+    'lines = ["edit" + line[4:] if line[:5] == "pick " and any(name.startswith(line.split()[1])'
+    " for name in names) else line for line in text.splitlines()];"
+    'open(path, "w").write("\\n".join(lines) + "\\n")\''
+)
+
+
+@pytest.fixture
+def remote(repo: Repo, tmp_path: Path) -> Repo:
+    """A bare repository that has the first commit, and is ``origin``."""
+    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
+    repo.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    repo.git("fetch", "-q", "origin")
+    return Repo(tmp_path / "remote.git")
+
+
+def follow(repo: Repo, result: Result, guilty: str = "", cwd: str = ".") -> None:
+    """Start the commands of the report one after another, as somebody would who reads it."""
+    lines = result.out.replace("\\\n        ", "").splitlines()
+    commands = [line for line in lines if line.startswith("    git ")]
+    assert commands, result
+    folder = Path(sys.executable).parent
+    done = subprocess.run(
+        ("bash", "-e"),
+        cwd=repo.root / cwd,
+        input="\n".join(commands).encode(),
+        capture_output=True,
+        env={
+            **os.environ,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "GIT_SEQUENCE_EDITOR": EDITOR,
+            "GIT_EDITOR": "true",
+            "GUILTY": guilty,
+        },
+    )
+    assert done.returncode == 0, (commands, done.stdout, done.stderr)
+    assert repo.git("status", "--porcelain", "--untracked-files=no") == ""
+    assert "rebase in progress" not in repo.git("status")
+
+
+def test_an_artifact_that_stays_is_taken_out_by_a_rebase(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    commit(repo, "fine", "src/a.py")
+    bad = commit(repo, "bad", "a.pt", "-x.pt", "q'u o.pt", "src/b.py")
+    commit(repo, "later", "src/c.py")
+    result = check(repo, "origin/main..HEAD")
+    assert f"mark {bad[:10]} as 'edit'" in result.out
+    follow(repo, result, bad)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert {b"src/a.py", b"src/b.py", b"src/c.py"} <= repo.tracked()
+    # Not one file has gone from the disk.
+    assert all((repo.root / name).exists() for name in ("a.pt", "-x.pt", "q'u o.pt"))
+
+
+def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    bad = commit(repo, "bad", "a.pt")
+    repo.git("checkout", "-q", "-b", "side")
+    commit(repo, "side", "src/side.py")
+    repo.git("checkout", "-q", "main")
+    commit(repo, "main", "src/main.py")
+    repo.git("merge", "-q", "--no-verify", "--no-ff", "-m", "merge", "side")
+    repo.git("branch", "-q", "-D", "side")
+    result = check(repo, "origin/main..HEAD")
+    assert "git rebase -i --rebase-merges" in result.out
+    follow(repo, result, bad)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert {b"src/side.py", b"src/main.py"} <= repo.tracked()
+    assert repo.git("rev-list", "--merges", "HEAD").count("\n") == 1
+
+
+def retrained(repo: Repo) -> None:
+    commit(repo, "bad", "model.pt", "src/a.py")
+    commit(repo, "again", "model.pt", "src/b.py")
+
+
+def added_and_deleted(repo: Repo) -> None:
+    commit(repo, "bad", "model.pt", "src/a.py")
+    repo.git("rm", "-q", "model.pt")
+    commit(repo, "gone", "src/b.py")
+
+
+def added_and_only_deleted(repo: Repo) -> None:
+    commit(repo, "bad", "model.pt", "src/a.py")
+    repo.git("rm", "-q", "model.pt")
+    commit(repo, "gone")
+    commit(repo, "more", "src/b.py")
+
+
+def renamed_away(repo: Repo) -> None:
+    commit(repo, "bad", "model.pt", "src/a.py")
+    repo.git("mv", "model.pt", "data.bin")
+    commit(repo, "renamed", "src/b.py")
+
+
+def evil_merge(repo: Repo) -> None:
+    repo.git("checkout", "-q", "-b", "side")
+    commit(repo, "side", "src/a.py")
+    repo.git("checkout", "-q", "main")
+    commit(repo, "main", "src/b.py")
+    repo.git("merge", "-q", "--no-ff", "--no-commit", "side")
+    commit(repo, "evil", "model.pt")
+    commit(repo, "later", "src/c.py")
+    repo.git("branch", "-q", "-D", "side")
+
+
+@pytest.mark.parametrize(
+    "make", [retrained, added_and_deleted, added_and_only_deleted, renamed_away, evil_merge]
+)
+def test_what_a_rebase_would_stop_at(remote: Repo, repo: Repo, make: object) -> None:  # noqa: ARG001
+    assert callable(make)
+    make(repo)
+    result = check(repo, "origin/main..HEAD")
+    assert "git rebase" not in result.out
+    follow(repo, result)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert {b"src/a.py", b"src/b.py"} <= repo.tracked()
+    assert "model.pt" not in repo.git("log", "--name-only", "--format=", "origin/main..HEAD")
+    assert repo.git("remote") == "origin\n"
+
+
+def test_nothing_is_rewritten_while_something_is_not_committed(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    retrained(repo)
+    result = check(repo, "origin/main..HEAD")
+    repo.write("train.py", "precious\n")
+    before = head(repo)
+    with pytest.raises(AssertionError, match=r"train\.py"):
+        follow(repo, result)
+    assert (repo.root / "train.py").read_text() == "precious\n"
+    assert head(repo) == before
+
+
+def test_a_branch_that_is_not_checked_out(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    repo.git("checkout", "-q", "-b", "topic")
+    commit(repo, "bad", "a.pt", "src/a.py")
+    repo.git("checkout", "-q", "main")
+    innocent = commit(repo, "innocent", "src/b.py")
+    result = check(repo, "origin/main..topic")
+    assert result.commands[0] == "git checkout -q topic --"
+    follow(repo, result)
+    assert check(repo, "origin/main..topic") == CLEAN
+    assert repo.git("rev-parse", "main").strip() == innocent
+
+
+def test_two_branches_of_one_push(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    hook(repo, "pre-push", "--pre-push")
+    commit(repo, "bad", "a.pt", "src/a.py")
+    repo.git("checkout", "-q", "-b", "topic", "origin/main")
+    bad = commit(repo, "worse", "b.pt", "src/b.py")
+    commit(repo, "later", "src/c.py")
+    said = repo.git("push", "origin", "main", "topic", fails=True)
+    assert "main: Take them out of the last commit" in said
+    assert "topic: No remote has these commits yet" in said
+    result = Result(1, said[: said.index("error: failed to push")], "")
+    follow(repo, result, bad)
+    repo.git("push", "-q", "origin", "main", "topic")
+
+
+def test_from_a_subfolder(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    commit(repo, "bad", "a.pt", "src/a.py")
+    result = check(Repo(repo.root / "src"), "origin/main..HEAD")
+    follow(repo, result, cwd="src")
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    # git starts a hook in the root, wherever somebody is.
+    hook(repo, "pre-push", "--pre-push")
+    commit(repo, "bad again", "b.pt")
+    done = subprocess.run(
+        ("git", "push", "origin", "main"), cwd=repo.root / "src", capture_output=True
+    )
+    assert b"\n    git -C .. rm -r -q --cached -f -- b.pt\n" in done.stdout
+
+
+NAMES = ["a b.pt", "-x.pt", "q'u\"o.pt", "a\nb.pt", "*.pt", "modèle.pt", "c\\d.pt", ":(top)e.pt"]
+
+
+def test_what_a_remote_has(remote: Repo, repo: Repo, tmp_path: Path) -> None:
+    commit(repo, "bad", *NAMES, "src/a.py")
+    repo.git("push", "-q", "origin", "main")
+    commit(repo, "later", "src/b.py")
+    result = check(repo, "HEAD~2..HEAD")
+    assert "A remote has them already." in result.out
+    repo.git("push", "-q", "origin", "main")
+    repo.git("clone", "-q", "--no-local", str(remote.root), str(tmp_path / "fresh"))
+    fresh = Repo(tmp_path / "fresh")
+    follow(fresh, result)
+    assert paths(fresh, "--all") == set()
+    assert {b"src/a.py", b"src/b.py"} <= fresh.tracked()
+
+
+def test_an_approved_model_stays_where_another_one_was(
+    remote: Repo, repo: Repo, tmp_path: Path
+) -> None:
+    repo.stage(
+        "best_models/milestones.yaml",
+        "milestones:\n  best_models/a.pt:\n"
+        f"    sha256: {hashlib.sha256(WEIGHTS).hexdigest()}\n"
+        f"    size: {len(WEIGHTS)}\n    why: it is good\n    approved: 2024-01-31\n",
+    )
+    repo.stage("best_models/a.pt", WEIGHTS + b"not approved")
+    repo.stage("page.pt", b"\0binary")
+    commit(repo, "bad")
+    repo.stage("page.pt", b"{{ template }}\n")
+    commit(repo, "good", "best_models/a.pt", content=WEIGHTS)
+    repo.git("push", "-q", "origin", "main")
+    result = check(repo, "--all")
+    assert "--path=" not in result.out
+    repo.git("clone", "-q", "--no-local", str(remote.root), str(tmp_path / "fresh"))
+    fresh = Repo(tmp_path / "fresh")
+    follow(fresh, result)
+    assert paths(fresh, "--all") == set()
+    assert {b"best_models/a.pt", b"page.pt"} <= fresh.tracked()
+
+
+def test_an_audit_of_many_files_says_how_to_see_the_command(repo: Repo) -> None:
+    commit(repo, "bad", *(f"{number}.pt" for number in range(21)))
+    assert "    # 21 of them: --verbose shows the command\n" in check(repo, "--all").out
+    assert "--path=20.pt" in check(repo, "--all", "--verbose").out
