@@ -18,12 +18,13 @@ _WIDTH = 24
 class Progress:
     """Call it with what is being done and how much of it is; silent where *stream* is no terminal.
 
-    As a context manager it takes its line away at the end, however that comes.
+    As a context manager it takes its line away at the end, however that comes. ``shows`` says
+    whether anybody sees it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shows = stream.isatty()
+        self.shows = stream.isatty()
         self._next = time.monotonic() + _PATIENCE
         self._drawn = 0
 
@@ -42,7 +43,7 @@ class Progress:
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
         """Say that *done* of *total* (None: nobody knows how many) have been *what*."""
-        if not self._shows:
+        if not self.shows:
             return
         now = time.monotonic()
         if now < self._next:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks.history import desk
 from fx_hooks.history.gate import surely_clean
 from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
+from tests.test_progress import Terminal
 
 SCRIPT = Path(sys.executable).with_name("fx-check-range")
 RUN = "wandb/run-20240131_235959-abc"
@@ -530,3 +532,19 @@ def test_a_blob_that_also_belongs_there(repo: Repo) -> None:
     commit(repo, "both", "data.bin", "a.pt", content=b"\0same")
     result = check(repo, "--all")
     assert "also" in result.out
+
+
+def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(repo, "more", "src/a.py", "src/b.py")
+    terminal = Terminal()
+    monkeypatch.setattr("fx_hooks.progress._PATIENCE", 0)
+    monkeypatch.setattr("fx_hooks.progress._PAUSE", 0)
+    monkeypatch.setattr("fx_hooks.audit.desk._STEP", 1)
+    monkeypatch.setattr("sys.stderr", terminal)
+    with working_directory(repo.root):
+        assert desk.main(["--all"]) == 0
+    shown = terminal.getvalue().split("\r")
+    assert "commits [" in shown[1]
+    assert "of 2" in shown[1]
+    assert any(line.startswith("blobs [") and "of 3" in line for line in shown)
+    assert shown[-1] == ""

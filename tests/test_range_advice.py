@@ -193,7 +193,7 @@ def test_what_a_remote_has(remote: Repo, repo: Repo, tmp_path: Path) -> None:
     repo.git("push", "-q", "origin", "main")
     commit(repo, "later", "src/b.py")
     result = check(repo, "HEAD~2..HEAD")
-    assert "A remote has them already." in result.out
+    assert "A remote has them already: in a fresh clone" in result.out
     repo.git("push", "-q", "origin", "main")
     repo.git("clone", "-q", "--no-local", str(remote.root), str(tmp_path / "fresh"))
     fresh = Repo(tmp_path / "fresh")

@@ -55,7 +55,9 @@ def audit(
         )
     refs, others = ranges.everything(store)
     with Progress(sys.stderr) as progress:
-        collector = _Collector(progress)
+        # Only who looks at a bar wants to know how long it is.
+        total = int(store.run("rev-list", "--count", "--all")) if progress.shows else None
+        collector = _Collector(progress, total)
         judged = judge.judge("--all", each=collector.take)
         weights = _weigh(store, collector, progress)
         tips = list(dict.fromkeys(tip for _, tip in refs))
@@ -75,7 +77,7 @@ def audit(
         paths = {finding.path for finding in findings}
         here = store.found(ranges.head(store) or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
-        steps = [rewrite_history(findings, kept, verbose=verbose)]
+        steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
     said = [*judged.notes, *notes, *_passed_over(others)]
 
     def text(colour: bool) -> list[str]:
@@ -100,7 +102,8 @@ class _Collector:
     Both in one number, for there may be millions of them.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, commits: int | None) -> None:
+        self._commits = commits
         self.blobs: dict[str, int] = {}
         self.submodules: set[str] = set()
         self._progress = progress
@@ -114,7 +117,7 @@ class _Collector:
             self.submodules.add(item.blob)
         self._count += 1
         if not self._count % _STEP:
-            self._progress("commits", item.commit)
+            self._progress("commits", item.commit, self._commits)
 
     def first(self, blob: str) -> int:
         """The number of the oldest commit that brought *blob*."""

@@ -17,7 +17,7 @@ from html import escape
 from fx_hooks import __version__
 from fx_hooks.atomic import replace_file
 from fx_hooks.audit.chart import Tick, band, day, line, size_scale, time_scale
-from fx_hooks.audit.figures import Audit, CommitRow, Point, Row, Weight, folder_name, percent
+from fx_hooks.audit.figures import ALL, Audit, CommitRow, Point, Row, Weight, folder_name, percent
 from fx_hooks.audit.report import notes, still, weighs
 from fx_hooks.audit.treemap import Box, squarified
 from fx_hooks.command import one_line
@@ -363,7 +363,8 @@ def _cell(number: int, row: Row, place: Box, audit: Audit, *, focus: bool) -> st
     if not audit.artifacts.packed:
         part = row.there.blobs / row.weight.blobs
     text = ""
-    if box.height >= 18 and (short := _fitting(name, box.width - 10)):
+    # Beside each other stand folders whose paths begin alike.
+    if box.height >= 18 and (short := _fitting(name, box.width - 10, end=row.part == ALL)):
         text = f'<text x="5" y="14">{escape(short)}</text>'
         if box.height >= 34 and (
             amount := _fitting(_packed(row.weight), box.width - 10, cut=False)
@@ -379,15 +380,20 @@ def _cell(number: int, row: Row, place: Box, audit: Audit, *, focus: bool) -> st
     )
 
 
-def _fitting(text: str, width: float, *, cut: bool = True) -> str:
-    """As much of *text* as fits into *width*; nothing where only a few letters do, or no *cut*."""
+def _fitting(text: str, width: float, *, cut: bool = True, end: bool = False) -> str:
+    """As much of *text* as fits into *width*, its *end* or its beginning.
+
+    Nothing where only a few letters do, or it does not fit and may not be *cut*.
+    """
     room = width / (_FONT * _GLYPH)
     taken = 0.0
-    for index, char in enumerate(text):
+    for index, char in enumerate(reversed(text) if end else text):
         taken += 2.0 if unicodedata.east_asian_width(char) in "WF" else 1.0
         if taken > room:
-            kept = text[: max(index - 1, 0)]
-            return f"{kept}…" if cut and len(kept) >= 3 else ""
+            count = index - 1
+            if not cut or count < 3:
+                return ""
+            return f"…{text[-count:]}" if end else f"{text[:count]}…"
     return text
 
 

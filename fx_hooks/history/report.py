@@ -128,7 +128,7 @@ def how_to_remove(
     if any(place.published for place, _ in found):
         every = [finding for _, some in found for finding in some]
         kept = {path for place, _ in found for path in place.kept}
-        said = "A remote has them already. "
+        said = "A remote has them already"
         return [rewrite_history(every, kept, said, verbose=verbose)]
     steps = []
     for place, findings in found:
@@ -142,14 +142,14 @@ def how_to_remove(
 
 
 def rewrite_history(
-    findings: Sequence[Finding], kept: Collection[bytes], said: str = "", *, verbose: bool
+    findings: Sequence[Finding], kept: Collection[bytes], said: str, *, verbose: bool
 ) -> Step:
-    """How to take *findings* out of the history that everybody has.
+    """How to take *findings* out of the history that everybody has; *said* comes first.
 
     Of *kept* paths only the blobs of the findings go.
     """
     what = (
-        f"{said}In a fresh clone, with git-filter-repo; it rewrites the history, so tell"
+        f"{said}: in a fresh clone, with git-filter-repo; it rewrites the history, so tell"
         " everybody who has a clone, and push with --force:"
     )
     return Step(what, _filter_repo(findings, kept, (), verbose=verbose))
