@@ -141,15 +141,18 @@ class ObjectStore:
         On disk it is compressed, and in a pack it may be what differs from another object.
         """
         wanted = list(dict.fromkeys(blobs))
-        option = "--batch-check=%(objectname) %(objectsize) %(objectsize:disk)"
+        option = "--batch-check=%(objectsize) %(objectsize:disk)"
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
             output, errors = self._ask(option, [blob.encode() for blob in wanted])
-            lines = output.decode().splitlines()
-            for line in lines:
-                name, *numbers = line.split()
-                known = len(numbers) == 2  # otherwise it says "missing"
-                yield name, (int(numbers[0]), int(numbers[1])) if known else None
+            lines = output.split(b"\n")[:-1]
+            if b"missing" not in output:
+                numbers = [*map(int, output.split())]
+                yield from zip(wanted, zip(numbers[::2], numbers[1::2], strict=True), strict=False)
+            else:
+                for blob, line in zip(wanted, lines, strict=False):
+                    size, disk = line.split()
+                    yield blob, None if disk == b"missing" else (int(size), int(disk))
             wanted = wanted[len(lines) :]
             if not errors or not wanted:
                 break
@@ -226,8 +229,8 @@ class ObjectStore:
         for place in set(wanted) - set(plain):
             spec = os.fsdecode(place[0].encode() + b":" + place[1])
             records = zsplit(self.run("ls-tree", "-z", spec, codes=(0, 128)))
-            entries = (record.split(b"\t", 1) for record in records)
-            yield place, {name: head.split()[-1].decode() for head, name in entries}
+            named = (record.split(b"\t", 1) for record in records)
+            yield place, {name: head.split()[-1].decode() for head, name in named}
 
     def copy_blob(self, blob: str, file: BinaryIO) -> bool:
         """Write the content of *blob* into *file*; False if it is not in this clone.

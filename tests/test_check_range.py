@@ -546,5 +546,5 @@ def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.Mon
     shown = terminal.getvalue().split("\r")
     assert "commits [" in shown[1]
     assert "of 2" in shown[1]
-    assert any(line.startswith("blobs [") and "of 3" in line for line in shown)
+    assert any(line.startswith("blobs [") and "0 of 3" in line for line in shown)
     assert shown[-1] == ""

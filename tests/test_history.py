@@ -12,14 +12,14 @@ from fx_hooks.history.walk import Walk
 from tests.support import Repo, working_directory
 
 
-def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, bytes, str]]:
-    """Subject, path and status of all that is brought in, the newest commit first."""
+def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, bytes]]:
+    """Subject and path of all that is brought in, the newest commit first."""
     with working_directory(repo.root):
         walk = Walk(ObjectStore(), new or ("--all",), old)
         found = list(walk)
     subjects = [repo.git("log", "-1", "--format=%s", commit).strip() for commit in walk.commits]
     assert len(walk.times) == len(walk.commits)
-    return [(subjects[item.commit], item.path, item.status) for item in found]
+    return [(subjects[item.commit], item.path) for item in found]
 
 
 def commit(repo: Repo, subject: str, *names: str | bytes) -> str:
@@ -33,7 +33,7 @@ def test_added_and_deleted_again(empty: Repo) -> None:
     commit(empty, "one", "a", "b")
     empty.git("rm", "-q", "a")
     commit(empty, "two", "b")
-    assert walked(empty) == [("two", b"b", "M"), ("one", b"a", "A"), ("one", b"b", "A")]
+    assert walked(empty) == [("two", b"b"), ("one", b"a"), ("one", b"b")]
 
 
 def test_a_merge_brings_in_only_what_no_side_has(empty: Repo) -> None:
@@ -46,12 +46,12 @@ def test_a_merge_brings_in_only_what_no_side_has(empty: Repo) -> None:
     empty.stage("both", "resolved")
     commit(empty, "merge", "evil")
     assert walked(empty, "HEAD", old=(base,)) == [
-        ("merge", b"both", "M"),
-        ("merge", b"evil", "A"),
-        ("main", b"both", "M"),
-        ("main", b"from main", "A"),
-        ("side", b"both", "M"),
-        ("side", b"from side", "A"),
+        ("merge", b"both"),
+        ("merge", b"evil"),
+        ("main", b"both"),
+        ("main", b"from main"),
+        ("side", b"both"),
+        ("side", b"from side"),
     ]
 
 
@@ -64,9 +64,9 @@ def test_an_octopus_and_a_merge_that_takes_one_side_alone(empty: Repo) -> None:
     empty.git("merge", "-q", "x", "y", "-m", "octopus")
     empty.git("merge", "-q", "-s", "ours", "z", "-m", "ours")
     assert sorted(walked(empty, "main", old=(base,))) == [
-        ("x", b"x", "A"),
-        ("y", b"y", "A"),
-        ("z", b"z", "A"),
+        ("x", b"x"),
+        ("y", b"y"),
+        ("z", b"z"),
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_criss_cross_merge(empty: Repo) -> None:
     empty.git("checkout", "-q", "side")
     empty.git("merge", "-q", "--no-ff", main, "-m", "other")
     empty.git("merge", "-q", "--no-ff", "main", "-m", "both")
-    assert sorted(walked(empty, old=(base,))) == [("main", b"m", "A"), ("side", b"s", "A")]
+    assert sorted(walked(empty, old=(base,))) == [("main", b"m"), ("side", b"s")]
 
 
 def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
@@ -134,7 +134,7 @@ def test_replaced_and_grafted_commits_are_seen_as_they_are_pushed(empty: Repo) -
     second = commit(empty, "two", "two")
     harmless = empty.git("commit-tree", "-m", "nothing", f"{first}^{{tree}}").strip()
     empty.git("replace", second, harmless)
-    assert walked(empty, "HEAD", old=(first,)) == [("nothing", b"two", "A")]
+    assert walked(empty, "HEAD", old=(first,)) == [("nothing", b"two")]
     empty.git("replace", "-d", second)
     (empty.root / ".git" / "info" / "grafts").write_text(f"{second}\n")
     assert len(walked(empty, "HEAD")) == 2
@@ -144,8 +144,8 @@ def test_options_and_more_ids_than_a_command_line_holds(empty: Repo) -> None:
     commit(empty, "one", "one")
     empty.git("update-ref", "refs/remotes/origin/main", "HEAD")
     two = commit(empty, "two", "two")
-    assert walked(empty, two, old=("--remotes=origin",)) == [("two", b"two", "A")]
-    assert walked(empty, *[two] * 60_000, old=("--remotes=origin",)) == [("two", b"two", "A")]
+    assert walked(empty, two, old=("--remotes=origin",)) == [("two", b"two")]
+    assert walked(empty, *[two] * 60_000, old=("--remotes=origin",)) == [("two", b"two")]
 
 
 def test_a_bare_repository_and_sha256(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
@@ -153,7 +153,7 @@ def test_a_bare_repository_and_sha256(home: Path, tmp_path: Path) -> None:  # no
     commit(repo, "one", "file")
     repo.git("clone", "-q", "--bare", ".", str(tmp_path / "bare"))
     bare = Repo(tmp_path / "bare")
-    assert walked(bare) == [("one", b"file", "A")]
+    assert walked(bare) == [("one", b"file")]
     with working_directory(bare.root):
         store = ObjectStore()
         (item,) = Walk(store, ["--all"])

@@ -132,10 +132,8 @@ def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _We
     # Of a submodule there is nothing here but the id of its commit.
     weights: dict[str, tuple[int, int] | None] = dict.fromkeys(collector.submodules, (0, 0))
     blobs = [blob for blob in collector.blobs if blob not in weights]
-    for number, (blob, weight) in enumerate(store.weigh(blobs)):
-        weights[blob] = weight
-        if not number % _STEP:
-            progress("blobs", number, len(blobs))
+    progress("blobs", 0, len(blobs))
+    weights.update(store.weigh(blobs))
     return weights
 
 
@@ -183,10 +181,10 @@ def _figures(
 def _rest(
     artifacts: Mapping[str, Artifact], collector: _Collector, weights: _Weights
 ) -> Iterator[Rest]:
-    for blob in collector.blobs:
+    for blob, weight in weights.items():
         if blob not in artifacts and blob not in collector.submodules:
-            size, packed = weights[blob] or (0, 0)
-            yield Rest(collector.first(blob), 1, size, packed, int(weights[blob] is None))
+            size, packed = weight or (0, 0)
+            yield Rest(collector.first(blob), 1, size, packed, int(weight is None))
 
 
 def _name(store: ObjectStore) -> str:

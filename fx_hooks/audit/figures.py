@@ -233,11 +233,14 @@ def take_stock(
             kept[1] += amounts[1]
             kept[2] += amounts[2]
             kept[3] += amounts[3]
-    left = [0, 0, 0, 0]
-    for number, *amounts_left in rest:
-        other[number] += amounts_left[2]
-        for index, value in enumerate(amounts_left):
-            left[index] += value
+    blobs = bytes_ = packed_bytes = unknown = 0
+    # There may be millions of them: no lists in between.
+    for number, count_, size_, packed_, unknown_ in rest:
+        other[number] += packed_
+        blobs += count_
+        bytes_ += size_
+        packed_bytes += packed_
+        unknown += unknown_
     rules: dict[str, _Sum] = {}
     for (rule, _), sums in folders.items():
         sums.own = 1
@@ -247,7 +250,7 @@ def take_stock(
     return Audit(
         count,
         refs,
-        artifacts.plus(Weight(*left)),
+        artifacts.plus(Weight(blobs, bytes_, packed_bytes, unknown)),
         artifacts,
         _together(row.there for row in rows),
         Weight(*shared),

@@ -17,11 +17,10 @@ from fx_hooks.policy.match import Matcher
 
 # Said in full: each of these can be set otherwise, and would hide something.
 LOG = (
-    "log", "--full-history", "--raw", "-z", "-c", "--root", "--no-abbrev",
+    "log", "--full-history", "--raw", "-z", "--root", "--no-abbrev",
     "--no-renames", "--no-relative", "--no-notes", "--no-show-signature",
-    "--ignore-submodules=none", "-O/dev/null", "--boundary", "--format=%m %H %ct",
+    "--ignore-submodules=none", "-O/dev/null",
 )  # fmt: skip
-BOUNDARY = "-"  # what %m says of a commit that the range stands on
 _SUBMODULE = b" 160000 "
 
 
@@ -51,51 +50,21 @@ def surely_clean(arguments: "list[str]") -> bool:
         return False
     if not _has(tree, POLICY, tracked) or not _has(tree, milestones, listed):
         return False
-    log = quickgit.output(*LOG, new, *old, "--", pushed=True)
-    walked = None if log is None or _SUBMODULE in log else _read(log)
-    if walked is None:
+    # A merge against each of its parents (-m): that shows more than it brings in, but also what
+    # it took away, so that a folder that was a run in one commit alone is not missed.
+    log = quickgit.output(*LOG, "-m", "--format=", new, *old, "--", pushed=True)
+    if log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
         return False
-    paths, base = walked
-    # What the tip no longer has may have made a folder a run.
+    paths = list(dict.fromkeys(log.split(b"\0")[1::2]))
+    # What makes a folder a run, and what says how to judge.
     watched = (*marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
         return False
     matcher = Matcher(tables)
     if matcher.blocked(paths):
         return False
-    if base:
-        # What was a run where the range begins, and is none at its end, was one in between.
-        before = quickgit.output("ls-tree", "-r", "-z", "--full-tree", base, "--", pushed=True)
-        if before is None:
-            return False
-        tree += before
     directories = matcher.directories()
     return not any(has_run(directories, b"/" + mark, tree, ask_disk=False) for mark in marks)
-
-
-def _read(log: bytes) -> "tuple[list[bytes], str] | None":
-    """The paths that the commits of *log* touch, and the commit that they stand on.
-
-    None if they stand on several, or git has something to complain of.
-    """
-    paths: dict[bytes, None] = {}
-    base = ""
-    outside = False
-    fields = iter(log.split(b"\0"))
-    for field in fields:
-        head = field.lstrip(b"\n")
-        if head.startswith(b":"):
-            path = next(fields, b"")
-            if not outside:
-                paths[path] = None
-        elif head:
-            mark, _, rest = head.decode("ascii", "replace").partition(" ")
-            outside = mark == BOUNDARY
-            if (outside and base) or mark not in (BOUNDARY, ">"):
-                return None
-            if outside:
-                base = rest.partition(" ")[0]
-    return list(paths), base
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":

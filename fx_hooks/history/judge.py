@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts import Judge, Tree, Verdict, is_source, parents
@@ -100,8 +100,7 @@ class RangeJudge:
         """
         old = list(old)
         walk = Walk(self._store, [new], old)
-        items = walk if each is None else _told(walk, each)
-        suspects, models, changed, folders = self._sift(walk, items, new)
+        suspects, models, changed, folders = self._sift(walk, new, each)
         if folders:
             seen = {(item.commit, item.path) for item in suspects}
             # The same commits in the same order would not do: with paths some are left out.
@@ -118,7 +117,7 @@ class RangeJudge:
         return Judged(walk.commits, walk.times, artifacts + found, changed, notes)
 
     def _sift(
-        self, walk: Walk, items: Iterable[Introduction], new: str
+        self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
     ) -> tuple[list[Introduction], list[Introduction], dict[str, list[str]], set[bytes]]:
         """What the patterns block, what may be a milestone, and which folders may be runs."""
         known: dict[bytes, bool] = {}
@@ -128,7 +127,9 @@ class RangeJudge:
         watched = {POLICY_NAME.encode(): POLICY_NAME, milestones_file.encode(): milestones_file}
         changed: dict[str, list[str]] = {}
         decide, blocks = self._matcher.decide, self._matcher.blocks
-        for item in items:
+        for item in walk:
+            if each is not None:
+                each(item)
             path = item.path
             # A submodule is a folder, to patterns that match only those.
             asked = path + b"/" if item.mode == SUBMODULE_MODE else path
@@ -319,14 +320,6 @@ class RangeJudge:
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
-
-
-def _told(
-    items: Iterable[Introduction], each: Callable[[Introduction], None]
-) -> Iterator[Introduction]:
-    for item in items:
-        each(item)
-        yield item
 
 
 def milestones_of_commit(

@@ -12,26 +12,27 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.finding import Commit
-from fx_hooks.history.gate import BOUNDARY, LOG
+from fx_hooks.history.gate import LOG
 
 if TYPE_CHECKING:
     from fx_hooks.git import ObjectStore
 
 _COLON = 0x3A
+_BOUNDARY = "-"  # what %m says of a commit that the range stands on
+_LOG = (*LOG, "-c", "--boundary", "--format=%m %H %ct")
+_GONE = b"000000"
 
 
 class Introduction(NamedTuple):
     """One path that one commit brings in.
 
-    ``commit`` is the commit's number in :attr:`Walk.commits`; ``status`` is git's letter
-    against the first parent: ``A`` added, ``M`` modified, ``T`` type changed.
+    ``commit`` is the commit's number in :attr:`Walk.commits`.
     """
 
     commit: int
     path: bytes
     mode: int
     blob: str
-    status: str
 
 
 class Walk:
@@ -67,7 +68,7 @@ class Walk:
         options = [name for name in self._new if _is_option(name)]
         options += ["--not", *(name for name in self._old if _is_option(name))]
         stdin = "".join(f"{name}\n" for name in ids).encode()
-        arguments = (*LOG, "--stdin", *options, "--", *self._paths)
+        arguments = (*_LOG, "--stdin", *options, "--", *self._paths)
         fields = self._store.stream(*arguments, stdin=stdin)
         number = -1
         outside = False
@@ -78,7 +79,7 @@ class Walk:
                 continue
             if head[0] != _COLON:
                 mark, commit, time = head.decode().split(" ")
-                outside = mark == BOUNDARY
+                outside = mark == _BOUNDARY
                 if outside:
                     self.boundary.append(commit)
                 else:
@@ -89,17 +90,21 @@ class Walk:
             path = next(fields)
             if outside:
                 continue
-            words = head.split(b" ")
-            # One mode and one id a parent, then those of the commit itself.
-            parents = len(words) // 2 - 1
-            mode = words[parents]
-            if mode == b"000000":
+            if head[1] != _COLON:
+                # `:100644 100644 ID ID M`: of one parent all has its place, and most have one.
+                width = (len(head) - 18) >> 1
+                mode, blob = head[8:14], head[16 + width : 16 + 2 * width]
+            else:
+                words = head.split(b" ")
+                # One mode and one id a parent, then those of the commit itself.
+                mode, blob = words[len(words) // 2 - 1], words[-2]
+            if mode == _GONE:
                 self.removed.add(path)
                 continue
             known = modes.get(mode)
             if known is None:
                 known = modes[mode] = int(mode, 8)
-            yield Introduction(number, path, known, words[-2].decode(), chr(words[-1][0]))
+            yield Introduction(number, path, known, blob.decode())
 
 
 def _is_option(name: str) -> bool:
