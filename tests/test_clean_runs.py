@@ -361,10 +361,10 @@ class Faulty:
 
     names = ("outputs/a", "outputs/b")
 
-    def __init__(self, root: Path, out: Path, *, with_archive: bool) -> None:
+    def __init__(self, root: Path, archive: Path | None, out: Path) -> None:
         self.root = root
         self.out = out
-        self.with_archive = with_archive
+        self.archive = archive
         self.log = root / ".git" / "fx-hooks.deleted.jsonl"
         self.expected: dict[bytes, Seen] = {}
 
@@ -380,8 +380,8 @@ class Faulty:
                 for file in files:
                     os.utime(os.path.join(place, file), (1.6e9, 1.6e9))
         self.expected = outputs(self.root)
-        archive = ("--archive", str(self.out / "a.tar.gz")) if self.with_archive else ()
-        return lambda: clean_runs.main((".", "--yes", *archive))
+        options = ("--archive", str(self.archive)) if self.archive else ()
+        return lambda: clean_runs.main((".", "--yes", *options))
 
     def in_place(self) -> set[str]:
         """The runs that are in their place, whole, down to the permissions of their folders."""
@@ -412,23 +412,25 @@ class Faulty:
         """
         left = self.in_place()
         for name in self.names:
-            if name not in left and self.with_archive:
-                assert in_archive(self.out, name, below(self.expected, name))
+            if name not in left and self.archive is not None:
+                assert in_archive(self.archive, name, below(self.expected, name))
         again = in_fork(lambda: clean_runs.main((".", "--yes")))
         assert (again.code, again.err) == (0, ""), again
         assert not (self.root / "outputs").exists() or os.listdir(self.root / "outputs") == []
         return left
 
 
-@pytest.fixture(params=[False, True], ids=["deleting", "packing"])
+@pytest.fixture(params=["", "a.tar.gz", "a.tar.zst"], ids=["deleting", "packing", "packing zst"])
 def faulty(
     request: pytest.FixtureRequest, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Faulty:
     monkeypatch.setattr(run_removal, "find_processes", nobody)
     monkeypatch.setattr(runs, "find_processes", nobody)
     monkeypatch.setattr(clean_runs, "find_processes", nobody)
+    monkeypatch.setattr(writer, "CHUNK", 1000)  # what is packed is written while it is packed
     monkeypatch.chdir(repo.root)
-    return Faulty(repo.root, tmp_path / "out", with_archive=request.param)
+    out = tmp_path / "out"
+    return Faulty(repo.root, out / request.param if request.param else None, out)
 
 
 @needs_fork
@@ -470,11 +472,11 @@ def test_failing_at_every_step(
             assert os.strerror(error) in outcome.out + outcome.err
             assert all(f"  {name}: " in outcome.out for name in left | aside) or outcome.code == 2
         if outcome.code == 2:  # nothing was packed, so nothing has gone
-            assert faulty.with_archive
+            assert faulty.archive is not None
             assert (left, aside) == (set(faulty.names), set())
     # A line of the log that finds no room comes with the next one.
     is_caught_up = once and calls == WRITES
-    assert codes == {0} | (set() if is_caught_up else {1}) | ({2} if faulty.with_archive else set())
+    assert codes == {0} | (set() if is_caught_up else {1}) | ({2} if faulty.archive else set())
 
 
 def below(found: Mapping[bytes, Seen], name: str) -> dict[bytes, Seen]:
@@ -485,12 +487,12 @@ def outputs(root: Path) -> dict[bytes, Seen]:
     return {path: found for path, found in seen(root).items() if path.startswith(b"outputs/")}
 
 
-def in_archive(out: Path, name: str, own: dict[bytes, Seen]) -> bool:
-    with Archive(os.fsencode(out / "a.tar.gz")) as archive:
+def in_archive(place: Path, name: str, own: dict[bytes, Seen]) -> bool:
+    with Archive(os.fsencode(place)) as archive:
         assert name.encode() in {run.path for run in archive.manifest.runs}
-    again = out / "again"
+    again = place.with_name("again")
     shutil.rmtree(again, ignore_errors=True)
-    restore(out / "a.tar.gz", again)
+    restore(place, again)
     found = {p: e for p, e in seen(again).items() if p.startswith(name.encode())}
     return found == own
 

@@ -154,13 +154,29 @@ def test_a_foot_that_is_none(codec: Codec) -> None:
 
 
 def test_what_is_abandoned(codec: Codec) -> None:
+    """In its middle, or when its end could not be written: the next section is whole."""
     written: list[bytes] = []
-    writer = codec.writer(written.append)
+    section = codec.writer(written.append)
     for _ in range(20):
-        writer.write(DATA[:500_000])
+        section.write(DATA[:500_000])
     before = len(written)
-    writer.abandon()
+    section.abandon()
     assert len(written) == before
+
+    is_full = False
+
+    def sink(_: bytes) -> None:
+        if is_full:
+            raise FatalError("no space left on device")
+
+    section = codec.writer(sink)
+    section.write(b"x")
+    is_full = True
+    with pytest.raises(FatalError):
+        section.close()
+    section.abandon()
+    data, ((start, end),) = packed(codec, DATA)
+    assert unpacked(codec, data, start, end) == DATA
 
 
 def test_without_any_zstd(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,7 +307,7 @@ class _ZstdWriter:
         self._sink(self._packer.flush())
 
     def abandon(self) -> None:
-        self._packer.flush()
+        """There is nothing to do: the next section starts the compressor anew."""
 
 
 def _tail(file: BinaryIO, size: int) -> tuple[int, bytes]:
