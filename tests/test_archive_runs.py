@@ -136,6 +136,28 @@ def test_choosing(jobs: Path, arguments: list[str], paths: list[str]) -> None:
         assert done.out == "Nothing was packed.\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([".", "--older-than", "1d", "a.tar.gz"], id="between"),
+        pytest.param([".", "a.tar.gz", "--older-than", "1d"], id="behind"),
+        pytest.param(["--older-than", "1d", "--", ".", "a.tar.gz"], id="two dashes"),
+    ],
+)
+def test_options_stand_anywhere(jobs: Path, arguments: list[str]) -> None:
+    assert run(jobs, *arguments).code == 0
+    with Archive(os.fsencode(jobs / "a.tar.gz")) as archive:
+        assert [packed.path.decode() for packed in archive.manifest.runs] == [ONE, TWO]
+    done = run(jobs, ONE, "--list", "a.tar.gz", "--format", "json", TWO)
+    assert [each["path"] for each in json.loads(done.out)["runs"]] == [ONE, TWO]
+
+
+def test_a_name_that_looks_like_an_option(jobs: Path) -> None:
+    done = run(jobs, "--older-than", "1d", "--", "--failed.tar.gz")
+    assert (done.code, done.err) == (0, "")
+    assert (jobs / "--failed.tar.gz").exists()
+
+
 def test_live_runs_alone(jobs: Path) -> None:
     for options in ((), ("--dry-run",)):
         done = run(jobs, *options, NEW, "a.tar.gz")

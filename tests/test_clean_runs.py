@@ -105,7 +105,7 @@ def test_the_plan_says_why_and_does_nothing(
     assert f"    wandb sync {places['job_wandb']}\n" in stays
     assert f"    wandb sync --include-online {places['online_refused_wandb']}\n" in stays
     # W&B fails at it, and at all that is named with it.
-    assert f"    # {places['killed_wandb']}: its log is empty: it cannot be synced" in stays
+    assert f"    # {places['killed_wandb']}: its log is empty or missing: it cannot" in stays
     assert result.out.endswith("\nNothing was deleted. To do it:\n    fx-clean-runs --yes .\n")
 
 
@@ -152,6 +152,15 @@ def test_a_live_run_stays(states: States, capfd: pytest.CaptureFixture[str]) -> 
         assert f"  {os.fsdecode(path)}: live: " in result.out
 
 
+def test_options_stand_anywhere(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root, "outputs/a", 40)
+    job(repo.root, "outputs/b", 40)
+    job(repo.root, "outputs/c", 2)
+    result = run(repo.root, capfd, "outputs/a", "--older-than", "30d", "outputs/c", "--yes")
+    assert (result.code, result.err) == (0, "")
+    assert sorted(os.listdir(repo.root / "outputs")) == ["b", "c"]
+
+
 def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
     job(repo.root, "outputs/old", 40)
     job(repo.root, "outputs/new", 2)
@@ -173,7 +182,12 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
         (["train.py", "--yes"], "is no run"),
         ([".", "--force"], "--force goes with --archive"),
         ([".", "--keep-last", "x"], "is no number of runs"),
-        ([".", "--keep-best", "accuracy", "--yes"], "none of the 1 runs that are meant"),
+        ([".", "--keep-best", "score", "--yes"], "write score:min or score:max"),
+        ([".", "--keep-best", "neg_mse"], "write neg_mse:min or neg_mse:max"),
+        (
+            [".", "--keep-best", "accuracy", "--yes"],
+            "no run that is meant has such a metric, nor any other",
+        ),
         ([".", "--archive", "x.zip", "--yes"], "x.zip"),
         (["../..", "--yes"], "outside the repository"),
     ],
@@ -219,6 +233,70 @@ def test_the_last_and_the_best_are_kept(repo: Repo, capfd: pytest.CaptureFixture
     assert left == paths[2:]
     # Nothing goes, as it was asked for.
     assert run(repo.root, capfd, ".", "--keep-last", "2", "--yes").code == 0
+
+
+def test_the_best_by_the_name_that_a_listing_shows(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    summaries: list[Any] = [{"val": {"answer_accuracy": value}} for value in (0.2, 0.9, 0.5)]
+    paths = [wandb(repo.root, f"run{n}", 40 - n, each) for n, each in enumerate(summaries)]
+    for name in ("val.answer_accuracy", "val/answer_accuracy"):
+        result = run(repo.root, capfd, ".", "--keep-best", name)
+        assert f"{os.fsdecode(paths[1])}: kept: the largest {name}, 0.9\n" in result.out
+    result = run(repo.root, capfd, ".", "--keep-best", "accuracy")
+    assert result.err.endswith(": no run that is meant has such a metric: they have"
+                               " val.answer_accuracy\n")  # fmt: skip
+    wandb(repo.root, "more", 50, {f"loss{n}": n for n in range(9)})
+    result = run(repo.root, capfd, ".", "--keep-best", "accuracy")
+    assert result.err.endswith("loss5, loss6, loss7 and 2 more\n")
+
+
+def test_the_last_are_counted_with_what_they_started(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A job and its W&B run, which lies elsewhere, are one."""
+    for number in range(4):
+        job(repo.root, f"outputs/{number}", 40 - number)
+        wandb(repo.root, f"run{number}", 40 - number)
+    result = run(repo.root, capfd, ".", "--keep-last", "2")
+    kept = [line.split(":")[0] for line in result.out.splitlines() if "one of the last 2" in line]
+    assert [name[-1] for name in kept] == ["2", "3", "2", "3"]
+    assert result.out.startswith("4 runs go, ")
+    # Where no job is meant, W&B's runs count as they are.
+    result = run(repo.root, capfd, "wandb", "--keep-last", "3")
+    assert result.out.startswith("1 run goes, ")
+
+
+def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    """W&B's own rules: by its name a run is offline, and without a log there is nothing."""
+    then = time.time_ns() - 3 * DAY
+    whole = {
+        "wandb/offline-run-20240101_000000-a": "wandb sync {}",
+        "wandb/dryrun-20240101_000000-b": "wandb sync --include-online {}",
+        "wandb/offline-run-20240101_000000-c": "wandb sync --include-synced {}",
+        "wandb/offline-run-20240101_000000-d": "# {}: its log is empty or missing: it cannot be"
+        " synced, only deleted by hand",
+        "wandb/run-20240101_000000-e": "# {}: its log is empty or missing: it cannot be synced,"
+        " only deleted by hand",
+    }  # fmt: skip
+    for path in whole:
+        run_id = path[-1]
+        write(repo.root / path / "files/x", "x", mtime=then)
+        if run_id != "d":
+            content = b":W&B\0\0\0" + b"x" * 9 * (run_id != "e")
+            write(repo.root / path / f"run-{run_id}.wandb", content, mtime=then)
+    write(repo.root / "wandb/offline-run-20240101_000000-c/run-c.wandb.synced", "", mtime=then // 2)
+    result = run(repo.root, capfd, ".")
+    waiting = "\nW&B does not have all of them. Sync them, and an hour later they may go:\n"
+    others = "\nW&B does not have all of these, which stay all the same:\n"
+    lines = [f"    {line.format(path)}\n" for path, line in whole.items()]
+    assert waiting + "".join(sorted(lines[:3], key=lambda line: line.split()[-1])) in result.out
+    assert others + "".join(lines[3:]) in result.out
+    # Git tracks something: no sync lets it go.
+    repo.git("add", "-f", "wandb/offline-run-20240101_000000-a/files/x")
+    result = run(repo.root, capfd, "wandb/offline-run-20240101_000000-a")
+    assert waiting not in result.out
+    assert others + lines[0] in result.out
 
 
 @POSIX

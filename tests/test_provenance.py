@@ -122,11 +122,11 @@ def test_how_a_run_ended() -> None:
         return read_wandb_end(io.BytesIO(log(*records)))
 
     long = field(4, "x" * 200_000)
-    assert end() == WandbEnd(None, True)
-    assert end(RUN, long) == WandbEnd(None, False)
-    assert end(RUN, long, field(18, b"")) == WandbEnd(0, False)
-    assert end(RUN, long, field(18, b"\x08\x03"), RUN) == WandbEnd(3, False)
-    assert end(field(18, b"\x08" + varint((1 << 64) - 1))) == WandbEnd(-1, False)
+    assert end() == WandbEnd(None)
+    assert end(RUN, long) == WandbEnd(None)
+    assert end(RUN, long, field(18, b"")) == WandbEnd(0)
+    assert end(RUN, long, field(18, b"\x08\x03"), RUN) == WandbEnd(3)
+    assert end(field(18, b"\x08" + varint((1 << 64) - 1))) == WandbEnd(-1)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fx_hooks.archive.manifest import as_text
 from fx_hooks.command import one_line
 from fx_hooks.paths import human_size, shown
+from fx_hooks.runs.metrics import numbers
 
 if TYPE_CHECKING:
     from fx_hooks.archive.manifest import Manifest, PackedRun
@@ -70,20 +71,11 @@ def _facts(run: PackedRun) -> str:
 
 def figures(metrics: Any) -> str:
     """The first numbers of *metrics*, nested ones with dots in their names."""
-    found = list(_numbers(metrics, ""))
+    found = list(numbers(metrics))
     words = [f"{name} {_number(value)}" for name, value in found[:_METRICS]]
     if len(found) > _METRICS:
         words.append(f"and {len(found) - _METRICS} more")
     return ", ".join(words)
-
-
-def _numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not key.startswith("_"):  # W&B's own: step, runtime, timestamp
-                yield from _numbers(inner, f"{name}.{key}" if name else key)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and name:
-        yield name, value
 
 
 def _number(value: float) -> str:

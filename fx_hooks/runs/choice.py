@@ -6,11 +6,13 @@ import argparse
 import fnmatch
 import os
 import re
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from fx_hooks.artifacts import parents
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import from_root
 from fx_hooks.runs.survey import FAILED, Run, outermost
@@ -36,6 +38,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     chosen.add_argument(
         "--not-milestones", action="store_true", help="none that a chosen model came from"
     )
+
+
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """What *argv* says: options stand anywhere between the ``names``; after ``--`` are only names.
+
+    argparse alone forgets ``--`` where options stand between names.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_intermixed_args(words[:end])
+    options.names += words[end + 1 :]
+    return options
 
 
 def is_choice(options: argparse.Namespace, names: Sequence[str]) -> bool:
@@ -109,15 +123,10 @@ def _meant(survey: Survey, name: str) -> list[Run]:
         inside = [
             run
             for run in survey.runs
-            if any(pattern.match(os.fsdecode(place)) for place in (run.path, *_above(run.path)))
+            if any(pattern.match(os.fsdecode(place)) for place in (run.path, *parents(run.path)))
         ]
     if inside or not path:  # the root stands for all of them, also where there are none
         return inside
     if os.path.lexists(os.path.join(survey.root, path)):
         raise FatalError(f"{name}: is no run, and there is none in it: see fx-report-space")
     raise FatalError(f"{name}: there is no such run: see fx-report-space")
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    while path := path.rpartition(b"/")[0]:
-        yield path

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.paths import shown
 from fx_hooks.runs.finding import WANDB_NAME
-from fx_hooks.runs.wandb_log import HEADER_BYTES, WandbEnd, read_wandb_end
+from fx_hooks.runs.wandb_log import WandbEnd, read_wandb_end
 
 if TYPE_CHECKING:
     from fx_hooks.disk import Folder
@@ -62,11 +62,6 @@ def wandb_ending(folder: Folder, root: bytes) -> Ending:
     if not answered:
         return Ending(UNSYNCED, "online, and nothing says that all of it was uploaded", True)
     return _in_the_cloud(end, "online, and all of it was uploaded")
-
-
-def has_empty_log(folder: Folder) -> bool:
-    """Whether W&B was killed before it wrote anything: there is nothing that could be synced."""
-    return any(file[0].endswith(b".wandb") and file[1] <= HEADER_BYTES for file in folder.files)
 
 
 def hydra_ending(folder: Folder, root: bytes) -> Ending:

@@ -49,10 +49,9 @@ class WandbLog(NamedTuple):
 
 
 class WandbEnd(NamedTuple):
-    """How a run ended: ``exit_code`` is None without a word of it; ``empty`` without any."""
+    """How a run ended: ``exit_code`` is None without a word of it."""
 
     exit_code: int | None
-    empty: bool
 
 
 def read_wandb_end(file: BinaryIO) -> WandbEnd:
@@ -63,8 +62,8 @@ def read_wandb_end(file: BinaryIO) -> WandbEnd:
         for record in _records(file, block * _BLOCK):
             for field, content in _fields(record):
                 if field == _EXIT:
-                    return WandbEnd(_exit_code(content), False)
-    return WandbEnd(None, next(_records(file), None) is None)
+                    return WandbEnd(_exit_code(content))
+    return WandbEnd(None)
 
 
 def _exit_code(record: bytes) -> int:

@@ -10,8 +10,8 @@ from fx_hooks.artifacts import parents
 from fx_hooks.disk import Folder, freed_by
 from fx_hooks.paths import quoted
 from fx_hooks.remedy import cover, from_folder, untrack
-from fx_hooks.runs.state import has_empty_log
 from fx_hooks.runs.survey import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because
+from fx_hooks.runs.sync import can_be_synced, sync_command
 from fx_hooks.space.git import LFS, LOOSE, GitSpace
 from fx_hooks.space.outside import WANDB_ARTIFACTS, WANDB_LOGS
 from fx_hooks.space.survey import CACHES, GIT, Item, Space
@@ -88,10 +88,8 @@ def _of_runs(
         for run in runs.values()
         if run.kind == WANDB_RUN and run.state == UNSYNCED
     }
-    # What is in their logs cannot be synced, for there is nothing.
-    hopeless = {
-        path for path in waiting if (place := find(path)) is not None and has_empty_log(place)
-    }
+    folders = {path: place for path in waiting if (place := find(path)) is not None}
+    hopeless = {path for path, place in folders.items() if not can_be_synced(place)}
     for item in items:
         if item.run is None:
             continue
@@ -117,10 +115,7 @@ def _of_runs(
         what = f"{_count(len(unsynced), 'run')} that W&B does not have yet: an hour after the sync"
         # One a command: a log that W&B cannot read ends it, and online runs are passed over
         # in silence without the option.
-        commands = [
-            ways.commands(f"wandb sync{' --include-online' * is_online(path)}", [path])[0]
-            for path in paths
-        ]
+        commands = [ways.commands(sync_command(folders[path]), [path])[0] for path in paths]
         commands += _clean(unsynced, few, older_than, ways)
         found.append(Remedy(what, commands, _freed(unsynced)))
     return found
@@ -135,11 +130,6 @@ def _started_by(run: Run, runs: Mapping[bytes, Run]) -> set[bytes]:
         if path.startswith(below)
         or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
     }
-
-
-def is_online(path: bytes) -> bool:
-    """Whether W&B gave that name to a run that was online."""
-    return posixpath.basename(path).startswith(b"run-")
 
 
 def _clean(items: Sequence[Item], few: bool, older_than: str, ways: _Ways) -> list[str]:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    options = choice.parsed(parser, argv)
     if options.list is not None and options.restore is not None:
         parser.error("--list and --restore are two things")
     if options.list is None and options.format != "text":

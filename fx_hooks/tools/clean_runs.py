@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import posixpath
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,15 +24,23 @@ from fx_hooks.paths import human_size, quoted, shown
 from fx_hooks.runs import choice
 from fx_hooks.runs.clean_log import CleanLog
 from fx_hooks.runs.details import run_details
+from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
 from fx_hooks.runs.processes import find_processes
 from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
-from fx_hooks.runs.state import has_empty_log
-from fx_hooks.runs.survey import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
+from fx_hooks.runs.survey import (
+    SYNCED,
+    UNSYNCED,
+    WANDB_RUN,
+    Run,
+    Survey,
+    kept_because,
+    survey,
+)
+from fx_hooks.runs.sync import can_be_synced, sync_command
 from fx_hooks.space.text import age, aligned
 
 NAME = "fx-clean-runs"
-# A metric with such a word in its name is the better the smaller it is.
-_SMALLER = re.compile(r"loss|err|error|perplexity|ppl|mae|mse|rmse|wer|cer|fid|nll", re.IGNORECASE)
+_NAMED = 8  # metrics, where the one that was meant is none of them
 
 
 class Stay(NamedTuple):
@@ -63,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep-last", type=_number, metavar="N", help="keep the N newest of them")
     parser.add_argument(
         "--keep-best",
+        type=_best,
         metavar="METRIC",
         help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
     )
@@ -70,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.add_argument("--yes", action="store_true", help="delete them")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    options = choice.parsed(parser, argv)
     if not choice.is_choice(options, options.names):
         parser.error("say which runs: name them (`.` for all below), or with --older-than 30d")
     if options.force and options.archive is None:
@@ -139,53 +146,66 @@ def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[St
             stays.append(Stay(run, reason))
     kept: dict[bytes, str] = {}
     if options.keep_last is not None:
-        newest = sorted(chosen, key=lambda run: (-run.last_write, run.path))
-        kept |= {
-            run.path: f"one of the last {options.keep_last}" for run in newest[: options.keep_last]
-        }
+        kept |= dict.fromkeys(
+            _last(found, chosen, options.keep_last), f"one of the last {options.keep_last}"
+        )
     if options.keep_best is not None:
-        kept |= _best(found, chosen, options.keep_best)
+        kept |= _kept_as_best(found, chosen, options.keep_best)
     stays += [Stay(run, f"kept: {kept[run.path]}", True) for run in goes if run.path in kept]
     goes = [run for run in goes if run.path not in kept]
     return goes, sorted(stays)
 
 
-def _best(found: Survey, chosen: Sequence[Run], wanted: str) -> dict[bytes, str]:
+def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
+    """The newest of the runs; a job and the W&B runs that it started count as one."""
+    runs = {run.path: run for run in found.runs}
+    paths = {run.path for run in chosen}
+    groups: dict[bytes, list[Run]] = {}
+    for run in chosen:
+        first, above = run.path, run.owner
+        while above is not None:
+            if above in paths:
+                first = above
+            above = runs[above].within
+        groups.setdefault(first, []).append(run)
+    newest = sorted(
+        groups.items(), key=lambda group: (-max(run.last_write for run in group[1]), group[0])
+    )
+    return [run.path for _, group in newest[:number] for run in group]
+
+
+def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[bytes, str]:
     """The run that is best by a metric, and why it is kept; ties keep all of them."""
-    metric, colon, way = wanted.rpartition(":")
-    if not colon or way not in ("min", "max"):
-        metric = wanted
-        way = "min" if _SMALLER.search(posixpath.basename(metric)) else "max"
-    values = {run.path: _values(found, run, metric, way) for run in chosen}
-    known = {path: value for path, value in values.items() if value is not None}
+    of_runs = {
+        run.path: [_metrics(found, other) for other in _belonging(found, run)] for run in chosen
+    }
+    choose = min if best.way == MIN else max
+    known = {}
+    for path, metrics in of_runs.items():
+        values = [value for each in metrics if (value := value_of(each, best)) is not None]
+        if values:
+            known[path] = choose(values)
     if not known:
-        raise FatalError(
-            f"--keep-best {metric}: none of the {len(chosen):,} runs that are meant has such a"
-            " metric: see its name in wandb-summary.json"
+        names = sorted(
+            {name for all_ in of_runs.values() for each in all_ for name, _ in numbers(each)}
         )
-    best = (min if way == "min" else max)(known.values())
-    size = "smallest" if way == "min" else "largest"
+        raise FatalError(
+            f"--keep-best {best.metric}: no run that is meant has such a metric{_named(names)}"
+        )
+    size = "smallest" if best.way == MIN else "largest"
+    extreme = choose(known.values())
     return {
-        path: f"the {size} {metric}, {value:g}" for path, value in known.items() if value == best
+        path: f"the {size} {best.metric}, {value:g}"
+        for path, value in known.items()
+        if value == extreme
     }
 
 
-def _values(found: Survey, run: Run, metric: str, way: str) -> float | None:
-    """The best value of *metric* in a run, or in W&B's runs that belong to it."""
-    values = [
-        value
-        for other in _belonging(found, run)
-        if (value := _number_at(_metrics(found, other), metric)) is not None
-    ]
-    return (min if way == "min" else max)(values) if values else None
-
-
-def _number_at(metrics: Mapping[str, Any], name: str) -> float | None:
-    value: Any = metrics.get(name)
-    if isinstance(value, Mapping):  # W&B's summaries of a metric: {"min": …, "max": …}
-        value = value.get("value")
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
+def _named(names: Sequence[str]) -> str:
+    if not names:
+        return ", nor any other"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f": they have {', '.join(names[:_NAMED])}{more}"
 
 
 def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -> None:
@@ -202,19 +222,40 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
         print(f"\n{plural(len(stays), 'run')} {'stays' if len(stays) == 1 else 'stay'}:")
     for stay in stays:
         print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
-    unsynced = {
-        path for stay in stays if stay.run.state == UNSYNCED for path in _unsynced(found, stay.run)
-    }
-    if unsynced:
-        print("\nW&B does not have all of them. Sync them, and an hour later they may go:")
-        for path in sorted(unsynced):
+    _show_syncs(found, stays, way)
+
+
+def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
+    """How to bring to W&B what it does not have, for those that wait for that alone first."""
+    waiting, others = set[bytes](), set[bytes]()
+    for stay in stays:
+        if stay.run.state == UNSYNCED:
+            paths = _unsynced(found, stay.run)
+            may_go = kept_because(stay.run._replace(state=SYNCED)) is None
+            would_go = may_go and all(_sync(found, path) for path in paths)
+            (waiting if would_go else others).update(paths)
+    for title, some in (
+        ("W&B does not have all of them. Sync them, and an hour later they may go:", waiting),
+        ("W&B does not have all of these, which stay all the same:", others - waiting),
+    ):
+        if some:
+            print(f"\n{title}")
+        for path in sorted(some):
             word = quoted(posixpath.join(os.fsencode(way), path))
-            place = found.scan.find(path)
-            option = "" if posixpath.basename(path).startswith(b"offline-") else " --include-online"
-            if place is not None and has_empty_log(place):
-                print(f"    # {word}: its log is empty: it cannot be synced, only deleted by hand")
+            command = _sync(found, path)
+            if command is not None:
+                print(f"    {command} {word}")
             else:
-                print(f"    wandb sync{option} {word}")
+                print(
+                    f"    # {word}: its log is empty or missing: it cannot be synced, only deleted"
+                    " by hand"
+                )
+
+
+def _sync(found: Survey, path: bytes) -> str | None:
+    """The command that brings W&B's run at *path* to it; None where it holds nothing."""
+    folder = found.scan.find(path)
+    return sync_command(folder) if folder is not None and can_be_synced(folder) else None
 
 
 def _rows(rows: Sequence[tuple[Run, str]]) -> None:
@@ -307,6 +348,19 @@ def _delete(
     for stay in sorted(failed):
         print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
     return FOUND if failed or trouble is not None else CLEAN
+
+
+def _best(text: str) -> Best:
+    metric, colon, way = text.rpartition(":")
+    if metric and colon and way in (MIN, MAX):
+        return Best(metric, way)
+    known = direction(text)
+    if known is None:
+        raise argparse.ArgumentTypeError(
+            f"the name does not say whether {text!r} is better smaller or larger: write"
+            f" {text}:min or {text}:max"
+        )
+    return Best(text, known)
 
 
 def _number(text: str) -> int:
