@@ -126,13 +126,22 @@ def move(source: bytes, place: bytes, *, replace: bool) -> None:
 
 def remove_tree(path: bytes) -> None:
     """Remove a directory of ours with all that is in it; links are never followed."""
-    with contextlib.suppress(OSError):
-        os.chmod(path, stat.S_IRWXU)
-    with os.scandir(path) as found:
-        entries = list(found)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(entry.path)
-        else:
-            os.unlink(entry.path)
+    empty_tree(path)
     os.rmdir(path)
+
+
+def empty_tree(path: bytes) -> None:
+    """Remove all that is in a directory of ours, however deep it lies."""
+    folders = [path]
+    for folder in folders:  # those in it are added meanwhile
+        with contextlib.suppress(OSError):
+            os.chmod(folder, stat.S_IRWXU)
+        with os.scandir(folder) as found:
+            entries = list(found)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            else:
+                os.unlink(entry.path)
+    for folder in reversed(folders[1:]):
+        os.rmdir(folder)

@@ -19,6 +19,7 @@ import pytest
 from fx_hooks import temporary
 from fx_hooks.archive import writer
 from fx_hooks.archive.reader import Archive
+from fx_hooks.paths import human_size
 from fx_hooks.runs import removal as run_removal
 from fx_hooks.runs import survey as runs
 from fx_hooks.runs.processes import Processes
@@ -135,8 +136,8 @@ def test_what_may_go_goes(states: States, capfd: pytest.CaptureFixture[str]) -> 
     records = [json.loads(line) for line in log]
     assert {os.fsencode(record["path"]) for record in records} == gone
     assert {record["rule"] for record in records} == {". --yes"}
-    (freed,) = [line for line in result.out.splitlines() if line.startswith("Deleted 8 runs")]
-    assert freed.startswith("Deleted 8 runs, which freed ")
+    freed = human_size(sum(record["disk"] for record in records))
+    assert f"\nDeleted 8 runs, which freed {freed}.\n" in result.out
     assert sum(record["disk"] for record in records) <= room - du(states.root) + 20_000
     # The newest that is left.
     assert os.readlink(latest) == os.path.basename(os.fsdecode(states.places["chosen_wandb"]))
@@ -609,7 +610,7 @@ def test_without_psutil_nothing_goes(
 def test_a_log_that_cannot_be_written(
     repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The runs go all the same, and what could not be written yet comes when there is room."""
+    """On a full disk what is deleted makes room for its line; else nothing goes without one."""
     log = repo.root / ".git" / "fx-hooks.deleted.jsonl"
     log.write_text("{}\n")
     for name in "abc":
@@ -618,25 +619,115 @@ def test_a_log_that_cannot_be_written(
     count = iter(range(9))
 
     def half(descriptor: int, data: bytes) -> None:
-        if next(count) < 2:
+        if next(count) < 3:
             real(descriptor, data[:20])
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor, data)
 
     monkeypatch.setattr(temporary, "write_all", half)
-    assert run(repo.root, capfd, "outputs/a", "outputs/b", "outputs/c", "--yes").code == 0
+    result = run(repo.root, capfd, "outputs/a", "outputs/b", "outputs/c", "--yes")
+    (left,) = (repo.root / "outputs").glob(".fx-gone-a.*")
+    assert result.code == 1
+    assert result.out.endswith(
+        "\nLeft aside, until fx-clean-runs --yes can settle it:\n"
+        "  outputs/a: the log cannot be written: No space left on device; until then its folder is"
+        f" {left.name}\n"
+    )
+    assert run(repo.root, capfd, ".", "--yes").out.startswith(
+        "note: the rest of outputs/a is deleted\n"
+    )
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line.get("path") for line in lines] == [None, "outputs/a", "outputs/b", "outputs/c"]
+    assert [line.get("path") for line in lines] == [None, "outputs/b", "outputs/c", "outputs/a"]
+    assert lines[-1]["reason"] == "the rest of an interrupted deletion"
     monkeypatch.undo()
     job(repo.root, "outputs/d")
+    before = seen(repo.root / "outputs/d")
     log.unlink()
     log.mkdir()
-    with working_directory(repo.root):
-        code = clean_runs.main(["outputs/d", "--yes"])
-    out, err = capfd.readouterr()
-    assert code == 1
-    assert "Deleted 1 run, which freed " in out
-    assert err == f"fx-clean-runs: {log}: cannot be written: Is a directory\n"
+    result = run(repo.root, capfd, "outputs/d", "--yes")
+    assert (result.code, result.err) == (1, "")
+    assert result.out.endswith(
+        "Deleted 0 runs, which freed 0 B.\n\nStill in its place:\n"
+        "  outputs/d: the log cannot be written: Is a directory\n"
+    )
+    assert seen(repo.root / "outputs/d") == before
+
+
+@POSIX
+def test_what_cannot_be_deleted_is_named_each_time(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An immutable file: the rest of its run is neither whole in its place nor gone."""
+    job(repo.root, "outputs/a", keep="x")
+    real = os.unlink
+
+    def unlink(path: Any, **options: Any) -> None:
+        if path == "keep":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        real(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result.code == 1
+    (left,) = os.listdir(repo.root / "outputs")
+    reason = f"only a part of it could be deleted: Operation not permitted; the rest is {left}"
+    assert result.out.endswith(
+        "Deleted 0 runs, which freed 0 B.\n\n"
+        f"Left aside, until fx-clean-runs --yes can settle it:\n  outputs/a: {reason}\n"
+    )
+    result = run(repo.root, capfd, ".", "--yes")
+    assert result == Result(
+        1, f"note: outputs/{left} is the rest of a deleted run: {reason}\nNothing goes.\n", ""
+    )
+    monkeypatch.undo()
+    assert run(repo.root, capfd, ".", "--yes").code == 0
+    assert os.listdir(repo.root / "outputs") == []
+
+
+@POSIX
+def test_what_somebody_else_deletes_meanwhile(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(repo.root, "outputs/day/a")
+    job(repo.root, "outputs/b")
+    real = runs.survey
+
+    def survey(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
+        shutil.rmtree(repo.root / "outputs/day")
+        return found
+
+    monkeypatch.setattr(clean_runs, "survey", survey)
+    result = run(repo.root, capfd, ".", "--yes")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith(
+        "\n\nNot there any more:\n  outputs/day/a: somebody else has taken it away\n"
+    )
+
+
+@POSIX
+def test_what_is_freed_is_what_du_says(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also of files with names in several runs, and in what stays."""
+    for name in "abcd":
+        job(repo.root, f"outputs/{name}", 30, 300_000)
+    outputs_ = repo.root / "outputs"
+    then = time.time() - 30 * 86_400
+    for first, second in (("a", "b"), ("b", "c"), ("c", "d")):
+        write(outputs_ / first / f"{second}.bin", b"x" * 500_000)
+        os.link(outputs_ / first / f"{second}.bin", outputs_ / second / "same.bin")
+        os.link(outputs_ / first / f"{second}.bin", outputs_ / second / "again.bin")
+    for place in outputs_.rglob("*"):
+        os.utime(place, (then, then))
+    before = du(repo.root / "outputs")
+    names = ("outputs/a", "outputs/b", "outputs/c")
+    plan = run(repo.root, capfd, *names)
+    assert before == du(repo.root / "outputs")
+    result = run(repo.root, capfd, *names, "--yes")
+    freed = human_size(before - du(repo.root / "outputs"))
+    assert plan.out.startswith(f"3 runs go, which frees {freed}:\n")
+    assert f"\nDeleted 3 runs, which freed {freed}.\n" in result.out
+    run(repo.root, capfd, "outputs/d", "--yes")
+    assert os.listdir(outputs_) == []
 
 
 @POSIX
@@ -663,7 +754,8 @@ def test_what_an_interruption_left_is_told_and_settled(
     descriptors = [os.open(place, os.O_RDONLY) for place in (repo.root / "outputs").iterdir()]
     for descriptor in descriptors:
         temporary.lock(descriptor)
-    assert run(repo.root, capfd, ".", "--yes").out == "Nothing goes.\n"
+    result = run(repo.root, capfd, ".", "--yes")
+    assert (result.code, result.out) == (0, "Nothing goes.\n")
     assert seen(repo.root) == before
     for descriptor in descriptors:
         os.close(descriptor)

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fx_hooks.disk import Problem, Scan, scan
+from fx_hooks.disk import Problem, Scan, Size, scan
 from fx_hooks.runs import removal as run_removal
 from fx_hooks.runs.processes import Processes, Use
-from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
+from fx_hooks.runs.removal import Gone, LeftAside, Stays, left_aside, remove_run
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
 
@@ -53,6 +53,15 @@ def remove(
 ) -> None:
     size = scan(place(tree, path), skip=()).top.size()
     remove_run(tree, path, size, differs=differs, log=log)
+
+
+def settle(tree: bytes, path: bytes, *, done: bool = True) -> str | None:
+    """What settling says, after it was checked whether anything is left to do."""
+    settled = run_removal.settle(tree, path, log=lambda _: None)
+    if settled is None:
+        return None
+    assert settled.done == done
+    return settled.text
 
 
 def why_it_stays(tree: bytes, differs: Callable[[bytes], str | None] = nothing) -> str:
@@ -127,11 +136,15 @@ def test_one_that_cannot_be_put_back_is_named(tree: bytes, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         fails(patch, "rename", 2, 3, error=errno.EIO)
         with pytest.raises(
-            Stays, match=r"it cannot be put back: Input/output error; it is .*\.fx-"
+            LeftAside, match=r"it cannot be put back: Input/output error; it is \.fx-aside-a\."
         ):
             remove(tree)
     (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
+    with monkeypatch.context() as patch:
+        fails(patch, "rename", 1, error=errno.EROFS)
+        said = settle(tree, left, done=False)
+        assert said == f"{left.decode()} is outputs/a as it was, and stays: Read-only file system"
     assert settle(tree, left) == "outputs/a was to be deleted, and is back in its place"
     assert seen(place(tree)) == whole
 
@@ -145,12 +158,12 @@ def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
         write(place(tree) + b"/new", "new")
         return "new"
 
-    with pytest.raises(Stays, match="somebody has made another one; the old one is"):
+    with pytest.raises(LeftAside, match=r"made another one; the old one is \.fx-aside-"):
         remove(tree, differs=differs)
     assert os.listdir(place(tree)) == [b"new"]
     (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
-    said = settle(tree, left)
+    said = settle(tree, left, done=False)
     assert said is not None
     assert said.endswith("is outputs/a as it was: somebody has made another one")
     assert seen(place(tree, left)) == whole
@@ -158,17 +171,48 @@ def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
 
 def test_one_that_has_gone_or_is_something_else(tree: bytes) -> None:
     size = scan(place(tree)).top.size()
-    changes: list[tuple[Callable[[], object], str]] = [
-        (lambda: os.rename(place(tree), place(tree, b"b")), "it cannot be opened: No such file"),
-        (lambda: os.symlink(b"b", place(tree)), "it cannot be opened: Not a directory"),
-        (lambda: shutil.rmtree(place(tree, b"outputs")), "it has gone: No such file"),
+    changes: list[tuple[Callable[[], object], type[Exception], str | None]] = [
+        (lambda: os.rename(place(tree), place(tree, b"b")), Gone, None),
+        (lambda: os.symlink(b"b", place(tree)), Stays, "it cannot be opened: Not a directory"),
+        (lambda: shutil.rmtree(place(tree, b"outputs")), Gone, None),
+        (lambda: write(tree + b"/outputs"), Stays, "outputs is a link by now"),
     ]
-    for change, reason in changes:
+    for change, kind, reason in changes:
         change()
         before = all_of(tree)
-        with pytest.raises(Stays, match=reason):
+        with pytest.raises(kind, match=reason):
             remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
         assert all_of(tree) == before
+
+
+def test_one_that_somebody_else_has_put_aside(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come back; one that is on its way out does not."""
+    size = scan(place(tree)).top.size()
+    os.rename(place(tree), place(tree, b"outputs/.fx-aside-a.01234567"))
+    with pytest.raises(LeftAside) as caught:
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    assert str(caught.value) == "somebody else is at it; it is .fx-aside-a.01234567"
+    gone = place(tree, b"outputs/.fx-gone-a.01234567")
+    os.rename(place(tree, b"outputs/.fx-aside-a.01234567"), gone)
+    with pytest.raises(Gone):
+        remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
+    os.rename(gone, place(tree))
+    fails(monkeypatch, "rename", 1, error=errno.ENOENT)
+    with pytest.raises(Gone):
+        remove(tree)
+
+
+def test_the_way_to_it_that_cannot_be_seen(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.lstat
+
+    def lstat(path: bytes) -> os.stat_result:
+        if path == place(tree, b"outputs"):
+            _denied(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    with pytest.raises(Stays, match="the way to it cannot be seen: Permission denied"):
+        remove_run(tree, RUN, Size(0, 0, 0, 0), differs=nothing, log=lambda: None)
 
 
 def test_a_link_in_its_place_where_folders_cannot_be_opened(
@@ -189,6 +233,7 @@ def test_a_link_in_its_place_where_folders_cannot_be_opened(
     remove(tree)
     assert os.listdir(place(tree, b"outputs")) == []
     write(place(tree, b"outputs/.fx-gone-a.01234567/rest"))
+    write(place(tree, b"outputs/.fx-gone-a.01234567/inner/deep/rest"))
     assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
 
 
@@ -254,13 +299,14 @@ def test_the_way_to_it_has_changed(tree: bytes, monkeypatch: pytest.MonkeyPatch)
 def test_another_cleaner_takes_the_empty_folder_away(
     tree: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = run_removal.remove_tree
+    real = os.rmdir
 
-    def and_the_folder(place: bytes) -> None:
-        real(place)
-        os.rmdir(os.path.dirname(place))
+    def and_the_folder(place: bytes, **options: int) -> None:
+        real(place, **options)
+        if not options and b".fx-gone-" in place:
+            real(os.path.dirname(place))
 
-    monkeypatch.setattr(run_removal, "remove_tree", and_the_folder)
+    monkeypatch.setattr(os, "rmdir", and_the_folder)
     remove(tree)
     assert os.listdir(tree) == []
 
@@ -292,36 +338,127 @@ def test_links_lead_to_the_newest_that_is_left(tree: bytes) -> None:
     assert os.listdir(place(tree, b"logs")) == []
 
 
+def test_links_that_are_absolute_are_mended_where_they_lead_into_the_same_folder(
+    tree: bytes,
+) -> None:
+    names = [b"run-20240101_000000-a", b"run-20240102_000000-b"]
+    for name in names:
+        write(place(tree, b"wandb/" + name + b"/logs/debug.log"))
+    os.symlink(tree, tree + b"-link")
+    here = place(tree, b"wandb")
+    os.symlink(here + b"/" + names[1], here + b"/latest-run")
+    os.symlink(tree + b"-link/wandb/" + names[1] + b"/logs/debug.log", here + b"/debug.log")
+    os.symlink(b"/elsewhere/" + names[1], here + b"/debug-internal.log")
+    remove(tree + b"-link", b"wandb/" + names[1])
+    assert os.readlink(here + b"/latest-run") == names[0]
+    assert os.readlink(here + b"/debug.log") == names[0] + b"/logs/debug.log"
+    assert os.readlink(here + b"/debug-internal.log") == b"/elsewhere/" + names[1]
+
+
 def test_what_differs_from_what_was_packed(tree: bytes) -> None:
     said = why_it_stays(tree, differs=lambda _: "model.pt has changed")
     assert said == "it has changed since it was packed: model.pt has changed"
 
 
 def test_where_the_log_ends_the_run_is_put_back(tree: bytes) -> None:
-    def log() -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
+
+    def denied() -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     before = all_of(tree)
     with pytest.raises(KeyboardInterrupt):
-        remove(tree, log=log)
+        remove(tree, log=interrupted)
     assert all_of(tree) == before
+    with pytest.raises(Stays, match="the log cannot be written: Permission denied"):
+        remove(tree, log=denied)
+    assert all_of(tree) == before
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_on_a_full_disk_the_name_stays_until_it_is_in_the_log(tree: bytes, error: int) -> None:
+    """What is deleted makes the room that the log needs."""
+    left: list[list[bytes]] = []
+    is_full = True
+
+    def log() -> None:
+        gone = [name for name in os.listdir(place(tree, b"outputs")) if b".fx-gone-" in name]
+        left.extend(os.listdir(place(tree, b"outputs/" + name)) for name in gone)
+        if is_full or not gone:
+            raise OSError(error, os.strerror(error))
+
+    with pytest.raises(LeftAside) as caught:
+        remove(tree, log=log)
+    assert left == [[]]
+    (name,) = left_aside(scan(tree).top)
+    shown_name = os.path.basename(name).decode()
+    reason = (
+        f"the log cannot be written: {os.strerror(error)}; until then its folder is {shown_name}"
+    )
+    assert str(caught.value) == reason
+    settled = run_removal.settle(tree, name, log=lambda _: log())
+    assert settled == (f"{name.decode()} is the rest of a deleted run: {reason}", False)
+    is_full = False
+    noted: list[bytes] = []
+    settled = run_removal.settle(tree, name, log=noted.append)
+    assert settled == ("the rest of outputs/a is deleted", True)
+    assert noted == [RUN]
+    write(place(tree) + b"/inner/file", "x")
+    remove(tree, log=log)
+    assert os.listdir(place(tree, b"outputs")) == []
 
 
 def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         fails(patch, "unlink", 2, error=errno.EPERM)
-        with pytest.raises(Stays) as caught:
+        with pytest.raises(LeftAside) as caught:
             remove(tree)
     (left,) = left_aside(scan(tree).top)
-    assert str(caught.value) == (
-        "only a part of it could be deleted: Operation not permitted; the rest is"
-        f" {os.path.basename(left).decode()}, for the next fx-clean-runs --yes"
-    )
+    name = os.path.basename(left).decode()
+    reason = f"only a part of it could be deleted: Operation not permitted; the rest is {name}"
+    assert str(caught.value) == reason
     with monkeypatch.context() as patch:
         fails(patch, "unlink", 1, error=errno.EPERM)
-        said = settle(tree, left)
-    assert said == f"{left.decode()} is left of an interruption, and stays: Operation not permitted"
+        said = settle(tree, left, done=False)
+    assert said == f"{left.decode()} is the rest of a deleted run: {reason}"
+    with monkeypatch.context() as patch:
+        patch.setattr(run_removal, "_open_folder", _denied)
+        said = settle(tree, left, done=False)
+    assert said == f"{left.decode()} is left of an interruption, and stays: Permission denied"
+    with monkeypatch.context() as patch:
+        fails(patch, "geteuid", 1, error=errno.EIO)
+        said = settle(tree, left, done=False)
+    assert said == f"{left.decode()} is the rest of a deleted run: Input/output error"
     assert settle(tree, left) == "the rest of outputs/a is deleted"
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+def test_its_folder_alone_cannot_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        fails(patch, "rmdir", 2, error=errno.EBUSY)
+        with pytest.raises(LeftAside, match="its folder could not be deleted: Device or resource"):
+            remove(tree)
+    (left,) = left_aside(scan(tree).top)
+    assert settle(tree, left) == "the rest of outputs/a is deleted"
+
+
+def test_folders_that_lie_very_deep(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deeper than Python nests calls, and than a process has files open."""
+
+    def deep(here: bytes) -> None:
+        os.makedirs(here, exist_ok=True)
+        for _ in range(1300):
+            here += b"/d"
+            os.mkdir(here)
+        write(here + b"/file", "x")
+
+    deep(place(tree))
+    remove(tree)
+    assert os.listdir(place(tree, b"outputs")) == []
+    deep(place(tree, b"outputs/.fx-gone-a.01234567"))
+    monkeypatch.setattr(run_removal, "_BY_DESCRIPTOR", False)
+    assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
     assert os.listdir(place(tree, b"outputs")) == []
 
 
@@ -342,9 +479,9 @@ def test_a_file_system_that_is_mounted_in_what_goes(
         return os.stat_result(fields)
 
     monkeypatch.setattr(os, "fstat", elsewhere)
-    said = settle(tree, b"outputs/.fx-gone-a.01234567")
+    said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
-    assert said.endswith("another file system is mounted in it")
+    assert "another file system is mounted in it; the rest is" in said
     assert os.path.exists(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
 
 
@@ -373,7 +510,8 @@ def test_what_is_not_settled(tree: bytes) -> None:
 
 def closed(tree: bytes) -> None:
     """Folders that nobody may write to, as a careful team leaves them."""
-    for name in (b"/inner", b""):
+    write(place(tree) + b"/inner/deep/deeper/file", "x")
+    for name in (b"/inner/deep/deeper", b"/inner/deep", b"/inner", b""):
         os.chmod(place(tree) + name, 0o555)
 
 
@@ -407,11 +545,11 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     reason = "inner belongs to somebody else: what is in it cannot be deleted"
     assert why_it_stays(tree) == reason
     os.rename(place(tree), place(tree, b"outputs/.fx-gone-a.01234567"))
-    assert settle(tree, b"outputs/.fx-gone-a.01234567") == (
+    assert settle(tree, b"outputs/.fx-gone-a.01234567", done=False) == (
         f"outputs/.fx-gone-a.01234567 is the rest of a deleted run: {reason}"
     )
     os.chmod(place(tree, b"outputs/.fx-gone-a.01234567"), mode)
-    said = settle(tree, b"outputs/.fx-gone-a.01234567")
+    said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
     assert said.endswith(": it belongs to somebody else: what is in it cannot be deleted")
 

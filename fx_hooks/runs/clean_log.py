@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fx_hooks import temporary
 from fx_hooks.archive.manifest import as_text
@@ -17,49 +18,45 @@ NAME = b"fx-hooks.deleted.jsonl"
 
 
 class CleanLog:
-    """One JSON object a line. What a full disk does not take yet waits for room."""
+    """One JSON object a line. Raises :class:`OSError`, and then no half of a line is there."""
 
     def __init__(self, git_directory: bytes, rule: str) -> None:
         self.path = os.path.join(git_directory, NAME)
         self._rule = rule
-        self._waiting: list[bytes] = []
 
     def add(self, run: Run, archive: str | None) -> None:
         """Note that *run* goes now."""
-        line = {
-            "time": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "path": as_text(run.path),
-            "kind": run.kind,
-            "state": run.state,
-            "reason": run.reason,
-            "disk": run.size.disk,
-            "files": run.size.files,
-            "last_write": run.last_write,
-            "run_id": run.run_id,
-            "rule": self._rule,
-            "archive": archive,
-        }
-        self._waiting.append(json.dumps(line).encode() + b"\n")
-        self.write()
+        self._write(
+            {
+                "path": as_text(run.path),
+                "kind": run.kind,
+                "state": run.state,
+                "reason": run.reason,
+                "disk": run.size.disk,
+                "files": run.size.files,
+                "last_write": run.last_write,
+                "run_id": run.run_id,
+                "archive": archive,
+            }
+        )
 
-    def write(self) -> str | None:
-        """Write what waits; why it cannot be written, if so."""
+    def add_rest(self, path: bytes) -> None:
+        """Note that what an interruption has left of the run at *path* goes now."""
+        self._write({"path": as_text(path), "reason": "the rest of an interrupted deletion"})
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        line = json.dumps({"time": now, **values, "rule": self._rule}).encode() + b"\n"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        while self._waiting:
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
             try:
-                descriptor = os.open(self.path, flags, 0o600)
-                try:
-                    size = os.fstat(descriptor).st_size
-                    try:
-                        temporary.write_all(descriptor, self._waiting[0])
-                    except OSError:
-                        os.ftruncate(descriptor, size)  # no half a line
-                        raise
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            except OSError as exc:
-                return exc.strerror or str(exc)
-            self._waiting.pop(0)
-        return None
+                temporary.write_all(descriptor, line)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -7,8 +7,10 @@ import os
 import posixpath
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks import __version__
 from fx_hooks.archive import writer
@@ -26,7 +28,7 @@ from fx_hooks.runs.clean_log import CleanLog
 from fx_hooks.runs.details import run_details
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
 from fx_hooks.runs.processes import find_processes
-from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
+from fx_hooks.runs.removal import Gone, LeftAside, Stays, left_aside, remove_run, settle
 from fx_hooks.runs.survey import (
     SYNCED,
     UNSYNCED,
@@ -38,6 +40,9 @@ from fx_hooks.runs.survey import (
 )
 from fx_hooks.runs.sync import can_be_synced, sync_command
 from fx_hooks.space.text import age, aligned
+
+if TYPE_CHECKING:
+    from fx_hooks.archive.manifest import PackedRun
 
 NAME = "fx-clean-runs"
 _NAMED = 8  # metrics, where the one that was meant is none of them
@@ -98,10 +103,14 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     tracked = [entry.path for entry in repository.index()]
     found = survey(repository)
     left = left_aside(found.scan.top, tracked)
+    log = CleanLog(repository.common_directory(), rule)
+    unsettled = False
     if left and options.yes:
-        for done in [settle(root, path) for path in left]:
-            if done is not None:
-                print(f"note: {done}")
+        for path in left:
+            settled = settle(root, path, log=log.add_rest)
+            if settled is not None:
+                print(f"note: {settled.text}")
+                unsettled = unsettled or not settled.done
         found = survey(repository)
     elif left:
         print(f"note: {_left(left)}")
@@ -113,14 +122,20 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if target is not None:
         writer.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.way_to_root())
-    left_out = any(not stay.asked for stay in stays)
+    left_out = unsettled or any(not stay.asked for stay in stays)
     if not goes:
         return FOUND if left_out else CLEAN
     if not options.yes:
         print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
         return CLEAN
-    log = CleanLog(repository.common_directory(), rule)
-    code = _delete(found, goes, items, target, log, force=options.force)
+    deletion = _Deletion(found, log, target)
+    if target is not None:
+        goes = deletion.pack(items, goes, target, force=options.force)
+        print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
+    print()
+    for run in goes:
+        deletion.remove(run)
+    code = deletion.tell()
     return FOUND if left_out else code
 
 
@@ -293,61 +308,81 @@ def _metrics(found: Survey, run: Run) -> Mapping[str, Any]:
     return run_details(os.path.join(found.root, run.path), run.kind).metrics
 
 
-def _delete(
-    found: Survey,
-    goes: Sequence[Run],
-    items: Sequence[Item],
-    target: bytes | None,
-    log: CleanLog,
-    *,
-    force: bool,
-) -> int:
-    """Pack, if that is asked for, and delete; say what was done. Returns the exit code."""
-    packed = {}
-    failed: list[Stay] = []
-    runs = {run.path: run for run in goes}
-    if target is not None:
+class _Deletion:
+    """Deletes runs one by one, and knows in the end what is to be said of them."""
+
+    def __init__(self, found: Survey, log: CleanLog, target: bytes | None) -> None:
+        self._found = found
+        self._log = log
+        self._archive = None if target is None else os.path.abspath(os.fsdecode(target))
+        self._packed: dict[bytes, PackedRun] = {}
+        # How many names of a file are gone: it comes free with the last one.
+        self._names: Counter[tuple[int, int]] = Counter()
+        self._freed = self._count = 0
+        self._in_place: list[Stay] = []
+        self._aside: list[Stay] = []
+        self._gone: list[Stay] = []
+
+    def pack(
+        self, items: Sequence[Item], runs: Sequence[Run], target: bytes, *, force: bool
+    ) -> list[Run]:
+        """Pack runs into the archive; those of them that are whole in it now."""
         with shown_progress() as progress:
-            written = writer.write(found.root, items, target, force=force, progress=progress)
-        packed = {run.path: run for run in written.runs}
-        failed += [Stay(runs[path], reason) for path, reason in written.left_out]
-        print(f"\n{shown(target)}: {plural(len(packed), 'run')}, read back and whole")
-    freed = count = 0
-    print()
-    for run in goes:
-        if target is not None and run.path not in packed:
-            continue
-        folder = found.scan.find(run.path)
-        size = freed_by([folder]).disk if folder is not None else 0
-        archive = None if target is None else os.path.abspath(os.fsdecode(target))
+            written = writer.write(self._found.root, items, target, force=force, progress=progress)
+        by_path = {run.path: run for run in runs}
+        self._packed = {run.path: run for run in written.runs}
+        self._in_place += [Stay(by_path[path], reason) for path, reason in written.left_out]
+        return [run for run in runs if run.path in self._packed]
 
-        def differs(place: bytes, run: Run = run) -> str | None:
-            if target is None:
-                return None
-            return writer.changed_since(found.root, packed[run.path], place)
-
-        def noted(run: Run = run, archive: str | None = archive) -> None:
-            log.add(run, archive)
-
+    def remove(self, run: Run) -> None:
+        differs, log = partial(self._differs, run), partial(self._log.add, run, self._archive)
         try:
-            remove_run(found.root, run.path, run.size, differs=differs, log=noted)
+            remove_run(self._found.root, run.path, run.size, differs=differs, log=log)
         except Stays as exc:
-            failed.append(Stay(run, str(exc)))
-            continue
-        freed += size
-        count += 1
-        print(f"deleted {shown(run.path)}: {human_size(size)}")
-    trouble = log.write()
-    print(f"Deleted {plural(count, 'run')}, which freed {human_size(freed)}.")
-    if count and trouble is None:
-        print(f"The log is {shown(log.path)}")
-    if trouble is not None:
-        print(f"{NAME}: {shown(log.path)}: cannot be written: {trouble}", file=sys.stderr)
-    if failed:
-        print(f"\nStill in {'its' if len(failed) == 1 else 'their'} place:")
-    for stay in sorted(failed):
-        print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
-    return FOUND if failed or trouble is not None else CLEAN
+            self._in_place.append(Stay(run, str(exc)))
+        except LeftAside as exc:
+            self._aside.append(Stay(run, str(exc)))
+        except Gone:
+            self._gone.append(Stay(run, "somebody else has taken it away"))
+        else:
+            size = self._free(run)
+            self._freed += size
+            self._count += 1
+            print(f"deleted {shown(run.path)}: {human_size(size)}")
+
+    def _differs(self, run: Run, place: bytes) -> str | None:
+        if self._archive is None:
+            return None
+        return writer.changed_since(self._found.root, self._packed[run.path], place)
+
+    def _free(self, run: Run) -> int:
+        """What comes free with *run*, after those before it."""
+        disk = 0
+        top = self._found.scan.find(run.path)
+        for folder in () if top is None else top.walk():
+            disk += folder.disk + sum(file[2] for file in folder.files)
+            for link in folder.links:
+                self._names[link.key] += 1
+                if self._names[link.key] < link.names:
+                    disk -= link.disk
+        return disk
+
+    def tell(self) -> int:
+        """Say what was done; return the exit code."""
+        print(f"Deleted {plural(self._count, 'run')}, which freed {human_size(self._freed)}.")
+        if self._count:
+            print(f"The log is {shown(self._log.path)}")
+        its = "its" if len(self._in_place) == 1 else "their"
+        for title, stays in (
+            (f"Still in {its} place:", self._in_place),
+            (f"Left aside, until {NAME} --yes can settle it:", self._aside),
+            ("Not there any more:", self._gone),
+        ):
+            if stays:
+                print(f"\n{title}")
+            for stay in sorted(stays):
+                print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
+        return FOUND if self._in_place or self._aside else CLEAN
 
 
 def _best(text: str) -> Best:
