@@ -98,6 +98,7 @@ def test_no_line_is_longer_than_the_terminal(named: Repo, width: int, no_color: 
     listed = plain.partition("What frees it:")
     for line in listed[0].splitlines():
         assert cells(line) <= width, line
+    assert not [line for line in listed[2].splitlines() if re.search(r"#.*\\$", line)]
     for line in listed[2].splitlines():
         # A word of a command is not broken.
         assert cells(line) <= width or len(line.split()) <= 2, line
@@ -138,6 +139,17 @@ def test_commands_may_be_copied(named: Repo) -> None:
         ]  # fmt: skip
         assert missing == []
         assert len(words) > 10
+
+
+@pytest.mark.parametrize("width", [20, 30, 36, 80])
+def test_a_comment_is_no_command_however_narrow_it_is(width: int) -> None:
+    terminal = pytest.importorskip("fx_hooks.space.terminal")
+    comment = "# and 6 more such commands (--top 0 shows all)"
+    lines = terminal.broken(comment, width)
+    assert all(line.startswith("# ") and len(line) <= width for line in lines)
+    assert " ".join(line[2:] for line in lines) == comment[2:]
+    done = subprocess.run(("bash", "-c", "\n".join(lines)), capture_output=True, check=True)
+    assert done.stdout + done.stderr == b""
 
 
 def test_piped_it_is_plain_and_whole(named: Repo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
@@ -89,8 +90,14 @@ def cut(text: str, width: int) -> str:
 def broken(command: str, width: int) -> list[str]:
     """A command over several lines where it is wider than *width*, as a shell takes it.
 
-    It is broken between words only: a longer word is left to the terminal.
+    It is broken between words only: a longer word is left to the terminal. A backslash does
+    not continue a comment: each line is one.
     """
+    if command.startswith("# "):
+        return textwrap.wrap(
+            command.removeprefix("# "), max(width, 20), initial_indent="# ",
+            subsequent_indent="# ", break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     lines = [""]
     for word in _WORD.findall(command):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
