@@ -195,6 +195,44 @@ def test_what_cannot_be_done(jobs: Path, arguments: list[str], message: str) -> 
     assert seen(jobs) == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts in a namespace of its own")
+@pytest.mark.parametrize("plan", [True, False])
+def test_a_file_system_that_is_mounted_in_a_run(jobs: Path, plan: bool) -> None:
+    (jobs / ONE / "tmp").mkdir()
+    arguments = (ONE, TWO, "a.tar.gz", *["--dry-run"] * plan)
+    script = f'mount -t tmpfs none "{jobs / ONE}/tmp" || exit 77; exec "$@"'
+    done = subprocess.run(
+        ("unshare", "-rm", "sh", "-c", script, "sh",
+         sys.executable, "-m", "fx_hooks.tools.archive_runs", *arguments),
+        cwd=jobs, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no mounts here: {done.stderr}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith(
+        "Left out, and still in its place:\n"
+        f"  {ONE}: another file system is mounted in it: {ONE}/tmp\n"
+    )
+    assert f"  {TWO}\n" in done.stdout
+
+
+def test_what_was_replaced_is_told(jobs: Path, tmp_path: Path) -> None:
+    run(jobs, ONE, str(tmp_path / "a.tar.gz"))
+    write(jobs / ONE / "notes.txt", "by hand")
+    done = run(jobs, "--restore", str(tmp_path / "a.tar.gz"), "--force", "--dry-run")
+    assert done.code == 0
+    done = run(jobs, "--restore", str(tmp_path / "a.tar.gz"), "--force")
+    (kept,) = (jobs / ONE).parent.glob("*.replaced-*")
+    assert done == Result(
+        0,
+        f"Restored 1 run:\n  10.1 KiB  {ONE}\n"
+        f"note: {ONE}: what was there is kept as {kept.relative_to(jobs)}: the archive does not"
+        " have its notes.txt\n",
+        "",
+    )
+    assert (kept / "notes.txt").read_text() == "by hand"
+
+
 def test_outside_of_a_repository(tmp_path: Path, jobs: Path) -> None:
     done = run(tmp_path, "a.tar.gz")
     assert (done.code, done.out) == (2, "")

@@ -826,3 +826,12 @@ def test_packed_and_then_deleted(
     assert again.code == 2
     assert "is there already" in again.err
     assert outputs(repo.root) == before
+    # It holds the only copy by then.
+    run(repo.root, capfd, ".", "--yes")
+    job(repo.root, "outputs/b")
+    before = outputs(repo.root)
+    for options in ((), ("--yes",)):
+        again = run(repo.root, capfd, ".", "--archive", str(target), "--force", *options)
+        assert again.code == 2
+        assert f"{target}: may hold the only copy of outputs/a: it is not replaced" in again.err
+    assert outputs(repo.root) == before

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -513,14 +514,66 @@ def test_a_target_that_cannot_be(root: Path, tmp_path: Path, name: str, message:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_force_replaces(root: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"old")
     (tmp_path / f"{name}.manifest.json").write_bytes(b"old")
-    pack(root, tmp_path / name, RUN, force=True)
-    with Archive(os.fsencode(tmp_path / name)) as archive:
-        assert archive.text == (tmp_path / f"{name}.manifest.json").read_bytes()
+    for _ in range(2):
+        pack(root, tmp_path / name, RUN, force=True)
+        with Archive(os.fsencode(tmp_path / name)) as archive:
+            assert archive.text == (tmp_path / f"{name}.manifest.json").read_bytes()
     (tmp_path / f"{name}.manifest.json").unlink()
+    # The run has gone on.
+    write(root / RUN / "new.log", "more")
+    (root / RUN / "train.log").write_text("more")
     pack(root, tmp_path / name, RUN, force=True)
     assert (tmp_path / f"{name}.manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_only_copy_of_a_run_is_not_replaced(root: Path, tmp_path: Path, name: str) -> None:
+    """Gone, gone in part, or another one at its place; nor is what cannot be read."""
+    for number in range(3):
+        write(root / f"outputs/{number}/train.log", "x")
+        write(root / f"outputs/{number}/late.log", "x", mtime=LONG_AGO + 1)
+    os.mkdir(root / "outputs/empty")
+    paths = [f"outputs/{number}" for number in range(3)]
+    pack(root, tmp_path / name, "outputs/empty", *paths)
+    before = (tmp_path / name).read_bytes()
+
+    def refused(reason: str) -> None:
+        with pytest.raises(FatalError) as caught:
+            pack(root, tmp_path / name, RUN, force=True)
+        assert str(caught.value) == (
+            f"{tmp_path / name}: {reason}: it is not replaced: choose another name"
+        )
+        assert (tmp_path / name).read_bytes() == before
+
+    shutil.rmtree(root / "outputs/2")
+    refused("may hold the only copy of outputs/2")
+    (root / "outputs/1/late.log").unlink()
+    refused("may hold the only copy of outputs/1 and 1 more")
+    write(root / "outputs/0/train.log", "x", mtime=LONG_AGO + 2)
+    refused("may hold the only copy of outputs/0 and 2 more")
+    before = before[:-1]
+    (tmp_path / name).write_bytes(before)
+    refused("cannot be trusted: it is cut off, or was not written by fx-archive-runs")
+
+
+def test_a_run_that_goes_while_its_archive_is_replaced(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "outputs/other/train.log", "x")
+    pack(root, tmp_path / "a.tar.gz", "outputs/other")
+    before = (tmp_path / "a.tar.gz").read_bytes()
+    real = writer._verify
+
+    def verify(*args: Any) -> None:
+        real(*args)
+        shutil.rmtree(root / "outputs/other")
+
+    monkeypatch.setattr(writer, "_verify", verify)
+    with pytest.raises(FatalError, match="may hold the only copy of outputs/other"):
+        pack(root, tmp_path / "a.tar.gz", RUN, force=True)
+    assert (tmp_path / "a.tar.gz").read_bytes() == before
+    assert no_temporaries(tmp_path)
 
 
 def test_somebody_else_is_faster(

@@ -25,7 +25,7 @@ from tests.faults import (
     needs_fork,
     run,
 )
-from tests.run_trees import Seen, pack, restore, seen, write
+from tests.run_trees import LONG_AGO, Seen, pack, restore, seen, write
 
 pytestmark = needs_fork
 
@@ -53,6 +53,7 @@ def root(tmp_path: Path) -> Path:
     write(root / "outputs/b/train.log", "step 2\n")
     os.link(root / "outputs/a/files/model.pt", root / "outputs/b/same.pt")
     os.symlink("/nowhere", root / "outputs/b/link")
+    os.utime(root / "outputs/b/link", ns=(LONG_AGO, LONG_AGO), follow_symlinks=False)
     return root
 
 
@@ -245,8 +246,16 @@ def test_replacing_runs_killed_at_every_step(root: Path, archive: Path, tmp_path
         assert [name for name in os.listdir(there) if name.startswith(".fx-")] == []
         for run_, files in found.items():
             assert same(files, expected[run_]) or same(files, before[run_])
+            # What was there is nowhere lost, as the archive does not have it.
+            assert any(same(other, before[run_]) for other in (files, *kept(there, run_)))
     assert outcome.code == 0
     assert gaps > 0
+
+
+def kept(there: Path, run_: str) -> list[dict[bytes, Seen]]:
+    """What was replaced, and is kept beside its place."""
+    folder, name = os.path.split(there / run_)
+    return [seen(place) for place in Path(folder).glob(f"{name}.replaced-*")]
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -293,6 +302,9 @@ def test_restoring_where_a_step_fails(
         for run_, files in found.items():
             if outcome.call not in ("chmod", "utime"):
                 assert same(files, expected[run_]) or same(files, before.get(run_, {})), outcome
+            if run_ in before:
+                there_is = (files, *kept(there, run_))
+                assert any(same(other, before[run_]) for other in there_is), outcome
     assert outcome.code == 0
 
 

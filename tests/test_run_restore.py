@@ -9,11 +9,13 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +24,10 @@ from hypothesis import strategies as st
 from fx_hooks.archive import reader as run_archive_reader
 from fx_hooks.archive import restore as run_restore
 from fx_hooks.archive import sections
+from fx_hooks.archive import tree as run_tree
 from fx_hooks.archive.manifest import MEMBER, BadManifest, from_json, nanoseconds
 from fx_hooks.archive.reader import Archive
+from fx_hooks.archive.tree import Unfit
 from fx_hooks.errors import FatalError
 from tests.run_trees import pack, restore, seen, write
 
@@ -490,10 +494,75 @@ def test_nothing_is_overwritten_without_being_told(
     restore(archive, there, "outputs/a")
     with pytest.raises(FatalError, match=r"^outputs/a: is there already \(and 1 more\)"):
         restore(archive, there)
-    restore(archive, there, force=True)
+    assert restore(archive, there, "outputs/a", force=True).kept == ()  # there is no difference
+    (kept,) = restore(archive, there, force=True).kept
     for run in ("outputs/a", "outputs/b"):
         assert seen(there / run) == seen(real / "root" / run)
     assert os.listdir(there) == ["outputs"]
+    # What somebody has made by hand is kept.
+    assert (kept.path, kept.own) == (b"outputs/b", "mine.log")
+    assert os.fsdecode(kept.place).startswith("outputs/b.replaced-20")
+    name = os.fsdecode(os.path.basename(kept.place))
+    assert sorted(os.listdir(there / "outputs")) == ["a", "b", name]
+    assert list(seen(there / "outputs" / name)) == [b"mine.log"]
+
+
+def test_what_is_replaced_is_kept_under_a_name_of_its_own(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: ".replaced-now")
+    there = tmp_path / "there"
+    for number in range(3):
+        restore(archive, there, "outputs/a", force=True)
+        write(there / "outputs/a/notes.txt", f"{number}")
+    (there / "outputs/a/notes.txt").unlink()
+    first = next(path for path in (there / "outputs/a").rglob("*") if path.is_file())
+    times = (first.stat().st_atime, first.stat().st_mtime - 1)
+    os.utime(first, times)
+    (kept,) = restore(archive, there, "outputs/a", force=True).kept
+    assert kept.own == str(first.relative_to(there / "outputs/a"))
+    assert sorted(os.listdir(there / "outputs")) == [
+        "a", "a.replaced-now", "a.replaced-now-2", "a.replaced-now-3",
+    ]  # fmt: skip
+    # What cannot be compared is kept, too.
+    monkeypatch.setattr(run_tree, "scan", lambda _: _unfit())
+    (kept,) = restore(archive, there, "outputs/a", force=True).kept
+    assert kept == (b"outputs/a", b"outputs/a.replaced-now-4", "it cannot be read")
+
+
+def _unfit() -> NoReturn:
+    raise Unfit("it cannot be read")
+
+
+@posix
+def test_what_is_in_use_is_not_replaced(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    restore(archive, there)
+    write(there / "outputs/a/new.log", "x", mtime=time.time_ns())
+    before = seen(there)
+    message = "outputs/a: is not replaced: it was written to within the last hour: restore"
+    for hidden in (False, True):
+        with monkeypatch.context() as patch:
+            if hidden:
+                patch.setitem(sys.modules, "psutil", None)
+            with pytest.raises(FatalError, match=message):
+                restore(archive, there, force=True)
+    assert seen(there) == before
+    (there / "outputs/a/new.log").unlink()
+    code = "import sys; f = open('outputs/b/x.log', 'w+'); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        (sys.executable, "-c", code), cwd=there, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.utime(there / "outputs/b/x.log", (1e9, 1e9))
+        before = seen(there)
+        with pytest.raises(FatalError, match=rf"\(process {process.pid}\) uses it"):
+            restore(archive, there, force=True)
+        assert seen(there) == before
+    assert restore(archive, there, force=True).kept[0].own == "x.log"
 
 
 @posix

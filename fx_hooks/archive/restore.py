@@ -1,7 +1,9 @@
 """Runs put back where they were, from an archive, below any directory.
 
 They are unpacked aside and compared with their digests, and only when all of them are
-whole do they move into place, one rename each. No link is followed on the way.
+whole do they move into place, one rename each. No link is followed on the way. What is
+replaced lies aside until then, and stays, under a name of its own, if it has anything
+that the archive does not have.
 """
 
 from __future__ import annotations
@@ -9,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import itertools
 import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import temporary
+from fx_hooks.archive import tree
 from fx_hooks.archive.manifest import (
     FILE,
     FOLDER,
@@ -33,8 +38,11 @@ from fx_hooks.archive.manifest import (
     may_be_run,
     mode_of,
 )
+from fx_hooks.disk import scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import quoted, shown
+from fx_hooks.runs.processes import Processes, find_processes
+from fx_hooks.runs.survey import HOUR
 
 if TYPE_CHECKING:
     from fx_hooks.archive.reader import Archive, Pieces
@@ -52,11 +60,20 @@ _BY_DESCRIPTOR = {os.open, os.mkdir, os.rename, os.stat} <= os.supports_dir_fd
 _CAN_SET_LINK_TIMES = os.utime in os.supports_follow_symlinks
 
 
+class Kept(NamedTuple):
+    """What was replaced at *path*, where it is now, and what there is in it alone."""
+
+    path: bytes
+    place: bytes
+    own: str
+
+
 class Restored(NamedTuple):
     """The runs that are in place, and what could not be put back of them."""
 
     runs: tuple[PackedRun, ...]
     notes: tuple[str, ...]
+    kept: tuple[Kept, ...] = ()
 
 
 def chosen(runs: Sequence[PackedRun], patterns: Sequence[str]) -> list[PackedRun]:
@@ -109,6 +126,25 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
             f"{shown(taken[0])}: is there already{more}: restore somewhere else, or replace it"
             " with --force"
         )
+    if taken:
+        _check_use(folder, taken)
+
+
+def _check_use(folder: bytes, paths: Sequence[bytes]) -> None:
+    """Raise :class:`~fx_hooks.errors.FatalError` if somebody uses what is to be replaced."""
+    try:
+        processes = find_processes(folder)
+    except FatalError:  # without psutil it is judged by its files alone
+        processes = Processes((), frozenset())
+    for path in paths:
+        use = processes.using(path)
+        reason = f"{use.process} (process {use.pid}) uses it" if use is not None else ""
+        with contextlib.suppress(OSError):
+            age = time.time() - scan(os.path.join(folder, path), skip=()).top.size().newest
+            if not reason and age < HOUR:
+                reason = "it was written to within the last hour"
+        if reason:
+            raise FatalError(f"{shown(path)}: is not replaced: {reason}: restore somewhere else")
 
 
 def restore(
@@ -135,7 +171,11 @@ def restore(
         for run in runs:
             with _writing(run.path):
                 stagings[run.path].put(run, force=force)
-    return Restored(tuple(runs), tuple(notes))
+        kept = []
+        for staging in set(stagings.values()):
+            with _writing(runs[0].path):
+                kept += _settle(staging.place, folder)
+    return Restored(tuple(runs), tuple(notes), tuple(sorted(kept)))
 
 
 def _homes(folder: bytes, runs: Sequence[PackedRun]) -> dict[bytes, bytes]:
@@ -155,7 +195,7 @@ def _clear_left_overs(home: bytes, folder: bytes) -> None:
     for path in temporary.left_beside(os.path.join(home, _STAGING)):
         with contextlib.suppress(OSError), _locked(path) as is_ours:
             if is_ours:
-                _put_back(path, folder)
+                _settle(path, folder)
                 temporary.remove_tree(path)
 
 
@@ -168,18 +208,40 @@ def _locked(path: bytes) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _put_back(staging: bytes, folder: bytes) -> None:
-    """Put what was to be replaced, and was not, back in its place below *folder*."""
+def _settle(staging: bytes, folder: bytes) -> list[Kept]:
+    """Put what was to be replaced, and was not, back in its place below *folder*.
+
+    Of what was replaced that is kept, beside its place, which has anything of its own.
+    """
+    kept = []
     for number, (path, mode) in enumerate(_replaced(staging)):
         aside = os.path.join(staging, b"old-%d" % number)
         if not os.path.lexists(aside):
             continue
         parent, _, name = path.rpartition(b"/")
         with _parent(folder, parent) as (descriptor, above_it):
+            own = None
+            if _is_there(os.path.join(above_it, name), descriptor):
+                own = tree.only_in(aside, os.path.join(folder, path))
+                if own is None:
+                    continue
+                name = _name_for(name, above_it, descriptor)
             place = os.path.join(above_it, name)
-            if not _is_there(place, descriptor):
-                os.rename(aside, place, dst_dir_fd=descriptor)
-                os.chmod(place, mode, dir_fd=descriptor)
+            os.rename(aside, place, dst_dir_fd=descriptor)
+            os.chmod(place, mode, dir_fd=descriptor)
+            if own is not None:
+                kept.append(Kept(path, os.path.join(parent, name), own))
+    return kept
+
+
+def _name_for(name: bytes, above_it: bytes, descriptor: int | None) -> bytes:
+    """A name for what was replaced, that nothing has yet."""
+    base = name[:200] + time.strftime(".replaced-%Y%m%d-%H%M%S").encode()
+    for number in itertools.count(1):
+        found = base if number == 1 else base + b"-%d" % number
+        if not _is_there(os.path.join(above_it, found), descriptor):
+            return found
+    raise AssertionError
 
 
 def _replaced(staging: bytes) -> list[tuple[bytes, int]]:
@@ -278,7 +340,7 @@ class _Staging:
     def remove(self) -> None:
         """Remove it; what was to be replaced and was not goes back first."""
         with contextlib.suppress(OSError):
-            _put_back(self.place, self._folder)
+            _settle(self.place, self._folder)
             temporary.remove_tree(self.place)
         if self._lock is not None:
             os.close(self._lock)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ _OPEN = (
     | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for somebody to write
     | getattr(os, "O_BINARY", 0)
 )
+# On Windows a listing does not say where its entries lie.
+_HAS_DEVICES = sys.platform != "win32"
 _DATA, _HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
 
 
@@ -63,6 +66,7 @@ def _walk(place: bytes, top: Found) -> Iterator[Found]:
     GNU tar gives a directory its time when the next file lies outside of it.
     """
     waiting = [top]
+    device = top.status.st_dev
     while waiting:
         item = waiting.pop()
         yield item
@@ -73,6 +77,8 @@ def _walk(place: bytes, top: Found) -> Iterator[Found]:
         for entry in names:
             path = item.path + b"/" + entry.name if item.path else entry.name
             status = entry.stat(follow_symlinks=False)
+            if _HAS_DEVICES and entry.is_dir(follow_symlinks=False) and status.st_dev != device:
+                raise Unfit(f"{shown(path)} in it is on another file system")
             target = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else b""
             waiting.append(Found(path, status, target))
 
@@ -103,6 +109,44 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
         if not same:
             return f"{shown(entry.path) or 'its directory'} has changed"
     return f"{shown(min(found))} is new" if found else None
+
+
+def goes_on(place: bytes, entries: Sequence[Entry]) -> bool:
+    """Whether the directory *place* is the run that was packed, maybe written to since then.
+
+    None of its files has gone, and the oldest is the same: that of a new run at the place
+    of an old one is not.
+    """
+    try:
+        found = {item.path: item for item in scan(place)}
+    except Unfit:
+        return False
+    files = [entry for entry in entries if entry.type != FOLDER]
+    if any(entry.path not in found for entry in files):
+        return False
+    first = min(files, key=lambda entry: entry.mtime, default=None)
+    return first is None or found[first.path].status.st_mtime_ns == first.mtime
+
+
+def only_in(place: bytes, other: bytes) -> str | None:
+    """A file or link in the directory *place* that is not in *other* as well; None without any.
+
+    Sizes, times and targets are compared. What cannot be read is taken for one.
+    """
+    try:
+        found = scan(place)
+        there = {item.path: item for item in scan(other)}
+    except Unfit as exc:
+        return str(exc)
+    for item in found:
+        same = there.get(item.path)
+        if item.type != FOLDER and (same is None or _identity(item) != _identity(same)):
+            return shown(item.path)
+    return None
+
+
+def _identity(item: Found) -> tuple[object, ...]:
+    return (item.type, item.status.st_size, item.status.st_mtime_ns, item.target)
 
 
 @contextlib.contextmanager

@@ -87,12 +87,31 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             raise FatalError(
                 f"{shown(place)}: is there already: choose another name, or replace it with --force"
             )
+    _check_replaced(root, target)
     real = os.path.join(os.path.realpath(folder), b"")
     for item in items:
         if real.startswith(os.path.join(os.path.realpath(os.path.join(root, item.path)), b"")):
             raise FatalError(
                 f"{name}: lies in {shown(item.path)}, which is to be packed: put it elsewhere"
             )
+
+
+def _check_replaced(root: bytes, target: bytes) -> None:
+    """Raise :class:`FatalError` where *target* may be all that is left of a run."""
+    if not os.path.lexists(target):
+        return
+    try:
+        with Archive(target) as archive:
+            runs = archive.manifest.runs
+    except FatalError as exc:
+        raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
+    lost = [run.path for run in runs if not tree.goes_on(os.path.join(root, run.path), run.entries)]
+    if lost:
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise FatalError(
+            f"{shown(target)}: may hold the only copy of {shown(lost[0])}{more}: it is not"
+            " replaced: choose another name"
+        )
 
 
 def write(
@@ -137,6 +156,7 @@ def write(
         copy.sync()
         size = output.size
         if force:
+            _check_replaced(root, target)  # much may have happened since it was first asked
             # The copy beside an archive is never that of another one.
             with _writing(beside), contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)

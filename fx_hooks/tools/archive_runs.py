@@ -85,10 +85,17 @@ def archive_runs(
     codec_for(target).close()  # before what takes long
     found = survey(repository)
     runs = choice.choose(found, options, names)
-    items = [Item(run.path, about(found, run)) for run in runs if run.state != LIVE]
-    left_out = [
-        LeftOut(run.path, f"{run.state}: {run.reason}") for run in runs if run.state == LIVE
-    ]
+    items = []
+    left_out = []
+    for run in runs:
+        mount = next((path for path in found.scan.mounts if path.startswith(run.path + b"/")), None)
+        if run.state == LIVE:
+            left_out.append(LeftOut(run.path, f"{run.state}: {run.reason}"))
+        elif mount is not None:
+            reason = f"another file system is mounted in it: {shown(mount)}"
+            left_out.append(LeftOut(run.path, reason))
+        else:
+            items.append(Item(run.path, about(found, run)))
     for note in found.notes:
         print(f"note: {one_line(note)}")
     place = os.fsencode(target)
@@ -109,9 +116,9 @@ def archive_runs(
         )
         for line in run_lines(written.runs):
             print(line)
-        for run in written.runs:
-            for path in run.left_out:
-                print(f"note: {shown(run.path + b'/' + path)}: holds no data, and is left out")
+        for packed in written.runs:
+            for path in packed.left_out:
+                print(f"note: {shown(packed.path + b'/' + path)}: holds no data, and is left out")
     else:
         print("Nothing was packed.")
     return _tell([*left_out, *written.left_out])
@@ -163,6 +170,11 @@ def restore_runs(
     print(f"Restored {plural(len(runs), 'run')}:")
     for line in run_lines(restored.runs):
         print(line)
+    for path, kept, own in restored.kept:
+        print(
+            f"note: {shown(path)}: what was there is kept as {shown(kept)}: the archive does not"
+            f" have its {own}"
+        )
     for note in restored.notes:
         print(f"note: {note}")
     return FOUND if restored.notes else CLEAN
