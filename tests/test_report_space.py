@@ -521,6 +521,26 @@ def test_the_commands_free_what_they_promise(
     assert -60_000 < before - du(states.root) - promised < 100_000
 
 
+def test_what_cannot_be_synced_has_no_command(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """W&B finds no run in a folder without a log; an old dry run is an online one to it."""
+    for name, log in (("a", b""), ("b", b":W&B\0\0\0" + b"x" * 20), ("c", b"")):
+        folder = repo.root / f"wandb/dryrun-20240101_000000-{name}"
+        (folder / "files").mkdir(parents=True)
+        (folder / "files/x").write_text("x")
+        if name != "c":
+            (folder / f"run-{name}.wandb").write_bytes(log)
+        for path in folder.rglob("*"):
+            os.utime(path, (1.7e9, 1.7e9))
+    commands = [each for remedy in record(repo.root, capfd)["remedies"]
+                for each in remedy["commands"]]  # fmt: skip
+    assert commands == [
+        "wandb sync --include-online wandb/dryrun-20240101_000000-b",
+        "fx-clean-runs wandb/dryrun-20240101_000000-b",
+    ]
+
+
 @POSIX
 def test_git_keeps_its_objects_elsewhere(
     repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -337,6 +337,27 @@ def test_a_run_that_is_not_there(root: Path, tmp_path: Path) -> None:
     assert len(written.runs) == 1
 
 
+@posix
+def test_what_is_mounted_in_a_run_is_not_packed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.lstat
+
+    def elsewhere(place: bytes) -> os.stat_result:
+        """All but the run itself lies on another device."""
+        fields = list(real(place))
+        fields[stat.ST_DEV] += 1
+        return os.stat_result(fields)
+
+    top = os.fsencode(root / RUN)
+    status = elsewhere(top)
+    monkeypatch.setattr(os, "lstat", lambda place: status if place == top else real(place))
+    written = pack(root, tmp_path / "a.tar.gz", RUN)
+    (left,) = written.left_out
+    assert left.reason.endswith(" in it is on another file system")
+    assert written.runs == ()
+
+
 def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
     (packed,) = pack(root, tmp_path / "a.tar.gz", RUN).runs
     base = os.fsencode(root)

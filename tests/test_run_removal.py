@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -523,6 +524,23 @@ def test_folders_of_our_own_that_are_closed(tree: bytes, tmp_path: Path) -> None
         return 0
 
     assert as_nobody(tmp_path, work).code == 0
+    assert os.listdir(place(tree, b"outputs")) == []
+
+
+def test_a_closed_folder_is_opened_before_it_is_moved(
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for those who are not root: what changes its parent has to be writable."""
+    closed(tree)
+    real = os.rename
+
+    def rename(old: Any, new: Any, **options: int) -> None:
+        if options and not os.stat(old, dir_fd=options["src_dir_fd"]).st_mode & 0o200:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(old, new, **options)
+
+    monkeypatch.setattr(os, "rename", rename)
+    remove(tree)
     assert os.listdir(place(tree, b"outputs")) == []
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
-import itertools
 import json
 import os
 import stat
@@ -237,11 +236,11 @@ def _settle(staging: bytes, folder: bytes) -> list[Kept]:
 def _name_for(name: bytes, above_it: bytes, descriptor: int | None) -> bytes:
     """A name for what was replaced, that nothing has yet."""
     base = name[:200] + time.strftime(".replaced-%Y%m%d-%H%M%S").encode()
-    for number in itertools.count(1):
-        found = base if number == 1 else base + b"-%d" % number
-        if not _is_there(os.path.join(above_it, found), descriptor):
-            return found
-    raise AssertionError
+    found, number = base, 1
+    while _is_there(os.path.join(above_it, found), descriptor):
+        number += 1
+        found = base + b"-%d" % number
+    return found
 
 
 def _replaced(staging: bytes) -> list[tuple[bytes, int]]:
