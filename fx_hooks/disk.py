@@ -8,8 +8,10 @@ before, it also counted what directories themselves have).
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,24 @@ _FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # How many entries are read between two words about the progress.
 _STEP = 2048
+
+
+class NoFileError(OSError):
+    """It is a pipe, a directory or a device."""
+
+
+def files_only(place: str, flags: int) -> int:
+    """An opener for what may be no file: a pipe without a writer would be waited for."""
+    descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoFileError(errno.EINVAL, "it is no file", place)
+    return descriptor
+
+
+def files_not_links(place: str, flags: int) -> int:
+    """The same, and what a link leads to is not opened either."""
+    return files_only(place, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class File(NamedTuple):

@@ -457,11 +457,32 @@ def test_a_configuration_that_cannot_be_read(
     (hydra / "config.yaml").write_text("a: 1")
     assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {"config": {"a": 1}}
 
-    def opened(place: Any, *_: Any) -> Any:
+    def opened(place: Any, *_: Any, **options: Any) -> Any:  # noqa: ARG001
         raise PermissionError(13, "Permission denied", place)
 
     monkeypatch.setattr(details, "open", opened, raising=False)
     assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = states.path("online_wandb") / "run-online.wandb"
+    for place in (
+        log,
+        log.parent / "files" / "wandb-summary.json",
+        states.path("online") / ".hydra" / "config.yaml",
+        states.root / "best_models" / "a_meta.json",
+        states.root / "config" / "config.yaml",
+    ):
+        place.unlink(missing_ok=True)
+        os.mkfifo(place)
+        os.utime(place, (1e9, 1e9))
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["online_wandb"].state == UNSYNCED
+    assert run_details(os.fsencode(log.parent), WANDB_RUN).as_json() == {}
+    assert run_details(os.fsencode(states.path("online")), HYDRA_JOB).config is None
 
 
 def test_file_systems_of_several_machines() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from fx_hooks.disk import files_not_links
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import plain_data
 from fx_hooks.runs.finding import HYDRA_JOB, LIGHTNING, WANDB_NAME, WANDB_RUN
@@ -52,7 +53,7 @@ def _wandb_details(place: bytes) -> Details:
     log = WandbLog("", "", "", "", {}, {})
     try:
         path = os.path.join(place, b"run-%s.wandb" % (match["id"] if match else b""))
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=files_not_links) as file:
             log = read_wandb_log(file, limit=_MAX_LOG)
     except OSError:
         pass
@@ -79,9 +80,7 @@ def _json(place: bytes) -> dict[str, Any]:
 
 def _read(place: bytes) -> bytes | None:
     try:
-        if os.path.islink(place) or not os.path.isfile(place):
-            return None
-        with open(place, "rb") as file:
+        with open(place, "rb", opener=files_not_links) as file:
             content = file.read(_MAX_TEXT + 1)
     except OSError:
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.best_models.scene import digest
+from fx_hooks.disk import NoFileError, files_not_links, files_only
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
 from fx_hooks.repo_policy import policy_in_force, staged_text
@@ -71,10 +72,10 @@ def _metadata(
                 place = os.path.join(here, name)
                 path = os.path.relpath(place, repository.root).replace(os.fsencode(os.sep), b"/")
                 try:
-                    with open(place, "rb") as file:
+                    with open(place, "rb", opener=files_only) as file:
                         found[path] = found.get(path, b"") + b"\n" + file.read(1 << 20)
-                except FileNotFoundError:
-                    continue  # a link to nothing
+                except (FileNotFoundError, NoFileError):
+                    continue  # a link to nothing, or a pipe
                 except OSError as exc:
                     _unread(exc)
     return found
@@ -104,7 +105,9 @@ def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list
                 found = None
                 with (
                     contextlib.suppress(OSError),
-                    open(os.path.join(root, folder.path, name), "rb") as file,
+                    open(
+                        os.path.join(root, folder.path, name), "rb", opener=files_not_links
+                    ) as file,
                 ):
                     found = digest(file)
                 held += [

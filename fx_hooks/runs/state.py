@@ -12,6 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.disk import files_not_links
 from fx_hooks.paths import shown
 from fx_hooks.runs.finding import WANDB_NAME
 from fx_hooks.runs.wandb_log import HEADER_BYTES, WandbEnd, read_wandb_end
@@ -87,7 +88,7 @@ def _in_the_cloud(end: WandbEnd, how: str) -> Ending:
 
 def _wandb_end(place: bytes) -> WandbEnd | None:
     try:
-        with open(place, "rb", opener=_without_links) as file:
+        with open(place, "rb", opener=files_not_links) as file:
             return read_wandb_end(file)
     except OSError:
         return None
@@ -113,13 +114,8 @@ def _ends_in_traceback(tail: bytes) -> bool:
 
 def _tail(place: bytes) -> bytes | None:
     try:
-        with open(place, "rb", opener=_without_links) as file:
+        with open(place, "rb", opener=files_not_links) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
             return file.read()
     except OSError:
         return None
-
-
-def _without_links(place: str, flags: int) -> int:
-    # A pipe must not stop us either.
-    return os.open(place, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

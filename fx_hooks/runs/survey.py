@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts import parents
 from fx_hooks.best_models.provenance import fits
-from fx_hooks.disk import Scan, Size, scan
+from fx_hooks.disk import Scan, Size, files_only, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
 from fx_hooks.runs.details import run_details
@@ -314,7 +314,7 @@ def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
     for path in index:
         if path.endswith((b".yaml", b".yml")):
             try:
-                with open(os.path.join(root, path), "rb") as file:
+                with open(os.path.join(root, path), "rb", opener=files_only) as file:
                     content = file.read(MAX_BYTES)
             except OSError:
                 continue  # left out of the work tree, or deleted
