@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -165,6 +166,75 @@ def test_written_after_it_was_synced(states: States, monkeypatch: pytest.MonkeyP
     assert (run.state, run.reason) == (UNSYNCED, "it was written to after it had been synced")
 
 
+def test_a_run_that_went_on_while_it_was_synced(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the time was, and though the marker came after the last word."""
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    mark, begun = (log.with_name(f"{log.name}.{end}") for end in ("synced", "syncstate"))
+
+    def state(written: float, began: float | None, marked: float) -> str:
+        begun.unlink(missing_ok=True)
+        times = {log: written, mark: marked} | ({} if began is None else {begun: began})
+        for path, seconds in times.items():
+            path.touch()
+            os.utime(path, (1e9 + seconds, 1e9 + seconds))
+        return by_name(states, look(states.root, monkeypatch))["synced_wandb"].state
+
+    assert state(1, 1, 1) == SYNCED
+    assert state(1, None, 1) == SYNCED
+    assert state(1.1, None, 1) == UNSYNCED
+    assert state(5, 4, 9) == UNSYNCED
+    assert state(5, 6, 4) == UNSYNCED
+    # Versions that touch nothing when they sync again: their log tells.
+    (synced,) = (states.root / "wandb" / "logs").glob("debug-sync.*.log")
+    line = {"level": "INFO", "msg": "runsync: starting to read",
+            "sync_path": f"/elsewhere/{log.parent.name}/{log.name}"}  # fmt: skip
+    began = "2001-09-09T03:46:{}+02:00"  # 1e9 + 0
+    synced.write_text(json.dumps({**line, "time": began.format("47.123456789")}) + "\n")
+    assert state(5, 4, 9) == SYNCED
+    synced.write_text(json.dumps({**line, "time": began.format("44")}) + "\n")
+    assert state(5, 4, 9) == UNSYNCED
+    synced.write_text(json.dumps({**line, "time": "yesterday"}) + "\n[runsync: starting to read\n")
+    assert state(5, 4, 9) == UNSYNCED
+
+
+REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}
+
+
+def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker is there all the same."""
+    folder = states.path("synced_wandb")
+    (log,) = (states.root / "wandb" / "logs").glob("debug-sync.*.log")
+    clean = log.read_text()
+    path = f"/elsewhere/{folder.name}/run-synced.wandb"
+    refusal = {**REFUSAL, "time": "2999-01-01T00:00:00.1Z", "sync_path": path}
+    log.write_text(clean + json.dumps({**refusal, "sync_path": "/x/other/run-synced.wandb"}))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    log.write_text(clean + json.dumps(refusal) + "\n")
+    run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
+    assert (run.state, run.reason) == (
+        UNSYNCED, "not all of its files could be uploaded when it was synced",
+    )  # fmt: skip
+    # A later one was not.
+    begins = {"msg": "runsync: starting to read", "time": "2999-01-02T00:00:00Z", "sync_path": path}
+    log.with_name("debug-sync.29990101.000000.log").write_text(json.dumps(begins))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+
+
+def test_an_online_run_that_was_refused_files(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = states.path("online_wandb") / "logs" / "debug-internal.log"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    log.write_text(json.dumps(REFUSAL, separators=(",", ":")) + "\n" + log.read_text())
+    os.utime(log, times)
+    run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
+    assert (run.state, run.reason) == (
+        UNSYNCED, "online, and not all of its files could be uploaded",
+    )  # fmt: skip
+
+
 def test_a_run_without_its_log(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     (states.path("online_wandb") / "run-online.wandb").unlink()
     run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
@@ -176,6 +246,12 @@ def test_an_older_online_run_is_known_by_its_summary(
     states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(states.path("online_wandb") / "logs")
+    # Today's versions write the summary before they upload anything.
+    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
+    config = states.path("online_wandb") / "files" / "config.yaml"
+    times = (config.stat().st_atime, config.stat().st_mtime)
+    config.write_text("_wandb:\n  value:\n    cli_version: 0.17.9\n")
+    os.utime(config, times)
     assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == SYNCED
     (states.path("online_wandb") / "files" / "wandb-summary.json").unlink()
     assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
@@ -425,8 +501,7 @@ def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> 
     found = by_name(states, look(states.root, monkeypatch))
     assert found["synced_wandb"].state == UNSYNCED
     assert "missing or cannot be read" in found["synced_wandb"].reason
-    # Then the summary, which the uploader writes, says it.
-    assert found["online_wandb"].state == SYNCED
+    assert found["online_wandb"].state == UNSYNCED
     details = run_details(os.fsencode(states.path("synced_wandb")), WANDB_RUN)
     assert details.config is None
     # A W&B name whose time is none is as old as its files.

@@ -39,6 +39,7 @@ from fx_hooks.runs.state import (
     hydra_ending,
     wandb_ending,
 )
+from fx_hooks.runs.sync_logs import Syncs
 
 if TYPE_CHECKING:
     from fx_hooks.disk import Folder
@@ -135,7 +136,7 @@ def survey(
         processes = Processes((), frozenset({None}))
         notes.append(f"{exc}; until then a run is live by its files alone")
     found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
-    judge = _Judge(root, processes, time.time() if now is None else now)
+    judge = _Judge(found_tree, processes, time.time() if now is None else now)
     endings = {run.path: judge.ending(run) for run in found}
     owners = _owners(found, root)
     members = _members(found, owners)
@@ -175,8 +176,9 @@ def survey(
 
 
 class _Judge:
-    def __init__(self, root: bytes, processes: Processes, now: float) -> None:
-        self.root = root
+    def __init__(self, tree: Scan, processes: Processes, now: float) -> None:
+        self.root = tree.root
+        self.syncs = Syncs(tree)
         self.processes = processes
         self.now = now
 
@@ -191,7 +193,7 @@ class _Judge:
         if age < HOUR:
             return Ending(LIVE, _written(age), False)
         if run.kind == WANDB_RUN:
-            ending = wandb_ending(run.folder, self.root)
+            ending = wandb_ending(run.folder, self.root, self.syncs)
             if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
                 why = (
                     "it has not ended, and whether a process still writes cannot be seen from here"

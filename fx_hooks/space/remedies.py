@@ -10,7 +10,7 @@ from fx_hooks.artifacts import parents
 from fx_hooks.disk import Folder, freed_by
 from fx_hooks.paths import quoted
 from fx_hooks.remedy import cover, from_folder, untrack
-from fx_hooks.runs.state import has_empty_log
+from fx_hooks.runs.state import has_empty_log, sync_options
 from fx_hooks.runs.survey import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because
 from fx_hooks.space.git import LFS, LOOSE, GitSpace
 from fx_hooks.space.outside import WANDB_ARTIFACTS, WANDB_LOGS
@@ -115,11 +115,11 @@ def _of_runs(
             path for path, top in waiting.items() if top in {item.path for item in unsynced}
         )
         what = f"{_count(len(unsynced), 'run')} that W&B does not have yet: an hour after the sync"
-        # One a command: a log that W&B cannot read ends it, and online runs are passed over
-        # in silence without the option.
+        # One a command: a log that W&B cannot read ends it.
         commands = [
-            ways.commands(f"wandb sync{' --include-online' * is_online(path)}", [path])[0]
+            ways.commands(f"wandb sync{sync_options(place)}", [path])[0]
             for path in paths
+            if (place := find(path)) is not None
         ]
         commands += _clean(unsynced, few, older_than, ways)
         found.append(Remedy(what, commands, _freed(unsynced)))
@@ -135,11 +135,6 @@ def _started_by(run: Run, runs: Mapping[bytes, Run]) -> set[bytes]:
         if path.startswith(below)
         or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
     }
-
-
-def is_online(path: bytes) -> bool:
-    """Whether W&B gave that name to a run that was online."""
-    return posixpath.basename(path).startswith(b"run-")
 
 
 def _clean(items: Sequence[Item], few: bool, older_than: str, ways: _Ways) -> list[str]:

@@ -28,7 +28,7 @@ from fx_hooks.runs.clean_log import CleanLog
 from fx_hooks.runs.details import run_details
 from fx_hooks.runs.processes import find_processes
 from fx_hooks.runs.removal import Stays, left_aside, remove_run, settle
-from fx_hooks.runs.state import has_empty_log
+from fx_hooks.runs.state import has_empty_log, sync_options
 from fx_hooks.runs.survey import UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.space.text import age, aligned
 
@@ -210,7 +210,7 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
         for path in sorted(unsynced):
             word = quoted(posixpath.join(os.fsencode(way), path))
             place = found.scan.find(path)
-            option = "" if posixpath.basename(path).startswith(b"offline-") else " --include-online"
+            option = sync_options(place) if place is not None else ""
             if place is not None and has_empty_log(place):
                 print(f"    # {word}: its log is empty: it cannot be synced, only deleted by hand")
             else:
