@@ -28,6 +28,7 @@ from fx_hooks.runs.finding import (
     find_runs,
 )
 from fx_hooks.runs.milestones import milestones_of_runs
+from fx_hooks.runs.obstacles import find_obstacles
 from fx_hooks.runs.processes import Processes, find_processes
 from fx_hooks.runs.state import (
     FAILED,
@@ -143,6 +144,8 @@ def survey(
     milestones = milestones_of_runs(repository, index, found)
     tracked = sorted(index)
     around = {run.path: run.within for run in found}
+    started = {run.path: _started(run) for run in found}
+    obstacles = find_obstacles(found, endings, started, judge.syncs, root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
@@ -154,7 +157,7 @@ def survey(
                 path=run.path,
                 kind=run.kind,
                 size=size,
-                started=_started(run),
+                started=started[run.path],
                 last_write=size.newest,
                 state=worst.state,
                 reason=worst.reason,
@@ -168,7 +171,7 @@ def survey(
                 milestones=tuple(sorted(chosen)),
                 tracked=_below(tracked, run.path),
                 run_id=run.wandb_id,
-                obstacle=_obstacle(run.path, found_tree, processes),
+                obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
             )
         )
     notes += _unseen(found, processes)
