@@ -68,9 +68,9 @@ def by_name(states: States, found: Survey, gone: str = "") -> dict[str, Run]:
     return {name: runs[path] for name, path in states.places.items() if name != gone}
 
 
-def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = look(made_states.root, monkeypatch)
-    runs = by_name(made_states, found)
+def test_every_state(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look(states.root, monkeypatch)
+    runs = by_name(states, found)
     assert len(runs) == len(found.runs)
     assert found.notes == ()
     assert {name: runs[name].state for name in AGES} == STATES
@@ -78,23 +78,23 @@ def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> No
         if name != "sweep":
             assert runs[f"{name}_wandb"].state == STATES[name], name
             assert runs[f"{name}_wandb"].run_id
-            assert runs[f"{name}_wandb"].owner == made_states.places[name], name
-            assert runs[name].owns == (made_states.places[f"{name}_wandb"],), name
+            assert runs[f"{name}_wandb"].owner == states.places[name], name
+            assert runs[name].owns == (states.places[f"{name}_wandb"],), name
     assert {run.state for name, run in runs.items() if name.startswith("lightning")} == {FINISHED}
     kinds = {name: run.kind for name, run in runs.items()}
     assert kinds["sweep"] == HYDRA_SWEEP
     assert kinds["sweep_0"] == kinds["bare"] == kinds["custom"] == HYDRA_JOB
     assert kinds["lightning_1"] == LIGHTNING
     assert kinds["chdir_wandb"] == WANDB_RUN
-    assert runs["chdir_wandb"].within == made_states.places["chdir"]
-    assert runs["sweep_1"].within == made_states.places["sweep"]
-    assert set(runs["sweep"].owns) == {made_states.places[f"sweep_{n}"] for n in (0, 1)}
+    assert runs["chdir_wandb"].within == states.places["chdir"]
+    assert runs["sweep_1"].within == states.places["sweep"]
+    assert set(runs["sweep"].owns) == {states.places[f"sweep_{n}"] for n in (0, 1)}
     assert runs["sweep_wandb_1"].owner in runs["sweep"].owns
-    assert made_states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
+    assert states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
 
 
-def test_ages_and_reasons(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = by_name(made_states, look(made_states.root, monkeypatch))
+def test_ages_and_reasons(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = by_name(states, look(states.root, monkeypatch))
     for name, days in AGES.items():
         assert abs(time.time() - runs[name].last_write - days * DAY) < DAY / 10
         assert abs(runs[name].started - runs[name].last_write) < 600
@@ -565,6 +565,32 @@ def test_file_systems_of_several_machines() -> None:
     assert processes.shared_file_system("/home/me/work", disks) == "nfs4"
     assert processes.shared_file_system("/home/me/local/work", disks) == ""
     assert processes.shared_file_system("/work", disks) == ""
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs time zones")
+@pytest.mark.parametrize("told", ["log", "metadata", "name"])
+def test_a_run_of_another_time_zone_has_its_owner_all_the_same(
+    states: States, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    folder = states.path("online_wandb")
+    log, metadata = folder / "run-online.wandb", folder / "files" / "wandb-metadata.json"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    if told != "log":
+        log.write_bytes(log.read_bytes()[:7])
+        os.utime(log, times)
+    if told == "name":
+        metadata.write_text('{"startedAt": "yesterday"}')
+        os.utime(metadata, times)
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        found = by_name(states, look(states.root, monkeypatch))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found["online_wandb"].owner == states.places["online"]
+    assert found["online"].state == (SYNCED if told == "log" else UNSYNCED)
+    assert 0 <= found["online_wandb"].started - found["online"].started < 60
 
 
 def test_a_job_that_does_not_say_when_it_began_is_found_all_the_same(

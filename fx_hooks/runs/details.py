@@ -16,7 +16,8 @@ from fx_hooks.disk import files_not_links
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import plain_data
 from fx_hooks.runs.finding import HYDRA_JOB, LIGHTNING, WANDB_NAME, WANDB_RUN
-from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log
+from fx_hooks.runs.sync_logs import time_in
+from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log, read_wandb_start
 
 _MAX_TEXT = 1 << 20
 _MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too
@@ -46,6 +47,24 @@ def run_details(place: bytes, kind: str) -> Details:
     if kind == LIGHTNING:
         return Details(_yaml(os.path.join(place, b"hparams.yaml")))
     return Details(_yaml(os.path.join(place, b"multirun.yaml")))
+
+
+def wandb_start(place: bytes) -> float | None:
+    """When the W&B run in *place* began, as it says itself, in seconds since the epoch."""
+    match = WANDB_NAME.fullmatch(os.path.basename(place))
+    try:
+        path = os.path.join(place, b"run-%s.wandb" % (match["id"] if match else b""))
+        with open(path, "rb", opener=files_not_links) as file:
+            began = read_wandb_start(file)
+    except OSError:
+        began = None
+    if began is None:
+        told = _json(os.path.join(place, b"files", b"wandb-metadata.json")).get("startedAt")
+        try:
+            began = time_in(told) if isinstance(told, str) else None
+        except ValueError:
+            return None
+    return began
 
 
 def _wandb_details(place: bytes) -> Details:

@@ -15,7 +15,7 @@ from fx_hooks.best_models.provenance import fits
 from fx_hooks.disk import Scan, Size, files_only, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
-from fx_hooks.runs.details import run_details
+from fx_hooks.runs.details import run_details, wandb_start
 from fx_hooks.runs.directories import MAX_BYTES, run_patterns
 from fx_hooks.runs.finding import (
     HYDRA_JOB,
@@ -56,6 +56,10 @@ HOUR = 3600.0
 _UNSEEN = 7 * 24 * HOUR
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
+# W&B's names have seconds of the local time: zones differ by quarters of an hour.
+_WITHIN = 0.5
+_QUARTER = 900.0
+_ZONES = 26 * HOUR
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = (*WANDB_FOLDERS, b"outputs", b"multirun", b"logs", b"lightning_logs", b"runs")
@@ -139,12 +143,12 @@ def survey(
     found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
     judge = _Judge(found_tree, processes, time.time() if now is None else now)
     endings = {run.path: judge.ending(run) for run in found}
-    owners = _owners(found, root)
+    started = {run.path: _started(run, root) for run in found}
+    owners = _owners(found, started, root)
     members = _members(found, owners)
     milestones = milestones_of_runs(repository, index, found)
     tracked = sorted(index)
     around = {run.path: run.within for run in found}
-    started = {run.path: _started(run) for run in found}
     obstacles = find_obstacles(found, endings, started, judge.syncs, root)
     runs = []
     for run in found:
@@ -249,11 +253,13 @@ def _members(found: Sequence[FoundRun], owners: Mapping[bytes, bytes]) -> dict[b
     return members
 
 
-def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
+def _owners(
+    found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
+) -> dict[bytes, bytes]:
     """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.kind == HYDRA_JOB]
     by_path = {job.path: job for job in jobs}
-    spans = [_span(job) for job in jobs]
+    spans = [_span(job, started[job.path]) for job in jobs]
     owners = {}
     for run in found:
         if run.kind != WANDB_RUN:
@@ -261,7 +267,7 @@ def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
         above = reversed(parents(run.path))
         around = next((by_path[path] for path in above if path in by_path), None)
         if around is None:
-            around = _owner_by_time(run, spans, root)
+            around = _owner_by_time(run, started[run.path], spans, root)
         if around is not None:
             owners[run.path] = around.path
     return owners
@@ -276,8 +282,7 @@ class _Span(NamedTuple):
     last: float
 
 
-def _span(job: FoundRun) -> _Span:
-    started = _started(job)
+def _span(job: FoundRun, started: float) -> _Span:
     first = started - 0.5
     last = max(job.folder.size().newest, first + _BEFORE_INIT)
     if b".hydra" not in job.folder.folders:
@@ -285,9 +290,9 @@ def _span(job: FoundRun) -> _Span:
     return _Span(job, started, first, last + 1)
 
 
-def _owner_by_time(run: FoundRun, spans: Sequence[_Span], root: bytes) -> FoundRun | None:
-    # The name has seconds; the run began within that one.
-    started = _started(run) + 0.5
+def _owner_by_time(
+    run: FoundRun, started: float, spans: Sequence[_Span], root: bytes
+) -> FoundRun | None:
     around = [span for span in spans if span.first <= started <= span.last]
     around.sort(key=lambda span: abs(started - span.started))
     possible = [span.job for span in around]
@@ -299,18 +304,26 @@ def _owner_by_time(run: FoundRun, spans: Sequence[_Span], root: bytes) -> FoundR
     return possible[0] if possible else None
 
 
-def _started(run: FoundRun) -> float:
-    """By the name that W&B gives a run, else by the oldest that is known of its files."""
+def _started(run: FoundRun, root: bytes) -> float:
+    """By what a W&B run says, else by its name, else by the oldest that is known of its files."""
     match = WANDB_NAME.fullmatch(run.folder.name) if run.kind == WANDB_RUN else None
-    if match is not None:
-        try:
-            return datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
-        except (ValueError, OverflowError, OSError):
-            pass
     # Hydra writes its configuration first of all.
     first = run.folder.folders.get(b".hydra", run.folder)
     times = [file[3] for folder in first.walk() for file in folder.files]
-    return min(times, default=run.folder.mtime)
+    oldest = min(times, default=run.folder.mtime)
+    if match is None:
+        return oldest
+    told = wandb_start(os.path.join(root, run.path))
+    if told is not None:
+        return told
+    try:
+        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
+    except (ValueError, OverflowError, OSError):
+        return oldest
+    # The time of some other zone, perhaps: the last such before the first of its files.
+    if -_ZONES <= oldest - named <= _ZONES:
+        named += (oldest + _WITHIN - named) // _QUARTER * _QUARTER
+    return named + _WITHIN
 
 
 def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
