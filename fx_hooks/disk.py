@@ -13,7 +13,7 @@ import gc
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -129,13 +129,15 @@ class Scan(NamedTuple):
     """A tree as it was found.
 
     ``mounts`` are folders on another file system, which were not entered; with
-    ``problems`` every size is a lower bound.
+    ``problems`` every size is a lower bound. ``met`` has the path and the number of what
+    was looked for by its number.
     """
 
     root: bytes
     top: Folder
     problems: tuple[Problem, ...]
     mounts: tuple[bytes, ...]
+    met: tuple[tuple[bytes, int], ...] = ()
 
     def find(self, path: bytes) -> Folder | None:
         """The folder at *path*, relative to the root; None where there is none."""
@@ -152,10 +154,12 @@ def scan(
     root: bytes,
     *,
     skip: Collection[bytes] = _SKIPPED,
+    wanted: Container[int] = frozenset(),
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
     """Read the tree below *root*, without what *skip* names directly in it.
 
+    What has one of the *wanted* numbers is told, *root* included.
     *progress* is told now and then how many entries were read. Raises :class:`OSError`
     where *root* itself cannot be read; what cannot be read below it is a problem.
     """
@@ -163,17 +167,23 @@ def scan(
     # Nothing here runs in circles, and looking for them takes a third of the time.
     gc.disable()
     try:
-        return _scan(root, skip, progress)
+        return _scan(root, skip, wanted, progress)
     finally:
         if collects:
             gc.enable()
 
 
-def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] | None) -> Scan:
+def _scan(
+    root: bytes,
+    skip: Collection[bytes],
+    wanted: Container[int],
+    progress: Callable[[int], None] | None,
+) -> Scan:
     here = os.stat(root)
     top = Folder(b"", None, _disk(here), here.st_mtime, here.st_uid)
     problems: list[Problem] = []
     mounts: list[bytes] = []
+    met = [(b"", here.st_ino)] if here.st_ino in wanted else []
     separator = os.fsencode(os.sep)
     stack = [(top, root)]
     count = told = 0
@@ -181,7 +191,7 @@ def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] 
         folder, place = stack.pop()
         try:
             with _entries(place, follow=folder is top) as entries:
-                count += _read(folder, entries, here.st_dev, skip, problems, mounts)
+                count += _read(folder, entries, here.st_dev, skip, wanted, problems, mounts, met)
         except OSError as exc:
             if folder is top:
                 raise
@@ -193,7 +203,7 @@ def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] 
             progress(count)
     if progress is not None:
         progress(count)
-    return Scan(root, top, tuple(problems), tuple(mounts))
+    return Scan(root, top, tuple(problems), tuple(mounts), tuple(met))
 
 
 @contextmanager
@@ -217,8 +227,10 @@ def _read(
     entries: Iterable[os.DirEntry[Any]],
     device: int,
     skip: Collection[bytes],
+    wanted: Container[int],
     problems: list[Problem],
     mounts: list[bytes],
+    met: list[tuple[bytes, int]],
 ) -> int:
     """Put what *entries* say into *folder*; how many there were."""
     is_top = folder.parent is None
@@ -238,6 +250,8 @@ def _read(
         except OSError as exc:
             problems.append(Problem(_below(folder, name), exc.strerror or str(exc)))
             continue
+        if status.st_ino in wanted:
+            met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
         disk = status.st_blocks * _BLOCK if _HAS_BLOCKS else status.st_size
         # Junctions of Windows are directories that lead elsewhere.

@@ -130,16 +130,18 @@ def survey(
     """
     root = repository.root
     index = {entry.path: entry for entry in repository.index()}
-    try:
-        found_tree = scan(root, progress=progress)
-    except OSError as exc:
-        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
-    notes = _links(found_tree.top, root)
+    notes = []
     try:
         processes = find_processes(root)
     except FatalError as exc:
         processes = Processes((), frozenset({None}))
         notes.append(f"{exc}; until then a run is live by its files alone")
+    try:
+        found_tree = scan(root, wanted=processes.numbered, progress=progress)
+    except OSError as exc:
+        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
+    processes = processes.found_in(found_tree)
+    notes[:0] = _links(found_tree.top, root)
     found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
     judge = _Judge(found_tree, processes, time.time() if now is None else now)
     endings = {run.path: judge.ending(run) for run in found}
