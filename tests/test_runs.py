@@ -39,6 +39,7 @@ from fx_hooks.runs.survey import (
     outermost,
     survey,
 )
+from fx_hooks.tools import archive_runs, clean_runs
 from tests.realruns.states import AGES, DAY, States, live_run
 
 STATES = {
@@ -279,13 +280,15 @@ def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyP
     found = look(states.root, monkeypatch)
     assert "install fx-hooks[tools]" in found.notes[0]
     runs = by_name(states, found)
-    assert {name: runs[name].state for name in AGES} == STATES
+    # Those that may still be under way, for all that is known.
+    unknown = {name: LIVE for name, days in AGES.items() if days < 7}
+    assert {name: runs[name].state for name in AGES} == STATES | unknown
     # Young, without an end, and nobody to ask.
     shift = (AGES["online_killed"] - 2) * DAY
     monkeypatch.chdir(states.root)
     runs = by_name(states, survey(Repository(), now=time.time() - shift))
     assert runs["online_killed_wandb"].state == LIVE
-    assert "cannot be seen" in runs["online_killed_wandb"].reason
+    assert "could not be seen from here" in runs["online_killed_wandb"].reason
 
 
 def test_what_is_no_run(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,6 +397,76 @@ def test_metadata_may_name_a_run_by_its_path(
     assert found["lightning_1"].milestones == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"url": "https://wandb.ai/me/toy/runs/online"}',
+        '{"url": "https:\\/\\/wandb.ai\\/me\\/toy\\/runs\\/online?workspace=x"}',
+        '{"run": "me/toy/online"}',
+    ],
+)
+def test_metadata_may_name_a_run_by_its_address(
+    states: States, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (states.root / "best_models" / "other_meta.json").write_text(text)
+    found = by_name(states, look(states.root, monkeypatch))
+    named = {
+        name for name, run in found.items() if b"best_models/other_meta.json" in run.milestones
+    }
+    assert named == {"online", "online_wandb"}
+
+
+def test_metadata_that_names_a_job_means_its_runs_too(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names them alone; those beside it in a sweep are meant by nobody."""
+    for name in ("online", "chdir", "sweep_0"):
+        text = json.dumps({"run": os.fsdecode(states.places[name]) + "/model.pt"})
+        (states.root / "best_models" / f"{name}_meta.json").write_text(text)
+    found = by_name(states, look(states.root, monkeypatch))
+    for name in ("online_wandb", "chdir_wandb", "sweep", "sweep_wandb_0"):
+        chosen = f"best_models/{name.removesuffix('_0').removesuffix('_wandb')}"
+        assert any(path.startswith(chosen.encode()) for path in found[name].milestones), name
+    assert found["sweep_1"].milestones == found["sweep_wandb_1"].milestones == ()
+
+
+def test_a_run_that_has_the_chosen_file_stays_whoever_is_named(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = (states.root / "best_models" / "baseline.pt").read_bytes()
+    (states.path("lightning_0") / "best.pt").write_bytes(model)
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["lightning_0"].milestones == (b"best_models/baseline.pt",)
+    assert found["chosen"].milestones == (b"best_models/baseline.pt",)
+
+
+def test_a_folder_that_cannot_be_read_may_hold_runs(
+    states: States, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def scanned(root: bytes, **options: Any) -> Scan:
+        inside = Problem(states.places["online"] + b"/x", "Permission denied")
+        return scan(root, **options)._replace(
+            problems=(inside, Problem(b"outputs/2020", "Permission denied"))
+        )
+
+    monkeypatch.setattr(runs, "scan", scanned)
+    found = look(states.root, monkeypatch)
+    (note,) = found.not_looked_into()
+    said = "outputs/2020 cannot be read, and there may be runs in it: Permission denied"
+    assert note == said
+    monkeypatch.chdir(states.root)
+    for main, arguments in (
+        (clean_runs.main, ("lightning_logs",)),
+        (clean_runs.main, ("--older-than", "900d")),
+        (archive_runs.main, ("--dry-run", "lightning_logs", "x.tar.gz")),
+        (archive_runs.main, ("lightning_logs", "x.tar.gz")),
+    ):
+        assert main(arguments) == 1
+        assert f"note: {said}\n" in capfd.readouterr().out
+    monkeypatch.setattr(runs, "scan", scan)
+    assert clean_runs.main(("lightning_logs",)) == 0
+
+
 def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would keep a run from being deleted, and in which words."""
     names = ("synced", "online", "online_failed", "lightning_0")
@@ -445,7 +518,12 @@ def test_what_nobody_sees_from_here(states: States, monkeypatch: pytest.MonkeyPa
         assert said.startswith(note)
         judged = by_name(states, look(states.root, monkeypatch, now=young))
         assert judged["online_killed_wandb"].state == LIVE
-        assert "cannot be seen from here" in judged["online_killed_wandb"].reason
+        assert "could not be seen from here" in judged["online_killed_wandb"].reason
+        assert judged["online_killed"].reason == judged["online_killed_wandb"].reason
+        assert judged["lightning_0"].state == FINISHED
+        version = time.time() - (45 - 2) * DAY
+        judged = by_name(states, look(states.root, monkeypatch, now=version))
+        assert judged["lightning_1"].state == LIVE
 
 
 class Process:

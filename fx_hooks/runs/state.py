@@ -105,13 +105,17 @@ def sync_options(folder: Folder) -> str:
 
 
 def hydra_ending(folder: Folder, root: bytes) -> Ending:
-    """What a Hydra job left: its log ends in a traceback, or nothing is known against it."""
+    """What a Hydra job left: its log ends in a traceback, or nothing is known against it.
+
+    Hydra itself writes no word of how a job ended, and no traceback into its log: only a
+    program that logs its exceptions says so.
+    """
     for name in folder.names():
         if name.endswith(b".log"):
             tail = _tail(os.path.join(root, folder.path, name))
             if tail is not None and _ends_in_traceback(tail):
                 return Ending(FAILED, f"{shown(name)} ends in a traceback", True)
-    return Ending(FINISHED, "nothing writes to it any more", True)
+    return Ending(FINISHED, "nothing writes to it any more", False)
 
 
 def _in_the_cloud(end: WandbEnd, how: str) -> Ending:

@@ -6,13 +6,13 @@ import os
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts import parents
 from fx_hooks.best_models.provenance import fits
-from fx_hooks.disk import Scan, Size, files_only, scan
+from fx_hooks.disk import Problem, Scan, Size, files_only, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
 from fx_hooks.runs.details import run_details, wandb_start
@@ -92,12 +92,30 @@ class Run(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """All runs by path; ``notes`` say what could not be looked at."""
+    """All runs by path; ``notes`` say what could not be looked at.
+
+    ``members`` are, by run, those that lie in it and those that it or they have started.
+    ``unread`` are folders outside of the runs that nobody could look into for more.
+    """
 
     root: bytes
     scan: Scan
     runs: tuple[Run, ...]
     notes: tuple[str, ...]
+    members: Mapping[bytes, Collection[bytes]]
+    unread: tuple[Problem, ...] = ()
+
+    def belonging(self, run: Run) -> list[Run]:
+        """*run* itself, and all that belongs to it."""
+        members = self.members[run.path]
+        return [run, *(other for other in self.runs if other.path in members)]
+
+    def not_looked_into(self) -> list[str]:
+        """What is to be said of ``unread``."""
+        return [
+            f"{shown(problem.path)} cannot be read, and there may be runs in it: {problem.reason}"
+            for problem in self.unread
+        ]
 
 
 def outermost(runs: Iterable[Run]) -> list[Run]:
@@ -150,13 +168,14 @@ def survey(
     members = _members(found, owners)
     milestones = milestones_of_runs(repository, index, found)
     tracked = sorted(index)
+    by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
     obstacles = find_obstacles(found, endings, started, judge.syncs, root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
         size = run.folder.size()
-        concerned = (run.path, *members[run.path])
+        concerned = (run.path, *members[run.path], *_jobs_of(run, owners, by_path))
         chosen = {model for path in concerned for model in milestones.get(path, ())}
         runs.append(
             Run(
@@ -181,7 +200,12 @@ def survey(
             )
         )
     notes += _unseen(found, processes)
-    return Survey(root, found_tree, tuple(runs), tuple(notes))
+    unread = tuple(
+        problem
+        for problem in found_tree.problems
+        if not members.keys() & {*parents(problem.path), problem.path}
+    )
+    return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
 
 
 class _Judge:
@@ -203,15 +227,16 @@ class _Judge:
             return Ending(LIVE, _written(age), False)
         if run.kind == WANDB_RUN:
             ending = wandb_ending(run.folder, self.root, self.syncs)
-            if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
-                why = (
-                    "it has not ended, and whether a process still writes cannot be seen from here"
-                )
-                return Ending(LIVE, why, False)
-            return ending
-        if run.kind == HYDRA_JOB:
-            return hydra_ending(run.folder, self.root)
-        return Ending(FINISHED, "nothing writes to it any more", True)
+        elif run.kind == HYDRA_JOB:
+            ending = hydra_ending(run.folder, self.root)
+        else:
+            ending = Ending(FINISHED, "nothing writes to it any more", False)
+        if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
+            why = (
+                "it does not say that it has ended, and a process of it could not be seen from here"
+            )
+            return Ending(LIVE, why, False)
+        return ending
 
     def _would_be_seen(self, run: FoundRun) -> bool:
         return not self.processes.shared and self.processes.sees(run.folder.owner)
@@ -273,6 +298,23 @@ def _owners(
         if around is not None:
             owners[run.path] = around.path
     return owners
+
+
+def _jobs_of(
+    run: FoundRun, owners: Mapping[bytes, bytes], by_path: Mapping[bytes, FoundRun]
+) -> list[bytes]:
+    """The jobs that *run* lies in, or that started it: what is said of them is said of it.
+
+    Not so their sweep, which has many.
+    """
+    jobs = []
+    waiting = [owners.get(run.path), run.within]
+    while waiting:
+        path = waiting.pop()
+        if path is not None and by_path[path].kind != HYDRA_SWEEP:
+            jobs.append(path)
+            waiting += [owners.get(path), by_path[path].within]
+    return jobs
 
 
 class _Span(NamedTuple):
