@@ -40,6 +40,8 @@ from fx_hooks.runs.survey import (
     survey,
 )
 from fx_hooks.tools import archive_runs, clean_runs
+from tests.realruns.cloud import cloud
+from tests.realruns.make import environment
 from tests.realruns.states import AGES, DAY, States, live_run
 
 STATES = {
@@ -221,6 +223,29 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
     begins = {"msg": "runsync: starting to read", "time": "2999-01-02T00:00:00Z", "sync_path": path}
     log.with_name("debug-sync.29990101.000000.log").write_text(json.dumps(begins))
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+
+
+def test_what_the_real_sync_leaves_when_it_is_refused_files(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = states.path("failed_wandb")
+
+    def synced(*options: str, takes_files: bool) -> Run:
+        command = (sys.executable, "-m", "wandb", "sync", *options, str(folder))
+        with cloud(takes_files=takes_files) as online:
+            environ = environment(states.home) | online
+            subprocess.run(command, cwd=states.root, env=environ, check=True, capture_output=True)
+        later = time.time() + DAY
+        return by_name(states, look(states.root, monkeypatch, now=later))["failed_wandb"]
+
+    run = synced(takes_files=False)
+    assert (folder / "run-failed.wandb.synced").exists()
+    assert (run.state, run.reason) == (
+        UNSYNCED, "not all of its files could be uploaded when it was synced",
+    )  # fmt: skip
+    time.sleep(0.1)
+    run = synced("--include-synced", takes_files=True)
+    assert (run.state, run.reason) == (FAILED, "exit code 1; it has been synced")
 
 
 def test_an_online_run_that_was_refused_files(
@@ -544,6 +569,24 @@ class Process:
         if self.user is None:
             raise AttributeError("uids")  # as on Windows
         return SimpleNamespace(real=self.user)
+
+
+def test_processes_that_are_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = pytest.importorskip("psutil")
+    monkeypatch.setattr(psutil, "process_iter", list)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+
+    def mounted(options: str) -> Processes:
+        disk = SimpleNamespace(mountpoint="/proc", fstype="proc", opts=options)
+        monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [disk])
+        return processes.find_processes(os.getcwdb())
+
+    assert mounted("rw,relatime").sees(4711)
+    for options in ("rw,hidepid=2", "rw,hidepid=invisible"):
+        assert not mounted(options).sees(4711)
+        assert mounted(options).sees(1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    assert mounted("rw,hidepid=2").sees(4711)
 
 
 def test_processes_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ So where the system tells, files are also known by their number.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import time
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _HAS_PROC = sys.platform == "linux"
 # A path, device and inode, whether it is open, and `Use.link`.
 _Held = tuple[str, "tuple[int, int] | None", bool, str]
+# Of /proc: who is not root sees nobody else.
+_HIDES = re.compile(r"\bhidepid=(?:2|4|invisible|ptraceable)\b")
 # Who reads a tree has each folder open for a moment.
 _MOMENT = 0.2
 # File systems that other machines write to, as well.
@@ -53,6 +56,7 @@ class Processes(NamedTuple):
     processes of other machines may write there, whom nobody sees from here. ``mounts`` are
     the places where something is mounted, also another folder of the same file system.
     ``numbered`` has what they use on the file system of the root by its number (inode).
+    ``only`` is the user whose processes alone are listed, where those of others are hidden.
     """
 
     uses: tuple[Use, ...]
@@ -60,6 +64,7 @@ class Processes(NamedTuple):
     shared: str = ""
     mounts: tuple[bytes, ...] = ()
     numbered: Mapping[int, Use] = MappingProxyType({})
+    only: int | None = None
 
     def found_in(self, tree: Scan, below: bytes = b"") -> Processes:
         """With the uses of what has its number in *tree*, which lies at *below*."""
@@ -90,7 +95,8 @@ class Processes(NamedTuple):
 
     def sees(self, owner: int) -> bool:
         """Whether all processes of this machine are seen that the user *owner* runs."""
-        return owner not in self.unseen and None not in self.unseen
+        is_listed = self.only is None or owner == self.only
+        return is_listed and owner not in self.unseen and None not in self.unseen
 
 
 def find_processes(root: bytes) -> Processes:
@@ -132,11 +138,15 @@ def find_processes(root: bytes) -> Processes:
     if hasattr(os, "geteuid"):
         # Our own processes can be looked into, but for agents that guard keys.
         unseen.discard(os.geteuid())
-    disks = [(disk.mountpoint, disk.fstype) for disk in psutil.disk_partitions(all=True)]
+    found = psutil.disk_partitions(all=True)
+    disks = [(disk.mountpoint, disk.fstype) for disk in found]
     points = {_below(os.fsencode(point), base) for point, _ in disks}
     mounts = tuple(sorted(point for point in points if point is not None))
     shared = shared_file_system(os.fsdecode(base), disks)
-    return Processes(tuple(uses.values()), frozenset(unseen), shared, mounts, numbered)
+    only = None
+    if any(disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found):
+        only = os.geteuid() or None
+    return Processes(tuple(uses.values()), frozenset(unseen), shared, mounts, numbered, only)
 
 
 def _held(process: Any) -> Iterator[_Held]:
