@@ -196,8 +196,13 @@ def test_a_run_that_went_on_while_it_was_synced(
     began = "2001-09-09T03:46:{}+02:00"  # 1e9 + 0
     synced.write_text(json.dumps({**line, "time": began.format("47.123456789")}) + "\n")
     assert state(5, 4, 9) == SYNCED
-    synced.write_text(json.dumps({**line, "time": began.format("44")}) + "\n")
-    assert state(5, 4, 9) == UNSYNCED
+    assert state(5, None, 9) == SYNCED
+    earlier = json.dumps({**line, "time": began.format("44")}) + "\n"
+    (states.root / "wandb" / "logs" / "debug-core.log").write_text(earlier)
+    synced.write_text(synced.read_text() + earlier)
+    assert state(5, 4, 9) == SYNCED
+    synced.write_text(earlier)
+    assert state(5, 4, 9) == state(5, None, 9) == UNSYNCED
     synced.write_text(json.dumps({**line, "time": "yesterday"}) + "\n[runsync: starting to read\n")
     assert state(5, 4, 9) == UNSYNCED
 
@@ -629,6 +634,10 @@ def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> 
     odd = states.root / "wandb" / "offline-run-20249931_995959-odd"
     os.rename(states.path("failed_wandb"), odd)
     os.rename(odd / "run-failed.wandb", odd / "run-odd.wandb")
+    times = (odd / "run-odd.wandb").stat()
+    (odd / "run-odd.wandb").write_bytes(b"")
+    os.utime(odd / "run-odd.wandb", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (odd / "files" / "wandb-metadata.json").unlink(missing_ok=True)
     (run,) = [run for run in look(states.root, monkeypatch).runs if run.run_id == "odd"]
     assert abs(run.started - time.time() + AGES["failed"] * DAY) < DAY / 10
 

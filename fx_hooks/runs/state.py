@@ -79,9 +79,9 @@ def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> tuple[bool, str]:
     sync = syncs.last(folder, log)
     # While a sync waits for the server, the run may go on: what counts is when it read.
     marked = times[log + SYNCED_MARK]
-    began = min(times.get(log + b".syncstate", marked), marked)
-    if sync is not None and began < sync.began <= marked:
-        began = sync.began  # versions before 0.31 leave the time of the first one
+    told = (times.get(log + b".syncstate"), sync.began if sync is not None else None)
+    # Versions before 0.31 leave the first, if at all, as it was when they sync again.
+    began = max((time for time in told if time is not None and time <= marked), default=marked)
     if began < written:
         return True, "it was written to after it had been synced"
     if sync is not None and sync.refused:

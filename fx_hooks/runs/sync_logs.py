@@ -70,7 +70,7 @@ def _read(place: bytes, found: dict[str, Sync]) -> None:
             continue
         try:
             record: Any = json.loads(line)
-            path, time = record["sync_path"], time_in(record["time"])
+            path, time = str(record["sync_path"]), time_in(record["time"])
         except (ValueError, RecursionError, TypeError, KeyError):
             continue
         name = "/".join(path.replace("\\", "/").rsplit("/", 2)[-2:])
