@@ -8,10 +8,12 @@ before, it also counted what directories themselves have).
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
+import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -23,6 +25,24 @@ _FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # How many entries are read between two words about the progress.
 _STEP = 2048
+
+
+class NoFileError(OSError):
+    """It is a pipe, a directory or a device."""
+
+
+def files_only(place: str, flags: int) -> int:
+    """An opener for what may be no file: a pipe without a writer would be waited for."""
+    descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoFileError(errno.EINVAL, "it is no file", place)
+    return descriptor
+
+
+def files_not_links(place: str, flags: int) -> int:
+    """The same, and what a link leads to is not opened either."""
+    return files_only(place, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class File(NamedTuple):
@@ -109,13 +129,15 @@ class Scan(NamedTuple):
     """A tree as it was found.
 
     ``mounts`` are folders on another file system, which were not entered; with
-    ``problems`` every size is a lower bound.
+    ``problems`` every size is a lower bound. ``met`` has the path and the number of what
+    was looked for by its number.
     """
 
     root: bytes
     top: Folder
     problems: tuple[Problem, ...]
     mounts: tuple[bytes, ...]
+    met: tuple[tuple[bytes, int], ...] = ()
 
     def find(self, path: bytes) -> Folder | None:
         """The folder at *path*, relative to the root; None where there is none."""
@@ -132,10 +154,12 @@ def scan(
     root: bytes,
     *,
     skip: Collection[bytes] = _SKIPPED,
+    wanted: Container[int] = frozenset(),
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
     """Read the tree below *root*, without what *skip* names directly in it.
 
+    What has one of the *wanted* numbers is told, *root* included.
     *progress* is told now and then how many entries were read. Raises :class:`OSError`
     where *root* itself cannot be read; what cannot be read below it is a problem.
     """
@@ -143,17 +167,23 @@ def scan(
     # Nothing here runs in circles, and looking for them takes a third of the time.
     gc.disable()
     try:
-        return _scan(root, skip, progress)
+        return _scan(root, skip, wanted, progress)
     finally:
         if collects:
             gc.enable()
 
 
-def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] | None) -> Scan:
+def _scan(
+    root: bytes,
+    skip: Collection[bytes],
+    wanted: Container[int],
+    progress: Callable[[int], None] | None,
+) -> Scan:
     here = os.stat(root)
     top = Folder(b"", None, _disk(here), here.st_mtime, here.st_uid)
     problems: list[Problem] = []
     mounts: list[bytes] = []
+    met = [(b"", here.st_ino)] if here.st_ino in wanted else []
     separator = os.fsencode(os.sep)
     stack = [(top, root)]
     count = told = 0
@@ -161,7 +191,7 @@ def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] 
         folder, place = stack.pop()
         try:
             with _entries(place, follow=folder is top) as entries:
-                count += _read(folder, entries, here.st_dev, skip, problems, mounts)
+                count += _read(folder, entries, here.st_dev, skip, wanted, problems, mounts, met)
         except OSError as exc:
             if folder is top:
                 raise
@@ -173,7 +203,7 @@ def _scan(root: bytes, skip: Collection[bytes], progress: Callable[[int], None] 
             progress(count)
     if progress is not None:
         progress(count)
-    return Scan(root, top, tuple(problems), tuple(mounts))
+    return Scan(root, top, tuple(problems), tuple(mounts), tuple(met))
 
 
 @contextmanager
@@ -197,8 +227,10 @@ def _read(
     entries: Iterable[os.DirEntry[Any]],
     device: int,
     skip: Collection[bytes],
+    wanted: Container[int],
     problems: list[Problem],
     mounts: list[bytes],
+    met: list[tuple[bytes, int]],
 ) -> int:
     """Put what *entries* say into *folder*; how many there were."""
     is_top = folder.parent is None
@@ -218,6 +250,8 @@ def _read(
         except OSError as exc:
             problems.append(Problem(_below(folder, name), exc.strerror or str(exc)))
             continue
+        if status.st_ino in wanted:
+            met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
         disk = status.st_blocks * _BLOCK if _HAS_BLOCKS else status.st_size
         # Junctions of Windows are directories that lead elsewhere.

@@ -162,6 +162,19 @@ def test_options_stand_anywhere(repo: Repo, capfd: pytest.CaptureFixture[str]) -
     assert sorted(os.listdir(repo.root / "outputs")) == ["b", "c"]
 
 
+def test_a_sync_that_has_to_be_made_again(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    """W&B passes over what has a marker, without a word."""
+    path = wandb(repo.root, "abc", 30)
+    mark = repo.root / os.fsdecode(path) / "run-abc.wandb.synced"
+    os.utime(mark, (1e9, 1e9))
+    result = run(repo.root, capfd, "wandb")
+    assert f"{os.fsdecode(path)}: unsynced: it was written to after it had been" in result.out
+    assert "its log is empty" in result.out
+    write(mark.with_suffix(""), b":W&B\0\0\0" + bytes(100), mtime=time.time_ns() - 30 * DAY)
+    result = run(repo.root, capfd, "wandb")
+    assert f"\n    wandb sync --include-synced {os.fsdecode(path)}\n" in result.out
+
+
 def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
     job(repo.root, "outputs/old", 40)
     job(repo.root, "outputs/new", 2)

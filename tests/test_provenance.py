@@ -12,7 +12,13 @@ import pytest
 
 from fx_hooks.best_models.metadata import find_private, without_private
 from fx_hooks.best_models.provenance import Provenance, find_provenance
-from fx_hooks.runs.wandb_log import WandbEnd, WandbLog, read_wandb_end, read_wandb_log
+from fx_hooks.runs.wandb_log import (
+    WandbEnd,
+    WandbLog,
+    read_wandb_end,
+    read_wandb_log,
+    read_wandb_start,
+)
 
 NOTHING = WandbLog("", "", "", "", {}, {})
 
@@ -270,3 +276,13 @@ def test_not_private(value: object) -> None:
 
 def test_what_json_has_no_form_for() -> None:
     assert without_private([float("nan"), "\ud800", 1.5], "/x") == ["nan", "?", 1.5]
+
+
+def test_when_a_run_began() -> None:
+    def began(content: bytes) -> float | None:
+        return read_wandb_start(io.BytesIO(content))
+
+    time = varint(1 << 3) + varint(1_700_000_000) + varint(2 << 3) + varint(500_000_000)
+    assert began(log(field(5, ""), field(17, field(17, time)), RUN)) == 1_700_000_000.5
+    assert began(log(field(17, field(17, varint(1 << 3) + varint(7))))) == 7
+    assert began(log(RUN)) is began(log()) is began(b"x") is None

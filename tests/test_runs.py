@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +39,9 @@ from fx_hooks.runs.survey import (
     outermost,
     survey,
 )
+from fx_hooks.tools import archive_runs, clean_runs
+from tests.realruns.cloud import cloud
+from tests.realruns.make import environment
 from tests.realruns.states import AGES, DAY, States, live_run
 
 STATES = {
@@ -67,9 +71,9 @@ def by_name(states: States, found: Survey, gone: str = "") -> dict[str, Run]:
     return {name: runs[path] for name, path in states.places.items() if name != gone}
 
 
-def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = look(made_states.root, monkeypatch)
-    runs = by_name(made_states, found)
+def test_every_state(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look(states.root, monkeypatch)
+    runs = by_name(states, found)
     assert len(runs) == len(found.runs)
     assert found.notes == ()
     assert {name: runs[name].state for name in AGES} == STATES
@@ -77,23 +81,23 @@ def test_every_state(made_states: States, monkeypatch: pytest.MonkeyPatch) -> No
         if name != "sweep":
             assert runs[f"{name}_wandb"].state == STATES[name], name
             assert runs[f"{name}_wandb"].run_id
-            assert runs[f"{name}_wandb"].owner == made_states.places[name], name
-            assert runs[name].owns == (made_states.places[f"{name}_wandb"],), name
+            assert runs[f"{name}_wandb"].owner == states.places[name], name
+            assert runs[name].owns == (states.places[f"{name}_wandb"],), name
     assert {run.state for name, run in runs.items() if name.startswith("lightning")} == {FINISHED}
     kinds = {name: run.kind for name, run in runs.items()}
     assert kinds["sweep"] == HYDRA_SWEEP
     assert kinds["sweep_0"] == kinds["bare"] == kinds["custom"] == HYDRA_JOB
     assert kinds["lightning_1"] == LIGHTNING
     assert kinds["chdir_wandb"] == WANDB_RUN
-    assert runs["chdir_wandb"].within == made_states.places["chdir"]
-    assert runs["sweep_1"].within == made_states.places["sweep"]
-    assert set(runs["sweep"].owns) == {made_states.places[f"sweep_{n}"] for n in (0, 1)}
+    assert runs["chdir_wandb"].within == states.places["chdir"]
+    assert runs["sweep_1"].within == states.places["sweep"]
+    assert set(runs["sweep"].owns) == {states.places[f"sweep_{n}"] for n in (0, 1)}
     assert runs["sweep_wandb_1"].owner in runs["sweep"].owns
-    assert made_states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
+    assert states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
 
 
-def test_ages_and_reasons(made_states: States, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = by_name(made_states, look(made_states.root, monkeypatch))
+def test_ages_and_reasons(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = by_name(states, look(states.root, monkeypatch))
     for name, days in AGES.items():
         assert abs(time.time() - runs[name].last_write - days * DAY) < DAY / 10
         assert abs(runs[name].started - runs[name].last_write) < 600
@@ -165,6 +169,103 @@ def test_written_after_it_was_synced(states: States, monkeypatch: pytest.MonkeyP
     assert (run.state, run.reason) == (UNSYNCED, "it was written to after it had been synced")
 
 
+def test_a_run_that_went_on_while_it_was_synced(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the time was, and though the marker came after the last word."""
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    mark, begun = (log.with_name(f"{log.name}.{end}") for end in ("synced", "syncstate"))
+
+    def state(written: float, began: float | None, marked: float) -> str:
+        begun.unlink(missing_ok=True)
+        times = {log: written, mark: marked} | ({} if began is None else {begun: began})
+        for path, seconds in times.items():
+            path.touch()
+            os.utime(path, (1e9 + seconds, 1e9 + seconds))
+        return by_name(states, look(states.root, monkeypatch))["synced_wandb"].state
+
+    assert state(1, 1, 1) == SYNCED
+    assert state(1, None, 1) == SYNCED
+    assert state(1.1, None, 1) == UNSYNCED
+    assert state(5, 4, 9) == UNSYNCED
+    assert state(5, 6, 4) == UNSYNCED
+    # Versions that touch nothing when they sync again: their log tells.
+    (synced,) = (states.root / "wandb" / "logs").glob("debug-sync.*.log")
+    line = {"level": "INFO", "msg": "runsync: starting to read",
+            "sync_path": f"/elsewhere/{log.parent.name}/{log.name}"}  # fmt: skip
+    began = "2001-09-09T03:46:{}+02:00"  # 1e9 + 0
+    synced.write_text(json.dumps({**line, "time": began.format("47.123456789")}) + "\n")
+    assert state(5, 4, 9) == SYNCED
+    assert state(5, None, 9) == SYNCED
+    earlier = json.dumps({**line, "time": began.format("44")}) + "\n"
+    (states.root / "wandb" / "logs" / "debug-core.log").write_text(earlier)
+    synced.write_text(synced.read_text() + earlier)
+    assert state(5, 4, 9) == SYNCED
+    synced.write_text(earlier)
+    assert state(5, 4, 9) == state(5, None, 9) == UNSYNCED
+    synced.write_text(json.dumps({**line, "time": "yesterday"}) + "\n[runsync: starting to read\n")
+    assert state(5, 4, 9) == UNSYNCED
+
+
+REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}
+
+
+def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker is there all the same."""
+    folder = states.path("synced_wandb")
+    (log,) = (states.root / "wandb" / "logs").glob("debug-sync.*.log")
+    clean = log.read_text()
+    path = f"/elsewhere/{folder.name}/run-synced.wandb"
+    refusal = {**REFUSAL, "time": "2999-01-01T00:00:00.1Z", "sync_path": path}
+    log.write_text(clean + json.dumps({**refusal, "sync_path": "/x/other/run-synced.wandb"}))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    log.write_text(clean + json.dumps(refusal) + "\n")
+    run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
+    assert (run.state, run.reason) == (
+        UNSYNCED, "not all of its files could be uploaded when it was synced",
+    )  # fmt: skip
+    # A later one was not.
+    begins = {"msg": "runsync: starting to read", "time": "2999-01-02T00:00:00Z", "sync_path": path}
+    log.with_name("debug-sync.29990101.000000.log").write_text(json.dumps(begins))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+
+
+def test_what_the_real_sync_leaves_when_it_is_refused_files(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = states.path("failed_wandb")
+
+    def synced(*options: str, takes_files: bool) -> Run:
+        command = (sys.executable, "-m", "wandb", "sync", *options, str(folder))
+        with cloud(takes_files=takes_files) as online:
+            environ = environment(states.home) | online
+            subprocess.run(command, cwd=states.root, env=environ, check=True, capture_output=True)
+        later = time.time() + DAY
+        return by_name(states, look(states.root, monkeypatch, now=later))["failed_wandb"]
+
+    run = synced(takes_files=False)
+    assert (folder / "run-failed.wandb.synced").exists()
+    assert (run.state, run.reason) == (
+        UNSYNCED, "not all of its files could be uploaded when it was synced",
+    )  # fmt: skip
+    time.sleep(0.1)
+    run = synced("--include-synced", takes_files=True)
+    assert (run.state, run.reason) == (FAILED, "exit code 1; it has been synced")
+
+
+def test_an_online_run_that_was_refused_files(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = states.path("online_wandb") / "logs" / "debug-internal.log"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    log.write_text(json.dumps(REFUSAL, separators=(",", ":")) + "\n" + log.read_text())
+    os.utime(log, times)
+    run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
+    assert (run.state, run.reason) == (
+        UNSYNCED, "online, and not all of its files could be uploaded",
+    )  # fmt: skip
+
+
 def test_a_run_without_its_log(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     (states.path("online_wandb") / "run-online.wandb").unlink()
     run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
@@ -176,6 +277,12 @@ def test_an_older_online_run_is_known_by_its_summary(
     states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(states.path("online_wandb") / "logs")
+    # Today's versions write the summary before they upload anything.
+    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
+    config = states.path("online_wandb") / "files" / "config.yaml"
+    times = (config.stat().st_atime, config.stat().st_mtime)
+    config.write_text("_wandb:\n  value:\n    cli_version: 0.17.9\n")
+    os.utime(config, times)
     assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == SYNCED
     (states.path("online_wandb") / "files" / "wandb-summary.json").unlink()
     assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
@@ -203,13 +310,15 @@ def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyP
     found = look(states.root, monkeypatch)
     assert "install fx-hooks[tools]" in found.notes[0]
     runs = by_name(states, found)
-    assert {name: runs[name].state for name in AGES} == STATES
+    # Those that may still be under way, for all that is known.
+    unknown = {name: LIVE for name, days in AGES.items() if days < 7}
+    assert {name: runs[name].state for name in AGES} == STATES | unknown
     # Young, without an end, and nobody to ask.
     shift = (AGES["online_killed"] - 2) * DAY
     monkeypatch.chdir(states.root)
     runs = by_name(states, survey(Repository(), now=time.time() - shift))
     assert runs["online_killed_wandb"].state == LIVE
-    assert "cannot be seen" in runs["online_killed_wandb"].reason
+    assert "could not be seen from here" in runs["online_killed_wandb"].reason
 
 
 def test_what_is_no_run(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +427,76 @@ def test_metadata_may_name_a_run_by_its_path(
     assert found["lightning_1"].milestones == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"url": "https://wandb.ai/me/toy/runs/online"}',
+        '{"url": "https:\\/\\/wandb.ai\\/me\\/toy\\/runs\\/online?workspace=x"}',
+        '{"run": "me/toy/online"}',
+    ],
+)
+def test_metadata_may_name_a_run_by_its_address(
+    states: States, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (states.root / "best_models" / "other_meta.json").write_text(text)
+    found = by_name(states, look(states.root, monkeypatch))
+    named = {
+        name for name, run in found.items() if b"best_models/other_meta.json" in run.milestones
+    }
+    assert named == {"online", "online_wandb"}
+
+
+def test_metadata_that_names_a_job_means_its_runs_too(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names them alone; those beside it in a sweep are meant by nobody."""
+    for name in ("online", "chdir", "sweep_0"):
+        text = json.dumps({"run": os.fsdecode(states.places[name]) + "/model.pt"})
+        (states.root / "best_models" / f"{name}_meta.json").write_text(text)
+    found = by_name(states, look(states.root, monkeypatch))
+    for name in ("online_wandb", "chdir_wandb", "sweep", "sweep_wandb_0"):
+        chosen = f"best_models/{name.removesuffix('_0').removesuffix('_wandb')}"
+        assert any(path.startswith(chosen.encode()) for path in found[name].milestones), name
+    assert found["sweep_1"].milestones == found["sweep_wandb_1"].milestones == ()
+
+
+def test_a_run_that_has_the_chosen_file_stays_whoever_is_named(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = (states.root / "best_models" / "baseline.pt").read_bytes()
+    (states.path("lightning_0") / "best.pt").write_bytes(model)
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["lightning_0"].milestones == (b"best_models/baseline.pt",)
+    assert found["chosen"].milestones == (b"best_models/baseline.pt",)
+
+
+def test_a_folder_that_cannot_be_read_may_hold_runs(
+    states: States, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def scanned(root: bytes, **options: Any) -> Scan:
+        inside = Problem(states.places["online"] + b"/x", "Permission denied")
+        return scan(root, **options)._replace(
+            problems=(inside, Problem(b"outputs/2020", "Permission denied"))
+        )
+
+    monkeypatch.setattr(runs, "scan", scanned)
+    found = look(states.root, monkeypatch)
+    (note,) = found.not_looked_into()
+    said = "outputs/2020 cannot be read, and there may be runs in it: Permission denied"
+    assert note == said
+    monkeypatch.chdir(states.root)
+    for main, arguments in (
+        (clean_runs.main, ("lightning_logs",)),
+        (clean_runs.main, ("--older-than", "900d")),
+        (archive_runs.main, ("--dry-run", "lightning_logs", "x.tar.gz")),
+        (archive_runs.main, ("lightning_logs", "x.tar.gz")),
+    ):
+        assert main(arguments) == 1
+        assert f"note: {said}\n" in capfd.readouterr().out
+    monkeypatch.setattr(runs, "scan", scan)
+    assert clean_runs.main(("lightning_logs",)) == 0
+
+
 def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would keep a run from being deleted, and in which words."""
     names = ("synced", "online", "online_failed", "lightning_0")
@@ -369,7 +548,12 @@ def test_what_nobody_sees_from_here(states: States, monkeypatch: pytest.MonkeyPa
         assert said.startswith(note)
         judged = by_name(states, look(states.root, monkeypatch, now=young))
         assert judged["online_killed_wandb"].state == LIVE
-        assert "cannot be seen from here" in judged["online_killed_wandb"].reason
+        assert "could not be seen from here" in judged["online_killed_wandb"].reason
+        assert judged["online_killed"].reason == judged["online_killed_wandb"].reason
+        assert judged["lightning_0"].state == FINISHED
+        version = time.time() - (45 - 2) * DAY
+        judged = by_name(states, look(states.root, monkeypatch, now=version))
+        assert judged["lightning_1"].state == LIVE
 
 
 class Process:
@@ -390,6 +574,24 @@ class Process:
         if self.user is None:
             raise AttributeError("uids")  # as on Windows
         return SimpleNamespace(real=self.user)
+
+
+def test_processes_that_are_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = pytest.importorskip("psutil")
+    monkeypatch.setattr(psutil, "process_iter", list)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+
+    def mounted(options: str) -> Processes:
+        disk = SimpleNamespace(mountpoint="/proc", fstype="proc", opts=options)
+        monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [disk])
+        return processes.find_processes(os.getcwdb())
+
+    assert mounted("rw,relatime").sees(4711)
+    for options in ("rw,hidepid=2", "rw,hidepid=invisible"):
+        assert not mounted(options).sees(4711)
+        assert mounted(options).sees(1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    assert mounted("rw,hidepid=2").sees(4711)
 
 
 def test_processes_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,14 +627,17 @@ def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> 
     found = by_name(states, look(states.root, monkeypatch))
     assert found["synced_wandb"].state == UNSYNCED
     assert "missing or cannot be read" in found["synced_wandb"].reason
-    # Then the summary, which the uploader writes, says it.
-    assert found["online_wandb"].state == SYNCED
+    assert found["online_wandb"].state == UNSYNCED
     details = run_details(os.fsencode(states.path("synced_wandb")), WANDB_RUN)
     assert details.config is None
     # A W&B name whose time is none is as old as its files.
     odd = states.root / "wandb" / "offline-run-20249931_995959-odd"
     os.rename(states.path("failed_wandb"), odd)
     os.rename(odd / "run-failed.wandb", odd / "run-odd.wandb")
+    times = (odd / "run-odd.wandb").stat()
+    (odd / "run-odd.wandb").write_bytes(b"")
+    os.utime(odd / "run-odd.wandb", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (odd / "files" / "wandb-metadata.json").unlink(missing_ok=True)
     (run,) = [run for run in look(states.root, monkeypatch).runs if run.run_id == "odd"]
     assert abs(run.started - time.time() + AGES["failed"] * DAY) < DAY / 10
 
@@ -457,11 +662,32 @@ def test_a_configuration_that_cannot_be_read(
     (hydra / "config.yaml").write_text("a: 1")
     assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {"config": {"a": 1}}
 
-    def opened(place: Any, *_: Any) -> Any:
+    def opened(place: Any, *_: Any, **options: Any) -> Any:  # noqa: ARG001
         raise PermissionError(13, "Permission denied", place)
 
     monkeypatch.setattr(details, "open", opened, raising=False)
     assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = states.path("online_wandb") / "run-online.wandb"
+    for place in (
+        log,
+        log.parent / "files" / "wandb-summary.json",
+        states.path("online") / ".hydra" / "config.yaml",
+        states.root / "best_models" / "a_meta.json",
+        states.root / "config" / "config.yaml",
+    ):
+        place.unlink(missing_ok=True)
+        os.mkfifo(place)
+        os.utime(place, (1e9, 1e9))
+    found = by_name(states, look(states.root, monkeypatch))
+    assert found["online_wandb"].state == UNSYNCED
+    assert run_details(os.fsencode(log.parent), WANDB_RUN).as_json() == {}
+    assert run_details(os.fsencode(states.path("online")), HYDRA_JOB).config is None
 
 
 def test_file_systems_of_several_machines() -> None:
@@ -469,6 +695,32 @@ def test_file_systems_of_several_machines() -> None:
     assert processes.shared_file_system("/home/me/work", disks) == "nfs4"
     assert processes.shared_file_system("/home/me/local/work", disks) == ""
     assert processes.shared_file_system("/work", disks) == ""
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs time zones")
+@pytest.mark.parametrize("told", ["log", "metadata", "name"])
+def test_a_run_of_another_time_zone_has_its_owner_all_the_same(
+    states: States, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    folder = states.path("online_wandb")
+    log, metadata = folder / "run-online.wandb", folder / "files" / "wandb-metadata.json"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    if told != "log":
+        log.write_bytes(log.read_bytes()[:7])
+        os.utime(log, times)
+    if told == "name":
+        metadata.write_text('{"startedAt": "yesterday"}')
+        os.utime(metadata, times)
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        found = by_name(states, look(states.root, monkeypatch))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found["online_wandb"].owner == states.places["online"]
+    assert found["online"].state == (SYNCED if told == "log" else UNSYNCED)
+    assert 0 <= found["online_wandb"].started - found["online"].started < 60
 
 
 def test_a_job_that_does_not_say_when_it_began_is_found_all_the_same(

@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 def about(found: Survey, run: Run) -> dict[str, Any]:
     """What the manifest says of a run and of those in it, or started by it; without secrets."""
-    below = run.path + b"/"
-    inner = [
-        other
-        for other in found.runs
-        if other.path.startswith(below)
-        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
-    ]
+    _, *inner = found.belonging(run)
     known = _known(found.root, run)
     if inner:
         known["runs"] = [

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from fx_hooks.disk import files_not_links
 from fx_hooks.errors import FatalError
 from fx_hooks.policy.load import plain_data
 from fx_hooks.runs.finding import HYDRA_JOB, LIGHTNING, WANDB_NAME, WANDB_RUN
-from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log
+from fx_hooks.runs.sync_logs import time_in
+from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log, read_wandb_start
 
 _MAX_TEXT = 1 << 20
 _MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too
@@ -47,12 +49,30 @@ def run_details(place: bytes, kind: str) -> Details:
     return Details(_yaml(os.path.join(place, b"multirun.yaml")))
 
 
+def wandb_start(place: bytes) -> float | None:
+    """When the W&B run in *place* began, as it says itself, in seconds since the epoch."""
+    match = WANDB_NAME.fullmatch(os.path.basename(place))
+    try:
+        path = os.path.join(place, b"run-%s.wandb" % (match["id"] if match else b""))
+        with open(path, "rb", opener=files_not_links) as file:
+            began = read_wandb_start(file)
+    except OSError:
+        began = None
+    if began is None:
+        told = _json(os.path.join(place, b"files", b"wandb-metadata.json")).get("startedAt")
+        try:
+            began = time_in(told) if isinstance(told, str) else None
+        except ValueError:
+            return None
+    return began
+
+
 def _wandb_details(place: bytes) -> Details:
     match = WANDB_NAME.fullmatch(os.path.basename(place))
     log = WandbLog("", "", "", "", {}, {})
     try:
         path = os.path.join(place, b"run-%s.wandb" % (match["id"] if match else b""))
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=files_not_links) as file:
             log = read_wandb_log(file, limit=_MAX_LOG)
     except OSError:
         pass
@@ -79,9 +99,7 @@ def _json(place: bytes) -> dict[str, Any]:
 
 def _read(place: bytes) -> bytes | None:
     try:
-        if os.path.islink(place) or not os.path.isfile(place):
-            return None
-        with open(place, "rb") as file:
+        with open(place, "rb", opener=files_not_links) as file:
             content = file.read(_MAX_TEXT + 1)
     except OSError:
         return None

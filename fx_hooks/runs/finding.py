@@ -82,7 +82,7 @@ def _kind(
     if _is_wandb_run(folder, names):
         return WANDB_RUN
     in_sweep = around is not None and around.kind == HYDRA_SWEEP
-    if any(map(is_source, names)) and not in_sweep and not _DATED.search(path):
+    if any(map(is_source, names)) and not in_sweep and not is_dated(path):
         return None
     hydra = folder.folders.get(b".hydra")
     if b"multirun.yaml" in names and any(_is_job(inner) for inner in folder.walk()):
@@ -115,6 +115,11 @@ def _is_wandb_run(folder: Folder, names: set[bytes]) -> bool:
 def _is_job(folder: Folder) -> bool:
     hydra = folder.folders.get(b".hydra")
     return hydra is not None and bool(_HYDRA_FILES & set(hydra.names()))
+
+
+def is_dated(path: bytes) -> bool:
+    """Whether *path* is a time to the second, as Hydra names the folder of a job."""
+    return _DATED.search(path) is not None
 
 
 def is_repository(folder: Folder) -> bool:

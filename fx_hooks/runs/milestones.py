@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
 
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.best_models.scene import digest
+from fx_hooks.disk import NoFileError, files_not_links, files_only
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
 from fx_hooks.repo_policy import policy_in_force, staged_text
@@ -26,10 +29,10 @@ def milestones_of_runs(
 ) -> dict[bytes, list[bytes]]:
     """By run, the chosen models that came from it.
 
-    Their metadata names the run, by W&B's id or by its path. Where no run is named, the
-    one counts that still has the file itself, by its size and digest; if that cannot be
-    read, by its size. Raises :class:`~fx_hooks.errors.FatalError` for metadata that
-    cannot be read, which may name a run.
+    Their metadata names the run, by W&B's id or address or by its path; or the run still has
+    the file itself, by its size and digest, or by its size if that cannot be read. Raises
+    :class:`~fx_hooks.errors.FatalError` for metadata that cannot be read, which may name a
+    run.
     """
     policy = policy_in_force(repository, index).policy
     listed = {}
@@ -42,11 +45,9 @@ def milestones_of_runs(
     for path, content in _metadata(repository, index, folder).items():
         stem = path[: -len(SUFFIX)]
         models = [model for model in listed if os.path.splitext(model)[0] == stem] or [path]
-        named = [run for run in found if _names_run(content, run)]
-        for run in named:
-            runs.setdefault(run.path, []).extend(models)
-        if named:
-            listed = {model: one for model, one in listed.items() if model not in models}
+        for run in found:
+            if _names_run(content, run):
+                runs.setdefault(run.path, []).extend(models)
     for run in found if listed else ():
         for model in _held(run, listed, repository.root):
             runs.setdefault(run.path, []).append(model)
@@ -71,10 +72,10 @@ def _metadata(
                 place = os.path.join(here, name)
                 path = os.path.relpath(place, repository.root).replace(os.fsencode(os.sep), b"/")
                 try:
-                    with open(place, "rb") as file:
+                    with open(place, "rb", opener=files_only) as file:
                         found[path] = found.get(path, b"") + b"\n" + file.read(1 << 20)
-                except FileNotFoundError:
-                    continue  # a link to nothing
+                except (FileNotFoundError, NoFileError):
+                    continue  # a link to nothing, or a pipe
                 except OSError as exc:
                     _unread(exc)
     return found
@@ -89,9 +90,20 @@ def _unread(exc: OSError) -> None:
 
 
 def _names_run(metadata: bytes, run: FoundRun) -> bool:
-    if re.search(rb"(?<![\w.-])" + re.escape(run.path) + rb"(?![\w.-])", metadata):
-        return True
-    return bool(run.wandb_id) and b'"%s"' % os.fsencode(run.wandb_id) in metadata
+    for path in _spellings(run.path):
+        if re.search(rb"(?<![\w.-])" + re.escape(path) + rb"(?![\w.-])", metadata):
+            return True
+    # As it is, or the last part of an address: https://wandb.ai/ENTITY/PROJECT/runs/ID.
+    return bool(run.wandb_id) and any(
+        re.search(rb'["/]' + re.escape(name) + rb'(?:["/?#\\\s]|\Z)', metadata)
+        for name in _spellings(os.fsencode(run.wandb_id))
+    )
+
+
+def _spellings(name: bytes) -> set[bytes]:
+    """How a file can have *name*: as it is, as JSON writes it, or as in an address."""
+    text = os.fsdecode(name)
+    return {name, json.dumps(text)[1:-1].encode(), quote_from_bytes(name).encode()}
 
 
 def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list[bytes]:
@@ -104,7 +116,9 @@ def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list
                 found = None
                 with (
                     contextlib.suppress(OSError),
-                    open(os.path.join(root, folder.path, name), "rb") as file,
+                    open(
+                        os.path.join(root, folder.path, name), "rb", opener=files_not_links
+                    ) as file,
                 ):
                     found = digest(file)
                 held += [

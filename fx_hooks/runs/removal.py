@@ -214,7 +214,8 @@ def _check(place: bytes, size: Size, differs: Callable[[bytes], str | None]) -> 
 
 def _check_use(root: bytes, path: bytes) -> None:
     processes = find_processes(root)
-    use = processes.using(path)
+    tree = scan(os.path.join(root, path), skip=(), wanted=processes.numbered)
+    use = processes.found_in(tree, path).using(path)
     if use is not None:
         raise Stays(f"{use.process} (process {use.pid}) uses it")
     mount = processes.mount_at(path)

@@ -1,9 +1,11 @@
 """How a run ended, and whether all of it is in the cloud, from the files it left.
 
-W&B 0.31 writes an exit record at the end of its log, whatever the server says, and
-``wandb sync`` leaves an empty ``run-ID.wandb.synced`` beside it. Of an online run only
-``logs/debug-internal.log`` tells that the last request was answered; versions before
-0.18 kept no such JSON log, and wrote the summary when they were done.
+W&B 0.31 writes an exit record at the end of its log, whatever the server says. ``wandb
+sync`` touches ``run-ID.wandb.syncstate`` before it reads the log, and leaves an empty
+``run-ID.wandb.synced`` when it is done, also where the server refused files: only its own
+``debug-sync.TIME.log`` tells. Of an online run only ``logs/debug-internal.log`` tells that
+the last request was answered, and every file taken; versions before 0.18 kept no such JSON
+log, and wrote the summary when they were done.
 """
 
 from __future__ import annotations
@@ -12,20 +14,24 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.disk import files_not_links
 from fx_hooks.paths import shown
 from fx_hooks.runs.finding import WANDB_NAME
+from fx_hooks.runs.sync_logs import was_refused
 from fx_hooks.runs.wandb_log import WandbEnd, read_wandb_end
 
 if TYPE_CHECKING:
     from fx_hooks.disk import Folder
+    from fx_hooks.runs.sync_logs import Syncs
 
 LIVE, UNSYNCED, SYNCED, FINISHED, FAILED = "live", "unsynced", "synced", "finished", "failed"
+SYNCED_MARK = b".synced"
 _TAIL = 1 << 20
 _COMPLETE = re.compile(rb'"complete":\s*true')
 _ANSWERED = re.compile(rb'"filestream: request sent".*"status":\s*"200 OK"')
 _TRACEBACK = b"Traceback (most recent call last):"
-# File systems keep times coarsely, and syncing reads what was just written.
-_SAME_TIME = 2.0
+_VERSION = re.compile(rb"\bcli_version:\s*[\"']?(\d+)\.(\d+)")
+_FIRST_WITH_LOG = (0, 18)
 
 
 class Ending(NamedTuple):
@@ -36,42 +42,65 @@ class Ending(NamedTuple):
     ended: bool
 
 
-def wandb_ending(folder: Folder, root: bytes) -> Ending:
-    """What the W&B run in *folder* says of itself."""
+def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
+    """What the W&B run in *folder* says of itself, and what *syncs* say of it."""
     match = WANDB_NAME.fullmatch(folder.name)
     log = b"run-%s.wandb" % (match["id"] if match else b"")
-    times = {file[0]: file[3] for file in folder.files}
     place = os.path.join(root, folder.path)
-    end = _wandb_end(os.path.join(place, log)) if log in times else None
+    end = _wandb_end(os.path.join(place, log)) if log in folder.names() else None
     if end is None:
         return Ending(UNSYNCED, f"its log {shown(log)} is missing or cannot be read", False)
     ended = end.exit_code is not None
-    mark = log + b".synced"
-    if mark in times:
-        if times[mark] + _SAME_TIME < times[log]:
-            return Ending(UNSYNCED, "it was written to after it had been synced", ended)
+    marked, against = was_synced(folder, log, syncs)
+    if against:
+        return Ending(UNSYNCED, against, ended)
+    if marked:
         return _in_the_cloud(end, "it has been synced")
     if match is not None and match["offline"]:
-        return Ending(UNSYNCED, f"offline, and no {shown(mark)}", ended)
+        return Ending(UNSYNCED, f"offline, and no {shown(log + SYNCED_MARK)}", ended)
     if not ended:
         return Ending(UNSYNCED, "online, and it did not come to its end", False)
     answered = _was_answered(folder, place)
     if answered is None:
-        files = folder.folders.get(b"files")
-        answered = files is not None and b"wandb-summary.json" in files.names()
+        answered = _is_of_old_version(place) and b"wandb-summary.json" in _names(folder, b"files")
     if not answered:
         return Ending(UNSYNCED, "online, and nothing says that all of it was uploaded", True)
+    if was_refused(os.path.join(place, b"logs", b"debug-internal.log")):
+        return Ending(UNSYNCED, "online, and not all of its files could be uploaded", True)
     return _in_the_cloud(end, "online, and all of it was uploaded")
 
 
+def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> tuple[bool, str]:
+    """Whether *log* in *folder* is marked as synced, and what there is against it, if so."""
+    times = {file[0]: file[3] for file in folder.files}
+    if log + SYNCED_MARK not in times:
+        return False, ""
+    written = times[log]
+    sync = syncs.last(folder, log)
+    # While a sync waits for the server, the run may go on: what counts is when it read.
+    marked = times[log + SYNCED_MARK]
+    told = (times.get(log + b".syncstate"), sync.began if sync is not None else None)
+    # Versions before 0.31 leave the first, if at all, as it was when they sync again.
+    began = max((time for time in told if time is not None and time <= marked), default=marked)
+    if began < written:
+        return True, "it was written to after it had been synced"
+    if sync is not None and sync.refused:
+        return True, "not all of its files could be uploaded when it was synced"
+    return True, ""
+
+
 def hydra_ending(folder: Folder, root: bytes) -> Ending:
-    """What a Hydra job left: its log ends in a traceback, or nothing is known against it."""
+    """What a Hydra job left: its log ends in a traceback, or nothing is known against it.
+
+    Hydra itself writes no word of how a job ended, and no traceback into its log: only a
+    program that logs its exceptions says so.
+    """
     for name in folder.names():
         if name.endswith(b".log"):
             tail = _tail(os.path.join(root, folder.path, name))
             if tail is not None and _ends_in_traceback(tail):
                 return Ending(FAILED, f"{shown(name)} ends in a traceback", True)
-    return Ending(FINISHED, "nothing writes to it any more", True)
+    return Ending(FINISHED, "nothing writes to it any more", False)
 
 
 def _in_the_cloud(end: WandbEnd, how: str) -> Ending:
@@ -82,7 +111,7 @@ def _in_the_cloud(end: WandbEnd, how: str) -> Ending:
 
 def _wandb_end(place: bytes) -> WandbEnd | None:
     try:
-        with open(place, "rb", opener=_without_links) as file:
+        with open(place, "rb", opener=files_not_links) as file:
             return read_wandb_end(file)
     except OSError:
         return None
@@ -90,14 +119,25 @@ def _wandb_end(place: bytes) -> WandbEnd | None:
 
 def _was_answered(folder: Folder, place: bytes) -> bool | None:
     """Whether the server has taken the run's last word; None where no log tells."""
-    logs = folder.folders.get(b"logs")
-    if logs is None or b"debug-internal.log" not in logs.names():
+    if b"debug-internal.log" not in _names(folder, b"logs"):
         return None
     tail = _tail(os.path.join(place, b"logs", b"debug-internal.log"))
     if tail is None or b'"msg":' not in tail:
         return None
     ends = [found.end() for found in _COMPLETE.finditer(tail)]
     return bool(ends) and _ANSWERED.search(tail, ends[-1]) is not None
+
+
+def _is_of_old_version(place: bytes) -> bool:
+    """Whether a version made the run that kept no log of what it uploaded."""
+    found = _VERSION.search(_tail(os.path.join(place, b"files", b"config.yaml")) or b"")
+    return found is not None and (int(found[1]), int(found[2])) < _FIRST_WITH_LOG
+
+
+def _names(folder: Folder, name: bytes) -> list[bytes]:
+    """What is in the folder of that name, if there is one."""
+    inner = folder.folders.get(name)
+    return inner.names() if inner is not None else []
 
 
 def _ends_in_traceback(tail: bytes) -> bool:
@@ -108,13 +148,8 @@ def _ends_in_traceback(tail: bytes) -> bool:
 
 def _tail(place: bytes) -> bytes | None:
     try:
-        with open(place, "rb", opener=_without_links) as file:
+        with open(place, "rb", opener=files_not_links) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
             return file.read()
     except OSError:
         return None
-
-
-def _without_links(place: str, flags: int) -> int:
-    # A pipe must not stop us either.
-    return os.open(place, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

@@ -6,16 +6,16 @@ import os
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts import parents
 from fx_hooks.best_models.provenance import fits
-from fx_hooks.disk import Scan, Size, scan
+from fx_hooks.disk import Problem, Scan, Size, files_only, scan
 from fx_hooks.errors import FatalError
 from fx_hooks.paths import shown
-from fx_hooks.runs.details import run_details
+from fx_hooks.runs.details import run_details, wandb_start
 from fx_hooks.runs.directories import MAX_BYTES, run_patterns
 from fx_hooks.runs.finding import (
     HYDRA_JOB,
@@ -28,6 +28,7 @@ from fx_hooks.runs.finding import (
     find_runs,
 )
 from fx_hooks.runs.milestones import milestones_of_runs
+from fx_hooks.runs.obstacles import find_obstacles
 from fx_hooks.runs.processes import Processes, find_processes
 from fx_hooks.runs.state import (
     FAILED,
@@ -39,6 +40,7 @@ from fx_hooks.runs.state import (
     hydra_ending,
     wandb_ending,
 )
+from fx_hooks.runs.sync_logs import Syncs
 
 if TYPE_CHECKING:
     from fx_hooks.disk import Folder
@@ -54,6 +56,10 @@ HOUR = 3600.0
 _UNSEEN = 7 * 24 * HOUR
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
+# W&B's names have seconds of the local time: zones differ by quarters of an hour.
+_WITHIN = 0.5
+_QUARTER = 900.0
+_ZONES = 26 * HOUR
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = (*WANDB_FOLDERS, b"outputs", b"multirun", b"logs", b"lightning_logs", b"runs")
@@ -86,12 +92,30 @@ class Run(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """All runs by path; ``notes`` say what could not be looked at."""
+    """All runs by path; ``notes`` say what could not be looked at.
+
+    ``members`` are, by run, those that lie in it and those that it or they have started.
+    ``unread`` are folders outside of the runs that nobody could look into for more.
+    """
 
     root: bytes
     scan: Scan
     runs: tuple[Run, ...]
     notes: tuple[str, ...]
+    members: Mapping[bytes, Collection[bytes]]
+    unread: tuple[Problem, ...] = ()
+
+    def belonging(self, run: Run) -> list[Run]:
+        """*run* itself, and all that belongs to it."""
+        members = self.members[run.path]
+        return [run, *(other for other in self.runs if other.path in members)]
+
+    def not_looked_into(self) -> list[str]:
+        """What is to be said of ``unread``."""
+        return [
+            f"{shown(problem.path)} cannot be read, and there may be runs in it: {problem.reason}"
+            for problem in self.unread
+        ]
 
 
 def outermost(runs: Iterable[Run]) -> list[Run]:
@@ -124,36 +148,41 @@ def survey(
     """
     root = repository.root
     index = {entry.path: entry for entry in repository.index()}
-    try:
-        found_tree = scan(root, progress=progress)
-    except OSError as exc:
-        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
-    notes = _links(found_tree.top, root)
+    notes = []
     try:
         processes = find_processes(root)
     except FatalError as exc:
         processes = Processes((), frozenset({None}))
         notes.append(f"{exc}; until then a run is live by its files alone")
+    try:
+        found_tree = scan(root, wanted=processes.numbered, progress=progress)
+    except OSError as exc:
+        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
+    processes = processes.found_in(found_tree)
+    notes[:0] = _links(found_tree.top, root)
     found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
-    judge = _Judge(root, processes, time.time() if now is None else now)
+    judge = _Judge(found_tree, processes, time.time() if now is None else now)
     endings = {run.path: judge.ending(run) for run in found}
-    owners = _owners(found, root)
+    started = {run.path: _started(run, root) for run in found}
+    owners = _owners(found, started, root)
     members = _members(found, owners)
     milestones = milestones_of_runs(repository, index, found)
     tracked = sorted(index)
+    by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
+    obstacles = find_obstacles(found, endings, started, judge.syncs, root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
         size = run.folder.size()
-        concerned = (run.path, *members[run.path])
+        concerned = (run.path, *members[run.path], *_jobs_of(run, owners, by_path))
         chosen = {model for path in concerned for model in milestones.get(path, ())}
         runs.append(
             Run(
                 path=run.path,
                 kind=run.kind,
                 size=size,
-                started=_started(run),
+                started=started[run.path],
                 last_write=size.newest,
                 state=worst.state,
                 reason=worst.reason,
@@ -167,16 +196,22 @@ def survey(
                 milestones=tuple(sorted(chosen)),
                 tracked=_below(tracked, run.path),
                 run_id=run.wandb_id,
-                obstacle=_obstacle(run.path, found_tree, processes),
+                obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
             )
         )
     notes += _unseen(found, processes)
-    return Survey(root, found_tree, tuple(runs), tuple(notes))
+    unread = tuple(
+        problem
+        for problem in found_tree.problems
+        if not members.keys() & {*parents(problem.path), problem.path}
+    )
+    return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
 
 
 class _Judge:
-    def __init__(self, root: bytes, processes: Processes, now: float) -> None:
-        self.root = root
+    def __init__(self, tree: Scan, processes: Processes, now: float) -> None:
+        self.root = tree.root
+        self.syncs = Syncs(tree)
         self.processes = processes
         self.now = now
 
@@ -191,16 +226,17 @@ class _Judge:
         if age < HOUR:
             return Ending(LIVE, _written(age), False)
         if run.kind == WANDB_RUN:
-            ending = wandb_ending(run.folder, self.root)
-            if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
-                why = (
-                    "it has not ended, and whether a process still writes cannot be seen from here"
-                )
-                return Ending(LIVE, why, False)
-            return ending
-        if run.kind == HYDRA_JOB:
-            return hydra_ending(run.folder, self.root)
-        return Ending(FINISHED, "nothing writes to it any more", True)
+            ending = wandb_ending(run.folder, self.root, self.syncs)
+        elif run.kind == HYDRA_JOB:
+            ending = hydra_ending(run.folder, self.root)
+        else:
+            ending = Ending(FINISHED, "nothing writes to it any more", False)
+        if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
+            why = (
+                "it does not say that it has ended, and a process of it could not be seen from here"
+            )
+            return Ending(LIVE, why, False)
+        return ending
 
     def _would_be_seen(self, run: FoundRun) -> bool:
         return not self.processes.shared and self.processes.sees(run.folder.owner)
@@ -244,11 +280,13 @@ def _members(found: Sequence[FoundRun], owners: Mapping[bytes, bytes]) -> dict[b
     return members
 
 
-def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
+def _owners(
+    found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
+) -> dict[bytes, bytes]:
     """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.kind == HYDRA_JOB]
     by_path = {job.path: job for job in jobs}
-    spans = [_span(job) for job in jobs]
+    spans = [_span(job, started[job.path]) for job in jobs]
     owners = {}
     for run in found:
         if run.kind != WANDB_RUN:
@@ -256,10 +294,27 @@ def _owners(found: Sequence[FoundRun], root: bytes) -> dict[bytes, bytes]:
         above = reversed(parents(run.path))
         around = next((by_path[path] for path in above if path in by_path), None)
         if around is None:
-            around = _owner_by_time(run, spans, root)
+            around = _owner_by_time(run, started[run.path], spans, root)
         if around is not None:
             owners[run.path] = around.path
     return owners
+
+
+def _jobs_of(
+    run: FoundRun, owners: Mapping[bytes, bytes], by_path: Mapping[bytes, FoundRun]
+) -> list[bytes]:
+    """The jobs that *run* lies in, or that started it: what is said of them is said of it.
+
+    Not so their sweep, which has many.
+    """
+    jobs = []
+    waiting = [owners.get(run.path), run.within]
+    while waiting:
+        path = waiting.pop()
+        if path is not None and by_path[path].kind != HYDRA_SWEEP:
+            jobs.append(path)
+            waiting += [owners.get(path), by_path[path].within]
+    return jobs
 
 
 class _Span(NamedTuple):
@@ -271,8 +326,7 @@ class _Span(NamedTuple):
     last: float
 
 
-def _span(job: FoundRun) -> _Span:
-    started = _started(job)
+def _span(job: FoundRun, started: float) -> _Span:
     first = started - 0.5
     last = max(job.folder.size().newest, first + _BEFORE_INIT)
     if b".hydra" not in job.folder.folders:
@@ -280,9 +334,9 @@ def _span(job: FoundRun) -> _Span:
     return _Span(job, started, first, last + 1)
 
 
-def _owner_by_time(run: FoundRun, spans: Sequence[_Span], root: bytes) -> FoundRun | None:
-    # The name has seconds; the run began within that one.
-    started = _started(run) + 0.5
+def _owner_by_time(
+    run: FoundRun, started: float, spans: Sequence[_Span], root: bytes
+) -> FoundRun | None:
     around = [span for span in spans if span.first <= started <= span.last]
     around.sort(key=lambda span: abs(started - span.started))
     possible = [span.job for span in around]
@@ -294,18 +348,26 @@ def _owner_by_time(run: FoundRun, spans: Sequence[_Span], root: bytes) -> FoundR
     return possible[0] if possible else None
 
 
-def _started(run: FoundRun) -> float:
-    """By the name that W&B gives a run, else by the oldest that is known of its files."""
+def _started(run: FoundRun, root: bytes) -> float:
+    """By what a W&B run says, else by its name, else by the oldest that is known of its files."""
     match = WANDB_NAME.fullmatch(run.folder.name) if run.kind == WANDB_RUN else None
-    if match is not None:
-        try:
-            return datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
-        except (ValueError, OverflowError, OSError):
-            pass
     # Hydra writes its configuration first of all.
     first = run.folder.folders.get(b".hydra", run.folder)
     times = [file[3] for folder in first.walk() for file in folder.files]
-    return min(times, default=run.folder.mtime)
+    oldest = min(times, default=run.folder.mtime)
+    if match is None:
+        return oldest
+    told = wandb_start(os.path.join(root, run.path))
+    if told is not None:
+        return told
+    try:
+        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
+    except (ValueError, OverflowError, OSError):
+        return oldest
+    # The time of some other zone, perhaps: the last such before the first of its files.
+    if -_ZONES <= oldest - named <= _ZONES:
+        named += (oldest + _WITHIN - named) // _QUARTER * _QUARTER
+    return named + _WITHIN
 
 
 def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
@@ -314,7 +376,7 @@ def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
     for path in index:
         if path.endswith((b".yaml", b".yml")):
             try:
-                with open(os.path.join(root, path), "rb") as file:
+                with open(os.path.join(root, path), "rb", opener=files_only) as file:
                     content = file.read(MAX_BYTES)
             except OSError:
                 continue  # left out of the work tree, or deleted

@@ -30,6 +30,9 @@ _UPDATE, _REMOVE = 1, 2
 _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
 _COMMIT = 2
 _RUN_HOST, _HOST = 13, 12
+_START, _SECONDS, _NANOSECONDS = 17, 1, 2
+# The first record is the run's, with its configuration.
+_HEAD = 1 << 20
 
 
 class WandbLog(NamedTuple):
@@ -71,6 +74,26 @@ def _exit_code(record: bytes) -> int:
     tag, position = _varint(record, 0)
     code = _varint(record, position)[0] if tag == 1 << 3 else 0
     return code - (1 << 64) if code >> 63 else code
+
+
+def read_wandb_start(file: BinaryIO) -> float | None:
+    """When the run began, in seconds since the epoch; None where the log does not say."""
+    for record in _records(file, limit=_HEAD):
+        for field, content in _fields(record):
+            if field == _RUN:
+                time = dict(_fields(content)).get(_START)
+                return _seconds(time) if time else None
+    return None
+
+
+def _seconds(time: bytes) -> float:
+    """A ``Timestamp``, whose fields are numbers."""
+    found = {_SECONDS: 0, _NANOSECONDS: 0}
+    position = 0
+    while position < len(time):
+        tag, position = _varint(time, position)
+        found[tag >> 3], position = _varint(time, position)
+    return found[_SECONDS] + found[_NANOSECONDS] / 1e9
 
 
 def read_wandb_log(file: BinaryIO, *, limit: int | None = None) -> WandbLog:

@@ -17,7 +17,7 @@ from fx_hooks.space.outside import WANDB_ARTIFACTS, WANDB_LOGS
 from fx_hooks.space.survey import CACHES, GIT, Item, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # Names that a command still spells out; more are found by `find`.
 _FEW = 10
@@ -66,7 +66,7 @@ def remedies(
     """What frees *items*, the most first; *seen* has the runs that are in others, too."""
     ways = _Ways(way_to_root)
     found = [
-        *_of_runs(items, {run.path: run for run in seen.runs}, seen.scan.find, older_than, ways),
+        *_of_runs(items, seen, older_than, ways),
         *_of_caches(items, index, ways),
         *_of_git(items, git),
         *_of_wandb(items, ways),
@@ -77,11 +77,11 @@ def remedies(
 
 def _of_runs(
     items: Sequence[Item],
-    runs: Mapping[bytes, Run],
-    find: Callable[[bytes], Folder | None],
+    seen: Survey,
     older_than: str,
     ways: _Ways,
 ) -> list[Remedy]:
+    runs, find = {run.path: run for run in seen.runs}, seen.scan.find
     free, unsynced = [], []
     waiting = {
         run.path: _outermost(run, runs)
@@ -99,7 +99,7 @@ def _of_runs(
         elif (
             item.run.state == UNSYNCED
             and kept_because(item.run._replace(state=SYNCED)) is None
-            and not hopeless & {item.path, *_started_by(item.run, runs)}
+            and not hopeless & {item.path, *seen.members[item.path]}
         ):
             unsynced.append(item)
     # All of them are named, or none: a command must not take what the next one names.
@@ -119,17 +119,6 @@ def _of_runs(
         commands += _clean(unsynced, few, older_than, ways)
         found.append(Remedy(what, commands, _freed(unsynced)))
     return found
-
-
-def _started_by(run: Run, runs: Mapping[bytes, Run]) -> set[bytes]:
-    """W&B's runs that a run stays for."""
-    below = run.path + b"/"
-    return {
-        path
-        for path, other in runs.items()
-        if path.startswith(below)
-        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
-    }
 
 
 def _clean(items: Sequence[Item], few: bool, older_than: str, ways: _Ways) -> list[str]:

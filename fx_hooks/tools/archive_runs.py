@@ -23,13 +23,13 @@ from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
 from fx_hooks.paths import human_size, shown
 from fx_hooks.runs import choice
-from fx_hooks.runs.survey import LIVE, survey
+from fx_hooks.runs.survey import LIVE, Survey, survey
 
 NAME = "fx-archive-runs"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: all of it is done; 1: runs were left out; 2: error, nothing was done."""
+    """Exit code 0: all of it is done; 1: runs were left out, or may be; 2: error."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), read it back, and say"
         " what is in it; or put runs of it back below the current directory. A RUN is a path"
         " or a glob.",
-        epilog="Exit code 0: all is done; 1: runs were left out; 2: it cannot be done, and nothing"
-        " was.",
+        epilog="Exit code 0: all is done; 1: runs were left out, or a folder cannot be"
+        " read; 2: it cannot be done, and nothing was.",
         allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN ... ARCHIVE", help=argparse.SUPPRESS)
@@ -96,7 +96,7 @@ def archive_runs(
             left_out.append(LeftOut(run.path, reason))
         else:
             items.append(Item(run.path, about(found, run)))
-    for note in found.notes:
+    for note in (*found.notes, *found.not_looked_into()):
         print(f"note: {one_line(note)}")
     place = os.fsencode(target)
     writer.check_target(repository.root, items, place, force=force)
@@ -105,7 +105,7 @@ def archive_runs(
         print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")
         for item in items:
             print(f"  {human_size(sizes[item.path]):>10}  {shown(item.path)}")
-        return _tell(left_out)
+        return _tell(left_out) or _unread(found)
     with shown_progress() as progress:
         written = writer.write(repository.root, items, place, force=force, progress=progress)
     if written.runs:
@@ -121,7 +121,12 @@ def archive_runs(
                 print(f"note: {shown(packed.path + b'/' + path)}: holds no data, and is left out")
     else:
         print("Nothing was packed.")
-    return _tell([*left_out, *written.left_out])
+    return _tell([*left_out, *written.left_out]) or _unread(found)
+
+
+def _unread(found: Survey) -> int:
+    """Runs that nobody found are in no archive."""
+    return FOUND if found.unread else CLEAN
 
 
 def _tell(left_out: Sequence[LeftOut]) -> int:

@@ -57,7 +57,7 @@ class Stay(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: done, or the plan shown; 1: a run that was meant is there; 2: error."""
+    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...]",
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         " runs in it. Runs that are live, that W&B does not have, that a milestone came from or"
         " that Git tracks files of are never deleted.",
         epilog="Exit code 0: done, or the plan is shown; 1: a run that was meant is still there,"
-        " and no --keep said so; 2: usage, policy or git error.",
+        " and no --keep said so, or a folder cannot be read; 2: usage, policy or git error.",
         allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
@@ -115,19 +115,19 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     elif left:
         print(f"note: {_left(left)}")
     goes, stays = plan(found, options)
-    for note in found.notes:
+    for note in (*found.notes, *found.not_looked_into()):
         print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
     items = [Item(run.path, about(found, run)) for run in goes]
     if target is not None:
         writer.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.way_to_root())
-    left_out = unsettled or any(not stay.asked for stay in stays)
+    left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
     if not goes:
         return FOUND if left_out else CLEAN
     if not options.yes:
         print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
-        return CLEAN
+        return FOUND if found.unread else CLEAN
     deletion = _Deletion(found, log, target)
     if target is not None:
         goes = deletion.pack(items, goes, target, force=options.force)
@@ -192,7 +192,7 @@ def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
 def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[bytes, str]:
     """The run that is best by a metric, and why it is kept; ties keep all of them."""
     of_runs = {
-        run.path: [_metrics(found, other) for other in _belonging(found, run)] for run in chosen
+        run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
     }
     choose = min if best.way == MIN else max
     known = {}
@@ -287,20 +287,8 @@ def _unsynced(found: Survey, run: Run) -> list[bytes]:
     """W&B's runs that a run stays for."""
     return [
         other.path
-        for other in _belonging(found, run)
+        for other in found.belonging(run)
         if other.kind == WANDB_RUN and other.state == UNSYNCED
-    ]
-
-
-def _belonging(found: Survey, run: Run) -> list[Run]:
-    """A run, those that lie in it, and those that it or what lies in it has started."""
-    below = run.path + b"/"
-    return [
-        other
-        for other in found.runs
-        if other.path == run.path
-        or other.path.startswith(below)
-        or (other.owner is not None and (other.owner == run.path or other.owner.startswith(below)))
     ]
 
 

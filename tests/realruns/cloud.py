@@ -18,9 +18,9 @@ REFUSED = "refused"
 
 
 @contextmanager
-def cloud() -> Iterator[dict[str, str]]:
+def cloud(*, takes_files: bool = True) -> Iterator[dict[str, str]]:
     """The environment in which runs are online with a server of their own."""
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler if takes_files else _WithoutFiles)
     Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield {
@@ -102,3 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+class _WithoutFiles(_Handler):
+    """Whose storage is full, or forbidden."""
+
+    def do_PUT(self) -> None:
+        self._body()
+        self._answer({}, status=403)

@@ -256,7 +256,14 @@ class _Maker:
             _age(folder, days * DAY)
 
     def choose(self) -> None:
-        """Approve the model of one run, and commit it."""
+        """Approve the model of one run, and commit it.
+
+        It is its own: what the others write is all alike, and would all be chosen.
+        """
+        model = self.root / self.job("chosen") / "model.pt"
+        times = model.stat()
+        shutil.copyfile(WEIGHTS / "legacy_state_dict.pth", model)
+        os.utime(model, ns=(times.st_atime_ns, times.st_mtime_ns))
         command = (
             self.python, "-m", "fx_hooks.tools.add_milestone", f"{self.job('chosen')}/model.pt",
             "--as", "baseline", "--why", "the model of the paper",
