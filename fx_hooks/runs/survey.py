@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.artifacts import parents
 from fx_hooks.best_models.provenance import fits
@@ -250,7 +251,7 @@ def _written(age: float) -> str:
 
 
 def _worst(
-    run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Sequence[bytes]]
+    run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
 ) -> Ending:
     own = endings[run.path]
     for state in _WORST_FIRST:
@@ -266,16 +267,19 @@ def _worst(
     return own
 
 
-def _members(found: Sequence[FoundRun], owners: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
+def _members(
+    found: Sequence[FoundRun], owners: Mapping[bytes, bytes]
+) -> dict[bytes, dict[bytes, None]]:
     """For each run the runs that lie in it, and those that it or what lies in it owns."""
     around = {run.path: run.within for run in found}
-    members: dict[bytes, list[bytes]] = {run.path: [] for run in found}
+    # As keys: a sweep may have thousands of jobs.
+    members: dict[bytes, dict[bytes, None]] = {run.path: {} for run in found}
     for run in found:
         waiting = [run.within, owners.get(run.path)]
         while waiting:
             above = waiting.pop()
             if above is not None and above != run.path and run.path not in members[above]:
-                members[above].append(run.path)
+                members[above][run.path] = None
                 waiting.append(around[above])
     return members
 
@@ -286,7 +290,7 @@ def _owners(
     """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.kind == HYDRA_JOB]
     by_path = {job.path: job for job in jobs}
-    spans = [_span(job, started[job.path]) for job in jobs]
+    timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
     owners = {}
     for run in found:
         if run.kind != WANDB_RUN:
@@ -294,7 +298,7 @@ def _owners(
         above = reversed(parents(run.path))
         around = next((by_path[path] for path in above if path in by_path), None)
         if around is None:
-            around = _owner_by_time(run, started[run.path], spans, root)
+            around = timeline.owner(run, started[run.path])
         if around is not None:
             owners[run.path] = around.path
     return owners
@@ -334,18 +338,39 @@ def _span(job: FoundRun, started: float) -> _Span:
     return _Span(job, started, first, last + 1)
 
 
-def _owner_by_time(
-    run: FoundRun, started: float, spans: Sequence[_Span], root: bytes
-) -> FoundRun | None:
-    around = [span for span in spans if span.first <= started <= span.last]
-    around.sort(key=lambda span: abs(started - span.started))
-    possible = [span.job for span in around]
-    # Jobs side by side: what W&B was told of the configuration tells them apart.
-    told = run_details(os.path.join(root, run.path), WANDB_RUN).config if possible[1:] else None
-    for job in possible if told else ():
-        if fits(told, run_details(os.path.join(root, job.path), HYDRA_JOB).config):
-            return job
-    return possible[0] if possible else None
+class _Timeline:
+    """Finds jobs by time, without looking at each of them for each run."""
+
+    def __init__(self, spans: Iterable[_Span], root: bytes) -> None:
+        self._spans = sorted(spans, key=lambda span: span.first)
+        self._firsts = [span.first for span in self._spans]
+        # The latest end of each span and all before it.
+        self._ends = list(accumulate((span.last for span in self._spans), max))
+        self._root = root
+        self._configurations: dict[bytes, Any] = {}
+
+    def owner(self, run: FoundRun, started: float) -> FoundRun | None:
+        """The job that W&B's *run* most likely belongs to."""
+        around = []
+        number = bisect_right(self._firsts, started)
+        while number and self._ends[number - 1] >= started:
+            number -= 1
+            if self._spans[number].last >= started:
+                around.append(self._spans[number])
+        around.sort(key=lambda span: (abs(started - span.started), span.job.path))
+        possible = [span.job for span in around]
+        # Jobs side by side: what W&B was told of the configuration tells them apart.
+        told = self._configuration(run) if possible[1:] else None
+        for job in possible if told else ():
+            if fits(told, self._configuration(job)):
+                return job
+        return possible[0] if possible else None
+
+    def _configuration(self, run: FoundRun) -> Any:
+        if run.path not in self._configurations:
+            place = os.path.join(self._root, run.path)
+            self._configurations[run.path] = run_details(place, run.kind).config
+        return self._configurations[run.path]
 
 
 def _started(run: FoundRun, root: bytes) -> float:
