@@ -83,7 +83,7 @@ class Problem(NamedTuple):
 class Folder:
     """A directory: what is in it, by name."""
 
-    __slots__ = ("disk", "files", "folders", "links", "mtime", "name", "owner", "parent")
+    __slots__ = ("_size", "disk", "files", "folders", "links", "mtime", "name", "owner", "parent")
 
     def __init__(
         self, name: bytes, parent: Folder | None, disk: int, mtime: float, owner: int
@@ -97,6 +97,7 @@ class Folder:
         # Fields of `File`: plain tuples, for there may be millions.
         self.files: list[tuple[bytes, int, int, float, int]] = []
         self.links: list[HardLink] = []
+        self._size: Size | None = None
 
     @property
     def path(self) -> bytes:
@@ -121,8 +122,10 @@ class Folder:
             stack.extend(folder.folders.values())
 
     def size(self) -> Size:
-        """What all of it takes."""
-        return size_of((self,))
+        """What all of it takes; counted once, when all of it has been read."""
+        if self._size is None:
+            self._size = size_of((self,))
+        return self._size
 
 
 class Scan(NamedTuple):

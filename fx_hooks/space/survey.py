@@ -11,6 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.artifacts import parents
 from fx_hooks.disk import Folder, Problem, Scan, Size, size_of
 from fx_hooks.paths import shown
 from fx_hooks.policy.compile import compile_tables
@@ -19,7 +20,7 @@ from fx_hooks.runs.finding import is_repository
 from fx_hooks.space.git import LFS, LOOSE, OTHER, PACKED, SUBMODULES, GitSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from fx_hooks.artifacts import Verdict
     from fx_hooks.policy.load import Policy
@@ -269,12 +270,15 @@ class _Stock:
             if verdict.blocked
         }
         self.tracked = sorted(refused)
-        verdicts = self._scene.verdicts([path for path, _ in loose], ask_disk=True)
+        suspects = self._suspects([path for path, _ in loose], refused)
+        judged = self._scene.verdicts(suspects, ask_disk=True)
+        verdicts = dict(zip(suspects, judged, strict=True))
         groups: dict[tuple[str, bytes], _Sum] = {}
         notes: dict[tuple[str, bytes], Verdict] = {}
-        for (path, file), verdict in zip(loose, verdicts, strict=True):
+        for path, file in loose:
             _, bytes_, disk, mtime, mode = file
-            if path in index:
+            verdict = verdicts.get(path)
+            if verdict is None or path in index:
                 kind = TRACKED if path in refused else REST
             elif verdict.blocked and verdict.decider is not None:
                 kind = CACHES if verdict.decider.rule in _CACHE_RULES else LOOSE_ARTIFACTS
@@ -282,7 +286,7 @@ class _Stock:
                     self.leads.append(Lead(BEHIND_A_LINK, path))
             else:
                 kind = REST
-            if kind == REST:
+            if kind == REST or verdict is None:
                 self._add(rest, path, bytes_, disk, 1, mtime)
                 continue
             group = (kind, self._scene.judge.group(verdict) if verdict.blocked else path)
@@ -293,6 +297,24 @@ class _Stock:
             note = decider.why if decider is not None else ""
             is_folder = self._scan.find(path) is not None
             self._put(Item(kind, path, total.size(), note=note, is_folder=is_folder), total.size())
+
+    def _suspects(self, paths: Sequence[bytes], refused: Collection[bytes]) -> list[bytes]:
+        """Those of *paths* that are *refused*, or not allowed at first sight.
+
+        Of a data set nearly all is, and a verdict costs more than a look.
+        """
+        tails = tuple(b"/" + os.fsencode(mark.path) for mark in self._policy.run_marks)
+        marked = {path[: -len(tail)] for path in paths if path.endswith(tails)
+                  for tail in tails if path.endswith(tail)}  # fmt: skip
+        marked |= self._scene.tree.runs.keys()
+        numbers = zip(paths, self._patterns.decide(paths), strict=True)
+        return [
+            path
+            for path, number in numbers
+            if self._patterns.blocks(number)
+            or path in refused
+            or (marked and not marked.isdisjoint(parents(path)))
+        ]
 
     def _add(
         self, rest: dict[bytes, _Sum], path: bytes, size: int, disk: int, files: int, newest: float
