@@ -12,10 +12,8 @@ import pytest
 import yaml
 
 from fx_hooks import sync_gitignore
-from fx_hooks.errors import FatalError
 from fx_hooks.runs.directories import RunDirectory, run_directories
 from fx_hooks.tools import init
-from fx_hooks.yaml_insert import with_items
 from tests.support import Repo, Result, working_directory
 
 SNIPPET = f"""\
@@ -228,7 +226,7 @@ def test_another_runner(repo: Repo, name: str, line: str) -> None:
 def test_bad_input(repo: Repo) -> None:
     repo.stage(".pre-commit-config.yaml", "repos: [\n")
     assert run(repo, "--yes").err.startswith("fx-init: error: .pre-commit-config.yaml:")
-    repo.stage(".pre-commit-config.yaml", "repos: []\n")
+    repo.stage(".pre-commit-config.yaml", "repos: {}\n")
     assert run(repo, "--yes").err == (
         "fx-init: error: .pre-commit-config.yaml:1: repos: write it as a list with one item a line"
         " that begins with '- ', then run fx-init again\n"
@@ -305,34 +303,3 @@ def test_run_directories(files: dict[str, bytes], expected: Sequence[str]) -> No
 def test_a_run_directory_says_where_it_is_from() -> None:
     files = {"a.yaml": b"x: 1\nhydra:\n  run:\n    dir: r\n", "b.yaml": b"hydra: {run: {dir: r}}"}
     assert run_directories(files) == [RunDirectory("r", "Hydra", "a.yaml:4")]
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        pytest.param("", "k:\n  - x\n", id="empty"),
-        pytest.param("a: 1\n", "a: 1\nk:\n  - x\n", id="new-list"),
-        pytest.param("a: 1", "a: 1\nk:\n  - x", id="no-last-newline"),
-        pytest.param("a: 1\r\n", "a: 1\r\nk:\r\n  - x\r\n", id="crlf"),
-        pytest.param("k:\n- a\n", "k:\n- a\n- x\n", id="flush"),
-        pytest.param("k:\n    - a", "k:\n    - a\n    - x", id="deep-no-last-newline"),
-        pytest.param(
-            "k:\n  - a  # c\n\n# d\nb: 1\n", "k:\n  - a  # c\n  - x\n\n# d\nb: 1\n", id="mid"
-        ),
-        pytest.param(
-            "k:\n  - |\n    t\n\nb: 1\n", "k:\n  - |\n    t\n  - x\n\nb: 1\n", id="literal"
-        ),
-        pytest.param("\ufeffk:\n  - a\n", "\ufeffk:\n  - a\n  - x\n", id="bom"),
-        pytest.param("# only a comment\n", "# only a comment\nk:\n  - x\n", id="comment"),
-    ],
-)
-def test_with_items(before: str, after: str) -> None:
-    new = with_items(before.encode(), "f", "k", lambda indent: [f"{indent}- x"])
-    assert new == after.encode()
-    assert yaml.safe_load(new)["k"][-1] == "x"
-
-
-@pytest.mark.parametrize("text", ["k: [a]", "k: []", "k:", "k: a", "k: {a: b}", "k:\n  a: b\n"])
-def test_lists_that_are_not_written_in_lines(text: str) -> None:
-    with pytest.raises(FatalError, match=r"^f:[12]: k: write it as a list"):
-        with_items(text.encode(), "f", "k", lambda indent: [indent])

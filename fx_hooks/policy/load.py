@@ -460,6 +460,31 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
     return node if isinstance(node, yaml.Node) else None
 
 
+class Token(NamedTuple):
+    """One token of a YAML text, and where it begins and ends: line and column from 0.
+
+    One that *closes* only says that a block has ended, in the place of what comes next.
+    """
+
+    begins_item: bool
+    closes: bool
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+
+def tokens(text: bytes) -> list[Token]:
+    """The tokens of a text that :func:`compose` has read."""
+    return [
+        Token(
+            isinstance(token, yaml.BlockEntryToken),
+            isinstance(token, yaml.BlockEndToken),
+            (token.start_mark.line, token.start_mark.column),
+            (token.end_mark.line, token.end_mark.column),
+        )
+        for token in yaml.scan(text.decode("utf-8-sig"), Loader=_Loader)
+    ]
+
+
 def plain_data(text: bytes, source: str) -> Any:
     """One YAML document as JSON has it: dates, and what JSON has no form for, are text."""
     node = compose(text, source)
@@ -512,7 +537,8 @@ def _fault(source: str, node: yaml.Node, key: str, message: str) -> FatalError:
     return FatalError(f"{source}:{line_of(node)}: {key + ': ' if key else ''}{message}")
 
 
-def _is_null(node: yaml.Node | None) -> bool:
+def is_null(node: yaml.Node | None) -> bool:
+    """Whether *node* is missing or says nothing."""
     return node is None or node.tag == "tag:yaml.org,2002:null"
 
 
@@ -523,7 +549,7 @@ def _mapping(
     known: tuple[str, ...],
     expected: str = "must be a mapping",
 ) -> dict[str, yaml.Node]:
-    if node is None or (not key and _is_null(node)):
+    if node is None or (not key and is_null(node)):
         return {}
     found = mapping_nodes(node, source, key, expected)
     for name, (name_node, _) in found.items():
@@ -593,6 +619,6 @@ def _kind(node: yaml.Node) -> str:
         return "a list"
     if isinstance(node, yaml.CollectionNode):
         return f"something tagged {node.tag}"
-    if _is_null(node):
+    if is_null(node):
         return "empty"
     return f"{node.tag.rpartition(':')[2]} {node.value}"
