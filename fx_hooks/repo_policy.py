@@ -85,6 +85,19 @@ def policy_in_force(
     return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)
 
 
+def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = None) -> None:
+    """Raise :class:`~fx_hooks.errors.FatalError` where a merge has left open what counts.
+
+    That is the policy file, or with *policy* the file of its milestones.
+    """
+    name = POLICY_NAME if policy is None else policy.best_models.milestones_file
+    entry = index.get(name.encode())
+    if entry is not None and entry.stage:
+        raise FatalError(
+            f"{name}: is unmerged: resolve the conflict and git add it, then run again"
+        )
+
+
 def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
     """The policy of the current directory, where there is no repository around it."""
     if policy_file is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,12 @@ def run(repo: Repo, *arguments: str, cwd: str = ".") -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
+def staged(repo: Repo, *arguments: str, cwd: str = ".") -> Result:
+    """The command once more, as soon as what it wrote is staged."""
+    repo.git("add", "-f", ".gitignore")
+    return run(repo, *arguments, cwd=cwd)
+
+
 def text(repo: Repo) -> bytes:
     return (repo.root / ".gitignore").read_bytes()
 
@@ -53,7 +61,7 @@ def test_a_new_file(repo: Repo) -> None:
     assert BLOCK.startswith(b"# >>> fx-hooks ")
     assert BLOCK.endswith(b"\n# <<< fx-hooks <<<\n")
     assert repo.staged() == ""
-    assert run(repo) == IN_STEP
+    assert staged(repo) == run(repo) == IN_STEP
     assert text(repo) == BLOCK
 
 
@@ -75,7 +83,7 @@ def test_every_other_byte_stays(repo: Repo, before: bytes, after: bytes) -> None
     repo.write(".gitignore", before)
     run(repo)
     assert text(repo) == after
-    assert run(repo) == IN_STEP
+    assert staged(repo) == IN_STEP
     repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
     assert run(repo).code == 1
     added = written(policy=b"ignore: [/scratch]\n")
@@ -97,7 +105,7 @@ def test_check_and_diff_change_nothing(repo: Repo) -> None:
     assert result.out.startswith("--- .gitignore\n+++ .gitignore\n@@ ")
     assert not (repo.root / ".gitignore").exists()
     run(repo)
-    assert run(repo, "--check") == run(repo, "--diff") == IN_STEP
+    assert staged(repo, "--check") == run(repo, "--diff") == IN_STEP
     repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
     assert "+/scratch" in run(repo, "--check", "--diff").out.splitlines()
     assert text(repo) == BLOCK
@@ -173,7 +181,7 @@ def test_refused_unless_forced(repo: Repo, before: bytes, message: str, forced: 
     assert text(repo) == before
     assert run(repo, "--force").code == 1
     assert text(repo) == forced
-    assert run(repo) == run(repo, "--force") == IN_STEP
+    assert staged(repo) == run(repo, "--force") == IN_STEP
 
 
 def test_a_symbolic_link_is_refused(repo: Repo) -> None:
@@ -203,7 +211,7 @@ def test_what_cannot_be_read_or_written(repo: Repo) -> None:
 
 def test_an_invalid_policy_is_no_clean_result(repo: Repo) -> None:
     run(repo)
-    assert run(repo) == IN_STEP
+    assert staged(repo) == IN_STEP
     repo.write(".fx-hooks.yaml", "keep: ['!a']\n")
     result = run(repo)
     assert (result.code, result.out) == (2, "")
@@ -218,9 +226,69 @@ def test_bad_usage(repo: Repo) -> None:
 
 def test_in_a_folder(repo: Repo) -> None:
     repo.write("src/a.py")
-    assert run(repo, cwd="src").code == 1
+    result = run(repo, cwd="src")
+    assert result.code == 1
+    assert result.out.endswith("\nStage it:\n    git -C .. add .gitignore\n")
     assert text(repo) == BLOCK
-    assert run(repo, cwd="src") == IN_STEP
+    assert run(repo, cwd="src") == Result(
+        1, ".gitignore: is not in the index. Stage it:\n    git -C .. add .gitignore\n", ""
+    )
+    assert staged(repo, cwd="src") == run(repo, cwd="src") == IN_STEP
+
+
+DELETED = ".gitignore: is not in the index. Stage it:\n    git add .gitignore\n"
+
+
+@pytest.mark.parametrize("options", [("-q",), ("-q", "--cached")], ids=["deleted", "untracked"])
+def test_a_deleted_file_is_noticed_until_it_is_back(repo: Repo, options: Sequence[str]) -> None:
+    run(repo)
+    repo.git("add", ".gitignore")
+    repo.commit()
+    assert run(repo) == IN_STEP
+    repo.git("rm", *options, ".gitignore")
+    if "--cached" not in options:
+        assert run(repo).out.startswith(".gitignore: rewritten, ")
+    for _ in range(2):
+        assert run(repo) == run(repo, "--diff") == Result(1, DELETED, "")
+        check = ".gitignore: is not in the index: git add .gitignore\n"
+        assert run(repo, "--check") == Result(1, check, "")
+    assert staged(repo) == run(repo, "--check") == IN_STEP
+
+
+def test_the_old_block_is_not_committed_at_the_second_try(repo: Repo) -> None:
+    run(repo)
+    repo.git("add", ".gitignore")
+    repo.commit()
+    repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
+    assert run(repo).out.startswith(".gitignore: rewritten, ")
+    fault = ".gitignore: does not follow the policy in the index. Stage it:\n"
+    assert run(repo) == run(repo) == Result(1, f"{fault}    git add .gitignore\n", "")
+    assert staged(repo) == IN_STEP
+    # Lines of their own people may stage in parts.
+    repo.write(".gitignore", text(repo) + b"\n*.swp\n")
+    assert run(repo) == IN_STEP
+    repo.git("rm", "-q", "-f", "--cached", ".gitignore")
+    repo.git("add", "-N", ".gitignore")
+    assert run(repo).out.startswith(fault)
+
+
+def test_a_broken_block_in_the_index(repo: Repo) -> None:
+    repo.stage(".gitignore", TWICE)
+    repo.write(".gitignore", BLOCK)
+    assert run(repo).out.startswith(".gitignore: does not follow the policy in the index")
+
+
+def test_in_a_fresh_clone(repo: Repo, tmp_path: Path) -> None:
+    run(repo)
+    repo.git("add", ".gitignore")
+    repo.commit()
+    for number, options in enumerate(((), ("--no-checkout", "--filter=blob:none"))):
+        clone = Repo(tmp_path / f"clone{number}")
+        repo.git("clone", "-q", *options, f"file://{repo.root}", str(clone.root))
+        if options:
+            clone.git("read-tree", "HEAD")
+            clone.write(".gitignore", BLOCK)
+        assert run(clone, "--check") == IN_STEP
 
 
 # The quick answer.
@@ -232,6 +300,12 @@ def in_step(repo: Repo) -> bool:
 
 
 MILESTONES = "milestones:\n  best_models/a.pt: {}\n"
+
+
+# With the exit code of that run; elsewhere the index has to change, too.
+IN_STEP_AFTER_ONE_RUN = {
+    "unstaged": 0, "nothing-kept": 0, "damaged": 0, "gitignore": 1, "no-gitignore": 1,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -257,30 +331,93 @@ MILESTONES = "milestones:\n  best_models/a.pt: {}\n"
             lambda repo: (repo.git_directory / "fx-hooks.gitignore").write_bytes(b"x"), id="damaged"
         ),
         pytest.param(lambda repo: (repo.git_directory / "index").write_bytes(b"x"), id="no-index"),
+        pytest.param(
+            lambda repo: repo.git("rm", "-q", "--cached", ".gitignore"), id="untracked-gitignore"
+        ),
+        pytest.param(lambda repo: repo.git("add", "-N", ".gitignore"), id="intended-gitignore"),
+        pytest.param(lambda repo: stage_only(repo, b"a\n"), id="another-gitignore-is-staged"),
     ],
 )
-def test_every_change_is_noticed(repo: Repo, change: Callable[[Repo], object]) -> None:
+def test_every_change_is_noticed(
+    repo: Repo, change: Callable[[Repo], object], request: pytest.FixtureRequest
+) -> None:
     repo.stage(".fx-hooks.yaml", "ignore: [/a]\n")
     repo.stage("best_models/milestones.yaml", MILESTONES)
     run(repo)
     assert not in_step(repo)  # only what was found in step is kept
-    assert run(repo) == IN_STEP
+    assert run(repo).code == 1
+    assert not in_step(repo)  # and staged
+    assert staged(repo) == IN_STEP
     assert in_step(repo)
+    repo.write("src/a.py")
+    repo.stage("README.md", "what has nothing to do with it\n")
+    assert in_step(repo)
+    if "intended-gitignore" in request.node.name:
+        repo.git("rm", "-q", "--cached", ".gitignore")
     change(repo)
     assert not in_step(repo)
+    name = request.node.callspec.id
+    if name == "no-index":
+        return
+    # What the index has is said until it is put right.
+    second = 0 if name in IN_STEP_AFTER_ONE_RUN else 1
+    assert (run(repo).code, run(repo).code) == (IN_STEP_AFTER_ONE_RUN.get(name, 1), second)
+    assert in_step(repo) == (second == 0)
+    assert staged(repo) == IN_STEP
+    assert in_step(repo)
+
+
+def stage_only(repo: Repo, content: bytes) -> None:
+    """Stage another .gitignore than is on disk."""
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=content).strip()
+    repo.git("update-index", "--cacheinfo", f"100644,{blob},.gitignore")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_the_group_may_write_it(repo: Repo) -> None:
+    run(repo)
+    (repo.root / ".gitignore").chmod(0o664)
+    assert staged(repo) == IN_STEP
+    assert in_step(repo)
+    (repo.root / ".gitignore").rename(repo.root / "elsewhere")
+    repo.link(".gitignore", "elsewhere")
+    assert not in_step(repo)
+
+
+@pytest.mark.parametrize("name", ["policy/gitignore.py", "policy/globs.py", "gitignore/block.py"])
+def test_a_changed_program_is_noticed(
+    repo: Repo, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(repo)
+    assert staged(repo) == IN_STEP
+    assert in_step(repo)
+    stat = os.stat
+    asked: list[str] = []
+
+    def changed(path: str | bytes, **options: Any) -> Any:
+        found = stat(path, **options)
+        if not str(path).endswith(name.replace("gitignore/block", "block")):
+            return found
+        asked.append(name)
+        return SimpleNamespace(st_size=found.st_size + 1, st_mtime_ns=found.st_mtime_ns)
+
+    monkeypatch.setattr("os.stat", changed)
+    assert not in_step(repo)
+    assert asked
 
 
 def test_where_nothing_can_be_kept(repo: Repo) -> None:
     run(repo)
     (repo.git_directory / "fx-hooks.gitignore").mkdir()
-    assert run(repo) == IN_STEP
+    assert staged(repo) == IN_STEP
     assert not in_step(repo)
 
 
 def test_the_quick_answer_is_for_the_root_without_options(repo: Repo) -> None:
     run(repo)
-    run(repo)
+    assert staged(repo) == IN_STEP
     with working_directory(repo.root):
+        assert surely_in_step([])
         assert not surely_in_step(["--check"])
     repo.write("src/a.py")
     with working_directory(repo.root / "src"):
@@ -291,8 +428,7 @@ def test_the_quick_answer_is_for_the_root_without_options(repo: Repo) -> None:
 
 
 def add_milestone(repo: Repo, *names: str) -> None:
-    listed = "".join(f"  best_models/{name}.pt: {{}}\n" for name in sorted(names))
-    repo.stage("best_models/milestones.yaml", f"milestones:\n{listed}")
+    repo.stage("best_models/milestones.yaml", listed(sorted(names)))
     assert run(repo).code == 1
     repo.git("add", ".gitignore")
     repo.commit()
@@ -322,7 +458,217 @@ def test_two_branches_that_add_theirs_in_the_same_place(repo: Repo) -> None:
     repo.stage("best_models/milestones.yaml", f"milestones:\n{names}")
     assert run(repo).code == 1
     assert b"<<<<<<<" not in text(repo)
-    assert run(repo) == IN_STEP
+    assert run(repo).out.startswith(".gitignore: is unmerged. Stage it:\n    git add .gitignore\n")
+    assert staged(repo) == IN_STEP
+
+
+def merge(repo: Repo, *, side: dict[str, str], main: dict[str, str], fails: bool = True) -> None:
+    """Two branches, each with its files and the block for them, and the attempt to merge them."""
+    repo.git("checkout", "-q", "-b", "side")
+    for branch, files in (("side", side), ("main", main)):
+        repo.git("checkout", "-q", branch)
+        for name, content in files.items():
+            repo.stage(name, content)
+        run(repo)
+        repo.git("add", ".gitignore")
+        repo.commit()
+    repo.git("merge", "-q", "side", fails=fails)
+
+
+def listed(names: Iterable[str]) -> str:
+    return "milestones:\n" + "".join(f"  best_models/{name}.pt: {{}}\n" for name in names)
+
+
+MILESTONES_FILE = "best_models/milestones.yaml"
+
+
+@pytest.mark.parametrize("staged_first", [False, True])
+def test_a_milestone_that_a_merge_takes_away(repo: Repo, staged_first: bool) -> None:
+    add_milestone(repo, "a")
+    merge(repo, side={MILESTONES_FILE: listed("b")}, main={MILESTONES_FILE: listed("ac")})
+    assert b"\n<<<<<<< " in text(repo)
+    assert run(repo) == Result(
+        2,
+        "",
+        f"fx-sync-gitignore: error: {MILESTONES_FILE}: is unmerged: resolve the conflict and git"
+        " add it, then run again\n",
+    )
+    repo.stage(MILESTONES_FILE, listed("bc"))
+    if staged_first:
+        repo.git("add", ".gitignore")
+    assert run(repo).code == 1
+    assert text(repo) == rewritten(b"", text(repo).splitlines()[1:-1])
+    assert b"a.pt" not in text(repo)
+    assert b"<<<" not in text(repo).replace(b"# <<< fx-hooks <<<", b"")
+    assert staged(repo) == IN_STEP
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3"])
+@pytest.mark.parametrize("around", ["", "# mine\n*.swp\n"])
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_two_branches_that_change_the_policy(
+    repo: Repo, style: str, around: str, force: Sequence[str]
+) -> None:
+    repo.git("config", "merge.conflictStyle", style)
+    repo.stage(".fx-hooks.yaml", "ignore: [/base]\n")
+    repo.write(".gitignore", around)
+    run(repo)
+    repo.write(".gitignore", around.encode() + b"\n" * bool(around) + text(repo))
+    repo.git("add", ".gitignore")
+    repo.commit()
+    merge(
+        repo,
+        side={".fx-hooks.yaml": "ignore: [/base, /side]\ndisable: [outputs]\n"},
+        main={".fx-hooks.yaml": "ignore: [/main]\nkeep: [/wandb/mine]\n"},
+    )
+    assert text(repo).count(b"# >>> fx-hooks ") > 1
+    assert ".fx-hooks.yaml: is unmerged: resolve the conflict" in run(repo, "--check").err
+    repo.stage(".fx-hooks.yaml", "ignore: [/side, /main]\n")
+    assert run(repo, "--check").code == 1
+    result = run(repo, *force)
+    assert (result.code, result.err) == (1, "")
+    wanted = written(policy=b"ignore: [/side, /main]\n")
+    mine = around.encode() + b"\n" * bool(around)
+    assert text(repo) == mine + wanted + (b"\n" + around.encode()) * bool(around)
+    assert staged(repo) == IN_STEP
+
+
+def test_two_branches_that_both_begin(repo: Repo) -> None:
+    repo.write("a")
+    repo.stage_all()
+    repo.commit()
+    merge(
+        repo,
+        side={".fx-hooks.yaml": "ignore: [/side]\n", ".gitignore": "*.swp\n"},
+        main={".fx-hooks.yaml": "ignore: [/main]\n", ".gitignore": "*.bak\n"},
+    )
+    repo.stage(".fx-hooks.yaml", "ignore: [/side, /main]\n")
+    before = text(repo)
+    result = run(repo)
+    if result.code == 2:
+        # One conflict has lines of both people, too.
+        assert "in a merge conflict, and '*.swp' would be lost: resolve the" in result.err
+        assert text(repo) == before
+        assert run(repo, "--force").code == 1
+    rest = text(repo).removeprefix(written(policy=b"ignore: [/side, /main]\n"))
+    assert b"*.swp\n" in rest
+    assert b"*.bak\n" in rest
+    assert b"fx-hooks" not in rest
+
+
+OWN_CONFLICT = b"<<<<<<< HEAD\na\n=======\nb\n>>>>>>> side\n"
+OLD = written(policy=b"ignore: [/a]\n")
+
+
+def conflict(ours: bytes, theirs: bytes) -> bytes:
+    return b"<<<<<<< HEAD\n" + ours + b"=======\n" + theirs + b">>>>>>> side\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "forced"),
+    [
+        pytest.param(conflict(BLOCK, b""), BLOCK, BLOCK, id="ours-alone"),
+        pytest.param(conflict(b"", BLOCK), BLOCK, BLOCK, id="theirs-alone"),
+        pytest.param(conflict(OLD, BLOCK), BLOCK, BLOCK, id="both"),
+        pytest.param(
+            conflict(BLOCK, OLD).replace(b"\n", b"\r\n"),
+            BLOCK.replace(b"\n", b"\r\n"),
+            BLOCK.replace(b"\n", b"\r\n"),
+            id="crlf",
+        ),
+        pytest.param(BOM + conflict(OLD, BLOCK), BOM + BLOCK, BOM + BLOCK, id="bom"),
+        pytest.param(
+            b"<<<<<<< HEAD\n" + BLOCK + b"=======\nx\n", BLOCK + b"x\n", BLOCK + b"x\n", id="rests"
+        ),
+        pytest.param(
+            OWN_CONFLICT + conflict(OLD, BLOCK) + OWN_CONFLICT,
+            OWN_CONFLICT + BLOCK + OWN_CONFLICT,
+            OWN_CONFLICT + BLOCK + OWN_CONFLICT,
+            id="own-conflicts-stay",
+        ),
+        pytest.param(
+            conflict(BLOCK + b"a\n", b"b\n" + BLOCK),
+            b":%d: the block of fx-hooks is in a merge conflict, and 'b' would be lost: resolve the"
+            b" conflict, or run fx-sync-gitignore --force" % (len(LINES) + 4),
+            BLOCK + b"\na\nb\n",
+            id="own-lines",
+        ),
+        pytest.param(
+            BLOCK.replace(b"/wandb\n", conflict(b"/wandb\n", b"/wandb\n!/wandb/mine\n")),
+            b":%d: the block of fx-hooks is in a merge conflict, and '!/wandb/mine' would be lost:"
+            b" resolve the conflict, or run fx-sync-gitignore --force"
+            % (LINES.index(b"/wandb\n") + 5),
+            BLOCK,
+            id="edited",
+        ),
+        pytest.param(
+            b"<<<<<<< HEAD\nc\n||||||| base\n" + BLOCK + b"=======\nd\n>>>>>>> side\n",
+            b":1: the block of fx-hooks is in a merge conflict: resolve it, or run"
+            b" fx-sync-gitignore --force",
+            BLOCK + b"\nc\nd\n",
+            id="deleted-on-both-sides",
+        ),
+        pytest.param(
+            BLOCK.replace(b"/wandb\n", b">>>>>>> side\n/wandb\n"), BLOCK, BLOCK, id="rest-within"
+        ),
+    ],
+)
+def test_conflicts(repo: Repo, before: bytes, after: bytes, forced: bytes) -> None:
+    repo.write(".gitignore", before)
+    result = run(repo)
+    if after.startswith(b":"):
+        message = f"fx-sync-gitignore: error: .gitignore{after.decode()}\n"
+        assert (result.code, result.err) == (2, message)
+        assert text(repo) == before
+    else:
+        assert (result.code, result.err) == (1, "")
+        assert text(repo) == after
+        assert staged(repo) == IN_STEP
+    repo.write(".gitignore", before)
+    assert run(repo, "--force").code == 1
+    assert text(repo) == forced
+
+
+def test_conflicts_of_others(repo: Repo) -> None:
+    repo.stage(".gitignore", OWN_CONFLICT + BLOCK + OWN_CONFLICT)
+    assert run(repo) == run(repo, "--force") == IN_STEP
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        pytest.param(b"# >>> fx-hooks-like note\na\n", None, id="a-note"),
+        pytest.param(b"# <<< fx-hooks says so\na\n", None, id="another-note"),
+        pytest.param(
+            BLOCK.replace(LINES[0], b"  " + LINES[0]).replace(LINES[-1], b"\t" + LINES[-1]),
+            ":1: the marker of fx-hooks is indented: take the blanks before it away, or run"
+            " fx-sync-gitignore --force",
+            id="indented",
+        ),
+        pytest.param(
+            BLOCK.replace(LINES[-1], b" " + LINES[-1]),
+            f":{len(LINES)}: the marker of fx-hooks is indented: take the blanks before it away, or"
+            " run fx-sync-gitignore --force",
+            id="indented-end",
+        ),
+    ],
+)
+def test_what_is_a_marker(repo: Repo, before: bytes, message: str | None) -> None:
+    repo.write(".gitignore", before)
+    if message is None:
+        run(repo)
+        assert text(repo) == BLOCK + b"\n" + before
+        return
+    assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore{message}\n")
+    assert run(repo, "--force").code == 1
+    assert text(repo) == BLOCK
+
+
+def test_only_a_newline_ends_a_line(repo: Repo) -> None:
+    repo.write(".gitignore", b"a\rb\r\n")
+    assert "\n a\\rb\n" in run(repo, "--diff").out
+    run(repo)
+    assert text(repo) == BLOCK.replace(b"\n", b"\r\n") + b"\r\na\rb\r\n"
 
 
 # Among other lines.

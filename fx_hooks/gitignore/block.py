@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.changes import split
 from fx_hooks.errors import FatalError
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.policy.gitignore import sections
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from fx_hooks.policy.load import Policy
 
 _BOM = b"\xef\xbb\xbf"
-_BEGIN = b"# >>> fx-hooks"
-_END = b"# <<< fx-hooks"
+# Somebody's note about fx-hooks is no marker; an indented marker is, but git ignores what
+# an indented comment says.
+_BEGIN = re.compile(rb"[ \t]*# >>> fx-hooks(?: ([^ ]*))? >>>[ \t]*\Z")
+_END = re.compile(rb"[ \t]*# <<< fx-hooks <<<[ \t]*\Z")
 _HEAD = (
     b"# Written by fx-sync-gitignore from .fx-hooks.yaml: change that, not these lines. Lines of",
     b"# your own go behind the block, where they have the last word. What only content or tree can",
@@ -31,7 +34,7 @@ _HEAD = (
     b"# pattern says; fx-check-artifacts does.",
 )
 _MILESTONES = b"# milestones: those that are listed in "
-_CONFLICT = re.compile(rb"<<<<<<< |=======\Z|>>>>>>> |\|\|\|\|\|\|\| ")
+_OURS, _BASE, _THEIRS, _OVER = b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> "
 
 
 class Parsed(NamedTuple):
@@ -87,23 +90,31 @@ def parse(text: bytes) -> Parsed:
             f"{FILE}:{place + 1}: the block of fx-hooks has no {what}: remove the rest of it, or"
             " run fx-sync-gitignore --force"
         )
+    for place in (begins[0], ends[0]):
+        if not parsed.lines[place].startswith(b"#"):
+            raise FatalError(
+                f"{FILE}:{place + 1}: the marker of fx-hooks is indented: take the blanks before it"
+                " away, or run fx-sync-gitignore --force"
+            )
     return parsed._replace(start=begins[0], stop=ends[0] + 1)
 
 
-def rewritten(text: bytes, wanted: Sequence[bytes], *, force: bool = False) -> bytes:
+def rewritten(
+    text: bytes, wanted: Sequence[bytes], *, force: bool = False, merged: Sequence[bytes] = ()
+) -> bytes:
     """*text* with a block of the *wanted* lines, and every other byte as it was.
 
-    A new block goes first, so that what follows has the last word. Raises
+    A new block goes first, so that what follows has the last word. Where *text* is what git
+    could not merge, *merged* are the versions that it comes from. Raises
     :class:`~fx_hooks.errors.FatalError`, unless *force*, where the markers are broken,
     or where somebody has edited the block and a line would be lost.
     """
-    parsed = _without_blocks(text, wanted) if force else parse(text)
-    if not force and parsed.stop:
-        _refuse_to_lose_lines(parsed, wanted)
-    (beginning,) = parsed.lines[parsed.start :][:1] or parsed.lines[:1] or (b"\n",)
-    end = b"\r\n" if beginning.endswith(b"\r\n") else b"\n"
-    begin = _BEGIN + b" %08x >>>" % _checksum(wanted)
-    lines = [line + end for line in (begin, *wanted, _END + b" <<<")]
+    known = {*wanted, *(line for version in merged for line in _written(version))}
+    parsed = _without_blocks(_without_conflicts(text), known) if force else _resolved(text, known)
+    like = parsed.lines[parsed.start :] or parsed.lines or _split(text).lines or (b"\n",)
+    end = b"\r\n" if like[0].endswith(b"\r\n") else b"\n"
+    begin = b"# >>> fx-hooks %08x >>>" % _checksum(wanted)
+    lines = [line + end for line in (begin, *wanted, b"# <<< fx-hooks <<<")]
     before, after = parsed.lines[: parsed.start], parsed.lines[parsed.stop :]
     if before and not before[-1].endswith(b"\n"):
         before = (*before[:-1], before[-1] + end)
@@ -115,12 +126,26 @@ def rewritten(text: bytes, wanted: Sequence[bytes], *, force: bool = False) -> b
     return parsed.bom + b"".join((*before, *lines, *after))
 
 
-def _refuse_to_lose_lines(parsed: Parsed, wanted: Sequence[bytes]) -> None:
-    marker = _bare(parsed.lines[parsed.start])
-    if marker.split()[3:4] == [b"%08x" % _checksum(parsed.block)]:
+def _is_whole(parsed: Parsed) -> bool:
+    """Whether the block is as it was written, but for milestones."""
+    marker = _BEGIN.match(_bare(parsed.lines[parsed.start]))
+    return marker is not None and marker[1] == b"%08x" % _checksum(parsed.block)
+
+
+def _written(version: bytes) -> list[bytes]:
+    """The lines of the block of one *version*, if nobody has edited it."""
+    try:
+        parsed = parse(version)
+    except FatalError:
+        return []
+    return parsed.block if parsed.stop and _is_whole(parsed) else []
+
+
+def _refuse_to_lose_lines(parsed: Parsed, known: Collection[bytes]) -> None:
+    if not parsed.stop or _is_whole(parsed):
         return
     for number, line in enumerate(parsed.block, parsed.start + 2):
-        if line and line not in wanted and not _CONFLICT.match(line):
+        if line and line not in known and not _is_of_conflict(line):
             raise FatalError(
                 f"{FILE}:{number}: the block of fx-hooks was edited by hand, and"
                 f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: move it behind the"
@@ -128,17 +153,153 @@ def _refuse_to_lose_lines(parsed: Parsed, wanted: Sequence[bytes]) -> None:
             )
 
 
-def _without_blocks(text: bytes, wanted: Sequence[bytes]) -> Parsed:
+# What git writes where it cannot merge.
+
+
+class _Conflict(NamedTuple):
+    """The places of its lines: the four that git wrote, where *base* may be that of *theirs*."""
+
+    ours: int
+    base: int
+    theirs: int
+    over: int
+
+
+def _conflicts(lines: Sequence[bytes]) -> Iterator[_Conflict]:
+    """The whole conflicts among *lines*, one after the other."""
+    places: dict[bytes, int] = {}
+    for place, line in enumerate(map(_bare, lines)):
+        if line.startswith(_OURS):
+            places = {_OURS: place}
+        elif line.startswith(_BASE) and _THEIRS not in places:
+            places[_BASE] = place
+        elif line == _THEIRS:
+            places.setdefault(_THEIRS, place)
+        elif line.startswith(_OVER):
+            if _OURS in places and _THEIRS in places:
+                theirs = places[_THEIRS]
+                yield _Conflict(places[_OURS], places.get(_BASE, theirs), theirs, place)
+            places = {}
+
+
+def _is_of_conflict(line: bytes) -> bool:
+    return line == _THEIRS or line.startswith((_OURS, _BASE, _OVER))
+
+
+def _about_the_block(lines: Sequence[bytes]) -> list[_Conflict]:
+    """The conflicts that are within the block, or that a marker is in."""
+    begins, ends = _places(lines, _BEGIN), _places(lines, _END)
+    return [
+        found
+        for found in _conflicts(lines)
+        if any(found.ours < place < found.over for place in (*begins, *ends))
+        or (
+            max((place for place in begins if place < found.ours), default=-1)
+            > max((place for place in ends if place < found.ours), default=-1)
+            and any(place > found.over for place in ends)
+        )
+    ]
+
+
+def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
+    """*text* taken apart, without the conflicts that are about nothing but our lines."""
+    lines = _split(text).lines
+    conflicts = _about_the_block(lines)
+    if not conflicts:
+        parsed = parse(text)
+        _refuse_to_lose_lines(parsed, known)
+        return _without_rests(parsed)
+    first: FatalError | None = None
+    # One of the two versions has the block, and nothing in the other one may get lost.
+    for ours in (True, False):
+        kept, lost = _one_side(lines, conflicts, ours=ours)
+        try:
+            parsed = parse(b"".join(kept))
+            if parsed.stop:
+                _refuse_to_lose(lines, lost, {*known, *_written(b"".join(kept))})
+                _refuse_to_lose_lines(parsed, known)
+                return _without_rests(parsed._replace(bom=_split(text).bom))
+        except FatalError as exc:
+            first = first or exc
+    raise first or FatalError(
+        f"{FILE}:{conflicts[0].ours + 1}: the block of fx-hooks is in a merge conflict: resolve it,"
+        " or run fx-sync-gitignore --force"
+    )
+
+
+def _one_side(
+    lines: Sequence[bytes], conflicts: Sequence[_Conflict], *, ours: bool
+) -> tuple[list[bytes], list[int]]:
+    """*lines* with one side of each of *conflicts*, and the places of those on the other."""
+    lost: list[int] = []
+    dropped: set[int] = set()
+    for ours_at, base, theirs, over in conflicts:
+        dropped.update(range(base, theirs + 1), (ours_at, over))
+        lost += range(theirs + 1, over) if ours else range(ours_at + 1, base)
+    dropped.update(lost)
+    return [line for place, line in enumerate(lines) if place not in dropped], lost
+
+
+def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collection[bytes]) -> None:
+    kept = {_bare(line) for place, line in enumerate(lines) if place not in set(lost)}
+    for place in lost:
+        line = _bare(lines[place])
+        of_ours = _BEGIN.match(line) or _END.match(line) or _is_milestone(lines, place)
+        if line and line not in known and line not in kept and not of_ours:
+            raise FatalError(
+                f"{FILE}:{place + 1}: the block of fx-hooks is in a merge conflict, and"
+                f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: resolve the"
+                " conflict, or run fx-sync-gitignore --force"
+            )
+
+
+def _is_milestone(lines: Sequence[bytes], place: int) -> bool:
+    """Whether the line is one of the two that let in a milestone."""
+    line = _bare(lines[place])
+    before, after = (_bare(b"".join(lines[at : at + 1])) for at in (place - 1, place + 1))
+    return (line.startswith(b"!/") and after == line[1:] + b"/") or (
+        line.startswith(b"/") and before == b"!" + line[:-1]
+    )
+
+
+def _without_rests(parsed: Parsed) -> Parsed:
+    """*parsed* without lines of a conflict right at the block, which is whole no longer."""
+    lines = parsed.lines
+    whole = {place for found in _conflicts(lines) for place in range(found.ours, found.over + 1)}
+    start, stop = parsed.start, parsed.stop
+    while stop and start and start - 1 not in whole and _is_of_conflict(_bare(lines[start - 1])):
+        start -= 1
+    while 0 < stop < len(lines) and stop not in whole and _is_of_conflict(_bare(lines[stop])):
+        stop += 1
+    return Parsed(
+        parsed.bom,
+        (*lines[:start], *lines[parsed.start : parsed.stop], *lines[stop:]),
+        start,
+        start + parsed.stop - parsed.start,
+    )
+
+
+def _without_conflicts(text: bytes) -> bytes:
+    """*text* with all lines of both sides where the block is in a conflict."""
+    parsed = _split(text)
+    dropped: set[int] = set()
+    for ours, base, theirs, over in _about_the_block(parsed.lines):
+        dropped.update(range(base, theirs + 1), (ours, over))
+    return parsed.bom + b"".join(
+        line for place, line in enumerate(parsed.lines) if place not in dropped
+    )
+
+
+def _without_blocks(text: bytes, known: Collection[bytes]) -> Parsed:
     """*text* without any block, and without what is left of broken ones.
 
-    Where only one marker is left, the lines next to it go that are *wanted* anyway.
+    Where only one marker is left, the lines next to it go that are *known* to be ours.
     """
     parsed = _split(text)
     lines = list(parsed.lines)
     begins, ends = _places(lines, _BEGIN), _places(lines, _END)
     if len(begins) == len(ends) == 1 and begins < ends:
-        return parse(text)
-    known = set(wanted)
+        return _without_rests(parsed._replace(start=begins[0], stop=ends[0] + 1))
     doomed: set[int] = {*begins, *ends}
     for begin in begins:
         following = [place for place in (*begins, *ends) if place > begin]
@@ -160,12 +321,11 @@ def _without_blocks(text: bytes, wanted: Sequence[bytes]) -> Parsed:
 
 def _split(text: bytes) -> Parsed:
     bom = _BOM if text.startswith(_BOM) else b""
-    lines = re.findall(rb"[^\n]*\n|[^\n]+\Z", text[len(bom) :])
-    return Parsed(bom, tuple(lines), 0, 0)
+    return Parsed(bom, tuple(split(text[len(bom) :])), 0, 0)
 
 
-def _places(lines: Sequence[bytes], marker: bytes) -> list[int]:
-    return [place for place, line in enumerate(lines) if line.startswith(marker)]
+def _places(lines: Sequence[bytes], marker: re.Pattern[bytes]) -> list[int]:
+    return [place for place, line in enumerate(lines) if marker.match(_bare(line))]
 
 
 def _bare(line: bytes) -> bytes:

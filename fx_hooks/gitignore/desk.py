@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from fx_hooks import __version__
+from fx_hooks import __version__, remedy
+from fx_hooks.changes import changed_lines
 from fx_hooks.command import CLEAN, FOUND, guarded
+from fx_hooks.errors import FatalError
 from fx_hooks.finding import Finding
-from fx_hooks.git import Repository
+from fx_hooks.git import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore import findings as ignore_findings
 from fx_hooks.gitignore import state as ignore_state
 from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.state import FILE
-from fx_hooks.repo_policy import policy_in_force
+from fx_hooks.repo_policy import policy_in_force, refuse_unmerged
 from fx_hooks.reports import output
 from fx_hooks.reports.text import Report, Step
 
@@ -79,24 +80,38 @@ def sync(
     Raises :class:`~fx_hooks.errors.FatalError`.
     """
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    entries = repository.index()
+    index = {entry.path: entry for entry in entries}
+    refuse_unmerged(index)
     in_force = policy_in_force(repository, index)
+    refuse_unmerged(index, in_force.policy)
     for note in in_force.notes:
         print(f"{NAME}: note: {note}", file=sys.stderr)
+    wanted = block_lines(in_force.policy)
     before = ignore_file.read(repository.root)
-    after = rewritten(before or b"", block_lines(in_force.policy), force=force)
+    merged = ignore_file.merged_versions(repository, entries)
+    after = rewritten(before or b"", wanted, force=force, merged=merged)
+    command, *_ = remedy.from_folder([f"git add {FILE}"], repository.way_to_root())
     if before == after:
+        fault = _fault_in_index(repository, index, wanted)
+        if fault:
+            if not check or show_diff:
+                print(f"{FILE}: {fault}. Stage it:\n    {command}")
+                return FOUND
+            found = _finding(fault, command, tracked=FILE.encode() in index)
+            text = f"{FILE}: {fault}: {command}"
+            return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
         if os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root):
             ignore_state.remember(
                 repository.git_directory, in_force.policy.best_models.milestones_file
             )
         return out.deliver(_report((), in_force.notes), lambda _: ()) if check else CLEAN
-    changes = _changes(before or b"", after)
+    changes = changed_lines(before, after, context=2)
     if show_diff:
         print("\n".join((f"--- {FILE}", f"+++ {FILE}", *changes)))
     elif check:
-        name, why = FILE.encode(), "does not follow the policy"
-        found = Finding(name, ignore_findings.BLOCK, why, NAME, name, None, before is not None)
+        why = "does not follow the policy"
+        found = _finding(why, NAME, tracked=before is not None)
         text = f"{FILE}: {why}: run {NAME}"
         return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
     else:
@@ -107,17 +122,35 @@ def sync(
         print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
         if len(lines) > _MOST_LINES:
             print(f"  and {len(lines) - _MOST_LINES} more")
-        print(f"Stage it:\n    git add {FILE}")
+        print(f"Stage it:\n    {command}")
     return FOUND
 
 
-def _changes(before: bytes, after: bytes) -> list[str]:
-    old, new = (
-        [line.decode("utf-8", "backslashreplace") for line in text.splitlines()]
-        for text in (before, after)
-    )
-    # Without the two lines that name the files.
-    return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+def _fault_in_index(
+    repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
+) -> str:
+    """What is wrong with the staged version, where that on disk is right; empty if nothing.
+
+    It is what the commit will have. Lines around the block may differ: people stage parts.
+    """
+    entry = index.get(FILE.encode())
+    if entry is None:
+        return "is not in the index"
+    if entry.stage:
+        return "is unmerged"
+    content = repository.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        return ""  # not in this clone, so nobody has changed it here
+    try:
+        same = rewritten(content, wanted) == content
+    except FatalError:
+        same = False
+    return "" if same else "does not follow the policy in the index"
+
+
+def _finding(why: str, advice: str, *, tracked: bool) -> Finding:
+    name = FILE.encode()
+    return Finding(name, ignore_findings.BLOCK, why, advice, name, None, tracked)
 
 
 def _report_findings(out: output.Output) -> int:

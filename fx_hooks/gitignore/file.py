@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fx_hooks.atomic import replace_file
 from fx_hooks.errors import FatalError
 from fx_hooks.gitignore.state import FILE
+
+if TYPE_CHECKING:
+    from fx_hooks.git import IndexEntry, Repository
 
 
 def read(root: bytes) -> bytes | None:
@@ -30,6 +35,12 @@ def read(root: bytes) -> bytes | None:
         return None
     except OSError as exc:
         raise FatalError(f"{FILE}: cannot be read: {exc.strerror}") from exc
+
+
+def merged_versions(repository: Repository, entries: Iterable[IndexEntry]) -> list[bytes]:
+    """The versions that git could not merge, as the *entries* of the index name them."""
+    blobs = [entry.blob for entry in entries if entry.stage and entry.path == FILE.encode()]
+    return list(repository.contents(blobs).values())
 
 
 def write(root: bytes, text: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from fx_hooks import __version__, remedy
 from fx_hooks.artifacts import Judge, Verdict
 from fx_hooks.atomic import replace_file
+from fx_hooks.changes import changed_lines
 from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.errors import FatalError
 from fx_hooks.git import IndexEntry, Repository
@@ -282,15 +282,7 @@ def _other_runners(repository: Repository) -> list[tuple[str, list[str]]]:
 
 
 def _shown(file: File) -> list[str]:
-    old, new = (
-        [line.decode("utf-8", "backslashreplace") for line in (text or b"").splitlines()]
-        for text in (file.before, file.after)
-    )
-    changes = [
-        line
-        for line in list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
-        if not line.startswith("@")
-    ]
+    changes = [line for line in changed_lines(file.before, file.after) if not line.startswith("@")]
     lines = [f"{file.name}: {'new' if file.before is None else 'changed'}, {len(changes)} lines"]
     lines += [f"  {line}" for line in changes[:_MOST_LINES]]
     if len(changes) > _MOST_LINES:
