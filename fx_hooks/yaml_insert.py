@@ -54,7 +54,7 @@ def with_items(text: bytes, source: str, key: str, items: Items, *, indent: str 
                 f"{source}:{line_of(name)}: {key}: stands for a list elsewhere: write the list"
                 " here, then run fx-init again"
             )
-        if is_null(value) or value.value == []:
+        if is_null(value) or (value.value == [] and value.tag == "tag:yaml.org,2002:seq"):
             found = _filled(lines, value, items(margin + indent))
         elif (
             not isinstance(value.value, list)

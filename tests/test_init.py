@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fx_hooks import sync_gitignore
+from fx_hooks.policy.load import POLICY_NAME
 from fx_hooks.runs.directories import RunDirectory, run_directories
 from fx_hooks.tools import init
 from tests.support import Repo, Result, working_directory
@@ -52,6 +53,8 @@ def test_an_empty_repository(empty: Repo) -> None:
         "No tracked file breaks the policy.\n"
     )
     assert (empty.root / ".pre-commit-config.yaml").read_text() == SNIPPET
+    assert not in_step(empty)  # as long as it is not staged
+    empty.git("add", "-A")
     assert in_step(empty)
     assert not (empty.root / ".fx-hooks.yaml").exists()
     before = empty.on_disk()
@@ -262,6 +265,19 @@ def test_a_folder_with_tracked_files_is_left_to_people(repo: Repo) -> None:
     assert not (repo.root / ".fx-hooks.yaml").exists()
 
 
+def test_odd_names_of_configuration(repo: Repo) -> None:
+    repo.stage(b"\xff.yaml", "hydra: {run: {dir: r/x}}\n")
+    repo.stage("a\nb.yaml", "hydra: {run: {dir: s/x}}\n")
+    repo.stage("a.yaml", "hydra: {run: {dir: 't/x '}}\n")
+    result = run(repo, "--yes")
+    assert (result.code, result.err) == (0, "")
+    policy = (repo.root / ".fx-hooks.yaml").read_text()
+    assert "  # $'a\\x0ab.yaml':1\n" in policy
+    assert "  # $'\\xff.yaml':1\n" in policy
+    assert [rule["paths"] for rule in yaml.safe_load(policy)["ignore"]] == [["/s/x"], ["/r/x"]]
+    assert f"a.yaml:1: Hydra writes to t/x /, whose name {POLICY_NAME} cannot say" in result.out
+
+
 # The parts.
 
 
@@ -289,7 +305,83 @@ def test_a_folder_with_tracked_files_is_left_to_people(repo: Repo) -> None:
         pytest.param({"a.yaml": b""}, [], id="empty"),
         pytest.param({"a.yaml": b"hydra: {? [x] : y}"}, [], id="odd-key"),
         pytest.param({".env": b"A=1\nWANDB_DIR=logs\n"}, ["logs/wandb"], id="env"),
-        pytest.param({"t.py": b"os.environ['WANDB_DIR'] = 'x'"}, [], id="not-in-python"),
+        pytest.param({"t.py": b"os.environ['WANDB_DIR'] = 'x'"}, ["x/wandb"], id="python"),
+        pytest.param(
+            {"t.py": b"os.environ.setdefault('WANDB_DIR', 'x')\nf({'WANDB_DIR': 'y', **z})"},
+            ["x/wandb", "y/wandb"],
+            id="python-in-other-ways",
+        ),
+        pytest.param({"t.py": b"# os.environ['WANDB_DIR'] = 'x'\n"}, [], id="python-comment"),
+        pytest.param({"t.py": b"wandb.init(dir=f'{x}')\nwandb.init(dir=x)"}, [], id="python-name"),
+        pytest.param({"t.py": b"wandb.init(dir='\\udcff')"}, [], id="python-surrogate"),
+        pytest.param({"t.py": b"{{ x }} % wandb.init(dir='x'"}, [], id="no-python"),
+        pytest.param({"t.py": b"x['\\d'] = wandb.init(dir='t')"}, ["t/wandb"], id="odd-escape"),
+        pytest.param(
+            {"t.py": b"wandb.init(project=f(x), dir='t')"}, ["t/wandb"], id="init-with-a-call"
+        ),
+        pytest.param({"Makefile": b"WANDB_DIR := trk\n"}, ["trk/wandb"], id="make"),
+        pytest.param({"Makefile": b"WANDB_DIR ?= trk\n"}, ["trk/wandb"], id="make-default"),
+        pytest.param({"a.mk": b"export WANDB_DIR = $(CURDIR)/t"}, ["t/wandb"], id="make-here"),
+        pytest.param({".env": b'WANDB_DIR="my dir"\n'}, ["my dir/wandb"], id="quotes"),
+        pytest.param({".env": b"# WANDB_DIR=a\nX=1 # WANDB_DIR=b\n"}, [], id="comment"),
+        pytest.param({".env": b"WANDB_DIR=\xff\n"}, [], id="no-utf-8"),
+        pytest.param(
+            {"t.sh": b'cd $WANDB_DIR; x=${WANDB_DIR:-y}; [ "$WANDB_DIR" == z ]\nMY_WANDB_DIR=x'},
+            [],
+            id="only-read",
+        ),
+        pytest.param({"t.sh": b"docker run -e WANDB_DIR=t x"}, ["t/wandb"], id="option"),
+        pytest.param({"Dockerfile": b"ENV WANDB_DIR t\n"}, ["t/wandb"], id="docker"),
+        pytest.param(
+            {"compose.yaml": b"services: {a: {environment: [\n  WANDB_DIR=t ]}}\n"},
+            ["t/wandb"],
+            id="compose-list",
+        ),
+        pytest.param(
+            {"docker-compose.yml": b"x:\n  environment:\n    WANDB_DIR: t\n    A: b\n"},
+            ["t/wandb"],
+            id="compose-mapping",
+        ),
+        pytest.param({"t.sh": b"python t.py hydra.run.dir=r/x -m"}, ["r/x"], id="override"),
+        pytest.param(
+            {"t.sh": b"t.py 'hydra.sweep.dir=s/${now:%Y m}' \"hydra.run.dir=my r/$X\""},
+            ["s", "my r"],
+            id="overrides-in-quotes",
+        ),
+        pytest.param(
+            {"t.sh": b't.py hydra.run.dir="a/$X" \'hydra.run.dir=b\' "hydra.sweep.dir=c"'},
+            ["a", "b", "c"],
+            id="quotes-in-overrides",
+        ),
+        pytest.param(
+            {"Makefile": b"t:\n\tt.py hydra.run.dir=r/\\$${now:%Y}\n"}, ["r"], id="override-in-make"
+        ),
+        pytest.param({"conf/hydra/run/x.yaml": b"dir: r"}, ["r"], id="group-of-one-setting"),
+        pytest.param({"a.yaml": b"# @package hydra\nrun: {dir: r}"}, ["r"], id="package"),
+        pytest.param({"a.yaml": b"# @package hydra.sweep\ndir: r"}, ["r"], id="deeper-package"),
+        pytest.param(
+            {"hydra/a.yaml": b"# @package _global_\nhydra: {run: {dir: r}}\nrun: {dir: s}"},
+            ["r"],
+            id="global-package",
+        ),
+        pytest.param(
+            {"hydra/run/a.yaml": b"# @package _group_\ndir: r"}, ["r"], id="group-package"
+        ),
+        pytest.param(
+            {"a.yaml": b"hydra: {run: {dir: '${hydra.runtime.cwd}/r'}}"}, ["r"], id="dotted-cwd"
+        ),
+        pytest.param(
+            {"a.yaml": b"hydra: {run: {dir: '${oc.env:OUT,exp}/x'}}"}, ["exp/x"], id="default"
+        ),
+        pytest.param(
+            {"a.yaml": b"hydra: {run: {dir: '${oc.env:OUT,${x}}/y'}}\nx: z"}, ["z/y"], id="nested"
+        ),
+        pytest.param({"a.yaml": b"hydra: {run: {dir: '${oc.env:OUT}/x'}}"}, [], id="no-default"),
+        pytest.param(
+            {"a.yaml": b"hydra: {run: {dir: 'r/${a}'}}\na: '" + b"${a}" * 1000 + b"'"},
+            ["r"],
+            id="large-circle",
+        ),
         pytest.param(
             {"t.py": b"run = wandb.init(\n  project='p', dir='w/',\n)"}, ["w/wandb"], id="init"
         ),

@@ -132,7 +132,12 @@ def _plan(repository: Repository, index: Mapping[bytes, IndexEntry], *, keep_tra
         inside = os.fsencode(found.path) + b"/"
         if judge.any_blocked([inside + b"x/x"]):
             continue
-        if any(path.startswith(inside) for path in index):
+        if problem("/" + literal(found.path)):
+            notes.append(
+                f"{found.setting}: {found.tool} writes to {found.path}/, whose name {POLICY_NAME}"
+                " cannot say"
+            )
+        elif any(path.startswith(inside) for path in index):
             notes.append(
                 f"{found.setting}: {found.tool} writes to {found.path}/, where files are tracked:"
                 f" say in {POLICY_NAME} what of it is no artifact"
