@@ -15,7 +15,7 @@ from fx_hooks.paths import from_root
 from fx_hooks.repo_policy import keep_tables, policy_in_force
 from fx_hooks.reports import output
 from fx_hooks.reports.text import Report, Step, artifact_report
-from fx_hooks.scene import Scene
+from fx_hooks.scene import Scene, rm_needs_force
 
 NAME = "fx-check-artifacts"
 
@@ -197,13 +197,9 @@ def _untracking(
         for verdict in verdicts
         if verdict.blocked and scene.judge.group(verdict) in groups
     }
-    changed = chosen & scene.staged.keys()
-    force = any(scene.staged[path].mode == SUBMODULE_MODE for path in changed) or bool(
-        changed and changed & scene.repository.modified_on_disk()
-    )
     return remedy.untrack(
         remedy.cover(chosen, scene.index),
-        force=force,
+        force=rm_needs_force(scene.repository, scene.staged, chosen),
         sparse=not chosen.isdisjoint(scene.repository.left_out()),
         repeatable=named,
     )

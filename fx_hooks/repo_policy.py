@@ -18,6 +18,7 @@ from fx_hooks.git import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.policy import cache
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.load import MAX_BYTES, POLICY_NAME, Policy, load_policy, with_milestones
+from fx_hooks.remedy import from_folder
 
 
 class PolicyInForce(NamedTuple):
@@ -61,8 +62,7 @@ def policy_in_force(
             text = staged_text(repository, entry)
             blob = entry.blob
             unstaged = _read_or_none(place)
-            # Not what git says of changes: it can be told not to look.
-            on_disk = unstaged is not None and repository.blob_id(POLICY_NAME, unstaged) == blob
+            on_disk = _is_staged(repository, blob, unstaged)
             if on_disk:
                 # The same content, with the line ends that the gate will see.
                 text = unstaged
@@ -71,18 +71,57 @@ def policy_in_force(
                     f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
                     f" git add {POLICY_NAME}"
                 )
-    policy = load_policy(text, source)
+    policy, milestones = _with_listed(repository, index, load_policy(text, source))
     milestones_file = policy.best_models.milestones_file
-    milestones = index.get(milestones_file.encode())
-    if milestones is not None:
-        lines = load_milestones(staged_text(repository, milestones), policy.best_models)
-        policy = with_milestones(policy, lines, milestones_file)
-    elif os.path.lexists(os.path.join(repository.root, milestones_file.encode())):
+    if milestones is None and os.path.lexists(
+        os.path.join(repository.root, milestones_file.encode())
+    ):
         notes.append(
             f"{milestones_file} is not staged and does not count: git add {milestones_file}"
         )
     listed = None if milestones is None else milestones.blob
     return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)
+
+
+def policy_of_text(
+    repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None
+) -> Policy:
+    """What :func:`policy_in_force` would say if *text* were the policy file."""
+    return _with_listed(repository, index, load_policy(text))[0]
+
+
+def _with_listed(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> tuple[Policy, IndexEntry | None]:
+    """*policy* with the staged milestones, and the entry of their file."""
+    milestones_file = policy.best_models.milestones_file
+    entry = index.get(milestones_file.encode())
+    if entry is None:
+        return policy, None
+    lines = load_milestones(staged_text(repository, entry), policy.best_models)
+    return with_milestones(policy, lines, milestones_file), entry
+
+
+def _is_staged(repository: Repository, blob: str, content: bytes | None) -> bool:
+    # Not what git says of changes: it can be told not to look.
+    return content is not None and repository.blob_id(POLICY_NAME, content) == blob
+
+
+def refuse_unstaged(repository: Repository, index: Mapping[bytes, IndexEntry]) -> None:
+    """Raise :class:`~fx_hooks.errors.FatalError` where the policy on disk is not the staged one.
+
+    Whoever writes it, and what follows from it, would be contradicted by the next hook.
+    """
+    entry = index.get(POLICY_NAME.encode())
+    place = os.fsdecode(os.path.join(repository.root, POLICY_NAME.encode()))
+    if entry is None or entry.mode == LINK_MODE:
+        return
+    if not _is_staged(repository, entry.blob, _read_or_none(place)):
+        command, *_ = from_folder([f"git add {POLICY_NAME}"], repository.way_to_root())
+        raise FatalError(
+            f"{POLICY_NAME}: has changes that are not staged, and the staged version is what"
+            f" counts: {command}, then run again"
+        )
 
 
 def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = None) -> None:
@@ -175,21 +214,28 @@ def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
 def read_policy_file(
     path: str, source: str | None = None, *, missing_ok: bool = False
 ) -> bytes | None:
-    """The bytes of a policy file on disk; None if it is *missing_ok* and missing."""
+    """The bytes of a file on disk that has to be regular; None if it is *missing_ok* and missing.
+
+    With *source*, the repository's name for it, nobody has named the file.
+    """
+    name = source or path
+    mend = "put a file in its place" if source else "name a policy file"
     try:
         if stat.S_ISFIFO(os.stat(path).st_mode) and not path.startswith("/dev/"):
-            raise FatalError(f"{source or path}: is a pipe: name a regular file")
+            raise FatalError(f"{name}: is a pipe: name a regular file")
         with open(path, "rb") as file:
             # One byte more than a policy may have, so that the loader can say so.
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as exc:
-        if missing_ok and not os.path.lexists(path):
-            return None
-        raise FatalError(f"{source or path}: there is no such policy file") from exc
+        if not os.path.lexists(path):
+            if missing_ok:
+                return None
+            raise FatalError(f"{name}: there is no such policy file") from exc
+        raise FatalError(f"{name}: is a symbolic link that leads nowhere: {mend}") from exc
     except IsADirectoryError as exc:
-        raise FatalError(f"{source or path}: is a folder: name a policy file") from exc
+        raise FatalError(f"{name}: is a folder: {mend}") from exc
     except OSError as exc:
-        raise FatalError(f"{source or path}: cannot be read: {exc.strerror}") from exc
+        raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
 
 
 def _read_or_none(path: str) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -84,3 +84,16 @@ class Scene:
         """Whether ``HEAD`` does not have *path*: it is being added, or git ignores it."""
         change = self.staged.get(path)
         return change.status == "A" if change is not None else path not in self.index
+
+
+def rm_needs_force(
+    repository: Repository, staged: Mapping[bytes, Change], paths: Collection[bytes]
+) -> bool:
+    """Whether ``git rm --cached`` would refuse one of *paths*, which all are in the index.
+
+    It does where the staged version is neither that of ``HEAD`` nor the one on disk.
+    """
+    changed = staged.keys() & set(paths)
+    return any(staged[path].mode == SUBMODULE_MODE for path in changed) or bool(
+        changed and changed & repository.modified_on_disk()
+    )

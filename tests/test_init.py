@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -27,7 +29,12 @@ repos:
       - id: fx-check-tree
       - id: fx-sync-gitignore
 """
-DONE = Result(0, "All is in place.\nNo tracked file breaks the policy.\n", "")
+INSTALL = """\
+Install the hooks, once in each clone:
+    pre-commit install --hook-type pre-commit --hook-type pre-merge-commit
+"""
+DONE = Result(0, f"The files are in place.\n{INSTALL}No tracked file breaks the policy.\n", "")
+ALL_DONE = Result(0, "All is in place.\nNo tracked file breaks the policy.\n", "")
 
 
 def run(repo: Repo, *arguments: str) -> Result:
@@ -50,7 +57,7 @@ def test_an_empty_repository(empty: Repo) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out.endswith(
         "Written. Look at them, then stage them:\n    git add .gitignore .pre-commit-config.yaml\n"
-        "No tracked file breaks the policy.\n"
+        f"{INSTALL}No tracked file breaks the policy.\n"
     )
     assert (empty.root / ".pre-commit-config.yaml").read_text() == SNIPPET
     assert not in_step(empty)  # as long as it is not staged
@@ -75,8 +82,22 @@ def test_a_dry_run_writes_nothing(repo: Repo) -> None:
 def test_it_asks(repo: Repo, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    assert run(repo).code == code
+    result = run(repo)
+    assert result.code == code
+    assert ("Nothing was written.\n" in result.out) == ("Install" not in result.out) == bool(code)
     assert (repo.root / ".gitignore").exists() == (code == 0)
+
+
+def test_the_end_of_the_input_means_no(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", end)
+    result = run(repo)
+    assert (result.code, result.err) == (1, "")
+    assert result.out.endswith("\n\nNothing was written.\nNo tracked file breaks the policy.\n")
+    assert not (repo.root / ".gitignore").exists()
 
 
 def test_nobody_is_there_to_ask(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +193,9 @@ def test_tracked_files_that_break_the_policy(repo: Repo) -> None:
     assert result.code == 1
     assert "1 tracked file breaks the policy" in result.out
     assert (repo.root / ".fx-hooks.yaml").read_text() == KEPT
-    assert run(repo, "--keep-tracked").out.startswith("All is in place.\n1 tracked file")
+    assert run(repo, "--keep-tracked").out.startswith(
+        f"The files are in place.\n{INSTALL}1 tracked file"
+    )
     repo.git("rm", "-q", "--cached", "best_models/y.pt")
     assert run(repo, "--keep-tracked") == DONE
     repo.git("add", ".fx-hooks.yaml")
@@ -210,20 +233,230 @@ def test_many_commands_are_cut(repo: Repo) -> None:
     assert "    # and " in result.out
 
 
+YAML_LINES = """\
+    pre-commit:
+      commands:
+        fx-check-artifacts:
+          run: fx-check-artifacts
+        fx-check-best-models:
+          run: fx-check-best-models
+        fx-sync-gitignore:
+          run: fx-sync-gitignore
+"""
+PLAIN_LINES = "    fx-check-artifacts\n    fx-check-best-models\n    fx-sync-gitignore\n"
+JSON_LINES = """\
+    {
+      "pre-commit": {
+        "commands": {
+          "fx-check-artifacts": {
+            "run": "fx-check-artifacts"
+          },
+          "fx-check-best-models": {
+            "run": "fx-check-best-models"
+          },
+          "fx-sync-gitignore": {
+            "run": "fx-sync-gitignore"
+          }
+        }
+      }
+    }
+"""
+TOML_LINES = """\
+    pre-commit.commands.fx-check-artifacts.run = "fx-check-artifacts"
+    pre-commit.commands.fx-check-best-models.run = "fx-check-best-models"
+    pre-commit.commands.fx-sync-gitignore.run = "fx-sync-gitignore"
+"""
+
+
 @pytest.mark.parametrize(
-    ("name", "line"),
+    ("name", "lines"),
     [
-        pytest.param("lefthook.yml", "      run: fx-sync-gitignore", id="lefthook"),
-        pytest.param(".husky/_/h", "# in .husky/pre-commit", id="husky"),
-        pytest.param(".husky/pre-commit", "fx-sync-gitignore", id="husky-hook"),
-        pytest.param(".git/hooks/pre-commit", "fx-sync-gitignore || exit", id="plain"),
+        pytest.param("lefthook.yml", YAML_LINES, id="lefthook"),
+        pytest.param(".lefthook.yaml", YAML_LINES, id="hidden-lefthook"),
+        pytest.param(".config/lefthook.yml", YAML_LINES, id="lefthook-in-config"),
+        pytest.param("lefthook.json", JSON_LINES, id="lefthook-in-json"),
+        pytest.param("lefthook.toml", TOML_LINES, id="lefthook-in-toml"),
+        pytest.param(".husky/pre-commit", PLAIN_LINES, id="husky-hook"),
+        pytest.param(
+            ".git/hooks/pre-commit",
+            "".join(f"{line} || exit\n" for line in PLAIN_LINES.splitlines()),
+            id="plain",
+        ),
     ],
 )
-def test_another_runner(repo: Repo, name: str, line: str) -> None:
-    repo.write(name, "#!/bin/sh\n")
-    result = run(repo, "--yes")
-    assert f"    {line}\n" in result.out
+def test_another_runner(repo: Repo, name: str, lines: str) -> None:
+    comment = "" if name.endswith(".json") else f"# {lines.strip().splitlines()[-1]}\n"
+    repo.write(name, comment)
+    head = f"{name} is there; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
+    for _ in range(2):
+        result = run(repo, "--yes")
+        assert result.code == 1
+        assert head + lines in result.out
+        assert "in place" not in result.out
+        assert "install" not in result.out
     assert not (repo.root / ".pre-commit-config.yaml").exists()
+    # As soon as one of them is there, only the others are asked for.
+    for done in ("fx-check-artifacts", "fx-check-best-models"):
+        repo.write(name, f"{comment}{(repo.root / name).read_text()}{done}\n")
+        assert f"{done}\n" not in run(repo).out
+    assert f"{name} is there; add to it:\n" in run(repo).out
+    repo.write(name, lines)
+    assert run(repo) == ALL_DONE
+
+
+def test_husky_without_a_hook(repo: Repo) -> None:
+    repo.write(".husky/_/h", "")
+    assert f"    # in .husky/pre-commit\n{PLAIN_LINES}" in run(repo, "--yes").out
+
+
+@pytest.mark.parametrize("where", ["core.hooksPath", "linked"])
+def test_hooks_in_another_place(repo: Repo, tmp_path: Path, where: str) -> None:
+    if where == "linked":
+        repo.commit()
+        repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+        repo.write(".git/hooks/pre-commit", "#!/bin/sh\n")
+        repo, name = Repo(tmp_path / "linked"), str(repo.root / ".git/hooks/pre-commit")
+    else:
+        name = "githooks/pre-commit"
+        repo.git("config", "core.hooksPath", "githooks")
+        repo.write(name, "#!/bin/sh\n")
+    assert f"{name} is there; add to it" in run(repo, "--yes").out
+    assert not (repo.root / ".pre-commit-config.yaml").exists()
+
+
+@pytest.mark.parametrize("runner", ["pre-commit", "prek"])
+def test_hooks_of_a_runner_that_has_no_configuration(repo: Repo, runner: str) -> None:
+    generated = f"#!/bin/sh\n# File generated by {runner}: https://example.org\n"
+    repo.write(".git/hooks/pre-commit", generated)
+    result = run(repo, "--yes")
+    assert INSTALL.replace("pre-commit install", f"{runner} install") in result.out
+    assert (repo.root / ".pre-commit-config.yaml").read_text() == SNIPPET
+    repo.write(".git/hooks/pre-merge-commit", generated)
+    assert run(repo) == ALL_DONE
+    (repo.root / ".pre-commit-config.yaml").write_text(f"{SNIPPET}      - id: fx-check-range\n")
+    assert f"    {runner} install " in run(repo).out
+    assert " --hook-type pre-merge-commit --hook-type pre-push\n" in run(repo).out
+
+
+def test_an_entry_that_is_commented_out(repo: Repo) -> None:
+    commented = "".join(f"#{line}\n" for line in SNIPPET.splitlines())
+    repo.write(".pre-commit-config.yaml", f"{commented}repos: []\n")
+    assert run(repo, "--yes").code == 0
+    config = yaml.safe_load((repo.root / ".pre-commit-config.yaml").read_text())
+    assert config == yaml.safe_load(SNIPPET)
+
+
+def test_an_entry_that_lacks_hooks(repo: Repo) -> None:
+    run(repo, "--yes")
+    for entry in (
+        f"repo: {init.URL}.git\n  rev: v0.1.0",
+        "repo: local",
+    ):
+        repo.write(
+            ".pre-commit-config.yaml", f"repos:\n- {entry}\n  hooks: [{{id: fx-check-tree}}]\n"
+        )
+        for _ in range(2):
+            result = run(repo, "--yes")
+            assert result == Result(
+                1,
+                ".pre-commit-config.yaml: the entry of fx-hooks lacks these; add them to its"
+                " `hooks`:\n"
+                "    - id: fx-check-artifacts\n"
+                "    - id: fx-check-best-models\n"
+                "    - id: fx-sync-gitignore\n"
+                f"{INSTALL}No tracked file breaks the policy.\n",
+                "",
+            )
+
+
+@pytest.mark.parametrize(
+    "config", ["repos:\n- a\n- {hooks: b}\n- hooks: [c]\n", "---\n# nothing yet\n"]
+)
+def test_odd_configurations(repo: Repo, config: str) -> None:
+    repo.write(".pre-commit-config.yaml", config)
+    assert run(repo, "--yes").code == 0
+    repos = yaml.safe_load((repo.root / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repos[-1] == yaml.safe_load(SNIPPET)["repos"][0]
+
+
+def test_a_configuration_that_is_no_file(repo: Repo) -> None:
+    for name in (".pre-commit-config.yaml", ".fx-hooks.yaml"):
+        (repo.root / name).mkdir()
+        error = f"fx-init: error: {name}: is a folder: put a file in its place\n"
+        assert run(repo, "--yes") == Result(2, "", error)
+        (repo.root / name).rmdir()
+        repo.link(name, "nowhere")
+        link = error.replace("a folder", "a symbolic link that leads nowhere")
+        assert run(repo, "--yes") == Result(2, "", link)
+        repo.remove(name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize("name", ["conf/a.yaml", ".git/hooks/pre-commit"])
+def test_what_cannot_be_read(repo: Repo, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.write(name, "")
+    open_file = open
+
+    def refuse(path: Any, mode: str = "r") -> Any:
+        if os.fsdecode(path).endswith(name):
+            raise PermissionError(13, "Permission denied")
+        return open_file(path, mode)
+
+    monkeypatch.setattr(init, "open", refuse, raising=False)
+    result = run(repo, "--yes")
+    assert result.code == 2
+    assert result.err.endswith(f"{name}: cannot be read: Permission denied\n")
+
+
+def test_changes_of_the_policy_that_are_not_staged(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "ignore: [/a]\n")
+    for staged in ("ignore: [/a]\n", "ignore: /a\n"):
+        repo.stage(".fx-hooks.yaml", staged)
+        repo.write(".fx-hooks.yaml", "ignore: [/b]\n")
+        error = (
+            "fx-init: error: .fx-hooks.yaml: has changes that are not staged, and the staged"
+            " version is what counts: git add .fx-hooks.yaml, then run again\n"
+        )
+        assert run(repo, "--yes") == Result(2, "", error)
+    repo.git("add", ".fx-hooks.yaml")
+    assert run(repo, "--yes").code == 0
+    assert b"\n/b\n" in (repo.root / ".gitignore").read_bytes()
+    repo.git("add", "-A")
+    assert in_step(repo)
+    assert run(repo) == DONE
+
+
+def test_in_a_folder(repo: Repo) -> None:
+    repo.stage("src/a.pt")
+    repo.write("src/a.pt", "changed since it was staged")
+    out = io.StringIO()
+    with working_directory(repo.root / "src"), redirect_stdout(out):
+        assert init.main(["--yes"]) == 1
+    commands = [line[4:] for line in out.getvalue().splitlines() if line.startswith("    git")]
+    assert commands == [
+        "git -C .. add .gitignore .pre-commit-config.yaml",
+        "git -C .. rm -r -q --cached -f -- src",
+    ]
+    for command in commands:
+        repo.git(*command.split()[1:], cwd="src")
+    assert repo.tracked() == {b".gitignore", b".pre-commit-config.yaml", b"train.py"}
+
+
+def test_in_the_middle_of_a_merge(repo: Repo) -> None:
+    repo.commit()
+    for branch in ("side", "main"):
+        repo.git("checkout", "-q", *(("-b", "side") if branch == "side" else ("main",)))
+        repo.stage(".fx-hooks.yaml", f"ignore: [/{branch}]\n")
+        run(repo, "--yes")
+        repo.git("add", "-A")
+        repo.commit()
+    repo.git("merge", "-q", "side", fails=True)
+    assert ".fx-hooks.yaml: is unmerged: resolve the conflict" in run(repo, "--yes").err
+    repo.stage(".fx-hooks.yaml", "ignore: [/side, /main]\n")
+    assert run(repo, "--yes").code == 0
+    assert b"<<<<<<<" not in (repo.root / ".gitignore").read_bytes()
+    repo.git("add", "-A")
+    assert in_step(repo)
 
 
 def test_bad_input(repo: Repo) -> None:

@@ -879,6 +879,14 @@ def test_tracked_although_ignored(repo: Repo) -> None:
     assert run(repo, "--findings") == IN_STEP
 
 
+def test_what_git_untracks_only_by_force(repo: Repo) -> None:
+    repo.stage("outputs/a", "staged")
+    repo.write("outputs/a", "and changed")
+    code, lines = findings(repo, "")
+    assert (code, lines[-1]) == (1, "    git rm -r -q --cached -f -- outputs")
+    repo.git(*lines[-1].split()[1:])
+
+
 def test_links_and_submodules_are_not_asked_through(repo: Repo, tmp_path: Path) -> None:
     repo.link("wandb", tmp_path)
     repo.gitlink("logs")

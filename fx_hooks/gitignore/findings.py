@@ -26,6 +26,7 @@ from fx_hooks.paths import shown
 from fx_hooks.policy.globs import Glob, example, is_literal
 from fx_hooks.policy.load import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
+from fx_hooks.scene import rm_needs_force
 
 if TYPE_CHECKING:
     from fx_hooks.policy.load import Entry, Policy
@@ -122,8 +123,11 @@ def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]
     if not tracked:
         return []
     groups = list(dict.fromkeys(finding.group for finding in tracked))
-    sparse = not repository.left_out().isdisjoint(finding.path for finding in tracked)
-    commands = remedy.untrack(groups, force=False, sparse=sparse, repeatable=False)
+    paths = {finding.path for finding in tracked}
+    sparse = not repository.left_out().isdisjoint(paths)
+    staged = {change.path: change for change in repository.staged()}
+    force = rm_needs_force(repository, staged, paths)
+    commands = remedy.untrack(groups, force=force, sparse=sparse, repeatable=False)
     return remedy.from_folder(commands, repository.way_to_root())
 
 
