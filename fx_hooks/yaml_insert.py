@@ -89,9 +89,6 @@ def _ends(lines: Sequence[str]) -> list[int]:
 def _filled(lines: Sequence[str], value: Node, added: Sequence[str]) -> Iterator[str]:
     """*lines* with items in place of an empty *value*."""
     (first, start), (last, stop) = _place(value), _place(value, end=True)
-    if first >= len(lines):  # the file ends behind the key
-        yield _inserted(lines, len(lines), added)
-        return
     head, tail = lines[first][:start], "".join(lines[last : last + 1])[stop:]
     whole = "".join(lines[first : last + 1])
     removed = whole[start : len(whole) - len(tail)]

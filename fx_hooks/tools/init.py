@@ -80,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=NAME,
         description="Bring the repository under the policy: .fx-hooks.yaml, .gitignore and"
         f" {CONFIG}. Shows what it would write, and asks.",
-        epilog="Exit code 0: all is in place; 1: tracked files break the policy, or nothing was"
-        " written although something is missing; 2: usage, policy or git error.",
+        epilog="Exit code 0: all is in place; 1: tracked files break the policy, lines are left"
+        " to be added by hand, or nothing was written although something is missing; 2: usage,"
+        " policy or git error.",
         allow_abbrev=False,
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
