@@ -176,9 +176,9 @@ class Judge:
         number = matcher.decide([path])[0]
         return kept[number] if number >= 0 else None
 
-    def any_blocked(self, paths: list[bytes]) -> bool:
-        """Whether the patterns alone block one of *paths*."""
-        return bool(self._matcher.blocked(paths))
+    def blocked(self, paths: list[bytes]) -> list[bytes]:
+        """Those of *paths* that the patterns alone block."""
+        return self._matcher.blocked(paths)
 
     def group(self, verdict: Verdict) -> bytes:
         """The run or directory that a blocked path is shown with, or the path itself."""

@@ -625,6 +625,15 @@ def test_run_directories(files: dict[str, bytes], expected: Sequence[str]) -> No
     assert [found.path for found in run_directories(files)] == expected
 
 
+def test_what_runs_have_left_does_not_say_where_they_go(repo: Repo) -> None:
+    repo.write("exp/first/.hydra/hydra.yaml", "hydra:\n  run:\n    dir: exp/first\n")
+    repo.write("config/config.yaml", "hydra:\n  run:\n    dir: exp/${now:%Y}\n")
+    result = run(repo, "--yes")
+    assert result.code == 0
+    assert 'paths: ["/exp"]  # config/config.yaml:3' in result.out
+    assert "first" not in result.out
+
+
 def test_a_run_directory_says_where_it_is_from() -> None:
     files = {"a.yaml": b"x: 1\nhydra:\n  run:\n    dir: r\n", "b.yaml": b"hydra: {run: {dir: r}}"}
     assert run_directories(files) == [RunDirectory("r", "Hydra", "a.yaml:4")]

@@ -102,7 +102,7 @@ def explain(
         # What the index has is no folder, whatever is on disk.
         paths = [path[:-1] if path[:-1] in index else path for path in paths]
     if quiet and paths_only:
-        return FOUND if judge.any_blocked(paths) else CLEAN
+        return FOUND if judge.blocked(paths) else CLEAN
     if paths_only:
         verdicts = judge.judge(paths, Tree({}, ()))
     elif from_stdin or repository is None:

@@ -146,12 +146,15 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
 
     notes = list(in_force.notes)
     text = before
-    directories = run_directories(_contents(root, [*index, *repository.untracked()]))
-    missing = []
     judge = Judge(loaded(text))
+    paths = [*index, *repository.untracked()]
+    # What runs have left tells where they were, not where they go.
+    artifacts = set(judge.blocked(paths))
+    directories = run_directories(_contents(root, [p for p in paths if p not in artifacts]))
+    missing = []
     for found in directories:
         inside = os.fsencode(found.path) + b"/"
-        if judge.any_blocked([inside + b"x/x"]):
+        if judge.blocked([inside + b"x/x"]):
             continue
         if problem("/" + literal(found.path)):
             notes.append(
