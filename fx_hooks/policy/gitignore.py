@@ -13,6 +13,9 @@ pattern that matches it itself. (git's gitignore(5) and ``last_matching_pattern`
   say which directories lead to what they allow (``/outputs/*``), else at every depth
   (``/outputs/**``, with ``!/outputs/**/`` behind it);
 * an allowing pattern is written with what lies beneath it: ``!/src`` and ``!/src/**``.
+  Where only single names are blocked in there, it lets in names like them alone
+  (``!**/tests/**/*.[clp][kot]*``): anything else may be closed by ignore files of which
+  the block knows nothing (``.DS_Store`` in somebody's own ``core.excludesFile``).
 
 Every line of an entry matches only what the entry matches or what lies beneath that. So
 behind them all of that is blocked, or allowed, and whatever was said before does not
@@ -24,10 +27,22 @@ those that say what holds already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from fx_hooks.policy.globs import Glob, covers, example, is_literal, overlap, parts_overlap, rests
+from fx_hooks.policy.globs import (
+    Glob,
+    Places,
+    covers,
+    example,
+    is_literal,
+    is_single,
+    name_like,
+    overlap,
+    parts_overlap,
+    rests,
+)
 from fx_hooks.policy.patterns import split
 
 if TYPE_CHECKING:
@@ -71,18 +86,36 @@ def sections(policy: Policy) -> list[Section]:
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
     and no other ignore file that has its say) what the patterns block.
     """
-    patterns = _pruned([_pattern(entry) for entry in policy.entries], _decides, _both_decide)
+    patterns = _pruned(
+        [_pattern(entry) for entry in policy.entries],
+        lambda pattern: pattern.files,
+        _decides,
+        _both_decide,
+    )
+    places = Places([pattern.files for pattern in patterns])
+    shut = _shut(patterns)
     lines: list[_Line] = []
-    for number, (pattern, later) in enumerate(_with_what_later_ones_allow(patterns)):
+    # What an allowing pattern may have to let in again: the blocking ones so far, and
+    # whether each is said in a single line.
+    blocking: list[tuple[int, bool]] = []
+    for number, (pattern, later) in enumerate(_with_what_later_ones_allow(patterns, shut)):
         if pattern.blocks:
-            lines += _blocking(pattern, later)
+            added = list(_blocking(pattern, later))
+            blocking.append((number, len(added) == 1))
+            lines += added
+            continue
+        names = _names_in(pattern, number, patterns, blocking, shut)
+        if names is not None:
+            lines += [_Line(pattern.entry, False, (*pattern.glob, None, name)) for name in names]
             continue
         lines.append(_Line(pattern.entry, False, pattern.glob, pattern.beneath))
         in_it = (*pattern.glob, "*")
-        if not any(covers((*other.files, None), in_it) for other in patterns[number + 1 :]):
+        if not any(
+            covers((*patterns[other].files, None), in_it) for other in places.above(in_it, number)
+        ):
             lines.append(_Line(pattern.entry, False, (*pattern.glob, None, "*")))
     found: list[Section] = []
-    for line in _pruned(lines, _matches, _both_match):
+    for line in _pruned(lines, lambda line: line.glob, _matches, _both_match):
         entry = line.entry
         if not found or (found[-1].rule, found[-1].why) != (entry.rule, entry.why):
             found.append(Section(entry.rule, entry.why, ()))
@@ -101,7 +134,7 @@ def says_the_same(policy: Policy, pattern: str, is_folder: Callable[[bytes], boo
         if other.blocks:
             if _decides(other, line, line):
                 return True
-        elif _is_single(other.glob) and not other.beneath and not is_folder(example(other.glob)):
+        elif is_single(other.glob) and not other.beneath and not is_folder(example(other.glob)):
             if overlap(other.glob, (*line.files, None)):
                 return False
         elif _both_decide(other, line):
@@ -128,56 +161,135 @@ class _Allowed(NamedTuple):
 
     glob: Glob
     depth: int
-    is_single: bool
+
+
+class _Later(NamedTuple):
+    """What later patterns allow in what one pattern blocks.
+
+    *tops* are the single directories above something allowed that it may match, each
+    with what is allowed there.
+    """
+
+    allowed: list[_Allowed]
+    tops: dict[Glob, list[_Allowed]]
 
 
 def _with_what_later_ones_allow(
-    patterns: Sequence[_Pattern],
-) -> Iterator[tuple[_Pattern, list[_Allowed]]]:
-    places = {
-        pattern.glob: number
-        for number, pattern in enumerate(patterns)
-        if pattern.blocks and _is_single(pattern.glob)
-    }
-    allowed: list[tuple[int, Glob, bool, list[tuple[int, int]]]] = []
+    patterns: Sequence[_Pattern], shut: Mapping[int, int]
+) -> Iterator[tuple[_Pattern, _Later]]:
+    """Each pattern, with what the later ones allow where it is not *shut* again behind them."""
+    allowing = [number for number, pattern in enumerate(patterns) if not pattern.blocks]
+    places = Places([patterns[number].glob for number in allowing])
+    ways = _ways(patterns)
+    several = [number for number in allowing if not is_single(patterns[number].glob)]
+    # The single directories above what is allowed, by their names.
+    named: dict[str | None, set[Glob]] = defaultdict(set)
+    for number in allowing:
+        glob = patterns[number].glob
+        if is_single(glob):
+            for depth in range(1, len(glob)):
+                named[glob[depth - 1]].add(glob[:depth])
+
+    def behind(number: int, found: Iterable[int]) -> Iterator[_Allowed]:
+        for place in found:
+            if place > max(number, shut.get(number, 0)):
+                glob = patterns[place].glob
+                depths = (depth for between, depth in ways.get(place, ()) if between > number)
+                yield _Allowed(glob, next(depths, len(glob)))
+
     for number, pattern in enumerate(patterns):
-        if not pattern.blocks:
-            ways = [
-                (places[pattern.glob[:depth]], depth)
-                for depth in range(1, len(pattern.glob))
-                if places.get(pattern.glob[:depth], number) < number
-            ]
-            allowed.append((number, pattern.glob, _is_single(pattern.glob), ways))
-    for number, pattern in enumerate(patterns):
-        later = []
-        for place, glob, is_single, ways in allowed:
-            if place > number:
-                depths = (depth for between, depth in ways if between > number)
-                later.append(_Allowed(glob, next(depths, len(glob)), is_single))
+        later = _Later([], {})
+        if pattern.blocks:
+            glob = pattern.glob
+            single = is_single(glob)
+            near = (allowing[place] for place in places.near(glob)) if single else several
+            later.allowed.extend(behind(number, near))
+            last = glob[-1]
+            matched = (name for name in named if name and last and parts_overlap(last, name))
+            for top in () if single else {top for name in matched for top in named[name]}:
+                # The first one on its way that is matched.
+                if overlap(glob, top) and not any(
+                    overlap(glob, top[:depth]) for depth in range(1, len(top))
+                ):
+                    near = (allowing[place] for place in places.near(top))
+                    found = list(behind(number, near))
+                    if any(is_single(o.glob) and len(top) < o.depth for o in found):
+                        later.tops[top] = found
         yield pattern, later
 
 
-def _is_single(glob: Glob) -> bool:
-    """Whether *glob* matches one path only."""
-    return all(is_literal(part) for part in glob)
+def _ways(patterns: Sequence[_Pattern]) -> dict[int, list[tuple[int, int]]]:
+    """For each allowing pattern, those before it that block one directory on the way to it."""
+    single = {
+        pattern.glob: number
+        for number, pattern in enumerate(patterns)
+        if pattern.blocks and is_single(pattern.glob)
+    }
+    return {
+        number: [
+            (single[pattern.glob[:depth]], depth)
+            for depth in range(1, len(pattern.glob))
+            if single.get(pattern.glob[:depth], number) < number
+        ]
+        for number, pattern in enumerate(patterns)
+        if not pattern.blocks
+    }
 
 
-def _blocking(pattern: _Pattern, later: Sequence[_Allowed]) -> Iterator[_Line]:
+def _shut(patterns: Sequence[_Pattern]) -> dict[int, int]:
+    """For a blocking pattern, the last other one that blocks each directory that it matches.
+
+    What is allowed before that one cannot be in such a directory.
+    """
+    places = Places([pattern.glob for pattern in patterns])
+    found = {}
+    for number, pattern in enumerate(patterns):
+        if pattern.blocks:
+            for other in places.above(pattern.glob, number):
+                if patterns[other].blocks and covers(patterns[other].glob, pattern.glob):
+                    found[number] = other
+    return found
+
+
+_MOST_NAMES = 2
+
+
+def _names_in(
+    pattern: _Pattern,
+    number: int,
+    patterns: Sequence[_Pattern],
+    blocking: Sequence[tuple[int, bool]],
+    shut: Mapping[int, int],
+) -> list[str] | None:
+    """The names that are blocked in what *pattern* allows; None where that cannot be said."""
+    if not pattern.beneath or pattern.glob[0] is not None:
+        return None
+    names = []
+    for place, is_one_line in blocking:
+        other = patterns[place]
+        if not _both_decide(other, pattern):
+            continue
+        name = other.glob[-1]
+        is_open = (
+            not is_one_line
+            or overlap(other.glob, pattern.glob)
+            or bool(rests(other.glob, pattern.glob))
+        )
+        if name is None or (is_open and shut.get(place, 0) < number):
+            return None
+        names.append(name)
+    found = name_like(names)
+    return found if len(found) <= _MOST_NAMES else None
+
+
+def _blocking(pattern: _Pattern, later: _Later) -> Iterator[_Line]:
     """The lines of a blocking pattern, with those that lead to what later ones allow."""
     entry, glob = pattern.entry, pattern.glob
     yield _Line(entry, True, glob, pattern.beneath)
-    if _is_single(glob):
-        yield from _opened(entry, glob, later)
-        return
+    yield from _opened(entry, glob, later.allowed)
     # Where one path is allowed, that one alone is opened.
-    yield from _opened(entry, glob, [other for other in later if not other.is_single])
-    tops = set()
-    for other in later:
-        if other.is_single:
-            above = (other.glob[:depth] for depth in range(1, other.depth))
-            tops |= {next((top for top in above if overlap(glob, top)), ())}
-    for top in sorted(tops - {()}, key=str):
-        yield from _opened(entry, top, later)
+    for top, allowed in sorted(later.tops.items(), key=str):
+        yield from _opened(entry, top, allowed)
 
 
 def _opened(entry: Entry, glob: Glob, later: Sequence[_Allowed]) -> Iterator[_Line]:
@@ -201,9 +313,15 @@ def _leading(entry: Entry, glob: Glob, leading: Collection[Glob]) -> Iterator[_L
         return
     yield _Line(entry, True, (*glob, "*"))
     further = [(way[0], way[1:]) for way in leading if len(way) > 1 and way[0] is not None]
-    for name in sorted({name for name, _ in further}):
+    ways: dict[str, set[Glob]] = defaultdict(set)
+    for name, way in further:
+        ways[name].add(way)
+    wild = [name for name in ways if not is_literal(name)]
+    for name in sorted(ways):
         yield _Line(entry, False, (*glob, name), True)
-        below = {way for other, way in further if parts_overlap(other, name)}
+        others = wild if is_literal(name) else ways
+        meeting = (other for other in others if parts_overlap(other, name))
+        below = ways[name].union(*(ways[other] for other in meeting))
         yield from _leading(entry, (*glob, name), below)
 
 
@@ -215,26 +333,40 @@ _Instead: TypeAlias = Callable[[_S, _S, _S], bool]
 _Both: TypeAlias = Callable[[_S, _S], bool]
 
 
-def _pruned(items: Sequence[_S], instead: _Instead[_S], both: _Both[_S]) -> list[_S]:
+def _pruned(
+    items: Sequence[_S], glob_of: Callable[[_S], Glob], instead: _Instead[_S], both: _Both[_S]
+) -> list[_S]:
     """*items* without those that cannot matter, where the last that matches decides.
 
-    *both* says whether there may be something that two items match.
+    *both* says whether there may be something that two items match. Only those are
+    compared whose literal beginnings agree.
     """
-    after: list[_S] = []
-    for item in reversed(items):
-        if not any(instead(other, item, item) for other in after):
-            after.append(item)
+    places = Places([glob_of(item) for item in items])
+    left = set(range(len(items)))
+    for number in range(len(items) - 1, -1, -1):
+        item = items[number]
+        above = places.above(glob_of(item), number)
+        if any(instead(items[other], item, item) for other in above if other in left):
+            left.discard(number)
     kept: list[_S] = []
-    for item in reversed(after):
-        if _matters(item, kept, instead, both):
-            kept.append(item)
+    for number, item in enumerate(items):
+        if number in left:
+            near = (other for other in reversed(places.near(glob_of(item))) if other < number)
+            before = (items[other] for other in near if other in left)
+            if _matters(item, before, instead, both):
+                kept.append(item)
+            else:
+                left.discard(number)
     return kept
 
 
-def _matters(item: _S, before: Sequence[_S], instead: _Instead[_S], both: _Both[_S]) -> bool:
-    """Whether *item* may change what those *before* it say; without any, all is allowed."""
+def _matters(item: _S, before: Iterable[_S], instead: _Instead[_S], both: _Both[_S]) -> bool:
+    """Whether *item* may change what those *before* it say, the last one first.
+
+    Without any, all is allowed.
+    """
     agreeing: list[_S] = []
-    for other in reversed(before):
+    for other in before:
         if other.blocks == item.blocks:
             if instead(other, item, item):
                 return False

@@ -9,7 +9,9 @@ two searches through the places that two sequences can stand at together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
@@ -21,9 +23,74 @@ _T = TypeVar("_T")
 _ANY_BYTE = frozenset(range(256)) - {0, ord("/")}
 
 
+@lru_cache(maxsize=1 << 16)
 def is_literal(part: str | None) -> bool:
     """Whether *part* matches exactly one name."""
     return part is not None and all(not kind for kind, _ in tokens_of(part))
+
+
+def is_single(glob: Glob) -> bool:
+    """Whether *glob* matches one path only."""
+    return all(is_literal(part) for part in glob)
+
+
+class Places:
+    """Globs by the literal parts that they begin with, so that few need be compared.
+
+    Two have nothing in common, nor what is beneath them, unless these beginnings agree as
+    far as the shorter one goes. Answers are numbers in the sequence given, in its order.
+    """
+
+    def __init__(self, globs: Sequence[Glob]) -> None:
+        self._at: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._below: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number, glob in enumerate(globs):
+            beginning = _beginning(glob)
+            self._at[beginning].append(number)
+            for depth in range(len(beginning)):
+                self._below[beginning[:depth]].append(number)
+
+    def above(self, glob: Glob, after: int = -1) -> list[int]:
+        """Those behind *after* that may match all that *glob* matches, or a directory above."""
+        beginning = _beginning(glob)
+        lists = [self._at.get(beginning[:depth], ()) for depth in range(len(beginning) + 1)]
+        return sorted(number for found in lists for number in found[bisect_right(found, after) :])
+
+    def near(self, glob: Glob) -> list[int]:
+        """Those that may match something in common with *glob*, or beneath it."""
+        return sorted((*self.above(glob), *self._below.get(_beginning(glob), ())))
+
+
+@lru_cache(maxsize=1 << 16)
+def _beginning(glob: Glob) -> tuple[str, ...]:
+    """The names that *glob* begins with, without escapes."""
+    names = []
+    for part in glob:
+        if part is None or not is_literal(part):
+            break
+        names.append("".join(text for _, text in tokens_of(part)))
+    return tuple(names)
+
+
+def name_like(names: Iterable[str]) -> list[str]:
+    """Few patterns for a name that match whatever *names* match, and little else.
+
+    Most names of files are told by the beginning of a suffix: two bytes behind a dot.
+    """
+    first: set[str] = set()
+    second: set[str] = set()
+    others = set()
+    for name in names:
+        tokens = tokens_of(name)
+        for dot, one, two in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            if dot == ("", ".") and all(not kind and text.isalnum() for kind, text in (one, two)):
+                first.add(one[1])
+                second.add(two[1])
+                break
+        else:
+            others.add(name)
+    either = [f"*.[{''.join(sorted(first))}][{''.join(sorted(second))}]*"] if first else []
+    return [*either, *sorted(others)]
 
 
 @lru_cache(maxsize=1 << 18)
@@ -62,13 +129,35 @@ def parts_overlap(one: str, other: str) -> bool:
     """Whether some name is matched by both parts."""
     if one == other or "*" in (one, other):
         return True
+    (start, end), (other_start, other_end) = _ends(one), _ends(other)
+    if not (start.startswith(other_start) or other_start.startswith(start)):
+        return False
+    if not (end.endswith(other_end) or other_end.endswith(end)):
+        return False
     first, second = _tokens(one), _tokens(other)
     return (len(first), len(second)) in _together(first, second, _share)
 
 
 @lru_cache(maxsize=1 << 18)
 def _part_covers(wide: str, narrow: str) -> bool:
-    return wide in (narrow, "*") or _holds(_tokens(wide), _tokens(narrow), frozenset.issuperset)
+    if wide in (narrow, "*"):
+        return True
+    (start, end), (narrow_start, narrow_end) = _ends(wide), _ends(narrow)
+    if not narrow_start.startswith(start) or not narrow_end.endswith(end):
+        return False
+    return _holds(_tokens(wide), _tokens(narrow), frozenset.issuperset)
+
+
+@lru_cache(maxsize=1 << 16)
+def _ends(part: str) -> tuple[str, str]:
+    """The literal bytes at both ends of *part*: most parts already differ there."""
+    runs = [""]
+    for kind, text in tokens_of(part):
+        if kind:
+            runs.append("")
+        else:
+            runs[-1] += text
+    return runs[0], runs[-1]
 
 
 def example(glob: Glob) -> bytes:
