@@ -19,10 +19,11 @@ pattern that matches a path, or a directory above it, decides; patterns are thos
 TEST_DATA = """\
 ## Test data
 
-Several rules let through what lies below a directory that is called `test`, `tests`, `testdata`,
-`fixture` or `fixtures`, or has such a word in its name, joined by `-`, `_` or `.`; and below
-`testcases` and `testfiles`. In the rules it is called *test data*. A real run is one below
-`tests/`, too.
+Several rules let through files below a directory called `test`, or whose name has a word in it,
+joined by `-`, `_` or `.`, that is `test` or begins with `tests` or `testd` (`tests`, `testdata`,
+`unit_test_files`), at its beginning also `testc` and `testf` (`testcases`, `testfiles`); or that
+has `fixture` in its name. In the rules it is called *test data*. Folders with the name of an
+artifact (`model.ckpt/`, `checkpoint-500/`) are refused there, too, and so is a real run.
 """
 
 MISJUDGEMENTS = """\

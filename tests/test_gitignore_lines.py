@@ -95,6 +95,17 @@ def lines(text: str, *, built_in: bool = False) -> list[str]:
             "*.pt !*.pt/ **/*.pt/** !**/*.pt/**/ !**/tests/**",
             id="at-every-depth-of-any-folder",
         ),
+        pytest.param(
+            "ignore: [{rule: r, paths: ['*.ckpt', x_y, '*.log'], except: ['**/tests/**']},"
+            " '*.ckpt/', x_y/, '*.log/']",
+            "*.ckpt x_y *.log !**/tests/**/*.[cl][ko][gp]* !**/tests/**/x_y *.ckpt/ x_y/ *.log/",
+            id="only-names-like-those-that-are-blocked",
+        ),
+        pytest.param(
+            "ignore: [{rule: r, paths: ['*.ckpt', x_y], except: ['**/tests/**']}, '*.ckpt/']",
+            "*.ckpt x_y !x_y/ **/x_y/** !**/x_y/**/ !**/tests/** *.ckpt/",
+            id="a-folder-of-that-name-may-hold-tests",
+        ),
     ],
 )  # fmt: skip
 def test_lines(text: str, expected: str) -> None:
@@ -202,6 +213,9 @@ def what_may_depend_on(line: str) -> Iterator[bytes]:
         path = example(tuple(glob) or ("x",))
         for before, behind in itertools.product(above, below):
             yield before.encode() + path + behind.encode()
+        # A line for test data stands for several names.
+        for name in (b"x.pt", b"x.log", b"x.err", b"ckpt/checkpoint"):
+            yield b"".join(path.rpartition(b"/")[:2]) + name
 
 
 def test_the_comparison_can_fail(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

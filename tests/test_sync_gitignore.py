@@ -711,6 +711,24 @@ def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
     assert len(old) > 300
 
 
+@pytest.mark.parametrize("folder", ["tests", "test", "a/unit_tests/b", "my-fixtures", "testdata"])
+def test_what_people_ignore_everywhere_stays_ignored_below_tests(empty: Repo, folder: str) -> None:
+    own = (".DS_Store", ".idea/", ".vscode/", ".env", ".venv/", "node_modules/", "*.swp", "*~")
+    (empty.git_directory / "own").write_text("\n".join(own) + "\n")
+    empty.git("config", "core.excludesFile", str(empty.git_directory / "own"))
+    run(empty)
+    names = (
+        *(".DS_Store", ".idea/x", ".vscode/x", ".env", ".venv/bin/python", "node_modules/y/z.js"),
+        *(".a.py.swp", "a.py~", "a/.DS_Store"),
+    )
+    theirs = [f"{folder}/{name}".encode() for name in names]
+    assert agreement.ignored(empty.root, theirs) == set(theirs)
+    let_in = [
+        f"{folder}/{name}".encode() for name in ("a.pt", "b/.log", "c/checkpoints/checkpoint")
+    ]
+    assert not agreement.ignored(empty.root, let_in)
+
+
 @pytest.mark.parametrize("hostile", [b"", BOM, b"\r\n"], ids=["plain", "bom", "crlf"])
 def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes) -> None:
     """Lines before it may say what they like: the block decides all that it is about."""

@@ -14,7 +14,7 @@ pattern that matches it itself. (git's gitignore(5) and ``last_matching_pattern`
   (``/outputs/**``, with ``!/outputs/**/`` behind it);
 * an allowing pattern is written with what lies beneath it: ``!/src`` and ``!/src/**``.
   Where only single names are blocked in there, it lets in names like them alone
-  (``!**/tests/**/*.[clp][kot]*``): anything else may be closed by ignore files of which
+  (``!**/tests/**/*.[cl][ko][pg]*``): anything else may be closed by ignore files of which
   the block knows nothing (``.DS_Store`` in somebody's own ``core.excludesFile``).
 
 Every line of an entry matches only what the entry matches or what lies beneath that. So
@@ -251,7 +251,8 @@ def _shut(patterns: Sequence[_Pattern]) -> dict[int, int]:
     return found
 
 
-_MOST_NAMES = 2
+# Each is a line for each pattern that allows, and git holds every folder against each line.
+_MOST_NAMES = 4
 
 
 def _names_in(

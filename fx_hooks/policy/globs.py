@@ -75,22 +75,38 @@ def _beginning(glob: Glob) -> tuple[str, ...]:
 def name_like(names: Iterable[str]) -> list[str]:
     """Few patterns for a name that match whatever *names* match, and little else.
 
-    Most names of files are told by the beginning of a suffix: two bytes behind a dot.
+    Most names of files are told by how a suffix begins: ``*.ckpt`` and ``*.log`` by
+    ``*.[cl][ko][pg]*``. Short suffixes and those with a vowel first stand apart, or
+    together they would match what people ignore everywhere (``.env``, ``.idea``).
     """
-    first: set[str] = set()
-    second: set[str] = set()
+    beginnings: dict[tuple[bool, bool], list[str]] = defaultdict(list)
     others = set()
     for name in names:
-        tokens = tokens_of(name)
-        for dot, one, two in zip(tokens, tokens[1:], tokens[2:], strict=False):
-            if dot == ("", ".") and all(not kind and text.isalnum() for kind, text in (one, two)):
-                first.add(one[1])
-                second.add(two[1])
-                break
+        beginning = _suffix_beginning(name)
+        if beginning:
+            beginnings[len(beginning) > 2, beginning[0] in "aeiou"].append(beginning)
         else:
             others.add(name)
-    either = [f"*.[{''.join(sorted(first))}][{''.join(sorted(second))}]*"] if first else []
-    return [*either, *sorted(others)]
+    found = []
+    for _, group in sorted(beginnings.items()):
+        sets = ("".join(sorted(set(letters))) for letters in zip(*group, strict=True))
+        found.append("*." + "".join(f"[{letters}]" for letters in sets) + "*")
+    return [*found, *sorted(others)]
+
+
+def _suffix_beginning(name: str) -> str:
+    """Two or three literal letters and digits behind the first dot that has them."""
+    tokens = tokens_of(name)
+    for place, token in enumerate(tokens):
+        if token == ("", "."):
+            beginning = ""
+            for kind, text in tokens[place + 1 : place + 4]:
+                if kind or not (text.isascii() and text.isalnum()):
+                    break
+                beginning += text
+            if len(beginning) > 1:
+                return beginning
+    return ""
 
 
 @lru_cache(maxsize=1 << 18)
