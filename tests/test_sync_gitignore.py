@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fx_hooks import sync_gitignore
+from fx_hooks.git import Repository
 from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.findings import LINES_ADVICE
 from fx_hooks.gitignore.state import surely_in_step
@@ -865,6 +866,37 @@ def test_lines_before_the_block(repo: Repo) -> None:
     )
 
 
+def test_lines_before_the_block_that_hold_elsewhere(repo: Repo) -> None:
+    """The block closes /wandb; src/wandb is theirs."""
+    assert findings(repo, "wandb/\noutputs/\n/wandb/\n" + BLOCK.decode()) == (
+        1,
+        [".gitignore:3: has lost its effect: the block behind it decides", LINES_ADVICE],
+    )
+
+
+def test_lines_are_counted_as_git_counts_them(repo: Repo) -> None:
+    first = len(LINES) + 2
+    assert findings(repo, "a\rb\x0cc\r\n!*.pt\r\n")[1][0].startswith(
+        f".gitignore:{first + 1}: '!*.pt'"
+    )
+
+
+def test_git_is_asked_only_what_can_be_wrong(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds every path against every line."""
+    asked: list[bytes] = []
+    ask = Repository.ignore_lines
+
+    def counted(repository: Repository, paths: Sequence[bytes], **given: Any) -> object:
+        asked.extend(paths)
+        return ask(repository, paths, **given)
+
+    monkeypatch.setattr(Repository, "ignore_lines", counted)
+    own = "".join(f"/data/{number}.csv\nname{number}.tmp\n" for number in range(500))
+    before = "".join(f"/old/{number}.csv\nold{number}.tmp\n" for number in range(500))
+    assert findings(repo, before + BLOCK.decode() + own) == (0, [])
+    assert len(asked) < 100
+
+
 def test_nested_ignore_files(repo: Repo) -> None:
     repo.stage("src/.gitignore", "*.swp\n!*.ckpt\n")
     repo.write("lib/.gitignore", "\n!*.pth\n")
@@ -903,6 +935,26 @@ def test_what_git_untracks_only_by_force(repo: Repo) -> None:
     code, lines = findings(repo, "")
     assert (code, lines[-1]) == (1, "    git rm -r -q --cached -f -- outputs")
     repo.git(*lines[-1].split()[1:])
+
+
+def test_tracked_and_let_in_by_the_policy(repo: Repo) -> None:
+    """The line is at fault, not the file."""
+    repo.stage("logs/.gitkeep")
+    repo.stage("logs/a.txt")
+    repo.commit()
+    code, lines = findings(repo, "logs/\n!logs/.gitkeep\n")
+    first = place(repo, "logs/")
+    assert (code, lines) == (
+        1,
+        [
+            f".gitignore:{first}: 'logs/' ignores logs/.gitkeep, which the policy lets in (logs)",
+            LINES_ADVICE,
+            "1 file is tracked although ignored:",
+            "  logs/a.txt  1 file",
+            "Stop tracking them (the files stay on disk), or let them in with `keep`:",
+            "    git rm -r -q --cached -- logs/a.txt",
+        ],
+    )
 
 
 def test_links_and_submodules_are_not_asked_through(repo: Repo, tmp_path: Path) -> None:

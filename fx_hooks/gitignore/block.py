@@ -324,6 +324,11 @@ def _split(text: bytes) -> Parsed:
     return Parsed(bom, tuple(split(text[len(bom) :])), 0, 0)
 
 
+def lines_of(text: bytes) -> list[bytes]:
+    """The lines of an ignore file as git counts them, without their ends."""
+    return [_bare(line) for line in _split(text).lines]
+
+
 def _places(lines: Sequence[bytes], marker: re.Pattern[bytes]) -> list[int]:
     return [place for place, line in enumerate(lines) if marker.match(_bare(line))]
 

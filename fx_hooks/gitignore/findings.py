@@ -1,9 +1,9 @@
 """What is wrong around the managed block of ``.gitignore``.
 
 git is asked about paths of four kinds: those that are there, an example of what each line
-of every ``.gitignore`` is about, the same in the folders that the policy blocks, and an
-example of what each ``keep`` and milestone lets in. Where its answer is not the policy's,
-the line that gives it is at fault.
+of every ``.gitignore`` is about, the same in the folders that the policy blocks and in one
+that it says nothing of, and an example of what each ``keep`` and milestone lets in. Where
+its answer is not the policy's, the line that gives it is at fault.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fx_hooks.artifacts import Judge, Tree, Verdict, parents
 from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE, IgnoreLine, IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
-from fx_hooks.gitignore.block import parse
+from fx_hooks.gitignore.block import lines_of, parse
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.paths import shown
 from fx_hooks.policy.globs import Glob, example, is_literal
@@ -42,11 +42,22 @@ RULES = {
 LINES_ADVICE = "Take these lines out; what is to differ, say in .fx-hooks.yaml (keep, ignore)."
 
 
+# A folder that nothing is said of. Patterns have examples made of x; one of them may be this one.
+_NEUTRAL = b"x/"
+
+
 class Place(NamedTuple):
     """A line of an ignore file, counted from 1."""
 
     file: bytes
     number: int
+
+
+class _Example(NamedTuple):
+    """Paths that a line is about, and whether it ignores them."""
+
+    ignores: bool
+    paths: list[bytes]
 
 
 def findings_around(
@@ -64,10 +75,27 @@ def findings_around(
     ]
     kept = [path for path in _let_in(policy) if _can_be_asked(repository, index, path)]
     paths = list(
-        dict.fromkeys([*existing, *kept, *(path for found in examples.values() for path in found)])
+        dict.fromkeys([*existing, *kept, *(p for e in examples.values() for p in e.paths)])
     )
-    decided = repository.ignore_lines(paths)
     verdicts = dict(zip(paths, Judge(policy).judge(paths, Tree({}, ())), strict=True))
+    idle = {
+        place: example.paths
+        for place, example in examples.items()
+        if place.file == FILE.encode()
+        and place.number < inside.start
+        # Elsewhere the block has no say.
+        and all(verdicts[path].entry is not None for path in example.paths)
+    }
+    # git holds every path against every line: it is asked only what can be wrong, or a file of
+    # thousands of lines takes minutes.
+    asked = dict.fromkeys([*existing, *kept, *(path for found in idle.values() for path in found)])
+    for about in examples.values():
+        for path in about.paths:
+            verdict = verdicts[path]
+            if verdict.entry is not None and verdict.blocked != about.ignores:
+                asked[path] = None
+    paths = list(asked)
+    decided = repository.ignore_lines(paths)
     at_fault: dict[Place, str] = {}
     for path in paths:
         line = decided.get(path)
@@ -84,19 +112,17 @@ def findings_around(
         place = Place(line.file, line.number)
         if place.file != FILE.encode() or place.number not in inside:
             at_fault.setdefault(place, _contradiction(path, line, verdicts[path]) or "")
-    for place, found in examples.items():
-        if place.file == FILE.encode() and place.number < inside.start:
-            by = [decided.get(path) for path in found]
-            if by and all(
-                line is not None and line.file == FILE.encode() and line.number in inside
-                for line in by
-            ):
-                at_fault.setdefault(place, "has lost its effect: the block behind it decides")
+    for place, found in idle.items():
+        by = [decided.get(path) for path in found]
+        if by and all(
+            line is not None and line.file == FILE.encode() and line.number in inside for line in by
+        ):
+            at_fault.setdefault(place, "has lost its effect: the block behind it decides")
     lines = [
         Finding(place.file, LINE, fault, "", place.file, None, True, line=place.number)
         for place, fault in sorted(at_fault.items())
     ]
-    return [*lines, *_tracked(repository, index)]
+    return [*lines, *_tracked(repository, index, verdicts)]
 
 
 def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
@@ -171,17 +197,17 @@ def _examples(
     index: Mapping[bytes, IndexEntry],
     policy: Policy,
     inside: Collection[int],
-) -> dict[Place, list[bytes]]:
+) -> dict[Place, _Example]:
     """For each line outside the block, paths that it is about."""
     tops = [example(split(entry.pattern).parts) for entry in policy.entries if _is_top(entry)]
     names = [path for path in index if os.path.basename(path) == FILE.encode()]
     names += repository.untracked(f":(glob)**/{FILE}")
-    found: dict[Place, list[bytes]] = {}
+    found: dict[Place, _Example] = {}
     for name in dict.fromkeys((FILE.encode(), *names)):
         folder = name[: -len(FILE)]
         try:
             with open(os.path.join(repository.root, name), "rb") as file:
-                lines = file.read().removeprefix(b"\xef\xbb\xbf").splitlines()
+                lines = lines_of(file.read())
         except OSError:
             continue
         for number, line in enumerate(lines, 1):
@@ -189,7 +215,8 @@ def _examples(
             pattern = os.fsdecode(line.rstrip().removeprefix(b"!"))
             if (folder or number not in inside) and not problem(pattern):
                 paths = _paths_of(pattern, folder, tops)
-                found[place] = [path for path in paths if _can_be_asked(repository, index, path)]
+                paths = [path for path in paths if _can_be_asked(repository, index, path)]
+                found[place] = _Example(not line.startswith(b"!"), paths)
     return found
 
 
@@ -205,7 +232,7 @@ def _paths_of(pattern: str, folder: bytes, tops: Sequence[bytes]) -> list[bytes]
     path = folder + example(glob)
     paths = [path, path + b"/x"]
     if floating and not folder:
-        paths += [top + b"/" + path for top in tops]
+        paths += [_NEUTRAL + path, *(top + b"/" + path for top in tops)]
     return paths
 
 
@@ -226,8 +253,15 @@ def _can_be_asked(repository: Repository, index: Mapping[bytes, IndexEntry], pat
     return True
 
 
-def _tracked(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[Finding]:
-    paths = set(repository.tracked_and_ignored())
+def _tracked(
+    repository: Repository, index: Mapping[bytes, IndexEntry], verdicts: Mapping[bytes, Verdict]
+) -> list[Finding]:
+    paths = set()
+    for path in repository.tracked_and_ignored():
+        verdict = verdicts.get(path)
+        # What the policy lets in stays; the line that ignores it has to go.
+        if verdict is None or verdict.blocked or verdict.entry is None:
+            paths.add(path)
     chosen = set(remedy.cover(paths, index))
     sizes = repository.sizes(index[path].blob for path in paths)
     found = []
