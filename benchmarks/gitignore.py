@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.gate import SCRIPTS, git, repository
@@ -21,14 +23,21 @@ SYNC = str(SCRIPTS / "fx-sync-gitignore")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--files", type=int, default=100_000, help="below wandb/ and outputs/")
+    parser.add_argument("--files", type=int, default=100_000, help="below the folders of runs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        kept = [
-            in_step(base / "small", options.rounds),
-            status(base / "large", options.files, options.rounds),
-        ]
+        count = options.files
+        kept = [in_step(base / "small", options.rounds)]
+        for name, tree, fill, limit in (
+            ("runs", f"{count:,} files below wandb/ and outputs/", _wandb_and_outputs, 1.05),
+            ("logs", f"{count:,} files below logs/", _logs, 1.05),
+            ("lightning", f"{count:,} files below lightning_logs/", _lightning_logs, 1.05),
+            ("clean", "15,000 files in 3,000 folders, no artifact", _clean, 1.5),
+        ):
+            kept.append(
+                status(base / name, tree, partial(fill, count=count), limit, options.rounds)
+            )
     return 0 if all(kept) else 1
 
 
@@ -46,43 +55,79 @@ def in_step(root: Path, rounds: int) -> bool:
     return report("fx-sync-gitignore", commands, [Bound("in step", "bare python", 1.7)], rounds)
 
 
-def status(root: Path, count: int, rounds: int) -> bool:
-    """git status with the block, and with the two plain lines that people write."""
-    commands = {}
-    for name in ("block", "plain", "plain again"):
-        repository(root / name)
-        _runs(root / name, count)
-        if name == "block":
-            subprocess.run((SYNC,), cwd=root / name, stdout=subprocess.DEVNULL, check=False)
-        else:
-            (root / name / ".gitignore").write_text("wandb/\noutputs/\n")
-        time.sleep(1.1)  # or git reads each file that is as new as the index again
-        git(root / name, "add", ".gitignore", "src")
-        commands[f"git status, {name}"] = Command(("git", "status", "--porcelain"), root / name)
-    # What is left is under half a millisecond: git holds each tracked folder against each line.
+def status(root: Path, tree: str, fill: Callable[[Path], None], limit: float, rounds: int) -> bool:
+    """git status with the block, and with the plain lines that people write.
+
+    Both are the user's own excludes of one repository, which git reads like a .gitignore of
+    the root; the files would otherwise be there three times.
+    """
+    repository(root)
+    fill(root)
+    subprocess.run((SYNC,), cwd=root, stdout=subprocess.DEVNULL, check=False)
+    block = (root / ".gitignore").rename(root.with_suffix(".block"))
+    plain = root.with_suffix(".plain")
+    plain.write_text("wandb/\noutputs/\nlogs/\nlightning_logs/\n")
+    time.sleep(1.1)  # or git reads each file that is as new as the index again
+    git(root, "add", "src")
+    commands = {
+        f"git status, {name}": Command(
+            ("git", "-c", f"core.excludesFile={file}", "status", "--porcelain"), root
+        )
+        for name, file in (("block", block), ("plain", plain), ("plain again", plain))
+    }
     # The same twice says how much of a difference is none.
     bounds = [
-        Bound("git status, block", "git status, plain", 1.2),
+        Bound("git status, block", "git status, plain", limit),
         Bound("git status, plain again", "git status, plain", 1.1),
     ]
-    return report(f"{count:,} files below wandb/ and outputs/", commands, bounds, rounds)
+    return report(tree, commands, bounds, rounds)
 
 
-def _runs(root: Path, count: int) -> None:
+def _wandb_and_outputs(root: Path, count: int) -> None:
     """Runs with a hundred files each, half of them W&B's and half Hydra's; and some sources."""
     for number in range(count // 200):
-        day, clock = f"2024-01-{number % 28 + 1:02}", f"{number // 28 % 24:02}-{number % 60:02}-00"
+        day, clock = _time_of(number)
         stamp = f"{day.replace('-', '')}_{clock.replace('-', '')}"
-        for folder in (
-            root / "wandb" / f"run-{stamp}-{number:08}" / "files",
-            root / "outputs" / day / f"{clock[:-2]}{number // 672:02}" / ".hydra",
-        ):
-            folder.mkdir(parents=True)
-            for file in range(100):
-                (folder / f"{file}.yaml").touch()
-    for number in range(1000):
-        (root / "src" / f"package_{number // 50}").mkdir(parents=True, exist_ok=True)
-        (root / "src" / f"package_{number // 50}" / f"module_{number}.py").touch()
+        _touch(root / "wandb" / f"run-{stamp}-{number:08}" / "files", 100)
+        _touch(root / "outputs" / day / clock / ".hydra", 100)
+    _sources(root, 20, 50)
+
+
+def _logs(root: Path, count: int) -> None:
+    """The layout of the Lightning-Hydra template."""
+    for number in range(count // 100):
+        day, clock = _time_of(number)
+        _touch(root / "logs" / "train" / "runs" / f"{day}_{clock}", 100)
+    _sources(root, 20, 50)
+
+
+def _lightning_logs(root: Path, count: int) -> None:
+    for number in range(count // 100):
+        _touch(root / "lightning_logs" / f"version_{number}" / "checkpoints", 100)
+    _sources(root, 20, 50)
+
+
+def _clean(root: Path, count: int) -> None:  # noqa: ARG001
+    """git holds each of the folders against each line."""
+    _sources(root, 3000, 5)
+
+
+def _sources(root: Path, folders: int, files: int) -> None:
+    for number in range(folders):
+        _touch(root / "src" / f"package_{number // 50}" / f"module_{number}", files)
+
+
+def _time_of(number: int) -> tuple[str, str]:
+    return (
+        f"2024-01-{number % 28 + 1:02}",
+        f"{number // 28 % 24:02}-{number % 60:02}-{number // 672:02}",
+    )
+
+
+def _touch(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"file_{number}.yaml").touch()
 
 
 if __name__ == "__main__":
