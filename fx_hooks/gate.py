@@ -47,9 +47,7 @@ def surely_clean(arguments: "list[str]") -> bool:
     index = _index(git_directory)
     if index is None:
         return False
-    policy = read_policy()
-    key = cache.cache_key(policy)
-    content = cache.read(cache.places(git_directory, key), key)
+    _, content = kept_tables(git_directory)
     if content is None:
         return False
     tables, marks, tracked, milestones, listed = content
@@ -122,6 +120,13 @@ def _index(git_directory: str) -> "bytes | None":
     # A split index keeps most entries in a second file; a sparse one has whole folders as
     # single entries.
     return None if b"\0link\0" in data or b"sdir\0\0\0\0" in data else data
+
+
+def kept_tables(git_directory: str) -> "tuple[bytes | None, cache.Content | None]":
+    """The policy file on disk, and what was kept for it; None for each that is not there."""
+    policy = read_policy()
+    key = cache.cache_key(policy)
+    return policy, cache.read(cache.places(git_directory, key), key)
 
 
 def read_policy() -> "bytes | None":

@@ -49,6 +49,16 @@ def repo(empty: Repo) -> Repo:
     return empty
 
 
+@pytest.fixture
+def remote(repo: Repo, tmp_path: Path) -> Repo:
+    """A bare repository that has the first commit, and is ``origin``."""
+    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
+    repo.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    repo.git("fetch", "-q", "origin")
+    repo.git("branch", "-q", "--set-upstream-to=origin/main")
+    return Repo(tmp_path / "remote.git")
+
+
 @pytest.fixture(scope="session")
 def made_states(tmp_path_factory: pytest.TempPathFactory) -> States:
     """A repository with a real run of every state: nobody writes to it.

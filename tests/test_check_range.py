@@ -72,16 +72,6 @@ def paths(repo: Repo, *arguments: str) -> set[str]:
     return found(result)
 
 
-@pytest.fixture
-def remote(repo: Repo, tmp_path: Path) -> Repo:
-    """A bare repository that has the first commit, and is ``origin``."""
-    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
-    repo.git("remote", "add", "origin", str(tmp_path / "remote.git"))
-    repo.git("fetch", "-q", "origin")
-    repo.git("branch", "-q", "--set-upstream-to=origin/main")
-    return Repo(tmp_path / "remote.git")
-
-
 def hook(repo: Repo, name: str, *arguments: str) -> None:
     """A plain git hook that starts the installed command."""
     folder = Path(os.fsdecode(repo.path(repo.git("rev-parse", "--git-path", "hooks").strip())))

@@ -22,15 +22,6 @@ EDITOR = f"{sys.executable} -c 'import os, sys; " + (
 )
 
 
-@pytest.fixture
-def remote(repo: Repo, tmp_path: Path) -> Repo:
-    """A bare repository that has the first commit, and is ``origin``."""
-    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
-    repo.git("remote", "add", "origin", str(tmp_path / "remote.git"))
-    repo.git("fetch", "-q", "origin")
-    return Repo(tmp_path / "remote.git")
-
-
 def follow(repo: Repo, result: Result, guilty: str = "", cwd: str = ".") -> None:
     """Start the commands of the report one after another, as somebody would who reads it."""
     lines = result.out.replace("\\\n        ", "").splitlines()

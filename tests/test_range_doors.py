@@ -16,16 +16,6 @@ from fx_hooks.history import ranges
 from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
 from tests.test_check_range import RUN, check, commit, found, head, hook, paths
 
-
-@pytest.fixture
-def remote(repo: Repo, tmp_path: Path) -> Repo:
-    """A bare repository that has the first commit, and is ``origin``."""
-    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
-    repo.git("remote", "add", "origin", str(tmp_path / "remote.git"))
-    repo.git("fetch", "-q", "origin")
-    return Repo(tmp_path / "remote.git")
-
-
 # Names.
 
 

@@ -11,8 +11,7 @@ then cost little more than git's own walk, in place of twice as much.
 import os
 
 from fx_hooks import quickgit
-from fx_hooks.gate import POLICY, find_git_directory, has_run, read_policy
-from fx_hooks.policy import cache
+from fx_hooks.gate import POLICY, find_git_directory, has_run, kept_tables
 from fx_hooks.policy.match import Matcher
 
 # Said in full: each of these can be set otherwise, and would hide something.
@@ -37,9 +36,7 @@ def surely_clean(arguments: "list[str]") -> bool:
     for name in ("commondir", "shallow"):
         if os.path.lexists(os.path.join(git_directory, name)):
             return False
-    policy = read_policy()
-    key = cache.cache_key(policy)
-    content = cache.read(cache.places(git_directory, key), key)
+    policy, content = kept_tables(git_directory)
     if content is None:
         return False
     tables, marks, tracked, milestones, listed = content
