@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.changes import split
 from fx_hooks.errors import FatalError
+from fx_hooks.gitignore.conflicts import Conflict, bare, find_conflicts, is_of_conflict, one_side
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.policy.gitignore import sections
 from fx_hooks.policy.load import MILESTONE_RULE
@@ -34,7 +35,6 @@ _HEAD = (
     b"# pattern says; fx-check-artifacts does.",
 )
 _MILESTONES = b"# milestones: those that are listed in "
-_OURS, _BASE, _THEIRS, _OVER = b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> "
 
 
 class Parsed(NamedTuple):
@@ -52,7 +52,7 @@ class Parsed(NamedTuple):
     @property
     def block(self) -> list[bytes]:
         """The lines of the block without markers and ends."""
-        return [_bare(line) for line in self.lines[self.start + 1 : self.stop - 1]]
+        return [bare(line) for line in self.lines[self.start + 1 : self.stop - 1]]
 
 
 def block_lines(policy: Policy) -> list[bytes]:
@@ -120,7 +120,7 @@ def rewritten(
         before = (*before[:-1], before[-1] + end)
     if parsed.start < parsed.stop:
         if not parsed.lines[parsed.stop - 1].endswith(b"\n"):
-            lines[-1] = _bare(lines[-1])
+            lines[-1] = bare(lines[-1])
     elif not before and after:
         lines.append(end)
     return parsed.bom + b"".join((*before, *lines, *after))
@@ -128,7 +128,7 @@ def rewritten(
 
 def _is_whole(parsed: Parsed) -> bool:
     """Whether the block is as it was written, but for milestones."""
-    marker = _BEGIN.match(_bare(parsed.lines[parsed.start]))
+    marker = _BEGIN.match(bare(parsed.lines[parsed.start]))
     return marker is not None and marker[1] == b"%08x" % _checksum(parsed.block)
 
 
@@ -145,7 +145,7 @@ def _refuse_to_lose_lines(parsed: Parsed, known: Collection[bytes]) -> None:
     if not parsed.stop or _is_whole(parsed):
         return
     for number, line in enumerate(parsed.block, parsed.start + 2):
-        if line and line not in known and not _is_of_conflict(line):
+        if line and line not in known and not is_of_conflict(line):
             raise FatalError(
                 f"{FILE}:{number}: the block of fx-hooks was edited by hand, and"
                 f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: move it behind the"
@@ -153,45 +153,12 @@ def _refuse_to_lose_lines(parsed: Parsed, known: Collection[bytes]) -> None:
             )
 
 
-# What git writes where it cannot merge.
-
-
-class _Conflict(NamedTuple):
-    """The places of its lines: the four that git wrote, where *base* may be that of *theirs*."""
-
-    ours: int
-    base: int
-    theirs: int
-    over: int
-
-
-def _conflicts(lines: Sequence[bytes]) -> Iterator[_Conflict]:
-    """The whole conflicts among *lines*, one after the other."""
-    places: dict[bytes, int] = {}
-    for place, line in enumerate(map(_bare, lines)):
-        if line.startswith(_OURS):
-            places = {_OURS: place}
-        elif line.startswith(_BASE) and _THEIRS not in places:
-            places[_BASE] = place
-        elif line == _THEIRS:
-            places.setdefault(_THEIRS, place)
-        elif line.startswith(_OVER):
-            if _OURS in places and _THEIRS in places:
-                theirs = places[_THEIRS]
-                yield _Conflict(places[_OURS], places.get(_BASE, theirs), theirs, place)
-            places = {}
-
-
-def _is_of_conflict(line: bytes) -> bool:
-    return line == _THEIRS or line.startswith((_OURS, _BASE, _OVER))
-
-
-def _about_the_block(lines: Sequence[bytes]) -> list[_Conflict]:
+def _about_the_block(lines: Sequence[bytes]) -> list[Conflict]:
     """The conflicts that are within the block, or that a marker is in."""
     begins, ends = _places(lines, _BEGIN), _places(lines, _END)
     return [
         found
-        for found in _conflicts(lines)
+        for found in find_conflicts(lines)
         if any(found.ours < place < found.over for place in (*begins, *ends))
         or (
             max((place for place in begins if place < found.ours), default=-1)
@@ -212,7 +179,7 @@ def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
     first: FatalError | None = None
     # One of the two versions has the block, and nothing in the other one may get lost.
     for ours in (True, False):
-        kept, lost = _one_side(lines, conflicts, ours=ours)
+        kept, lost = one_side(lines, conflicts, ours=ours)
         try:
             parsed = parse(b"".join(kept))
             if parsed.stop:
@@ -227,23 +194,10 @@ def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
     )
 
 
-def _one_side(
-    lines: Sequence[bytes], conflicts: Sequence[_Conflict], *, ours: bool
-) -> tuple[list[bytes], list[int]]:
-    """*lines* with one side of each of *conflicts*, and the places of those on the other."""
-    lost: list[int] = []
-    dropped: set[int] = set()
-    for ours_at, base, theirs, over in conflicts:
-        dropped.update(range(base, theirs + 1), (ours_at, over))
-        lost += range(theirs + 1, over) if ours else range(ours_at + 1, base)
-    dropped.update(lost)
-    return [line for place, line in enumerate(lines) if place not in dropped], lost
-
-
 def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collection[bytes]) -> None:
-    kept = {_bare(line) for place, line in enumerate(lines) if place not in set(lost)}
+    kept = {bare(line) for place, line in enumerate(lines) if place not in set(lost)}
     for place in lost:
-        line = _bare(lines[place])
+        line = bare(lines[place])
         of_ours = _BEGIN.match(line) or _END.match(line) or _is_milestone(lines, place)
         if line and line not in known and line not in kept and not of_ours:
             raise FatalError(
@@ -255,8 +209,8 @@ def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collecti
 
 def _is_milestone(lines: Sequence[bytes], place: int) -> bool:
     """Whether the line is one of the two that let in a milestone."""
-    line = _bare(lines[place])
-    before, after = (_bare(b"".join(lines[at : at + 1])) for at in (place - 1, place + 1))
+    line = bare(lines[place])
+    before, after = (bare(b"".join(lines[at : at + 1])) for at in (place - 1, place + 1))
     return (line.startswith(b"!/") and after == line[1:] + b"/") or (
         line.startswith(b"/") and before == b"!" + line[:-1]
     )
@@ -265,11 +219,13 @@ def _is_milestone(lines: Sequence[bytes], place: int) -> bool:
 def _without_rests(parsed: Parsed) -> Parsed:
     """*parsed* without lines of a conflict right at the block, which is whole no longer."""
     lines = parsed.lines
-    whole = {place for found in _conflicts(lines) for place in range(found.ours, found.over + 1)}
+    whole = {
+        place for found in find_conflicts(lines) for place in range(found.ours, found.over + 1)
+    }
     start, stop = parsed.start, parsed.stop
-    while stop and start and start - 1 not in whole and _is_of_conflict(_bare(lines[start - 1])):
+    while stop and start and start - 1 not in whole and is_of_conflict(bare(lines[start - 1])):
         start -= 1
-    while 0 < stop < len(lines) and stop not in whole and _is_of_conflict(_bare(lines[stop])):
+    while 0 < stop < len(lines) and stop not in whole and is_of_conflict(bare(lines[stop])):
         stop += 1
     return Parsed(
         parsed.bom,
@@ -307,11 +263,11 @@ def _without_blocks(text: bytes, known: Collection[bytes]) -> Parsed:
         if stop in ends:
             doomed.update(range(begin, stop))
             continue
-        while begin + 1 < stop and _bare(lines[begin + 1]) in known:
+        while begin + 1 < stop and bare(lines[begin + 1]) in known:
             begin += 1
             doomed.add(begin)
     for end in ends:
-        while end and end - 1 not in doomed and _bare(lines[end - 1]) in known:
+        while end and end - 1 not in doomed and bare(lines[end - 1]) in known:
             end -= 1
             doomed.add(end)
     first = min(doomed, default=0)
@@ -326,15 +282,11 @@ def _split(text: bytes) -> Parsed:
 
 def lines_of(text: bytes) -> list[bytes]:
     """The lines of an ignore file as git counts them, without their ends."""
-    return [_bare(line) for line in _split(text).lines]
+    return [bare(line) for line in _split(text).lines]
 
 
 def _places(lines: Sequence[bytes], marker: re.Pattern[bytes]) -> list[int]:
-    return [place for place, line in enumerate(lines) if marker.match(_bare(line))]
-
-
-def _bare(line: bytes) -> bytes:
-    return line.removesuffix(b"\n").removesuffix(b"\r")
+    return [place for place, line in enumerate(lines) if marker.match(bare(line))]
 
 
 def _checksum(lines: Sequence[bytes]) -> int:
