@@ -785,6 +785,7 @@ def test_what_is_wrong_around_the_block(repo: Repo) -> None:
         1, "gitignore-block", ".gitignore",
     )  # fmt: skip
     assert start(repo, "fx-sync-gitignore").returncode == 1
+    repo.git("add", ".gitignore")
     clean = start(repo, "fx-sync-gitignore", "--check", "--format", "gitlab")
     assert (clean.returncode, strict(clean.stdout.decode())) == (0, [])
     said = start(repo, "fx-sync-gitignore", "--findings", "--format", "json")

@@ -332,3 +332,73 @@ def test_no_subject_is_a_command_to_github(repo: Repo) -> None:
     lines = check(repo, "HEAD~1..HEAD", environ={"GITHUB_ACTIONS": "true"}).out.splitlines()
     assert lines[0].startswith("::stop-commands::")
     assert lines[-1] == f"::{lines[0].removeprefix('::stop-commands::')}::"
+
+
+def test_a_long_report_is_cut(repo: Repo) -> None:
+    names = [f"{'long' * 30}{number}.pt" for number in range(120)]
+    commit(repo, "many", *names, content=WEIGHTS)
+    lines = check(repo, "HEAD~1..HEAD").out.splitlines()
+    assert len(lines) <= 80
+    assert any(line.endswith("more lines (--verbose shows them)") for line in lines)
+    assert any(line.endswith("more such commands; --verbose shows all") for line in lines)
+    assert any("120 times in the range" in line for line in lines)
+    whole = check(repo, "HEAD~1..HEAD", "--verbose").out
+    assert all(name in whole for name in names)
+    assert "--verbose" not in whole
+
+
+# Milestones.
+
+
+def approved(repo: Repo, content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    repo.stage(
+        "best_models/milestones.yaml",
+        f"milestones:\n  best_models/a.pt:\n    sha256: {digest}\n    size: {len(content)}\n"
+        "    why: it is good\n    approved: 2024-01-31\n",
+    )
+
+
+def pointer(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(content)}\n"
+    return text.encode()
+
+
+def test_what_stands_in_a_milestones_place(repo: Repo) -> None:
+    approved(repo, WEIGHTS)
+    base = commit(repo, "rules")
+    good = commit(repo, "as a pointer", "best_models/a.pt", content=pointer(WEIGHTS))
+    assert paths(repo, f"{base}..HEAD") == set()
+    commit(repo, "another pointer", "best_models/a.pt", content=pointer(b"other"))
+    assert paths(repo, f"{good}..HEAD") == {"best_models/a.pt"}
+    repo.git("reset", "-q", "--hard", good)
+    repo.remove("best_models/a.pt")
+    repo.link("best_models/a.pt", "elsewhere")
+    repo.git("add", "-f", "best_models/a.pt")
+    commit(repo, "a link")
+    result = check(repo, f"{good}..HEAD")
+    assert result.code == 1
+    assert "best-models-digest: is no file: a milestone is one" in result.out
+
+
+def test_a_list_that_was_broken_in_between_approves_nothing(repo: Repo) -> None:
+    approved(repo, WEIGHTS)
+    base = commit(repo, "rules", "best_models/a.pt", content=WEIGHTS)
+    repo.stage("best_models/milestones.yaml", "milestones: [\n")
+    commit(repo, "broken", "best_models/a.pt", content=WEIGHTS + b"2")
+    approved(repo, WEIGHTS)
+    commit(repo, "mended", "best_models/a.pt", content=WEIGHTS)
+    assert paths(repo, f"{base}..HEAD") == {"best_models/a.pt"}
+
+
+def test_a_milestone_that_is_not_in_this_clone(remote: Repo, repo: Repo, tmp_path: Path) -> None:
+    base = head(repo)
+    approved(repo, WEIGHTS)
+    commit(repo, "approve", "best_models/a.pt", content=WEIGHTS)
+    repo.git("push", "-q", "origin", "main")
+    partial = partial_clone(remote, tmp_path / "partial", "blob:none")
+    partial.git("cat-file", "-p", "HEAD:best_models/milestones.yaml")
+    result = check(partial, f"{base}..HEAD")
+    assert result.code == 0
+    assert "note: 1 milestone is not in this clone, and was not compared" in result.out

@@ -287,8 +287,12 @@ class RangeJudge:
         unknown = sum(found is None for found in digests.values())
         if not unknown:
             return artifacts, []
-        noun = "milestone is" if unknown == 1 else "milestones are"
-        return artifacts, [f"{unknown:,} {noun} not in this clone, and were not compared"]
+        said = (
+            "1 milestone is not in this clone, and was"
+            if unknown == 1
+            else (f"{unknown:,} milestones are not in this clone, and were")
+        )
+        return artifacts, [f"{said} not compared"]
 
     def _was_approved(self, item: Artifact) -> bool:
         """Whether *item* was a milestone in its own commit, and is listed no more."""
