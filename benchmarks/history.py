@@ -56,7 +56,7 @@ def last_commits(root: Path, count: int, rounds: int) -> bool:
         "with runs": Command((CHECK, runs), root, code=1),
         "git, with runs": Command(_walk(runs), root),
     }
-    bounds = [Bound("clean", "git, clean", 1.5), Bound("with runs", "git, with runs", 4.0)]
+    bounds = [Bound("clean", "git, clean", 1.5), Bound("with runs", "git, with runs", 7.0)]
     return report(f"{count:,} commits", commands, bounds, rounds)
 
 

@@ -8,11 +8,12 @@ for ``git commit -- path``).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, NamedTuple
 
 from fx_hooks.errors import FatalError
 from fx_hooks.quickgit import AS_PUSHED, QUIET
@@ -96,24 +97,43 @@ class ObjectStore:
         They come while git still runs, so that nobody has to hold all of them. Raises
         :class:`FatalError` at the end if git has failed.
         """
-        with tempfile.TemporaryFile() as questions, tempfile.TemporaryFile() as errors:
-            questions.write(stdin)
-            questions.seek(0)
-            process = _popen(arguments, self._where, questions, errors)
-            assert process.stdout is not None
+        yield from self.streams(arguments, (stdin,))
+
+    def streams(self, arguments: Sequence[str], stdins: Sequence[bytes]) -> Iterator[bytes]:
+        """The same of a command for each of *stdins*, one after the other.
+
+        All of them run at once; what the later ones say waits on the disk meanwhile.
+        """
+        with ExitStack() as files:
+            started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
+            for stdin in stdins:
+                questions, errors, answers = (
+                    files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+                )
+                questions.write(stdin)
+                questions.seek(0)
+                output = answers if started else None
+                process = _popen(arguments, self._where, questions, output, errors)
+                started.append((process, answers, errors))
             try:
-                rest = b""
-                while chunk := process.stdout.read(_CHUNK):
-                    fields = (rest + chunk).split(b"\0")
-                    rest = fields.pop()
-                    yield from fields
+                for process, answers, errors in started:
+                    if process.stdout is not None:
+                        yield from _fields(process.stdout.fileno())
+                        process.stdout.close()
+                    code = process.wait()
+                    answers.seek(0)
+                    yield from _fields(answers.fileno())
+                    if code:
+                        errors.seek(0)
+                        raise _failure(arguments, errors.read())
             finally:
-                # If nobody wants the rest, git is told so by a closed pipe.
-                process.stdout.close()
-                process.wait()
-            if process.returncode:
-                errors.seek(0)
-                raise _failure(arguments, errors.read())
+                for process, _, _ in started:
+                    # If nobody wants the rest, git is told so by a closed pipe, or at once.
+                    if process.stdout is not None:
+                        process.stdout.close()
+                    elif process.poll() is None:
+                        process.kill()
+                    process.wait()
 
     def way_to_root(self) -> str:
         """The way from the user's folder to the root: ``../..``; empty in the root itself.
@@ -144,7 +164,7 @@ class ObjectStore:
         option = "--batch-check=%(objectsize) %(objectsize:disk)"
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
-            output, errors = self._ask(option, [blob.encode() for blob in wanted])
+            output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
             lines = output.split(b"\n")[:-1]
             if b"missing" not in output:
                 numbers = [*map(int, output.split())]
@@ -376,14 +396,8 @@ class Repository(ObjectStore):
 
 def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
     """Names and ids in a tree object: ``MODE NAME NUL`` and *digest* bytes, again and again."""
-    entries = {}
-    position = 0
-    while position < len(content):
-        start = content.index(b" ", position) + 1
-        end = content.index(b"\0", start)
-        position = end + 1 + digest
-        entries[content[start:end]] = content[end + 1 : position].hex()
-    return entries
+    found = re.findall(rb"[0-7]+ ([^\0]+)\0(.{%d})" % digest, content, re.DOTALL)
+    return {name: blob.hex() for name, blob in found}
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
@@ -473,16 +487,30 @@ def _start(
         )
 
 
+def _fields(descriptor: int) -> Iterator[bytes]:
+    """What can be read from *descriptor*, as soon as it is there, without the NULs at the ends."""
+    rest = b""
+    while chunk := os.read(descriptor, _CHUNK):
+        fields = (rest + chunk).split(b"\0")
+        rest = fields.pop()
+        yield from fields
+
+
 def _popen(
-    arguments: Sequence[str], where: _Where, stdin: BinaryIO, stderr: BinaryIO
+    arguments: Sequence[str],
+    where: _Where,
+    stdin: BinaryIO,
+    stdout: BinaryIO | None,
+    stderr: BinaryIO,
 ) -> subprocess.Popen[bytes]:
+    """Start git; without *stdout* its output comes through a pipe."""
     with _readable_failure():
         return subprocess.Popen(
             ("git", *arguments),
             cwd=where.folder,
             env=_environment(where),
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=stderr,
         )
 

@@ -181,10 +181,22 @@ def _figures(
 def _rest(
     artifacts: Mapping[str, Artifact], collector: _Collector, weights: _Weights
 ) -> Iterator[Rest]:
+    """All other blobs, by commit: there may be millions of them."""
+    sums: dict[int, list[int]] = {}
     for blob, weight in weights.items():
         if blob not in artifacts and blob not in collector.submodules:
-            size, packed = weight or (0, 0)
-            yield Rest(collector.first(blob), 1, size, packed, int(weight is None))
+            commit = collector.first(blob)
+            total = sums.get(commit)
+            if total is None:
+                total = sums[commit] = [0, 0, 0, 0]
+            total[0] += 1
+            if weight is None:
+                total[3] += 1
+            else:
+                total[1] += weight[0]
+                total[2] += weight[1]
+    for commit, total in sums.items():
+        yield Rest(commit, *total)
 
 
 def _name(store: ObjectStore) -> str:
