@@ -133,6 +133,20 @@ def test_the_policies_in_the_readme_are_valid() -> None:
     assert "python-caches" not in {entry.rule for entry in policy.entries}
 
 
+def test_fx_explain_says_what_the_readme_shows(tmp_path: Path) -> None:
+    policy = next(text for text in fenced(README, "yaml") if "/assets/tokenizer.pt" in text)
+    (tmp_path / ".fx-hooks.yaml").write_text(policy, "utf-8")
+    shown = next(text for text in fenced(README, "console") if text.startswith("$ fx-explain"))
+    command, _, expected = shown.partition("\n")
+    done = subprocess.run(
+        (sys.executable, "-m", "fx_hooks.tools.explain", *command.split()[2:]),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = fenced(section("Try it here"), "console")[0].splitlines()[1].rpartition("&& ")[2]
     assert command in (ROOT / ".ci" / "run").read_text("utf-8")
