@@ -632,3 +632,12 @@ def test_a_live_run_is_left_alone(states: States, capfd: pytest.CaptureFixture[s
     commands = " ".join(command for remedy in found["remedies"] for command in remedy["commands"])
     assert os.fsdecode(live.job) not in commands
     assert os.fsdecode(live.wandb) not in commands
+
+
+def test_what_git_untracks_only_by_force(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    repo.stage("logs/a.log", "\0staged")
+    repo.write("logs/a.log", "\0and changed")
+    commands = record(repo.root, capfd)["remedies"][-1]["commands"]
+    assert commands == ["git rm -r -q --cached -f -- logs"]
+    repo.git(*commands[0].split()[1:])
+    assert b"logs/a.log" not in repo.tracked()

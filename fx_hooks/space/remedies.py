@@ -184,7 +184,8 @@ def _of_wandb(items: Sequence[Item], ways: _Ways) -> list[Remedy]:
 def _of_tracked(space: Space, index: Collection[bytes], way_to_root: str) -> list[Remedy]:
     if not space.tracked:
         return []
-    commands = untrack(cover(space.tracked, index), force=False, sparse=False, repeatable=False)
+    paths = cover(space.tracked, index)
+    commands = untrack(paths, force=space.by_force, sparse=False, repeatable=False)
     what = (
         f"{_count(len(space.tracked), 'artifact')} taken out of Git; on disk and in history"
         " they stay"

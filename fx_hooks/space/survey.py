@@ -17,6 +17,7 @@ from fx_hooks.paths import shown
 from fx_hooks.policy.compile import compile_tables
 from fx_hooks.policy.match import Matcher
 from fx_hooks.runs.finding import is_repository
+from fx_hooks.scene import rm_needs_force
 from fx_hooks.space.git import LFS, LOOSE, OTHER, PACKED, SUBMODULES, GitSpace
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ class Space(NamedTuple):
     """All that takes space. ``total`` is that of the work tree with its git directory.
 
     ``kinds`` add up to it; what lies outside is not in it. With ``problems`` everything
-    is a lower bound. ``tracked`` are the files that git has and the policy refuses;
-    ``leads`` is where the tree goes on elsewhere.
+    is a lower bound. ``tracked`` are the files that git has and the policy refuses, and
+    ``by_force`` says that git untracks one of them only so; ``leads`` is where the tree
+    goes on elsewhere.
     """
 
     root: bytes
@@ -90,6 +92,7 @@ class Space(NamedTuple):
     leads: list[Lead]
     problems: list[Problem]
     notes: list[str]
+    by_force: bool = False
 
 
 def take_stock(survey: Survey, git: GitSpace, scene: Scene) -> Space:
@@ -108,6 +111,7 @@ def take_stock(survey: Survey, git: GitSpace, scene: Scene) -> Space:
         leads=stock.leads,
         problems=[*survey.scan.problems, *stock.problems],
         notes=[*survey.notes, *stock.notes],
+        by_force=rm_needs_force(scene.repository, scene.staged, stock.tracked),
     )
 
 
