@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CLEAN, Repo
+from fx_hooks import check_range
+from tests.support import CLEAN, Repo, working_directory
 from tests.test_check_range import SCRIPT, check, commit, gate, head
 from tests.test_gate import ALLOWED, imported, imported_anyway
 
@@ -222,3 +223,19 @@ def test_gate_and_desk_agree_on_any_history(repo: Repo, seed: int) -> None:
     for _ in range(4):
         old, new = chance.sample(ids, 2)
         check(repo, f"{old}..{new}")
+
+
+def test_a_clean_range_ends_at_the_gate(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(repo, "more", "pkg/m.py")
+    with working_directory(repo.root):
+        assert check_range.main(["HEAD~1..HEAD"]) == 0  # the desk, which keeps tables
+        monkeypatch.setattr("fx_hooks.history.desk.main", None)
+        assert check_range.main(["HEAD~1..HEAD"]) == 0
+
+
+def test_interrupted_at_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments: list[str]) -> bool:
+        raise KeyboardInterrupt(arguments)
+
+    monkeypatch.setattr(check_range, "surely_clean", interrupted)
+    assert check_range.main(["HEAD~1..HEAD"]) == 130
