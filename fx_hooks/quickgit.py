@@ -4,9 +4,15 @@ import os
 
 # What every git call has in its environment: messages as we know them, no fetching (a partial
 # clone lacks objects), no locks, and paths that mean what they always mean.
-QUIET = {"LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"} | dict.fromkeys(
-    (f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE")), "0"
-)
+QUIET = {
+    "LC_ALL": "C",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "GIT_GLOB_PATHSPECS": "0",
+    "GIT_NOGLOB_PATHSPECS": "0",
+    "GIT_ICASE_PATHSPECS": "0",
+}
 # Neither `git replace` nor grafts change what a push sends.
 AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 _NO_HINT = ("-c", "advice.graftFileDeprecated=false")

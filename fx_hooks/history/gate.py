@@ -5,7 +5,7 @@ imported. Two git calls say all of it: ``ls-tree`` the policy, the milestones an
 that the new tip has, ``log`` what its commits bring in. A range is plain if it is said by
 its two ends, the tip has the policy whose tables a commit has left behind, and no commit
 touches an artifact (be it to delete it), a milestone or the policy. A thousand commits
-then cost little more than git's own walk, in place of twice as much.
+then cost little more than git's own walk, in place of some five times as much.
 """
 
 import os
