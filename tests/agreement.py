@@ -87,10 +87,14 @@ def draw_policy(draw: random.Random) -> Policy:
     for number in range(draw.randint(1, 4)):
         paths = draw.choices(pool, k=draw.randint(1, 3))
         excepted = draw.choices(pool, k=draw.choice((0, 0, 1, 2)))
+        files = [pattern for pattern in excepted if pattern.rpartition("/")[2] not in ("", "**")]
+        if draw.random() < 0.5:
+            excepted, files = files, []
         lines += [
             f"  - rule: r{number}",
             f"    paths: [{', '.join(map(quoted, paths))}]",
             f"    except: [{', '.join(map(quoted, excepted))}]",
+            f"    except_files: [{', '.join(map(quoted, files))}]",
         ]
     keep = draw.choices(pool, k=draw.choice((0, 0, 1, 1, 2, 3)))
     lines.append(f"keep: [{', '.join(map(quoted, keep))}]")

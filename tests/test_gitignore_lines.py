@@ -106,6 +106,27 @@ def lines(text: str, *, built_in: bool = False) -> list[str]:
             "*.ckpt x_y !x_y/ **/x_y/** !**/x_y/**/ !**/tests/** *.ckpt/",
             id="a-folder-of-that-name-may-hold-tests",
         ),
+        pytest.param(
+            "ignore: [{rule: r, paths: [/a], except_files: ['/a/README*', /a/.keep]}, /b]",
+            "/a !/a/ /a/* !/a/README* !/a/.keep /b /a/*/",
+            id="files-alone",
+        ),
+        pytest.param(
+            "ignore: [{rule: r, paths: [/a], except_files: ['/a/README*', /a/.keep]}]\n"
+            "keep: [/a/b/c]",
+            "/a !/a/ /a/* !/a/b/ /a/b/* !/a/README* !/a/.keep /a/README*/ /a/.keep/ !/a/b/c",
+            id="files-alone-and-something-in-a-folder",
+        ),
+        pytest.param(
+            "ignore: [{rule: r, paths: [/a], except_files: ['/a/README*']}]\nkeep: [/a/README]",
+            "/a !/a/ /a/* !/a/README* /a/README*/ !/a/README",
+            id="files-alone-and-a-folder-of-that-name",
+        ),
+        pytest.param(
+            r"ignore: [/a]" "\n" r"keep: [/a/#b/c, '/a/\#b/d']",
+            "/a !/a/ /a/* !/a/#b/ /a/#b/* !/a/#b/c !/a/#b/d",
+            id="one-name-spelled-twice",
+        ),
     ],
 )  # fmt: skip
 def test_lines(text: str, expected: str) -> None:
@@ -226,8 +247,8 @@ def what_may_depend_on(line: str) -> Iterator[bytes]:
         path = example(tuple(glob) or ("x",))
         for before, behind in itertools.product(above, below):
             yield before.encode() + path + behind.encode()
-        # A line for test data stands for several names.
-        for name in (b"x.pt", b"x.log", b"x.err", b"ckpt/checkpoint"):
+        # A line for test data stands for several names, one for all folders for those of files.
+        for name in (b"x.pt", b"x.log", b"x.err", b"README/x"):
             yield b"".join(path.rpartition(b"/")[:2]) + name
 
 

@@ -79,7 +79,8 @@ ACCEPTED: dict[str, object] = {
     "pattern": {"ignore": ["*.npz"]},
     "rule": rule(),
     "rule-in-full": rule(
-        **{"except": ["/scratch/README.md"], "beside": [".run/id"], "why": "w", "advice": "a"}
+        **{"except": ["/scratch/README.md"], "beside": [".run/id"], "why": "w", "advice": "a"},
+        except_files=["/scratch/*.md", "**/x"],
     ),
     "flags": rule(binary_only=True, unless_source=False),
     "rule-with-beside-alone": {"ignore": [{"rule": "scratch", "beside": ["run.id"]}]},
@@ -120,6 +121,11 @@ REJECTED: dict[str, object] = {
     "rule-paths-is-text": rule(paths="a"),
     "rule-paths-is-empty": rule(paths=None),
     "rule-except-is-text": rule(**{"except": "a"}),
+    "rule-except-files-is-text": rule(except_files="a"),
+    "files-in-a-folder": rule(except_files=["/scratch/a/"]),
+    "files-at-any-depth-of-a-folder": rule(except_files=["/scratch/**"]),
+    "files-of-all": rule(except_files=["**"]),
+    "pattern-as-a-file": rule(except_files=["!a"]),
     "rule-why-is-a-number": rule(why=1),
     "rule-why-is-empty": rule(why=None),
     "rule-advice-is-a-list": rule(advice=["a"]),
@@ -306,6 +312,7 @@ RULES = st.fixed_dictionaries(
         "rule": mostly(NAMES),
         "paths": lists_of(MOSTLY_VALID),
         "except": lists_of(MOSTLY_VALID),
+        "except_files": lists_of(MOSTLY_VALID),
         "beside": lists_of(MOSTLY_VALID),
         "why": mostly(st.text(CHARACTERS, max_size=3)),
         "advice": mostly(st.text(CHARACTERS, max_size=3)),
@@ -378,6 +385,7 @@ STRUCTURE = st.fixed_dictionaries(
                     {"rule": st.uuids().map(lambda uuid: f"r-{uuid}"), "paths": st.just(["a"])},
                     optional={
                         "except": st.just(["b"]),
+                        "except_files": st.just(["c"]),
                         "beside": st.just(["c/d"]),
                         "why": st.just("why"),
                         "advice": st.just("advice"),

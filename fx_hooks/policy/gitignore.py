@@ -22,7 +22,8 @@ behind them all of that is blocked, or allowed, and whatever was said before doe
 matter for it any longer. And no directory is opened that no pattern of the policy matches.
 
 Lines that cannot matter are left out: those that a later line repeats or outweighs, and
-those that say what holds already.
+those that say what holds already. git holds every folder of the work tree against the lines,
+twice, until one matches.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ from fx_hooks.policy.globs import (
     overlap,
     parts_overlap,
     rests,
+    spelled_alike,
 )
+from fx_hooks.policy.load import MILESTONE_RULE
 from fx_hooks.policy.patterns import split
 
 if TYPE_CHECKING:
@@ -115,7 +118,7 @@ def sections(policy: Policy) -> list[Section]:
         ):
             lines.append(_Line(pattern.entry, False, (*pattern.glob, None, "*")))
     found: list[Section] = []
-    for line in _pruned(lines, lambda line: line.glob, _matches, _both_match):
+    for line in _closing_last(_pruned(lines, lambda line: line.glob, _matches, _both_match)):
         entry = line.entry
         if not found or (found[-1].rule, found[-1].why) != (entry.rule, entry.why):
             found.append(Section(entry.rule, entry.why, ()))
@@ -144,7 +147,7 @@ def says_the_same(policy: Policy, pattern: str, is_folder: Callable[[bytes], boo
 
 def _pattern(entry: Entry) -> _Pattern:
     names, floating, beneath = split(entry.pattern)
-    glob: Glob = names or ("*",)
+    glob: Glob = tuple(map(spelled_alike, names)) or ("*",)
     if len(glob) > 1 and glob[-1] == "*" and not beneath:
         # All that is in a directory is what is beneath it.
         beneath = True
@@ -326,6 +329,37 @@ def _leading(entry: Entry, glob: Glob, leading: Collection[Glob]) -> Iterator[_L
         yield from _leading(entry, (*glob, name), below)
 
 
+def _closing_last(lines: Sequence[_Line]) -> list[_Line]:
+    """*lines* with one for all folders in a directory, where a line each closes what was opened.
+
+    It goes behind all rules: git tries the lines from the last one up, and a directory of runs
+    has thousands of folders.
+    """
+    end = next((n for n, line in enumerate(lines) if line.entry.rule == MILESTONE_RULE), len(lines))
+    closing: dict[Glob, list[int]] = defaultdict(list)
+    for place, line in enumerate(lines[:end]):
+        if line.blocks and line.directories:
+            closing[line.glob[:-1]].append(place)
+    opening = [place for place, line in enumerate(lines) if not line.blocks]
+    instead: list[_Line] = []
+    needless: set[int] = set()
+    for number, line in enumerate(lines[:end]):
+        shut = [place for place in closing.get(line.glob[:-1], ()) if place > number]
+        if not shut or not line.blocks or line.directories or line.glob[-1] != "*":
+            continue
+        opened = (
+            place for place in opening if place > number and overlap(lines[place].glob, line.glob)
+        )
+        if all(
+            any(at > place and covers(lines[at].glob, lines[place].glob) for at in shut)
+            for place in opened
+        ):
+            instead.append(line._replace(directories=True))
+            needless.update(shut)
+    left = [line for place, line in enumerate(lines[:end]) if place not in needless]
+    return [*left, *instead, *lines[end:]]
+
+
 _S = TypeVar("_S", _Pattern, _Line)
 
 
@@ -377,8 +411,9 @@ def _matters(item: _S, before: Iterable[_S], instead: _Instead[_S], both: _Both[
     return item.blocks
 
 
-def _decides(one: _Pattern, other: _Pattern, _: _Pattern) -> bool:
-    return covers((*one.files, None), other.files)
+def _decides(one: _Pattern, other: _Pattern, another: _Pattern) -> bool:
+    all_in_it = (*one.files, None)
+    return covers(all_in_it, other.files) or covers(all_in_it, another.files)
 
 
 def _both_decide(one: _Pattern, other: _Pattern) -> bool:
@@ -387,7 +422,9 @@ def _both_decide(one: _Pattern, other: _Pattern) -> bool:
 
 def _matches(one: _Line, other: _Line, another: _Line) -> bool:
     directories = other.directories or another.directories
-    return one.directories <= directories and covers(one.glob, other.glob)
+    return one.directories <= directories and (
+        covers(one.glob, other.glob) or covers(one.glob, another.glob)
+    )
 
 
 def _both_match(one: _Line, other: _Line) -> bool:

@@ -9,6 +9,7 @@ two searches through the places that two sequences can stand at together.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,15 @@ _ANY_BYTE = frozenset(range(256)) - {0, ord("/")}
 def is_literal(part: str | None) -> bool:
     """Whether *part* matches exactly one name."""
     return part is not None and all(not kind for kind, _ in tokens_of(part))
+
+
+@lru_cache(maxsize=1 << 16)
+def spelled_alike(part: str | None) -> str | None:
+    """*part* without needless escapes, so that the same name is the same text."""
+    if part is None or not is_literal(part):
+        return part
+    name = "".join(text for _, text in tokens_of(part))
+    return re.sub(r"([\\*?\[])", r"\\\1", name)
 
 
 def is_single(glob: Glob) -> bool:

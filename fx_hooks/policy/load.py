@@ -121,6 +121,7 @@ class _Rule(NamedTuple):
     name: str
     paths: tuple[tuple[str, int], ...]
     exceptions: tuple[tuple[str, int], ...]
+    file_exceptions: tuple[tuple[str, int], ...]
     beside: tuple[tuple[str, int], ...]
     why: str
     advice: str
@@ -185,7 +186,6 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
             if rule.name == BEST_MODELS_RULE:
                 rule = _best_models_rule(rule, best_models, where.best_models_line)
                 entries += _entries(rule, where.source)
-                entries += _entries(_folders_rule(rule), where.source)
                 weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
                 continue
             entries += _entries(rule, document.source)
@@ -222,17 +222,11 @@ def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
     allowed = (*best_models.metadata, *best_models.documents)
     return rule._replace(
         paths=((f"/{folder}", line),),
-        exceptions=(
+        file_exceptions=(
             *((f"/{folder}/**/{pattern}", line) for pattern in allowed),
             (f"/{folder}/milestones.yaml", line),
         ),
     )
-
-
-def _folders_rule(rule: _Rule) -> _Rule:
-    """What an exception of *rule* lets in are files; a folder of such a name is none."""
-    paths = tuple((f"{pattern}/**", line) for pattern, line in rule.exceptions)
-    return rule._replace(paths=paths, exceptions=())
 
 
 def _weights_rule(rule: _Rule, best_models: BestModels, others: Iterable[str]) -> _Rule:
@@ -240,11 +234,18 @@ def _weights_rule(rule: _Rule, best_models: BestModels, others: Iterable[str]) -
     folder = literal(best_models.folder)
     names = dict.fromkeys((*best_models.weights, *others))
     paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in names)
-    return rule._replace(paths=paths, exceptions=())
+    return rule._replace(paths=paths, file_exceptions=())
 
 
 def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
-    for patterns, blocks in ((rule.paths, True), (rule.exceptions, False)):
+    # A folder of the name of a file that is let in lets nothing in.
+    folders = tuple((f"{pattern}/**", line) for pattern, line in rule.file_exceptions)
+    for patterns, blocks in (
+        (rule.paths, True),
+        (rule.file_exceptions, False),
+        (folders, True),
+        (rule.exceptions, False),
+    ):
         for pattern, line in patterns:
             yield Entry(
                 pattern,
@@ -303,9 +304,10 @@ def _read(text: bytes, source: str) -> _Document:
 def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
     if isinstance(node, yaml.ScalarNode):
         pattern = _pattern(node, source, key)
-        return _Rule(PATTERN_RULE, ((pattern, line_of(node)),), (), (), "", "", line_of(node))
+        return _Rule(PATTERN_RULE, ((pattern, line_of(node)),), (), (), (), "", "", line_of(node))
     keys = (
-        "rule", "paths", "except", "beside", "binary_only", "unless_source", "why", "advice",
+        "rule", "paths", "except", "except_files", "beside", "binary_only", "unless_source",
+        "why", "advice",
     )  # fmt: skip
     found = _mapping(node, source, key, keys, "must be a pattern or a rule")
     if "rule" not in found:
@@ -326,6 +328,7 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
         name,
         paths,
         _patterns(found.get("except"), source, f"{key}.except"),
+        _file_patterns(found.get("except_files"), source, f"{key}.except_files"),
         beside,
         _text(found.get("why"), source, f"{key}.why"),
         _text(found.get("advice"), source, f"{key}.advice"),
@@ -379,6 +382,14 @@ def _patterns(node: yaml.Node | None, source: str, key: str) -> tuple[tuple[str,
     return tuple(
         (_pattern(item, source, place), line_of(item)) for item, place in _items(node, source, key)
     )
+
+
+def _file_patterns(node: yaml.Node | None, source: str, key: str) -> tuple[tuple[str, int], ...]:
+    for item, place in _items(node, source, key):
+        pattern = _pattern(item, source, place)
+        if pattern.rpartition("/")[2] in ("", "**"):
+            raise _fault(source, item, place, f"'{pattern}' names no files: say it under 'except'")
+    return _patterns(node, source, key)
 
 
 def _pattern(node: yaml.Node, source: str, key: str) -> str:
