@@ -19,11 +19,11 @@ pattern that matches a path, or a directory above it, decides; patterns are thos
 TEST_DATA = """\
 ## Test data
 
-Several rules let through files below a directory called `test`, or whose name has a word in it,
-joined by `-`, `_` or `.`, that is `test` or begins with `tests` or `testd` (`tests`, `testdata`,
-`unit_test_files`), at its beginning also `testc` and `testf` (`testcases`, `testfiles`); or that
-has `fixture` in its name. In the rules it is called *test data*. Folders with the name of an
-artifact (`model.ckpt/`, `checkpoint-500/`) are refused there, too, and so is a real run.
+Several rules let through files below a directory called `test`; or whose name begins with `test`
+and one of `-`, `_`, `.`, `c`, `d`, `f`, `s` (`test_files`, `testcases`, `testdata`, `tests`), ends
+with `tests` (`unit-tests`), or has `fixture` in it. In the rules it is called *test data*. Folders
+with the name of an artifact (`model.ckpt/`, `checkpoint-500/`) are refused there, too, and so is a
+real run.
 """
 
 MISJUDGEMENTS = """\
@@ -33,8 +33,9 @@ Measured on 48 public repositories that were labelled by hand (`python -m tests.
 paths that are refused, 99.8 % are artifacts, and of the artifacts at the head of the repositories
 all are refused. What is known to be judged wrongly:
 
-- A hand-written `multirun.yaml` outside a folder named like `conf` is refused: name it under
-  `keep`.
+- A hand-written `multirun.yaml` is refused outside a folder whose name begins with `conf`: name it
+  under `keep`.
+- Test data in a folder of another name (`unit_test/`, `samples/`) is refused.
 - A sweep definition that somebody keeps in `wandb/` at the root is refused (`wandb/sweep.yaml`), so
   that git need not look into that folder: put it beside the configs, or name it under `keep`.
 - Weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`) are refused:

@@ -91,8 +91,12 @@ def findings_around(
     asked = dict.fromkeys([*existing, *kept, *(path for found in idle.values() for path in found)])
     for about in examples.values():
         for path in about.paths:
-            verdict = verdicts[path]
-            if verdict.entry is not None and verdict.blocked != about.ignores:
+            verdict, above = verdicts[path], os.path.dirname(path)
+            if verdict.entry is None or verdict.blocked == about.ignores:
+                continue
+            # What the policy and the line let in is a file; nobody has a folder of that name.
+            is_file = not about.ignores and above in about.paths and _lets_in(verdicts[above])
+            if not is_file:
                 asked[path] = None
     paths = list(asked)
     decided = repository.ignore_lines(paths)
@@ -183,11 +187,15 @@ def _openers(repository: Repository, paths: Sequence[bytes]) -> dict[bytes, Igno
     return found
 
 
+def _lets_in(verdict: Verdict) -> bool:
+    return verdict.entry is not None and not verdict.blocked
+
+
 def _contradiction(path: bytes, line: IgnoreLine, verdict: Verdict) -> str | None:
     name = line.pattern.decode("utf-8", "backslashreplace")
     if verdict.blocked and not line.ignores and verdict.entry is not None:
         return f"'{name}' lets in {shown(path)}, which the policy blocks ({verdict.entry.rule})"
-    if line.ignores and not verdict.blocked and verdict.entry is not None:
+    if line.ignores and verdict.entry is not None and not verdict.blocked:
         return f"'{name}' ignores {shown(path)}, which the policy lets in ({verdict.entry.rule})"
     return None
 
