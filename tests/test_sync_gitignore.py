@@ -714,13 +714,16 @@ def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
 
 @pytest.mark.parametrize("folder", ["tests", "test", "a/unit_tests/b", "my-fixtures", "testdata"])
 def test_what_people_ignore_everywhere_stays_ignored_below_tests(empty: Repo, folder: str) -> None:
-    own = (".DS_Store", ".idea/", ".vscode/", ".env", ".venv/", "node_modules/", "*.swp", "*~")
+    own = (
+        *(".DS_Store", ".idea/", ".vscode/", ".env", ".venv/", "node_modules/", "*.swp", "*~"),
+        *("*.html", ".coverage", ".tox/", "*.egg-info/"),
+    )
     (empty.git_directory / "own").write_text("\n".join(own) + "\n")
     empty.git("config", "core.excludesFile", str(empty.git_directory / "own"))
     run(empty)
     names = (
         *(".DS_Store", ".idea/x", ".vscode/x", ".env", ".venv/bin/python", "node_modules/y/z.js"),
-        *(".a.py.swp", "a.py~", "a/.DS_Store"),
+        *(".a.py.swp", "a.py~", "a/.DS_Store", "a.html", ".coverage", ".tox/x", "a.egg-info/x"),
     )
     theirs = [f"{folder}/{name}".encode() for name in names]
     assert agreement.ignored(empty.root, theirs) == set(theirs)

@@ -87,36 +87,40 @@ def name_like(names: Iterable[str]) -> list[str]:
 
     Most names of files are told by how a suffix begins: ``*.ckpt`` and ``*.log`` by
     ``*.[cl][ko][pg]*``. Short suffixes and those with a vowel first stand apart, or
-    together they would match what people ignore everywhere (``.env``, ``.idea``).
+    together they would match what people ignore everywhere (``*.html``, ``.env``, ``.idea``).
     """
-    beginnings: dict[tuple[bool, bool], list[str]] = defaultdict(list)
+    beginnings: dict[tuple[int, str, bool], list[str]] = defaultdict(list)
     others = set()
     for name in names:
-        beginning = _suffix_beginning(name)
+        beginning, rest = _suffix_beginning(name)
         if beginning:
-            beginnings[len(beginning) > 2, beginning[0] in "aeiou"].append(beginning)
+            beginnings[len(beginning), rest, beginning[0] in "aeiou"].append(beginning)
         else:
             others.add(name)
     found = []
-    for _, group in sorted(beginnings.items()):
+    for (_, rest, _), group in sorted(beginnings.items()):
         sets = ("".join(sorted(set(letters))) for letters in zip(*group, strict=True))
-        found.append("*." + "".join(f"[{letters}]" for letters in sets) + "*")
+        found.append("*." + "".join(f"[{letters}]" for letters in sets) + rest)
     return [*found, *sorted(others)]
 
 
-def _suffix_beginning(name: str) -> str:
-    """Two or three literal letters and digits behind the first dot that has them."""
+def _suffix_beginning(name: str) -> tuple[str, str]:
+    """Two or three literal letters and digits behind the first dot that has them, and the rest.
+
+    The third one may be the next dot. The rest is a star, or nothing where the name ends there.
+    """
     tokens = tokens_of(name)
     for place, token in enumerate(tokens):
         if token == ("", "."):
             beginning = ""
             for kind, text in tokens[place + 1 : place + 4]:
-                if kind or not (text.isascii() and text.isalnum()):
+                is_plain = text.isascii() and (text.isalnum() or (beginning[1:] and text == "."))
+                if kind or not is_plain:
                     break
                 beginning += text
             if len(beginning) > 1:
-                return beginning
-    return ""
+                return beginning, "*" * (len(beginning) > 2 or place + 3 < len(tokens))
+    return "", ""
 
 
 @lru_cache(maxsize=1 << 18)
