@@ -95,8 +95,8 @@ def findings_around(
             if verdict.entry is None or verdict.blocked == about.ignores:
                 continue
             # What the policy and the line let in is a file; nobody has a folder of that name.
-            is_file = not about.ignores and above in about.paths and _lets_in(verdicts[above])
-            if not is_file:
+            is_in_file = not about.ignores and above in about.paths and _lets_in(verdicts[above])
+            if not is_in_file:
                 asked[path] = None
     paths = list(asked)
     decided = repository.ignore_lines(paths)
