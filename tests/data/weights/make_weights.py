@@ -17,7 +17,6 @@ import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -137,7 +136,7 @@ def make_lightning(directory: Path) -> None:
         trainer.save_checkpoint(directory / "lightning.ckpt")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(description="Make the small weight files for the tests.")
     parser.add_argument(
         "directory",
@@ -146,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=Path(__file__).parent,
         help="where to write (default: the folder of this script)",
     )
-    directory: Path = parser.parse_args(argv).directory
+    directory: Path = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     make_texts(directory)
     make_torch(directory)
