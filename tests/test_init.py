@@ -619,6 +619,30 @@ def test_odd_names_of_configuration(repo: Repo) -> None:
             {"t.py": b"run = wandb.init(\n  project='p', dir='w/',\n)"}, ["w/wandb"], id="init"
         ),
         pytest.param({"t.sh": b"export WANDB_DIR=$HOME/w"}, [], id="home"),
+        pytest.param(
+            {"t.py": b"WandbLogger(save_dir='a')\npl.loggers.WandbLogger(project='p', dir='b')"},
+            ["a/wandb", "b/wandb"],
+            id="lightning",
+        ),
+        pytest.param({"t.py": b"# wandb\nCSVLogger(save_dir='a')\n"}, [], id="another-logger"),
+        pytest.param(
+            {"t.py": b"wandb.init(settings=wandb.Settings(root_dir='a'))\nSettings(root_dir='b')"},
+            ["a/wandb"],
+            id="wandb-settings",
+        ),
+        pytest.param(
+            {
+                "conf/logger/w.yaml": b"wandb:\n  _target_: lightning.pytorch.loggers.WandbLogger\n"
+                b"  save_dir: '${x}/a'\ncsv: {_target_: a.CSVLogger, save_dir: b}\nx: c\n"
+            },
+            ["c/a/wandb"],
+            id="lightning-by-hydra",
+        ),
+        pytest.param(
+            {"w.yaml": b"{_target_: a.WandbLogger, save_dir: '${paths.output_dir}'}"},
+            [],
+            id="lightning-in-the-run",
+        ),
     ],
 )
 def test_run_directories(files: dict[str, bytes], expected: Sequence[str]) -> None:

@@ -3,7 +3,9 @@
 Hydra reads ``hydra.run.dir`` and ``hydra.sweep.dir`` from any of its YAML files, or
 ``run.dir`` and ``sweep.dir`` in one of a config group called ``hydra/``
 (https://hydra.cc/docs/configure_hydra/workdir/), or from the command line. W&B puts
-``wandb/`` below ``WANDB_DIR``, or below the ``dir`` that ``wandb.init`` is given.
+``wandb/`` below ``WANDB_DIR``, below the ``dir`` that ``wandb.init`` is given or the
+``root_dir`` of its settings (wandb/sdk/wandb_settings.py), and Lightning's logger hands it
+its ``save_dir`` (lightning/pytorch/loggers/wandb.py).
 """
 
 from __future__ import annotations
@@ -41,6 +43,13 @@ _OVERRIDE = re.compile(
     r"|hydra\.(?:run|sweep)\.dir=" + _VALUE + ")"
 )
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
+_LOGGER, _LOGGER_FOLDERS = "WandbLogger", ("save_dir", "dir")
+# The arguments that are folders, of what is called in Python.
+_FOLDERS_OF = {
+    "wandb.init": ("dir",),
+    "wandb.Settings": ("root_dir",),
+    _LOGGER: _LOGGER_FOLDERS,
+}
 _DEFAULT_RUN = "outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 _SHELL = (".env", ".envrc", "Makefile", "Dockerfile")
 _YAML = (".yaml", ".yml")
@@ -80,6 +89,12 @@ def run_directories(files: Mapping[str, bytes]) -> list[RunDirectory]:
             if key in values:
                 value, line = values[key]
                 add("Hydra", _resolved(value, settings), name, line)
+        for key, (target, _) in values.items():
+            if key.endswith("_target_") and target.endswith(f".{_LOGGER}"):
+                for argument in _LOGGER_FOLDERS:
+                    value, line = values.get(key.removesuffix("_target_") + argument, ("", 0))
+                    if value:
+                        add("W&B", f"{_resolved(value, settings)}/wandb", name, line)
     for name, content in files.items():
         if name.endswith(".py"):
             for value, line in _in_python(content):
@@ -158,11 +173,11 @@ def _in_python(content: bytes) -> Iterator[tuple[str, int]]:
         return  # it may be a template, or for another Python
     for node in ast.walk(tree):
         values: list[ast.expr | None] = []
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            of = node.func.value
-            if node.func.attr == "init" and isinstance(of, ast.Name) and of.id == "wandb":
-                values = [word.value for word in node.keywords if word.arg == "dir"]
-            elif node.func.attr in ("setdefault", "putenv") and _is_name(node.args[:1]):
+        if isinstance(node, ast.Call):
+            name = _called(node.func)
+            folders = _FOLDERS_OF.get(name) or _FOLDERS_OF.get(name.rpartition(".")[2], ())
+            values = [word.value for word in node.keywords if word.arg in folders]
+            if name.endswith((".setdefault", ".putenv")) and _is_name(node.args[:1]):
                 values = list(node.args[1:2])
         elif isinstance(node, ast.Assign):
             targets = [target for target in node.targets if isinstance(target, ast.Subscript)]
@@ -173,6 +188,14 @@ def _in_python(content: bytes) -> Iterator[tuple[str, int]]:
         for value in values:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield value.value, value.lineno
+
+
+def _called(function: ast.expr) -> str:
+    """The last name of *function*, and what it is taken from if that is a name."""
+    if isinstance(function, ast.Attribute):
+        of = function.value.id if isinstance(function.value, ast.Name) else ""
+        return f"{of}.{function.attr}"
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _is_name(nodes: list[ast.expr | None] | list[ast.expr]) -> bool:
