@@ -299,6 +299,12 @@ def test_no_yaml(text: str, line: int) -> None:
     assert place in (f".fx-hooks.yaml:{line}", f".fx-hooks.yaml:{line - 1}")
 
 
+@pytest.mark.usefixtures("loader")
+def test_two_documents_are_told_in_one_sentence() -> None:
+    message = fault("keep: [a]\n---\nkeep: [b]\n")
+    assert message.endswith("expected a single document in the stream but found another document")
+
+
 @pytest.mark.parametrize("text", ["keep:\n  - *.pt\n", "keep:\n- a\n- *\n", "ignore: [*model]\n"])
 @pytest.mark.usefixtures("loader")
 def test_a_star_without_quotes(text: str) -> None:

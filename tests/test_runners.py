@@ -251,7 +251,7 @@ def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
     write_config(project.root, hooks, revision, "      - id: fx-sync-gitignore\n")
     project("add", "-f", "README.md", ".pre-commit-config.yaml")
     output = project("commit", "-m", "without a block", code=1)
-    assert ".gitignore: rewritten, " in output
+    assert ".gitignore: new, " in output
     project("add", ".gitignore")
     project("commit", "-m", "with a block")
     _, legitimate = expected(project.root)
@@ -262,7 +262,7 @@ def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
     assert tracked == legitimate | run
     project("commit", "-q", "--no-verify", "-m", "everything that is not ignored")
     project("rm", "-q", ".gitignore")
-    assert ".gitignore: rewritten, " in project("commit", "-m", "no block", code=1)
+    assert ".gitignore: new, " in project("commit", "-m", "no block", code=1)
     project("add", ".gitignore")
     (project.root / ".fx-hooks.yaml").write_text("ignore: [/scratch]\n")
     project("add", ".fx-hooks.yaml")

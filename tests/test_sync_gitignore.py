@@ -56,7 +56,7 @@ BLOCK = written()
 def test_a_new_file(repo: Repo) -> None:
     result = run(repo)
     assert result.code == 1
-    assert result.out.startswith(".gitignore: rewritten, ")
+    assert result.out.startswith(".gitignore: new, ")
     assert result.out.endswith("\nStage it:\n    git add .gitignore\n")
     assert text(repo) == BLOCK
     assert BLOCK.startswith(b"# >>> fx-hooks ")
@@ -237,6 +237,20 @@ def test_in_a_folder(repo: Repo) -> None:
     assert staged(repo, cwd="src") == run(repo, cwd="src") == IN_STEP
 
 
+def test_it_says_how_many_lines_it_rewrote(repo: Repo) -> None:
+    count = len(BLOCK.splitlines())
+    assert run(repo).out.startswith(f".gitignore: new, {count} lines added and 0 removed:\n")
+    repo.write(".fx-hooks.yaml", "ignore: [/scratch]\n")
+    repo.git("add", ".")
+    run(repo)
+    repo.write(".fx-hooks.yaml", "ignore: [/scratch, /b]\n")
+    repo.git("add", ".")
+    assert run(repo).out.startswith(".gitignore: rewritten, 2 lines added and 1 removed:\n")
+    block = (repo.root / ".gitignore").read_text()
+    (repo.root / ".gitignore").write_text(block.replace("/scratch\n", ""))
+    assert run(repo).out.startswith(".gitignore: rewritten, 1 line added and 0 removed:\n")
+
+
 DELETED = ".gitignore: is not in the index. Stage it:\n    git add .gitignore\n"
 
 
@@ -248,7 +262,7 @@ def test_a_deleted_file_is_noticed_until_it_is_back(repo: Repo, options: Sequenc
     assert run(repo) == IN_STEP
     repo.git("rm", *options, ".gitignore")
     if "--cached" not in options:
-        assert run(repo).out.startswith(".gitignore: rewritten, ")
+        assert run(repo).out.startswith(".gitignore: new, ")
     for _ in range(2):
         assert run(repo) == run(repo, "--diff") == Result(1, DELETED, "")
         check = ".gitignore: is not in the index: git add .gitignore\n"

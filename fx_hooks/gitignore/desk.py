@@ -118,7 +118,9 @@ def sync(
         ignore_file.write(repository.root, after)
         lines = [line for line in changes if not line.startswith((" ", "@"))]
         added = sum(line.startswith("+") for line in lines)
-        print(f"{FILE}: rewritten, {added} lines added and {len(lines) - added} removed:")
+        removed = len(lines) - added
+        done = "new" if before is None else "rewritten"
+        print(f"{FILE}: {done}, {added} line{'s' * (added != 1)} added and {removed} removed:")
         print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
         if len(lines) > _MOST_LINES:
             print(f"  and {len(lines) - _MOST_LINES} more")

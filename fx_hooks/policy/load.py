@@ -463,6 +463,8 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark is not None else 1
         what = exc.problem or exc.context or "not valid"
+        if exc.context and what.startswith("but "):
+            what = f"{exc.context} {what}"
         if "alias" in what or "alias" in (exc.context or ""):
             what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
         if "tag" in what or "tag" in (exc.context or ""):
