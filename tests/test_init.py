@@ -166,6 +166,43 @@ def test_a_grown_repository(repo: Repo) -> None:
     assert run(repo, "--yes").out.endswith(DONE.out)
 
 
+def superfluous(repo: Repo, lines: str) -> list[str]:
+    repo.write(".gitignore", lines)
+    out = run(repo, "--dry-run").out.splitlines()
+    return [line.split(": ", 1)[1] for line in out if line.startswith("    .gitignore:")]
+
+
+def test_what_the_block_makes_superfluous(repo: Repo) -> None:
+    assert superfluous(repo, "/foo\n/wandb/  \r\n\n#/wandb\n/outputs\n*.pyc\n") == [
+        "/wandb/",
+        "*.pyc",
+    ]
+
+
+def test_a_blank_before_a_name_is_part_of_it(repo: Repo) -> None:
+    assert superfluous(repo, " __pycache__\n") == []
+
+
+@pytest.mark.parametrize("own", ["!/mine/**", "!__pycache__/", "!mine", "!/mine/", "![!a]", "!*"])
+def test_what_closes_what_another_line_opens_is_not_superfluous(repo: Repo, own: str) -> None:
+    repo.write("mine/a.py")
+    closing = "/mine/__pycache__/\n"
+    assert superfluous(repo, f"{own}\n{closing}") == []
+    # git then looks into the folder, and the block has no line for what is in it.
+    assert superfluous(repo, f"{closing}{own}\n") == []
+    repo.write(".gitignore", "")
+    run(repo, "--yes")
+    block = (repo.root / ".gitignore").read_text()
+    # In front of the block they have no say.
+    assert superfluous(repo, f"{own}\n{closing}{block}{closing}") == ["/mine/__pycache__/"] * 2
+
+
+@pytest.mark.parametrize("own", ["!/other/*", "!logs/.gitkeep", "!/mine/.gitkeep", "!keep.pt"])
+def test_what_other_lines_open_elsewhere(repo: Repo, own: str) -> None:
+    lines = f"{own}\n/mine/__pycache__/\n{own}\n"
+    assert superfluous(repo, lines) == ["/mine/__pycache__/"]
+
+
 HYDRA_GROUP = """\
 # https://hydra.cc/docs/configure_hydra/intro/
 run:

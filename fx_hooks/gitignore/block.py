@@ -285,6 +285,17 @@ def lines_of(text: bytes) -> list[bytes]:
     return [bare(line) for line in _split(text).lines]
 
 
+def patterns_of(text: bytes) -> list[str]:
+    """The lines of an ignore file without the blanks at their ends that git leaves out."""
+    patterns = []
+    for line in lines_of(text):
+        pattern = line.rstrip(b" ")
+        escapes = len(pattern) - len(pattern.rstrip(b"\\"))
+        pattern += b" " * (escapes % 2 and pattern != line)
+        patterns.append(pattern.decode("utf-8", "surrogateescape"))
+    return patterns
+
+
 def _places(lines: Sequence[bytes], marker: re.Pattern[bytes]) -> list[int]:
     return [place for place, line in enumerate(lines) if marker.match(bare(line))]
 

@@ -20,7 +20,7 @@ from fx_hooks.artifacts import Judge, Tree, Verdict, parents
 from fx_hooks.finding import Finding
 from fx_hooks.git import SUBMODULE_MODE, IgnoreLine, IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
-from fx_hooks.gitignore.block import lines_of, parse
+from fx_hooks.gitignore.block import parse, patterns_of
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.paths import shown
 from fx_hooks.policy.globs import Glob, example, is_literal
@@ -215,16 +215,16 @@ def _examples(
         folder = name[: -len(FILE)]
         try:
             with open(os.path.join(repository.root, name), "rb") as file:
-                lines = lines_of(file.read())
+                patterns = patterns_of(file.read())
         except OSError:
             continue
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(patterns, 1):
             place = Place(name, number)
-            pattern = os.fsdecode(line.rstrip().removeprefix(b"!"))
+            pattern = line.removeprefix("!")
             if (folder or number not in inside) and not problem(pattern):
                 paths = _paths_of(pattern, folder, tops)
                 paths = [path for path in paths if _can_be_asked(repository, index, path)]
-                found[place] = _Example(not line.startswith(b"!"), paths)
+                found[place] = _Example(pattern == line, paths)
     return found
 
 

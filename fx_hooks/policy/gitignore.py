@@ -36,7 +36,6 @@ from fx_hooks.policy.globs import (
     Glob,
     Places,
     covers,
-    example,
     is_literal,
     is_single,
     name_like,
@@ -46,7 +45,7 @@ from fx_hooks.policy.globs import (
     spelled_alike,
 )
 from fx_hooks.policy.load import MILESTONE_RULE
-from fx_hooks.policy.patterns import split
+from fx_hooks.policy.patterns import problem, split
 
 if TYPE_CHECKING:
     from fx_hooks.policy.load import Entry, Policy
@@ -126,18 +125,43 @@ def sections(policy: Policy) -> list[Section]:
     return found
 
 
-def says_the_same(policy: Policy, pattern: str, is_folder: Callable[[bytes], bool]) -> bool:
-    """Whether a line *pattern* ignores nothing but what the block ignores anyway.
+def says_the_same(
+    policy: Policy, pattern: str, let_in: Iterable[str], is_folder: Callable[[Glob], bool]
+) -> bool:
+    """Whether a line *pattern* behind the block changes nothing of what git ignores.
 
-    *is_folder* says what a path is that the policy lets in by its name.
+    *let_in* are the patterns that other lines behind it let in. *is_folder* says whether a
+    glob matches a folder that is there: what is let in by a name is mostly a file.
     """
-    line = _pattern(policy.entries[0]._replace(pattern=pattern, blocks=True))
+
+    def of(text: str) -> _Pattern:
+        return _pattern(policy.entries[0]._replace(pattern=text, blocks=True))
+
+    line, names = of(pattern), of(pattern.rstrip("/"))
+    if not _blocks_all(policy, line, is_folder):
+        return False
+    # In a folder that the block closes itself, git does not look for what else is let in.
+    closed = _blocks_all(policy, names, is_folder)
+    for text in let_in:
+        if problem(text):
+            return False
+        other = of(text)
+        if other.beneath or is_folder(other.glob):
+            if _both_decide(other, line):
+                return False
+        elif overlap(other.glob, names.glob if closed else (*line.files, None)):
+            return False
+    return True
+
+
+def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool]) -> bool:
+    """Whether *policy* blocks all that *line* is about."""
     for entry in reversed(policy.entries):
         other = _pattern(entry)
         if other.blocks:
             if _decides(other, line, line):
                 return True
-        elif is_single(other.glob) and not other.beneath and not is_folder(example(other.glob)):
+        elif is_single(other.glob) and not other.beneath and not is_folder(other.glob):
             if overlap(other.glob, (*line.files, None)):
                 return False
         elif _both_decide(other, line):

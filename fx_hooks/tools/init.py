@@ -18,10 +18,10 @@ from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.errors import FatalError
 from fx_hooks.git import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
-from fx_hooks.gitignore.block import block_lines, parse, rewritten
+from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.state import FILE
+from fx_hooks.gitignore.superfluous import superfluous_lines
 from fx_hooks.paths import quoted, shown
-from fx_hooks.policy.gitignore import says_the_same
 from fx_hooks.policy.load import (
     BEST_MODELS_RULE,
     POLICY_NAME,
@@ -187,10 +187,10 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     new = rewritten(old or b"", block_lines(policy), merged=merged)
     if new != old:
         files.append(File(FILE, old, new))
-    same = _superfluous(root, old or b"", policy)
+    same = superfluous_lines(root, paths, old or b"", policy)
     if same:
         notes.append(f"These lines of {FILE} are superfluous, the block says the same:")
-        notes += [f"    {FILE}:{number}: {line}" for number, line in same]
+        notes += [f"    {FILE}:{number}: {shown(line)}" for number, line in same]
     runner = _runner(repository)
     plan = Plan(files + runner.files, notes, runner.open_lines, runner.install, broken)
     return plan, index
@@ -259,23 +259,6 @@ def _broken(
     """Verdicts of the tracked files that *policy* blocks, as CI would judge them."""
     scene = Scene(repository, index, {}, Judge(policy))
     return [verdict for verdict in scene.verdicts(index, ask_disk=False) if verdict.blocked]
-
-
-def _superfluous(root: bytes, text: bytes, policy: Policy) -> list[tuple[int, str]]:
-    def is_folder(path: bytes) -> bool:
-        return os.path.isdir(os.path.join(root, path))
-
-    try:
-        parsed = parse(text)
-    except FatalError:
-        return []  # a merge has doubled it, which is put right; then there are other lines
-    found = []
-    for number, line in enumerate(parsed.lines, 1):
-        pattern = line.strip().decode("utf-8", "surrogateescape")
-        own = not parsed.start < number <= parsed.stop
-        if own and not problem(pattern) and says_the_same(policy, pattern, is_folder):
-            found.append((number, shown(line.strip())))
-    return found
 
 
 class Runner(NamedTuple):

@@ -1,0 +1,50 @@
+"""Which lines of a ``.gitignore`` its block makes superfluous."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from fx_hooks.artifacts import parents
+from fx_hooks.errors import FatalError
+from fx_hooks.gitignore.block import parse, patterns_of
+from fx_hooks.policy.gitignore import says_the_same
+from fx_hooks.policy.globs import Glob, covers, example
+from fx_hooks.policy.load import literal
+from fx_hooks.policy.patterns import problem
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.load import Policy
+
+
+def superfluous_lines(
+    root: bytes, paths: Iterable[bytes], text: bytes, policy: Policy
+) -> list[tuple[int, bytes]]:
+    """The lines of *text* beside its block that the block of *policy* makes superfluous.
+
+    Each with its number from 1. *text* is the ``.gitignore`` of *root*; its block need not be
+    there yet. *paths* are those that are in the repository.
+    """
+    folders = {folder for path in paths for folder in parents(path)}
+    # Parts of a glob are text in which a character is a byte.
+    globs = [tuple(map(literal, folder.decode("latin-1").split("/"))) for folder in folders]
+
+    def is_folder(glob: Glob) -> bool:
+        on_disk = os.path.isdir(os.path.join(root, example(glob)))
+        return on_disk or any(covers(glob, folder) for folder in globs)
+
+    try:
+        parsed = parse(text)
+    except FatalError:
+        return []  # a merge has doubled it, which is put right; then there are other lines
+    patterns = patterns_of(text)
+    # In front of the block they have no say.
+    let_in = [pattern[1:] for pattern in patterns[parsed.stop :] if pattern.startswith("!")]
+    found = []
+    for number, pattern in enumerate(patterns, 1):
+        own = not parsed.start < number <= parsed.stop
+        others = let_in if number > parsed.stop else ()
+        if own and not problem(pattern) and says_the_same(policy, pattern, others, is_folder):
+            found.append((number, pattern.encode("utf-8", "surrogateescape")))
+    return found
