@@ -889,6 +889,14 @@ def test_lines_before_the_block_that_hold_elsewhere(repo: Repo) -> None:
     )
 
 
+def test_lines_before_the_block_that_it_says_in_part(repo: Repo) -> None:
+    assert findings(repo, "*.py[cod]\n" + BLOCK.decode()) == (0, [])
+
+
+def test_lines_before_the_block_that_let_in_what_the_policy_does(repo: Repo) -> None:
+    assert findings(repo, "!logs/.gitkeep\n!tests/x.pt\n" + BLOCK.decode()) == (0, [])
+
+
 def test_lines_are_counted_as_git_counts_them(repo: Repo) -> None:
     first = len(LINES) + 2
     assert findings(repo, "a\rb\x0cc\r\n!*.pt\r\n")[1][0].startswith(

@@ -23,6 +23,7 @@ from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import parse, patterns_of
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.paths import shown
+from fx_hooks.policy.gitignore import has_the_say
 from fx_hooks.policy.globs import Glob, example, is_literal
 from fx_hooks.policy.load import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
@@ -54,8 +55,9 @@ class Place(NamedTuple):
 
 
 class _Example(NamedTuple):
-    """Paths that a line is about, and whether it ignores them."""
+    """The pattern of a line, whether the line ignores it, and paths that it is about."""
 
+    pattern: str
     ignores: bool
     paths: list[bytes]
 
@@ -83,8 +85,9 @@ def findings_around(
         for place, example in examples.items()
         if place.file == FILE.encode()
         and place.number < inside.start
-        # Elsewhere the block has no say.
-        and all(verdicts[path].entry is not None for path in example.paths)
+        and has_the_say(policy, example.pattern)
+        # What lets in the file that the policy lets in, too, does no harm.
+        and (example.ignores or any(verdicts[path].blocked for path in example.paths[:1]))
     }
     # git holds every path against every line: it is asked only what can be wrong, or a file of
     # thousands of lines takes minutes.
@@ -224,7 +227,7 @@ def _examples(
             if (folder or number not in inside) and not problem(pattern):
                 paths = _paths_of(pattern, folder, tops)
                 paths = [path for path in paths if _can_be_asked(repository, index, path)]
-                found[place] = _Example(pattern == line, paths)
+                found[place] = _Example(pattern, pattern == line, paths)
     return found
 
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from fx_hooks.policy.globs import (
@@ -134,9 +135,7 @@ def says_the_same(
     glob matches a folder that is there: what is let in by a name is mostly a file.
     """
 
-    def of(text: str) -> _Pattern:
-        return _pattern(policy.entries[0]._replace(pattern=text, blocks=True))
-
+    of = partial(_own, policy)
     line, names = of(pattern), of(pattern.rstrip("/"))
     if not _blocks_all(policy, line, is_folder):
         return False
@@ -152,6 +151,21 @@ def says_the_same(
         elif overlap(other.glob, names.glob if closed else (*line.files, None)):
             return False
     return True
+
+
+def has_the_say(policy: Policy, pattern: str) -> bool:
+    """Whether one pattern of *policy* blocks all that a line *pattern* is about.
+
+    Others may let in some of it: in front of the block, the line changes nothing.
+    """
+    line = _own(policy, pattern)
+    patterns = map(_pattern, policy.entries)
+    return any(other.blocks and _decides(other, line, line) for other in patterns)
+
+
+def _own(policy: Policy, text: str) -> _Pattern:
+    """A line of a person's own like a pattern of *policy*."""
+    return _pattern(policy.entries[0]._replace(pattern=text, blocks=True))
 
 
 def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool]) -> bool:
