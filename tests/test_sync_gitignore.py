@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fx_hooks import sync_gitignore
+from fx_hooks.errors import FatalError
 from fx_hooks.git import Repository
 from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.findings import LINES_ADVICE
@@ -222,6 +223,7 @@ def test_an_invalid_policy_is_no_clean_result(repo: Repo) -> None:
 def test_bad_usage(repo: Repo) -> None:
     assert run(repo, "--findings", "--check").code == 2
     assert run(repo, "--fo").code == 2
+    assert run(repo, "--diff", "--format", "json").code == 2
     assert run(repo, "a").code == 2
 
 
@@ -644,6 +646,15 @@ def test_conflicts(repo: Repo, before: bytes, after: bytes, forced: bytes) -> No
     assert text(repo) == forced
 
 
+def test_a_merged_version_with_broken_markers_vouches_for_no_line() -> None:
+    edited = BLOCK.replace(b"/wandb\n", b"/wandb\n/mine\n")
+    other = written(policy=b"ignore: [/mine]\n")
+    assert rewritten(edited, block_lines(load_policy()), merged=(BLOCK, other)) == BLOCK
+    for broken in (other + LINES[-1], LINES[-1] + b"/mine\n"):
+        with pytest.raises(FatalError, match="'/mine' would be lost"):
+            rewritten(edited, block_lines(load_policy()), merged=(BLOCK, broken))
+
+
 def test_conflicts_of_others(repo: Repo) -> None:
     repo.stage(".gitignore", OWN_CONFLICT + BLOCK + OWN_CONFLICT)
     assert run(repo) == run(repo, "--force") == IN_STEP
@@ -930,6 +941,12 @@ def test_nested_ignore_files(repo: Repo) -> None:
         "src/.gitignore:2: '!*.ckpt' lets in src/x.ckpt, which the policy blocks (weights)",
         LINES_ADVICE,
     ]
+
+
+def test_a_nested_ignore_file_that_is_not_there(repo: Repo) -> None:
+    repo.stage("src/.gitignore", "!*.ckpt\n")
+    (repo.root / "src" / ".gitignore").unlink()
+    assert findings(repo, "") == (0, [])
 
 
 def test_tracked_although_ignored(repo: Repo) -> None:

@@ -116,8 +116,6 @@ def rewritten(
     begin = b"# >>> fx-hooks %08x >>>" % _checksum(wanted)
     lines = [line + end for line in (begin, *wanted, b"# <<< fx-hooks <<<")]
     before, after = parsed.lines[: parsed.start], parsed.lines[parsed.stop :]
-    if before and not before[-1].endswith(b"\n"):
-        before = (*before[:-1], before[-1] + end)
     if parsed.start < parsed.stop:
         if not parsed.lines[parsed.stop - 1].endswith(b"\n"):
             lines[-1] = bare(lines[-1])
