@@ -13,7 +13,7 @@ import pytest
 
 from fx_hooks.policy import gitignore
 from fx_hooks.policy.gitignore import sections
-from fx_hooks.policy.globs import example
+from fx_hooks.policy.globs import covers, example, name_like
 from fx_hooks.policy.load import BEST_MODELS_RULE, load_policy, with_milestones
 from fx_hooks.policy.patterns import split
 from tests import agreement
@@ -177,6 +177,26 @@ def test_milestones_are_sorted(disabled: str) -> None:
 
 
 # Against git.
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["*.ckpt", "*.log"], ["*.[cl][ko][gp]*"], id="suffixes"),
+        pytest.param(["*.pt"], ["*.[p][t]"], id="two-letters"),
+        pytest.param(["*.pt", "*.env"], ["*.[p][t]", "*.[e][n][v]*"], id="a-vowel-first"),
+        pytest.param(["*.h5", "*.h5.gz"], ["*.[h][5]", "*.[h][5][.]*"], id="a-dot-behind"),
+        pytest.param(["*.py[cod]"], ["*.[p][y]*"], id="a-set-behind"),
+        pytest.param(["*.[ab]c"], ["*.[ab]c"], id="a-set-first"),
+        pytest.param(["a.é", "*.x"], ["*.x", "a.é"], id="no-such-suffix"),
+        pytest.param(["a.b.ckpt"], ["*.[c][k][p]*"], id="a-short-suffix-before"),
+    ],
+)
+def test_name_like(names: list[str], expected: list[str]) -> None:
+    found = name_like(names)
+    assert found == expected
+    for name in names:
+        assert any(covers((pattern,), (name,)) for pattern in found)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -86,7 +86,7 @@ def name_like(names: Iterable[str]) -> list[str]:
     """Few patterns for a name that match whatever *names* match, and little else.
 
     Most names of files are told by how a suffix begins: ``*.ckpt`` and ``*.log`` by
-    ``*.[cl][ko][pg]*``. Short suffixes and those with a vowel first stand apart, or
+    ``*.[cl][ko][gp]*``. Short suffixes and those with a vowel first stand apart, or
     together they would match what people ignore everywhere (``*.html``, ``.env``, ``.idea``).
     """
     beginnings: dict[tuple[int, str, bool], list[str]] = defaultdict(list)
