@@ -24,7 +24,7 @@ from fx_hooks.gitignore.block import parse, patterns_of
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.paths import shown
 from fx_hooks.policy.gitignore import has_the_say
-from fx_hooks.policy.globs import Glob, example, is_literal
+from fx_hooks.policy.globs import example, example_of, is_literal
 from fx_hooks.policy.load import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.scene import rm_needs_force
@@ -85,6 +85,7 @@ def findings_around(
         for place, example in examples.items()
         if place.file == FILE.encode()
         and place.number < inside.start
+        and all(verdicts[path].entry is not None for path in example.paths)
         and has_the_say(policy, example.pattern)
         # What lets in the file that the policy lets in, too, does no harm.
         and (example.ignores or any(verdicts[path].blocked for path in example.paths[:1]))
@@ -234,15 +235,13 @@ def _examples(
 def _let_in(policy: Policy) -> list[bytes]:
     """What the repository lets in by name; the exceptions of built-in rules are nobody's wish."""
     own = [entry for entry in policy.entries if not entry.blocks and entry.source != BUILTIN_SOURCE]
-    return [_paths_of(entry.pattern, b"", ())[0] for entry in own]
+    return [example_of(entry.pattern) for entry in own]
 
 
 def _paths_of(pattern: str, folder: bytes, tops: Sequence[bytes]) -> list[bytes]:
-    parts, floating, beneath = split(pattern)
-    glob: Glob = (*parts, "*") if beneath or not parts else parts
-    path = folder + example(glob)
+    path = folder + example_of(pattern)
     paths = [path, path + b"/x"]
-    if floating and not folder:
+    if split(pattern).floating and not folder:
         paths += [_NEUTRAL + path, *(top + b"/" + path for top in tops)]
     return paths
 

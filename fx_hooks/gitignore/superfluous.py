@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts import parents
+from fx_hooks.artifacts import Judge, parents
 from fx_hooks.errors import FatalError
 from fx_hooks.gitignore.block import parse, patterns_of
 from fx_hooks.policy.gitignore import says_the_same
-from fx_hooks.policy.globs import Glob, covers, example
+from fx_hooks.policy.globs import Glob, covers, example, example_of
 from fx_hooks.policy.load import literal
 from fx_hooks.policy.patterns import problem
 
@@ -30,6 +31,7 @@ def superfluous_lines(
     # Parts of a glob are text in which a character is a byte.
     globs = [tuple(map(literal, folder.decode("latin-1").split("/"))) for folder in folders]
 
+    @cache
     def is_folder(glob: Glob) -> bool:
         on_disk = os.path.isdir(os.path.join(root, example(glob)))
         return on_disk or any(covers(glob, folder) for folder in globs)
@@ -41,10 +43,17 @@ def superfluous_lines(
     patterns = patterns_of(text)
     # In front of the block they have no say.
     let_in = [pattern[1:] for pattern in patterns[parsed.stop :] if pattern.startswith("!")]
+    own = {
+        number: pattern
+        for number, pattern in enumerate(patterns, 1)
+        if not parsed.start < number <= parsed.stop and not problem(pattern)
+    }
+    examples = {number: example_of(pattern) for number, pattern in own.items()}
+    blocked = set(Judge(policy).blocked(list(examples.values())))
     found = []
-    for number, pattern in enumerate(patterns, 1):
-        own = not parsed.start < number <= parsed.stop
+    for number, pattern in own.items():
+        # Patterns are compared with patterns only where that may come to something.
         others = let_in if number > parsed.stop else ()
-        if own and not problem(pattern) and says_the_same(policy, pattern, others, is_folder):
+        if examples[number] in blocked and says_the_same(policy, pattern, others, is_folder):
             found.append((number, pattern.encode("utf-8", "surrogateescape")))
     return found

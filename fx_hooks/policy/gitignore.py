@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from fx_hooks.policy.globs import (
@@ -134,7 +134,6 @@ def says_the_same(
     *let_in* are the patterns that other lines behind it let in. *is_folder* says whether a
     glob matches a folder that is there: what is let in by a name is mostly a file.
     """
-
     of = partial(_own, policy)
     line, names = of(pattern), of(pattern.rstrip("/"))
     if not _blocks_all(policy, line, is_folder):
@@ -183,6 +182,7 @@ def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool
     return False
 
 
+@lru_cache(maxsize=1 << 12)
 def _pattern(entry: Entry) -> _Pattern:
     names, floating, beneath = split(entry.pattern)
     glob: Glob = tuple(map(spelled_alike, names)) or ("*",)

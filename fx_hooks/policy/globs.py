@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
-from fx_hooks.policy.patterns import STAR, tokens_of
+from fx_hooks.policy.patterns import STAR, split, tokens_of
 
 Glob: TypeAlias = tuple[str | None, ...]
 _T = TypeVar("_T")
@@ -200,6 +200,12 @@ def example(glob: Glob) -> bytes:
             ]
             names.append(bytes(codes))
     return b"/".join(names)
+
+
+def example_of(pattern: str) -> bytes:
+    """The same for a pattern, which may match only what is beneath it."""
+    parts, _, beneath = split(pattern)
+    return example((*parts, "*") if beneath or not parts else parts)
 
 
 def _share(one: frozenset[int], other: frozenset[int]) -> bool:
