@@ -203,6 +203,17 @@ def test_what_other_lines_open_elsewhere(repo: Repo, own: str) -> None:
     assert superfluous(repo, lines) == ["/mine/__pycache__/"]
 
 
+def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:
+    repo.stage(".gitignore", "/own\n")
+    repo.stage("src/a.py", "pass\n")
+    repo.commit()
+    repo.git("sparse-checkout", "set", "--no-cone", "/src/")
+    result = run(repo, "--yes")
+    assert (result.code, result.out) == (2, "")
+    assert "fx-init: error: .gitignore: is left out by the sparse checkout" in result.err
+    assert not (repo.root / ".gitignore").exists()
+
+
 HYDRA_GROUP = """\
 # https://hydra.cc/docs/configure_hydra/intro/
 run:

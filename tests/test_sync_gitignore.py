@@ -646,6 +646,60 @@ def test_conflicts(repo: Repo, before: bytes, after: bytes, forced: bytes) -> No
     assert text(repo) == forced
 
 
+def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:
+    """What is not there on disk is in the index."""
+    repo.write(".gitignore", BLOCK + b"/own\n")
+    repo.stage("src/a.py", "pass\n")
+    repo.git("add", "-f", ".gitignore")
+    repo.commit()
+    repo.git("sparse-checkout", "set", "--no-cone", "/src/")
+    assert not (repo.root / ".gitignore").exists()
+    for options in ((), ("--check",), ("--findings",)):
+        assert run(repo, *options) == IN_STEP
+    repo.write(".fx-hooks.yaml", "ignore: [/a]\n")
+    message = "is left out by the sparse checkout, and does not follow the policy: take it in (git"
+    for options in ((), ("--check",), ("--force",)):
+        result = run(repo, *options)
+        assert (result.code, result.out) == (2, "")
+        assert f"fx-sync-gitignore: error: .gitignore: {message}" in result.err
+    assert not (repo.root / ".gitignore").exists()
+    repo.git("sparse-checkout", "disable")
+    assert run(repo).code == 1
+    assert text(repo).endswith(b"\n/own\n")
+
+
+def test_lines_behind_the_block_that_look_like_a_milestone_are_not_lost(repo: Repo) -> None:
+    end = LINES[-1]
+    ours = b"!/best_models/y.pt\n/best_models/y.pt/\n" + end + b"/own\n/b\n"
+    theirs = b"!/best_models/x.pt\n/best_models/x.pt/\n" + end + b"/own\n!/zoo\n/zoo/\n"
+    listed = b"# milestones: those that are listed in best_models/milestones.yaml\n"
+    before = BLOCK.removesuffix(end) + listed + conflict(ours, theirs)
+    repo.write(".gitignore", before)
+    result = run(repo)
+    assert result.code == 2
+    assert "'!/zoo' would be lost: resolve the conflict" in result.err
+    assert text(repo) == before
+
+
+def test_markers_of_a_conflict_are_not_to_be_staged(repo: Repo) -> None:
+    """Lines of two people behind the block are theirs to bring together."""
+    repo.write(".gitignore", BLOCK)
+    repo.git("add", ".gitignore")
+    repo.commit()
+    block = BLOCK.decode()
+    merge(repo, side={".gitignore": f"{block}/a\n"}, main={".gitignore": f"{block}/b\n"})
+    before = text(repo)
+    assert b"<<<<<<< " in before
+    place = f".gitignore:{len(LINES) + 1}"
+    message = f"{place}: is in a merge conflict: resolve it, then git add .gitignore\n"
+    for options in ((), ("--check",)):
+        assert run(repo, *options) == Result(2, "", f"fx-sync-gitignore: error: {message}")
+    repo.write(".gitignore", before.replace(b"/wandb\n", b"", 1))
+    assert run(repo).out.endswith(f"  +/wandb\n{message}")
+    repo.write(".gitignore", BLOCK + b"/a\n/b\n")
+    assert staged(repo) == IN_STEP
+
+
 def test_a_merged_version_with_broken_markers_vouches_for_no_line() -> None:
     edited = BLOCK.replace(b"/wandb\n", b"/wandb\n/mine\n")
     other = written(policy=b"ignore: [/mine]\n")
@@ -929,6 +983,34 @@ def test_git_is_asked_only_what_can_be_wrong(repo: Repo, monkeypatch: pytest.Mon
     before = "".join(f"/old/{number}.csv\nold{number}.tmp\n" for number in range(500))
     assert findings(repo, before + BLOCK.decode() + own) == (0, [])
     assert len(asked) < 100
+
+
+@pytest.mark.parametrize(
+    "line", [".dmypy.json", "dmypy.json", "test-results/", "/tests/output/", "fixtures/", "tests/"]
+)
+def test_lines_about_what_nobody_wishes_to_have(repo: Repo, line: str) -> None:
+    """The policy lets in test data and the like; that is no reason to have any."""
+    assert findings(repo, f"{line}\n") == (0, [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["best_models/", "best_models", "/best_models", "best_models/*", "/best_models/**", "*", "/*"],
+)
+def test_lines_that_ignore_the_metadata_of_models(repo: Repo, line: str) -> None:
+    code, lines = findings(repo, f"{line}\n")
+    assert code == 1
+    assert (
+        f"'{line}' ignores best_models/x.json, which the policy lets in (best-models)" in lines[0]
+    )
+
+
+@pytest.mark.parametrize("line", ["!/src/*", "!/src/**", "!/src/**/*", "!data/**", "!*.p?"])
+def test_lines_that_let_in_all_of_a_folder(repo: Repo, line: str) -> None:
+    code, lines = findings(repo, f"{line}\n")
+    assert (code, len(lines)) == (1, 2)
+    assert f": '{line}' lets in " in lines[0]
+    assert "x.pt, which the policy blocks (weights)" in lines[0]
 
 
 def test_nested_ignore_files(repo: Repo) -> None:

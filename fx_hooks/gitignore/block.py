@@ -193,10 +193,15 @@ def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
 
 
 def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collection[bytes]) -> None:
-    kept = {bare(line) for place, line in enumerate(lines) if place not in set(lost)}
+    gone = set(lost)
+    kept = {bare(line) for place, line in enumerate(lines) if place not in gone}
+    behind = False
     for place in lost:
         line = bare(lines[place])
-        of_ours = _BEGIN.match(line) or _END.match(line) or _is_milestone(lines, place)
+        # Behind the block, lines in the form of a milestone's are somebody's own.
+        behind = (behind and place - 1 in gone) or _END.match(line) is not None
+        is_milestone = not behind and _is_milestone(lines, place)
+        of_ours = _BEGIN.match(line) or _END.match(line) or is_milestone
         if line and line not in known and line not in kept and not of_ours:
             raise FatalError(
                 f"{FILE}:{place + 1}: the block of fx-hooks is in a merge conflict, and"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from fx_hooks import __version__, remedy
-from fx_hooks.changes import changed_lines
+from fx_hooks.changes import changed_lines, split
 from fx_hooks.command import CLEAN, FOUND, guarded
 from fx_hooks.errors import FatalError
 from fx_hooks.finding import Finding
@@ -17,6 +17,7 @@ from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore import findings as ignore_findings
 from fx_hooks.gitignore import state as ignore_state
 from fx_hooks.gitignore.block import block_lines, rewritten
+from fx_hooks.gitignore.conflicts import find_conflicts
 from fx_hooks.gitignore.state import FILE
 from fx_hooks.repo_policy import policy_in_force, refuse_unmerged
 from fx_hooks.reports import output
@@ -88,12 +89,17 @@ def sync(
     for note in in_force.notes:
         print(f"{NAME}: note: {note}", file=sys.stderr)
     wanted = block_lines(in_force.policy)
+    if ignore_file.is_left_out(repository, index):
+        return _left_out(repository, index, wanted)
     before = ignore_file.read(repository.root)
     merged = ignore_file.merged_versions(repository, entries)
     after = rewritten(before or b"", wanted, force=force, merged=merged)
     command, *_ = remedy.from_folder([f"git add {FILE}"], repository.way_to_root())
+    conflict = _own_conflict(index, after)
     if before == after:
         fault = _fault_in_index(repository, index, wanted)
+        if fault and conflict:
+            raise FatalError(conflict)
         if fault:
             if not check or show_diff:
                 print(f"{FILE}: {fault}. Stage it:\n    {command}")
@@ -124,8 +130,28 @@ def sync(
         print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
         if len(lines) > _MOST_LINES:
             print(f"  and {len(lines) - _MOST_LINES} more")
-        print(f"Stage it:\n    {command}")
+        print(conflict or f"Stage it:\n    {command}")
     return FOUND
+
+
+def _left_out(
+    repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
+) -> int:
+    """Of a file that a sparse checkout leaves out, the index says what there is to say."""
+    fault = _fault_in_index(repository, index, wanted)
+    if fault:
+        raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
+    return CLEAN
+
+
+def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
+    """What to do about a conflict around the block, which is left to people."""
+    entry = index.get(FILE.encode())
+    if entry is None or not entry.stage:
+        return ""
+    for found in find_conflicts(split(text)):
+        return f"{FILE}:{found.ours + 1}: is in a merge conflict: resolve it, then git add {FILE}"
+    return ""
 
 
 def _fault_in_index(

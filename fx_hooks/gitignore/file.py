@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.atomic import replace_file
@@ -13,6 +13,19 @@ from fx_hooks.gitignore.state import FILE
 
 if TYPE_CHECKING:
     from fx_hooks.git import IndexEntry, Repository
+
+
+LEFT_OUT = (
+    "is left out by the sparse checkout, and does not follow the policy: take it in"
+    f" (git sparse-checkout add /{FILE}), then try again"
+)
+
+
+def is_left_out(repository: Repository, index: Mapping[bytes, IndexEntry]) -> bool:
+    """Whether it is tracked, and a sparse checkout leaves it out of the work tree."""
+    name = FILE.encode()
+    there = os.path.lexists(os.path.join(repository.root, name))
+    return not there and name in index and name in repository.left_out()
 
 
 def read(root: bytes) -> bytes | None:

@@ -98,6 +98,8 @@ def findings_around(
             verdict, above = verdicts[path], os.path.dirname(path)
             if verdict.entry is None or verdict.blocked == about.ignores:
                 continue
+            if about.ignores and verdict.entry.source == BUILTIN_SOURCE:
+                continue  # what the built-in rules except is nobody's wish
             # What the policy and the line let in is a file; nobody has a folder of that name.
             is_in_file = not about.ignores and above in about.paths and _lets_in(verdicts[above])
             if not is_in_file:
@@ -233,14 +235,19 @@ def _examples(
 
 
 def _let_in(policy: Policy) -> list[bytes]:
-    """What the repository lets in by name; the exceptions of built-in rules are nobody's wish."""
+    """What the repository lets in by name, and the metadata of models."""
     own = [entry for entry in policy.entries if not entry.blocks and entry.source != BUILTIN_SOURCE]
-    return [example_of(entry.pattern) for entry in own]
+    best_models = policy.best_models
+    folder = os.fsencode(best_models.folder) + b"/"
+    metadata = [folder + example_of(pattern) for pattern in best_models.metadata]
+    return [*(example_of(entry.pattern) for entry in own), *metadata]
 
 
 def _paths_of(pattern: str, folder: bytes, tops: Sequence[bytes]) -> list[bytes]:
     path = folder + example_of(pattern)
-    paths = [path, path + b"/x"]
+    # A line that opens all that is in a folder opens weights.
+    above, slash, _ = path.rpartition(b"/")
+    paths = [path, path + b"/x", above + slash + b"x.pt"]
     if split(pattern).floating and not folder:
         paths += [_NEUTRAL + path, *(top + b"/" + path for top in tops)]
     return paths

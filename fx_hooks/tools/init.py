@@ -182,6 +182,8 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     files = []
     if text is not None and text != before:
         files.append(File(POLICY_NAME, before, text))
+    if ignore_file.is_left_out(repository, index):
+        raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
     old = ignore_file.read(root)
     merged = ignore_file.merged_versions(repository, entries)
     new = rewritten(old or b"", block_lines(policy), merged=merged)
