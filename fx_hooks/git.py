@@ -359,8 +359,9 @@ class Repository(ObjectStore):
         }
 
     def tracked_and_ignored(self) -> list[bytes]:
-        """Tracked paths that an ignore file would keep out, if they were not tracked."""
-        return zsplit(self.run("ls-files", "-z", "-c", "-i", "--exclude-standard"))
+        """Tracked paths that a ``.gitignore`` would keep out, if they were not tracked."""
+        options = ("-z", "-c", "-i", "--exclude-per-directory=.gitignore")
+        return zsplit(self.run("ls-files", *options))
 
     def untracked(self, *pathspecs: str) -> list[bytes]:
         """Paths that are neither tracked nor ignored."""

@@ -253,6 +253,14 @@ def test_it_says_how_many_lines_it_rewrote(repo: Repo) -> None:
     assert run(repo).out.startswith(".gitignore: rewritten, 1 line added and 0 removed:\n")
 
 
+def test_ends_of_lines_are_told(repo: Repo) -> None:
+    repo.write(".gitignore", BLOCK.replace(b"/wandb\n", b"/wandb\r\n"))
+    assert run(repo).out == (
+        ".gitignore: rewritten, the ends of lines alone\nStage it:\n    git add .gitignore\n"
+    )
+    assert text(repo) == BLOCK
+
+
 DELETED = ".gitignore: is not in the index. Stage it:\n    git add .gitignore\n"
 
 
@@ -1049,6 +1057,14 @@ def test_tracked_although_ignored(repo: Repo) -> None:
     )
     repo.git("rm", "-r", "-q", "--cached", "--", "outputs", "src/x.pt")
     assert run(repo, "--findings") == IN_STEP
+
+
+def test_what_one_person_ignores_is_no_finding(repo: Repo) -> None:
+    repo.stage("foo.txt")
+    repo.commit()
+    with (repo.root / ".git" / "info" / "exclude").open("a") as file:
+        file.write("foo.txt\n")
+    assert findings(repo, "") == (0, [])
 
 
 def test_what_git_untracks_only_by_force(repo: Repo) -> None:

@@ -126,8 +126,12 @@ def sync(
         added = sum(line.startswith("+") for line in lines)
         removed = len(lines) - added
         done = "new" if before is None else "rewritten"
-        print(f"{FILE}: {done}, {added} line{'s' * (added != 1)} added and {removed} removed:")
-        print("\n".join(f"  {line}" for line in lines[:_MOST_LINES]))
+        if lines:
+            print(f"{FILE}: {done}, {added} line{'s' * (added != 1)} added and {removed} removed:")
+        else:
+            print(f"{FILE}: {done}, the ends of lines alone")
+        for line in lines[:_MOST_LINES]:
+            print(f"  {line}")
         if len(lines) > _MOST_LINES:
             print(f"  and {len(lines) - _MOST_LINES} more")
         print(conflict or f"Stage it:\n    {command}")
