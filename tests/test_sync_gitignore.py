@@ -654,6 +654,20 @@ def test_conflicts(repo: Repo, before: bytes, after: bytes, forced: bytes) -> No
     assert text(repo) == forced
 
 
+def test_the_order_of_lines_behind_the_block_is_not_decided(repo: Repo) -> None:
+    ours = BLOCK + b"/own\n!/data/keep\n/data/*\n"
+    theirs = BLOCK + b"/own\n/data/*\n!/data/keep\n"
+    before = conflict(ours, theirs)
+    repo.write(".gitignore", before)
+    result = run(repo)
+    assert result.code == 2
+    assert "'!/data/keep' would be lost: resolve the conflict" in result.err
+    assert text(repo) == before
+    repo.write(".gitignore", conflict(ours, BLOCK + b"/own\n\n/data/*\n"))
+    assert run(repo).code == 1
+    assert text(repo) == ours
+
+
 def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:
     """What is not there on disk is in the index."""
     repo.write(".gitignore", BLOCK + b"/own\n")

@@ -194,15 +194,21 @@ def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
 
 def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collection[bytes]) -> None:
     gone = set(lost)
-    kept = {bare(line) for place, line in enumerate(lines) if place not in gone}
+    kept = [bare(line) for place, line in enumerate(lines) if place not in gone]
+    safe = {*known, *kept}
+    following = iter(kept)
     behind = False
     for place in lost:
         line = bare(lines[place])
-        # Behind the block, lines in the form of a milestone's are somebody's own.
-        behind = (behind and place - 1 in gone) or _END.match(line) is not None
-        is_milestone = not behind and _is_milestone(lines, place)
-        of_ours = _BEGIN.match(line) or _END.match(line) or is_milestone
-        if line and line not in known and line not in kept and not of_ours:
+        if _BEGIN.match(line) or _END.match(line):
+            behind = _END.match(line) is not None
+            continue
+        behind = behind and place - 1 in gone
+        if not line:
+            continue
+        # Behind the block they are somebody's own, in their order.
+        stays = line in following if behind else line in safe or _is_milestone(lines, place)
+        if not stays:
             raise FatalError(
                 f"{FILE}:{place + 1}: the block of fx-hooks is in a merge conflict, and"
                 f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: resolve the"
