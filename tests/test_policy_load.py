@@ -24,7 +24,7 @@ LOADERS = {"fast": getattr(yaml, "CSafeLoader", yaml.SafeLoader), "pure": yaml.S
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test is run with both loaders."""
     name: str = request.param
-    monkeypatch.setattr(strict_yaml, "_Loader", LOADERS[name])
+    monkeypatch.setattr(strict_yaml, "Loader", LOADERS[name])
     return name
 
 

@@ -208,7 +208,7 @@ def test_the_real_limits_end_in_time_and_memory() -> None:
 
 
 def test_strings_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickles, "_MAX_TEXT", 500)
+    monkeypatch.setattr(pickles, "MAX_TEXT", 500)
     content = called(text("x") * 10 + stack_global("os", "system"))
     assert "imports a name that its pickle computes" in look(content).faults
 
@@ -285,7 +285,7 @@ def test_archives_without_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_pickle_in_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fx_hooks.weights.content._MAX_PICKLE", 1 << 20)
+    monkeypatch.setattr("fx_hooks.weights.content.MAX_PICKLE", 1 << 20)
     assert "more than 1 MiB" in look(torch_zip(EMPTY + bytes(2 << 20))).faults[0]
 
 
