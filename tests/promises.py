@@ -18,8 +18,9 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jsonschema
 import yaml
@@ -177,23 +178,54 @@ def _options(help_text: str) -> Iterator[tuple[str, object]]:
             yield word[0], value[1:-1].split(",") if value.startswith("{") else value
 
 
+LIVE = "outputs/2024-02-01/00-00-00"
+REASON = ("--why", "a reason")
+Situations: TypeAlias = dict[str, dict[str, tuple[Folder, tuple[str, ...]]]]
+
+
 def exit_codes(folder: Path) -> object:
     """Return how commands end, by situation."""
     clean, dirty = with_runs(folder / "clean"), with_artifacts(folder / "dirty")
     outside = Folder(folder / "outside", folder / "home")
     for repo in (clean, dirty):
         repo.write("invalid.yaml", "no-such-key: 1\n")
-    # A git that interrupts whoever starts it.
-    fake = folder / "fake"
-    fake.mkdir()
-    (fake / "git").write_text("#!/bin/sh\nkill -INT $PPID\nsleep 0.05\nexit 1\n")
-    (fake / "git").chmod(0o755)
-    interrupting = f"{fake}{os.pathsep}{clean.environment['PATH']}"
-    live = "outputs/2024-02-01/00-00-00"
-    clean.write(f"{live}/.hydra/config.yaml", "seed: 1\n")
-    model = f"{RUN}/model.pt"
-    reason, metrics = ("--why", "a reason"), ("--metric", "accuracy=0.9")
-    cases: dict[str, dict[str, tuple[Folder, tuple[str, ...]]]] = {
+    clean.write(f"{LIVE}/.hydra/config.yaml", "seed: 1\n")
+    # A git that interrupts whoever starts it. What was started in the background ignores
+    # SIGINT, and so would all commands that it starts.
+    outside.write("bin/git", "#!/bin/sh\nkill -INT $PPID\nsleep 0.05\nexit 1\n")
+    (outside.root / "bin" / "git").chmod(0o755)
+    interrupting = f"{outside.root / 'bin'}{os.pathsep}{clean.environment['PATH']}"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    needed = {
+        "fx-add-milestone": (f"{RUN}/model.pt", *REASON),
+        "fx-archive-runs": ("*", "../c.tar.gz"),
+        "fx-clean-runs": (".",),
+        "fx-explain": ("x",),
+    }
+
+    def in_any_repository(name: str) -> dict[str, int]:
+        arguments = needed.get(name, ())
+        ends = {
+            "unknown option": clean.ended(name, "--no-such-option"),
+            "interrupted": clean.ended(name, *arguments, PATH=interrupting),
+            "outside a repository": outside.ended(name, *arguments),
+        }
+        # Less than 0: the signal has killed it, which is no promise.
+        return {key: done.returncode for key, done in ends.items() if done.returncode >= 0}
+
+    situations = _situations(clean, dirty)
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(situations, pool.map(in_any_repository, situations), strict=True))
+    for name, cases in situations.items():
+        for case, (repo, arguments) in cases.items():
+            found[name][case] = repo.ended(name, *arguments).returncode
+    return found
+
+
+def _situations(clean: Folder, dirty: Folder) -> Situations:
+    """Return calls of each command, in the order in which they have to be made."""
+    model, metric = f"{RUN}/model.pt", ("--metric", "accuracy=0.9")
+    return {
         "fx-check-artifacts": {
             "clean": (clean, ()),
             "all files are clean": (clean, ("--all-files",)),
@@ -223,7 +255,6 @@ def exit_codes(folder: Path) -> object:
             "allowed, --quiet": (clean, ("--quiet", "train.py")),
             "blocked, --quiet": (clean, ("--quiet", "model.pt")),
             "invalid policy": (clean, ("--policy", "invalid.yaml", "x")),
-            "outside a repository": (outside, ("x",)),
         },
         "fx-init": {
             "something to write, --dry-run": (clean, ("--dry-run",)),
@@ -234,48 +265,25 @@ def exit_codes(folder: Path) -> object:
         },
         "fx-add-milestone": {
             "no reason": (clean, (model,)),
-            "no such file": (clean, ("none.pt", *reason)),
-            "approved": (clean, (model, *reason, *metrics)),
-            "is listed already": (clean, (model, *reason, *metrics)),
+            "no such file": (clean, ("none.pt", *REASON)),
+            "approved": (clean, (model, *REASON, *metric)),
+            "is listed already": (clean, (model, *REASON, *metric)),
         },
         "fx-report-space": {"done": (clean, ()), "invalid policy": (clean, ("--policy", "none"))},
         "fx-archive-runs": {
             "packed": (clean, (RUN, "../a.tar.gz")),
             "is there already": (clean, (RUN, "../a.tar.gz")),
-            "a live run": (clean, (live, RUN, "../b.tar.gz")),
+            "a live run": (clean, (LIVE, RUN, "../b.tar.gz")),
             "listed": (clean, ("--list", "../a.tar.gz")),
             "no archive": (clean, ("--list", "train.py")),
         },
         "fx-clean-runs": {
             "a plan": (clean, (RUN,)),
-            "a live run, --yes": (clean, (live, "--yes")),
+            "a live run, --yes": (clean, (LIVE, "--yes")),
             "no such run": (clean, ("none",)),
             "deleted": (clean, (RUN, "--yes")),
         },
     }
-    needed = {
-        "fx-add-milestone": (model, *reason),
-        "fx-archive-runs": ("*", "../c.tar.gz"),
-        "fx-clean-runs": (".",),
-        "fx-explain": ("x",),
-    }
-    # What was started in the background ignores SIGINT, and so do all commands that it starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    found: dict[str, dict[str, int]] = {}
-    for name, situations in cases.items():
-        arguments = needed.get(name, ())
-        ends = found[name] = {
-            "unknown option": clean.ended(name, "--no-such-option").returncode,
-        }
-        interrupted = clean.ended(name, *arguments, PATH=interrupting).returncode
-        # Less than 0: the signal has killed it, which is no promise.
-        if interrupted >= 0:
-            ends["interrupted"] = interrupted
-        if name != "fx-explain":
-            ends["outside a repository"] = outside.ended(name, *arguments).returncode
-        for situation, (repo, arguments) in situations.items():
-            ends[situation] = repo.ended(name, *arguments).returncode
-    return found
 
 
 # Every key of a policy, and every value that is a word.
@@ -584,7 +592,7 @@ def _place(result: Mapping[str, Any]) -> str:
 
 def schemas(_: Path) -> object:
     """Return the addresses of the schemas that files of users name."""
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for name in (POLICY_SCHEMA, MILESTONES_SCHEMA, REPORT_SCHEMA):
         # The address is that of a file in Git, not of one that happens to be on this disk.
         subprocess.run(
