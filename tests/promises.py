@@ -70,20 +70,27 @@ class Folder:
         self.root = root
         self.environment = environment(home)
 
-    def run(self, *command: str, code: int | None = 0, stdin: bytes = b"", **variables: str) -> str:
-        """Return what *command* prints; *code* is how it has to end, None if in any way."""
-        done = self.ended(*command, stdin=stdin, **variables)
+    def run(
+        self,
+        *command: str,
+        code: int = 0,
+        stdin: bytes = b"",
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return what *command* prints; *code* is how it has to end."""
+        done = self.ended(*command, stdin=stdin, variables=variables)
         text = done.stdout.decode("utf-8", "surrogateescape")
-        assert code is None or done.returncode == code, (command, text, done.stderr)
+        assert done.returncode == code, (command, text, done.stderr)
         return text
 
     def ended(
-        self, *command: str, stdin: bytes = b"", **variables: str
+        self, *command: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
+        """Return how *command* ended and what it printed; *variables* are set besides."""
         return subprocess.run(
             command,
             cwd=self.root,
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
             input=stdin,
             capture_output=True,
         )
@@ -207,7 +214,7 @@ def exit_codes(folder: Path) -> object:
         arguments = needed.get(name, ())
         ends = {
             "unknown option": clean.ended(name, "--no-such-option"),
-            "interrupted": clean.ended(name, *arguments, PATH=interrupting),
+            "interrupted": clean.ended(name, *arguments, variables={"PATH": interrupting}),
             "outside a repository": outside.ended(name, *arguments),
         }
         # Less than 0: the signal has killed it, which is no promise.
