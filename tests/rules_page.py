@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fx_hooks.policy.load import Entry, Policy, load_policy
+from fx_hooks.policy.loader import load_policy
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Entry, Policy
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fx_hooks.check_artifacts import main
-from fx_hooks.gate import surely_clean
+from fx_hooks.fastpath.artifacts import proven_clean
 
 SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
 # What torch.save writes today begins like this.
@@ -196,7 +196,7 @@ class Repo:
     def gate(self, *arguments: str | bytes, cwd: str = ".") -> bool:
         """What the gate alone says."""
         with working_directory(self.root / cwd):
-            return surely_clean([os.fsdecode(argument) for argument in arguments])
+            return proven_clean([os.fsdecode(argument) for argument in arguments])
 
     def follow(self, result: Result, cwd: str = ".") -> None:
         """Do literally what the report says; no file on disk may change or go away."""

@@ -278,7 +278,7 @@ def test_dangling_git_file(repo: Repo) -> None:
         pytest.param(["-"], id="dash"),
         pytest.param(["--policy"], id="no-value"),
         pytest.param(["--policy", "--", "x"], id="value-behind-dashes"),
-        pytest.param(["--verbose=1"], id="superfluous-value"),
+        pytest.param(["--verbose=1"], id="redundant-value"),
         pytest.param(["--all-files", "train.py"], id="all-and-names"),
         pytest.param(["--all-files", "--", "train.py"], id="all-and-names-behind"),
     ],

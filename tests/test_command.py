@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.check_artifacts import main as check
-from fx_hooks.command import FATAL, INTERRUPTED, guarded, one_line, wants_colour
-from fx_hooks.errors import FatalError
+from fx_hooks.cli._common import guarded
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
+from fx_hooks.util.terminal import one_line, wants_colour
 from tests.support import WEIGHTS, Repo
 
 
@@ -46,7 +48,10 @@ def test_a_stream_that_cannot_be_told_how_to_write() -> None:
 
 
 def test_a_reader_that_has_seen_enough() -> None:
-    code = "from fx_hooks.command import guarded\nguarded('fx', lambda: print('x\\n' * 10**6) or 0)"
+    code = (
+        "from fx_hooks.cli._common import guarded\n"
+        "guarded('fx', lambda: print('x\\n' * 10**6) or 0)"
+    )
     process = subprocess.Popen(
         (sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -72,7 +77,7 @@ def test_streams_that_take_nothing(tmp_path: Path, call: str, redirect: str, cod
 
 
 def test_an_error_that_nobody_can_read(tmp_path: Path) -> None:
-    command = f"'{sys.executable}' -m fx_hooks.tools.explain --policy none a 2>/dev/full"
+    command = f"'{sys.executable}' -m fx_hooks.cli.explain --policy none a 2>/dev/full"
     done = subprocess.run(("bash", "-c", command), cwd=tmp_path, stdout=subprocess.PIPE)
     assert (done.returncode, done.stdout) == (FATAL, b"")
 
@@ -94,7 +99,7 @@ def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fx_hooks.check_artifacts.surely_clean", interrupt)
+    monkeypatch.setattr("fx_hooks.check_artifacts.proven_clean", interrupt)
     assert check([]) == INTERRUPTED
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks import disk
-from fx_hooks.disk import freed_by, scan, size_of
+from fx_hooks.util import disk
+from fx_hooks.util.disk import freed_by, scan, size_of
 
 if TYPE_CHECKING:
     from tests.realruns.states import States

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from fx_hooks import __version__
-from fx_hooks.policy.load import load_policy
-from fx_hooks.tools.init import entry_lines
-from fx_hooks.yaml_insert import with_items
+from fx_hooks.cli.init import entry_lines
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.util.yaml_insert import with_items
 from tests.rules_page import PAGE, page
 
 ROOT = Path(__file__).parent.parent
@@ -139,7 +139,7 @@ def test_fx_explain_says_what_the_readme_shows(tmp_path: Path) -> None:
     shown = next(text for text in fenced(README, "console") if text.startswith("$ fx-explain"))
     command, _, expected = shown.partition("\n")
     done = subprocess.run(
-        (sys.executable, "-m", "fx_hooks.tools.explain", *command.split()[2:]),
+        (sys.executable, "-m", "fx_hooks.cli.explain", *command.split()[2:]),
         cwd=tmp_path,
         capture_output=True,
         text=True,

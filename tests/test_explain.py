@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fx_hooks.tools import explain
+from fx_hooks.cli import explain
 from tests.support import Repo, Result, working_directory
 
 POLICY = """\

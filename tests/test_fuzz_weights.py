@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.best_models.metadata import read_metadata
-from fx_hooks.runs.wandb_log import read_wandb_log
+from fx_hooks.frameworks.wandb.record import read_wandb_log
 from fx_hooks.weights.content import inspect
 from tests.contract_support import META
 from tests.weight_files import malicious

@@ -1,4 +1,4 @@
-"""What git says, through :mod:`fx_hooks.git` and :mod:`fx_hooks.quickgit`."""
+"""What git says, through :mod:`fx_hooks.git.repository` and :mod:`fx_hooks.fastpath.fast_git`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks import quickgit
-from fx_hooks.errors import FatalError
-from fx_hooks.git import (
+from fx_hooks.fastpath import fast_git
+from fx_hooks.git.repository import (
     LINK_MODE,
     SUBMODULE_MODE,
     LfsPointer,
@@ -20,6 +19,7 @@ from fx_hooks.git import (
     lfs_pointer,
     zsplit,
 )
+from fx_hooks.util.errors import FatalError
 from tests.support import CLEAN, WEIGHTS, Repo, git_version
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
@@ -270,7 +270,7 @@ def test_way_to_root(
     (repo.root / "a/b").mkdir(parents=True)
     monkeypatch.chdir(repo.root / cwd)
     monkeypatch.setenv("GIT_PREFIX", prefix)
-    assert Repository().way_to_root() == way
+    assert Repository().path_to_root() == way
 
 
 def test_blob_id_is_that_of_add(here: Repo) -> None:
@@ -455,26 +455,26 @@ def test_relative_index_file_means_what_it_means_for_git(
 
 def test_quick_output(here: Repo) -> None:
     here.stage("é\n", b"x")
-    assert quickgit.output("ls-files", "-z") == "train.py\0é\n\0".encode()
+    assert fast_git.output("ls-files", "-z") == "train.py\0é\n\0".encode()
 
 
 def test_quick_output_of_a_failure(here: Repo, capfd: pytest.CaptureFixture[str]) -> None:
     assert here.root.exists()
-    assert quickgit.output("no-such-command") is None
-    assert quickgit.output("rev-parse", "--verify", "no-such-thing") is None
+    assert fast_git.output("no-such-command") is None
+    assert fast_git.output("rev-parse", "--verify", "no-such-thing") is None
     assert capfd.readouterr() == ("", "")
 
 
 def test_quick_output_that_is_large(here: Repo) -> None:
     here.stage("large", bytes(3_000_000))
-    assert quickgit.output("cat-file", "blob", ":large") == bytes(3_000_000)
+    assert fast_git.output("cat-file", "blob", ":large") == bytes(3_000_000)
 
 
 def test_quick_output_without_git(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
     monkeypatch.setenv("PATH", str(here.root / "nowhere"))
     for _ in range(3):
-        assert quickgit.output("ls-files") is None
+        assert fast_git.output("ls-files") is None
     after = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
     assert after == before
 
@@ -482,7 +482,7 @@ def test_quick_output_without_git(here: Repo, monkeypatch: pytest.MonkeyPatch) -
 def test_quick_output_where_the_system_cannot(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     here.stage("fine.txt")
     monkeypatch.delattr(os, "posix_spawnp", raising=False)
-    assert quickgit.output("ls-files") is None
+    assert fast_git.output("ls-files") is None
     assert here.check() == CLEAN
     assert here.check("fine.txt") == CLEAN
     here.stage("x.pt", WEIGHTS)
@@ -491,7 +491,7 @@ def test_quick_output_where_the_system_cannot(here: Repo, monkeypatch: pytest.Mo
 
 def test_quick_output_reads_nothing_from_standard_input(here: Repo) -> None:
     assert here.root.exists()
-    assert quickgit.output("cat-file", "--batch-check") == b""
+    assert fast_git.output("cat-file", "--batch-check") == b""
 
 
 @pytest.mark.parametrize("damage", ["damaged", "lost", "branch", "detached"])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.errors import FatalError
-from fx_hooks.git import ObjectStore
+from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
+from fx_hooks.util.errors import FatalError
 from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, working_directory
 from tests.test_check_range import RUN, check, commit, found, head, hook, paths
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from fx_hooks.disk import Problem, Scan, Size, scan
-from fx_hooks.runs import removal as run_removal
-from fx_hooks.runs.processes import Processes, Use
-from fx_hooks.runs.removal import Gone, LeftAside, Stays, left_aside, remove_run
+from fx_hooks.runs import deletion as run_removal
+from fx_hooks.runs.deletion import Gone, LeftAside, Stays, left_aside, remove_run
+from fx_hooks.runs.liveness import Processes, Use
+from fx_hooks.util.disk import Problem, Scan, Size, scan
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
 

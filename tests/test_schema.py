@@ -15,9 +15,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks.errors import FatalError
-from fx_hooks.policy import load
-from fx_hooks.policy.load import BUILTIN_FILE, load_policy
+from fx_hooks.policy import loader
+from fx_hooks.policy.loader import BUILTIN_FILE, load_policy
+from fx_hooks.util.errors import FatalError
 
 SCHEMA: dict[str, Any] = json.loads(
     Path(BUILTIN_FILE).with_name("schema.json").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def short_policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     path = tmp_path_factory.mktemp("policy") / "builtin.yaml"
     path.write_bytes(as_yaml(document))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "BUILTIN_FILE", str(path))
+        patch.setattr(loader, "BUILTIN_FILE", str(path))
         yield
 
 

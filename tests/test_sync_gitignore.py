@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fx_hooks import sync_gitignore
-from fx_hooks.errors import FatalError
-from fx_hooks.git import Repository
+from fx_hooks.fastpath.gitignore import proven_in_step
+from fx_hooks.git.repository import Repository
 from fx_hooks.gitignore.block import block_lines, rewritten
-from fx_hooks.gitignore.findings import LINES_ADVICE
-from fx_hooks.gitignore.state import surely_in_step
-from fx_hooks.policy.load import Policy, load_policy
+from fx_hooks.gitignore.line_findings import LINES_ADVICE
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.util.errors import FatalError
 from tests import agreement
 from tests.support import Repo, Result, working_directory
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
 
 BOM = b"\xef\xbb\xbf"
 IN_STEP = Result(0, "", "")
@@ -321,7 +324,7 @@ def test_in_a_fresh_clone(repo: Repo, tmp_path: Path) -> None:
 
 def in_step(repo: Repo) -> bool:
     with working_directory(repo.root):
-        return surely_in_step([])
+        return proven_in_step([])
 
 
 MILESTONES = "milestones:\n  best_models/a.pt: {}\n"
@@ -442,11 +445,11 @@ def test_the_quick_answer_is_for_the_root_without_options(repo: Repo) -> None:
     run(repo)
     assert staged(repo) == IN_STEP
     with working_directory(repo.root):
-        assert surely_in_step([])
-        assert not surely_in_step(["--check"])
+        assert proven_in_step([])
+        assert not proven_in_step(["--check"])
     repo.write("src/a.py")
     with working_directory(repo.root / "src"):
-        assert not surely_in_step([])
+        assert not proven_in_step([])
 
 
 # Branches.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.artifacts import Judge, read_tree
-from fx_hooks.policy.load import load_policy
+from fx_hooks.artifacts.classifier import Classifier, read_tree
+from fx_hooks.policy.loader import load_policy
 from tests.verdicts import Measure, measure, read_corpus
 
 CASES = [
@@ -20,8 +20,8 @@ RULES |= {(mark.rule, mark.why) for mark in POLICY.run_marks}
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge(load_policy())
+def judge() -> Classifier:
+    return Classifier(load_policy())
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def test_repositories_without_artifacts_are_left_alone(head: Measure) -> None:
     ("path", "verdict", "rule", "reason", "beside"),
     [pytest.param(*case, id=f"{case[2] or 'none'}: {case[0]}") for case in CASES],
 )
-def test_case(judge: Judge, path: str, verdict: str, rule: str, reason: str, beside: str) -> None:
+def test_case(
+    judge: Classifier, path: str, verdict: str, rule: str, reason: str, beside: str
+) -> None:
     paths = [name.encode() for name in (path, *beside.split())]
     got = judge.judge(paths, read_tree(paths, judge.policy.run_marks))[0]
     assert got.blocked == (verdict == "blocked"), reason

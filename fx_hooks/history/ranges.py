@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.errors import FatalError
-from fx_hooks.paths import shown
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
-    from fx_hooks.git import ObjectStore
+    from fx_hooks.git.repository import ObjectStore
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _ZERO = re.compile(r"0+\Z")

@@ -265,7 +265,7 @@ class _Maker:
         shutil.copyfile(WEIGHTS / "legacy_state_dict.pth", model)
         os.utime(model, ns=(times.st_atime_ns, times.st_mtime_ns))
         command = (
-            self.python, "-m", "fx_hooks.tools.add_milestone", f"{self.job('chosen')}/model.pt",
+            self.python, "-m", "fx_hooks.cli.add_milestone", f"{self.job('chosen')}/model.pt",
             "--as", "baseline", "--why", "the model of the paper",
         )  # fmt: skip
         _run(command, self.root, {**os.environ, **_GIT})

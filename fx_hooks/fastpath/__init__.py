@@ -1,0 +1,1 @@
+"""Proves a clean commit clean; imports next to nothing."""
