@@ -1,4 +1,4 @@
-"""Sphinx settings of the documentation: `sphinx-build -EWn docs build/site`."""
+"""Sphinx settings of the documentation: `sphinx-build -q -EWn docs build/site`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ myst_heading_anchors = 4
 myst_linkify_fuzzy_links = False
 # Commands and their output are coloured as such; what pages call them is plain everywhere.
 highlight_language = "text"
-suppress_warnings: list[str] = []
 
 html_theme = "furo"
 html_title = "fx-hooks"
