@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -15,17 +16,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fx_hooks import __version__
-from tests.contract_support import STATE, approve
+from tests.contract_support import STATE, WEIGHTS, approve
 from tests.documents import ROOT, Block, address, all_blocks, blocks, read
 from tests.support import Repo
 from tests.terminal_picture import picture
+from tests.test_provenance import field
+from tests.test_provenance import log as wandb_log
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 
@@ -60,8 +64,8 @@ class Session:
     page: str
     prepare: Callable[[Repo], None]
     commands: tuple[str, ...]
-    codes: dict[str, int] = field(default_factory=dict)
-    before: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, int] = default(default_factory=dict)
+    before: dict[str, str] = default(default_factory=dict)
     varies: str = r"\d{4}-\d\d-\d\d"
 
 
@@ -116,14 +120,14 @@ def explained(repo: Repo) -> None:
 def approved_and_changed(repo: Repo) -> None:
     approve(repo)
     repo.commit()
-    repo.stage("best_models/m.pt", STATE + b"\0")
+    repo.stage("best_models/m.pt", (WEIGHTS / "checkpoint.pth").read_bytes())
 
 
 def a_rule_more(repo: Repo) -> None:
     subprocess.run((SCRIPTS / "fx-sync-gitignore",), cwd=repo.root, stdout=subprocess.DEVNULL)
     repo.git("add", ".gitignore")
     repo.commit()
-    repo.stage(".fx-hooks.yaml", "ignore: ['*.h5']\n")
+    repo.stage(".fx-hooks.yaml", "ignore: [/scratch]\n")
 
 
 def before_init(repo: Repo) -> None:
@@ -135,7 +139,8 @@ def before_init(repo: Repo) -> None:
 
 
 def pushed(repo: Repo) -> None:
-    """Two commits that no remote has; the second one deletes a part of the first."""
+    """Two commits that no remote has; the first one brings in a run and a model."""
+    noise = random.Random(0)
     repo.git("init", "-q", "--bare", "-b", "main", "../remote.git")
     repo.git("remote", "add", "origin", "../remote.git")
     repo.stage("train.py", "print('training')\n")
@@ -144,8 +149,8 @@ def pushed(repo: Repo) -> None:
     hook = next(block for block in blocks("docs/fx-check-range.md", "sh"))
     (repo.root / ".git" / "hooks" / "pre-push").write_text(hook.text)
     (repo.root / ".git" / "hooks" / "pre-push").chmod(0o755)
-    repo.stage("model.pt", b"PK\3\4" + bytes(300_000))
-    repo.stage("wandb/run-20240131_235959-abc/run-abc.wandb", b":W&B" + bytes(100_000))
+    repo.stage("model.pt", b"PK\3\4" + noise.randbytes(300_000))
+    repo.stage("wandb/run-20240131_235959-abc/run-abc.wandb", b":W&B" + noise.randbytes(100_000))
     repo.git("commit", "-q", "-m", "Train the baseline")
     repo.stage("train.py", "print('training again')\n")
     repo.git("commit", "-q", "-m", "Train it again")
@@ -159,26 +164,30 @@ def old_jobs(repo: Repo) -> None:
         write(repo, f"{job}/.hydra/config.yaml", "lr: 0.001\n", then)
         write(repo, f"{job}/.hydra/overrides.yaml", "- lr=0.001\n", then)
         write(repo, f"{job}/.hydra/hydra.yaml", "hydra: {}\n", then)
-        write(repo, f"{job}/model.pt", STATE * 20_000, then)
+        write(repo, f"{job}/model.pt", random.Random(int(day)).randbytes(3 << 20), then)
 
 
 def runs_to_clean(repo: Repo) -> None:
     """A job that is synced, one that failed, and one that W&B does not have."""
     now = time.time()
-    for job, days in (("2026-06-01/18-02-11", 176), ("2026-09-25/11-40-03", 60),
-                      ("2026-09-14/08-11-52", 71)):  # fmt: skip
-        then = now - days * DAY
-        write(repo, f"outputs/{job}/.hydra/config.yaml", "lr: 0.001\n", then)
-        write(repo, f"outputs/{job}/.hydra/hydra.yaml", "hydra: {}\n", then)
-        write(repo, f"outputs/{job}/model.ckpt", b"\1" * (days << 16), then)
-        failed = "Traceback (most recent call last):\n  File \"t.py\", line 1\nValueError: x\n"
-        write(repo, f"outputs/{job}/train.log", failed if days == 60 else "done\n", then)
-        if days != 60:
-            stamp = job.replace("-", "").replace("/", "_")
-            run = f"outputs/{job}/wandb/offline-run-{stamp}-x1p9k2aa"
-            write(repo, f"{run}/run-x1p9k2aa.wandb", b":W&B\0\0\0", then)
-            if days == 176:
-                write(repo, f"{run}/run-x1p9k2aa.wandb.synced", b"", then + 60)
+
+    def job(path: str, days: int, log: str = "done\n") -> float:
+        then = now - (days + 0.5) * DAY
+        for name in ("config", "hydra", "overrides"):
+            write(repo, f"{path}/.hydra/{name}.yaml", "{}\n", then)
+        write(repo, f"{path}/model.ckpt", b"\1" * (days << 16), then)
+        write(repo, f"{path}/train.log", log, then)
+        return then
+
+    job("outputs/2026-09-25/11-40-03", 60, "Traceback (most recent call last):\nValueError: x\n")
+    for path, days in (("2026-06-01/18-02-11", 176), ("2026-09-14/08-11-52", 71)):
+        then = job(f"outputs/{path}", days)
+        stamp = path.replace("-", "").replace("/", "_")
+        run = f"outputs/{path}/wandb/offline-run-{stamp}-x1p9k2aa"
+        started = field(17, field(1, "x1p9k2aa") + field(3, "toy"))
+        write(repo, f"{run}/run-x1p9k2aa.wandb", wandb_log(started), then)
+        if days == 176:
+            write(repo, f"{run}/run-x1p9k2aa.wandb.synced", b"", then + 60)
 
 
 SESSIONS = {
@@ -202,8 +211,9 @@ SESSIONS = {
             "fx-check-range --all --html audit.html",
             "pre-commit install --hook-type pre-push",
         ),
-        codes={"git push": 1},
+        codes={"git push": 1, "fx-check-range --all --html audit.html": 1},
         before={"pre-commit install --hook-type pre-push": "rm .git/hooks/pre-push"},
+        varies=r"\d{4}-\d\d-\d\d| *[\d.]+ (?:[KM]i)?B| *\d+ %",
     ),
     "sync-gitignore": Session(
         page="docs/fx-sync-gitignore.md",
@@ -241,10 +251,10 @@ SESSIONS = {
         page="docs/fx-archive-runs.md",
         prepare=old_jobs,
         commands=(
-            "fx-archive-runs --older-than 30d important_runs.tar.zst",
+            "fx-archive-runs 'outputs/2025-05-*/*' important_runs.tar.zst",
             "fx-archive-runs --restore important_runs.tar.zst 'outputs/2025-05-01/*'",
         ),
-        codes={"fx-archive-runs --older-than 30d important_runs.tar.zst": 1},
+        codes={"fx-archive-runs 'outputs/2025-05-*/*' important_runs.tar.zst": 1},
         before={
             "fx-archive-runs --restore important_runs.tar.zst 'outputs/2025-05-01/*'": (
                 "rm -rf outputs"
