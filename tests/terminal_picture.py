@@ -6,13 +6,13 @@ import re
 from html import escape
 
 _ESCAPE = re.compile(r"(\x1b\[[0-9;]*m)")
-# What pre-commit says with colours: `Failed` and `Passed` on a ground, details in grey.
-_STYLES = {"41": "failed", "42": "passed", "2": "detail", "0": "", "": ""}
+# `Failed`, `Passed` and details of pre-commit; and what reports say in bold and dim.
+_STYLES = {"41": "failed", "42": "passed", "2": "detail", "1": "bold", "0": "", "": ""}
 _CHARACTER, _LINE, _MARGIN, _BAR = 7.8, 18, 16, 34
 _STYLE = """\
   text { font: 13px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #e6edf3;
          white-space: pre }
-  .command { font-weight: 600; fill: #ffffff }
+  .command, .bold { font-weight: 600; fill: #ffffff }
   .detail { fill: #9198a1 }
   .passed { fill: #3fb950 }
   .failed { fill: #ffffff }
