@@ -19,11 +19,12 @@ _STYLE = """\
   .ground { fill: #da3633 }"""
 
 
-def picture(commands: list[tuple[str, str]], *, label: str, columns: int = 84) -> str:
+def picture(commands: list[tuple[str, str]], *, label: str) -> str:
     """The SVG of a terminal in which each command printed its output, ANSI colours and all."""
     lines = []
     for command, output in commands:
-        lines += [f"$ {command}", *output.rstrip("\n").split("\n")]
+        lines += [f"$ {command}", *output.rstrip("\n").splitlines()]
+    columns = max(len(_ESCAPE.sub("", line)) for line in lines)
     width = round(columns * _CHARACTER + 2 * _MARGIN)
     height = _BAR + len(lines) * _LINE + _MARGIN
     parts = [

@@ -179,10 +179,13 @@ def test_fx_init_writes_the_snippet() -> None:
         assert len(block.text.splitlines()) == 8
 
 
-def test_snippets_name_hooks_that_exist() -> None:
+def test_snippets_name_hooks_that_exist(tmp_path: Path) -> None:
     ids = {hook["id"] for hook in HOOKS}
     assert len(snippets()) == 3
     for block in snippets():
+        (tmp_path / "config.yaml").write_text(block.text)
+        command = (sys.executable, "-m", "pre_commit", "validate-config", "config.yaml")
+        subprocess.run(command, cwd=tmp_path, check=True)
         (repository,) = yaml.safe_load(block.text)["repos"]
         assert (repository["repo"], repository["rev"]) == (address(), f"v{__version__}")
         named = {hook["id"] for hook in repository["hooks"]}

@@ -80,23 +80,26 @@ def trained(repo: Repo, job: str = RUN, *, synced: bool = False) -> None:
     repo.stage("config/config.yaml", "lr: 0.001\nseed: 1\n")
     repo.commit()
     start = time.mktime(time.strptime(job.partition("/")[2], "%Y-%m-%d/%H-%M-%S"))
-    for name, content in {
+    files: dict[str, str | bytes] = {
         ".hydra/config.yaml": "lr: 0.001\nseed: 1\n",
         ".hydra/hydra.yaml": "hydra: {job: {name: train}}\n",
         ".hydra/overrides.yaml": "- seed=1\n",
         "train.log": "epoch 1: accuracy 0.91\n",
         "model.pt": STATE,
-    }.items():
+        "checkpoints/last.ckpt": b"PK\3\4" + bytes(24 << 20),
+    }
+    for name, content in files.items():
         write(repo, f"{job}/{name}", content, start + 60)
     stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(start + 1))
     run = f"wandb/offline-run-{stamp}-232x13kt"
-    for name, content in {
+    files = {
         "run-232x13kt.wandb": b":W&B\0\0\0",
         "files/config.yaml": "lr: {value: 0.001}\nseed: {value: 1}\n",
         "files/wandb-summary.json": '{"val/accuracy": 0.91, "val/loss": 0.31}\n',
         "files/output.log": "epoch 1: accuracy 0.91\n",
         "logs/debug.log": "finished\n",
-    }.items():
+    }
+    for name, content in files.items():
         write(repo, f"{run}/{name}", content, start + 60)
     if synced:
         write(repo, f"{run}/run-232x13kt.wandb.synced", b"", start + 90)
