@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-_CODE = re.compile(r"``.+?``|`[^`\n]+`")
+_CODE = re.compile(r"``.+?``|`[^`]+`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 
 
@@ -78,6 +78,11 @@ def anchors(page: str) -> set[str]:
             number += 1
         found.add(name)
     return found
+
+
+def spans(page: str) -> list[str]:
+    """The code in sentences of *page*."""
+    return re.findall(r"`([^`]+)`", _FENCE.sub("", read(page)).replace("``", ""))
 
 
 def links(page: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -30,6 +31,7 @@ from tests.documents import (
     links,
     read,
     setup_cfg,
+    spans,
 )
 from tests.rules_page import PAGE, page
 
@@ -93,6 +95,7 @@ def test_each_option_is_on_the_page(name: str) -> None:
     assert {word for word in re.findall(r"\S+", usage) if word.startswith("fx-")} == {name}
 
 
+@functools.cache
 def options(name: str) -> set[str]:
     """The options that a command says it has."""
     module = SCRIPTS[name].partition(":")[0]
@@ -100,6 +103,21 @@ def options(name: str) -> set[str]:
         (sys.executable, "-m", module, "--help"), capture_output=True, text=True, check=True
     )
     return set(re.findall(r"^  (?:-h, )?(-[-a-z]+)", done.stdout, re.MULTILINE))
+
+
+def test_commands_in_sentences_exist() -> None:
+    found = [(name, text) for name in [*PAGES, *OTHERS] for text in spans(name)]
+    commands = [(name, words) for name, text in found if (words := text.split())[0] in SCRIPTS]
+    assert len(commands) > 30
+    for where, (name, *arguments) in commands:
+        named = {word.partition("=")[0] for word in arguments if word.startswith("--")} - {"--"}
+        assert named <= options(name), f"{where}: {name} {' '.join(arguments)}"
+    for where, text in found:
+        if text.startswith("fx-") and " " in text:
+            assert text.split()[0] in SCRIPTS, f"{where}: {text}"
+        if text.startswith("python -m "):
+            place = ROOT / text.split()[2].replace(".", "/")
+            assert place.with_suffix(".py").exists(), f"{where}: {text}"
 
 
 def test_every_text_block_is_a_usage() -> None:
@@ -266,11 +284,12 @@ def test_ci_tries_the_platforms_that_are_named() -> None:
     systems = {*matrix["os"], *(extra["os"] for extra in matrix["include"])}
     assert systems == {"ubuntu-latest", "macos-latest", "windows-latest"}
     versions = sorted(matrix["python"], key=lambda version: int(version.partition(".")[2]))
-    for page in ("README.md", "docs/install.md"):
-        (first, last) = re.findall(
-            r"Linux, macOS and Windows, with Python ([\d.]+) to ([\d.]+\d)", read(page)
-        )[0]
-        assert (first, last) == (versions[0], versions[-1])
+    for name in ("README.md", "docs/install.md"):
+        named = re.search(
+            r"Linux, macOS and Windows, with Python ([\d.]+) to ([\d.]+\d)", read(name)
+        )
+        assert named is not None
+        assert named.groups() == (versions[0], versions[-1])
     assert setup_cfg()["options"]["python_requires"] == f">={versions[0]}"
 
 
