@@ -39,6 +39,12 @@ class Result(NamedTuple):
 CLEAN = Result(0, "", "")
 
 
+def git_version() -> tuple[int, ...]:
+    """The first two numbers of git's version."""
+    words = subprocess.check_output(("git", "version"), text=True).split()
+    return tuple(int(number) for number in words[2].split(".")[:2])
+
+
 @contextmanager
 def working_directory(path: str | bytes | Path) -> Iterator[None]:
     before = os.getcwd()

@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.all:
         from fx_hooks.history.audit.whole_history import audit
 
-        tip = ranges.head(store)
+        tip = store.head()
         judge = judge_for(store, tip, "HEAD", options.policy_ref)
         notes = []
         if tip is None and options.policy_ref is None:
@@ -263,7 +263,7 @@ def _place(store: ObjectStore, one: Range, judged: Judged, *, on_server: bool) -
         ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
         one.tip,
         # Where the client is, no server knows.
-        on_server or one.tip == ranges.head(store),
+        on_server or one.tip == store.head(),
         frozenset(published),
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),

@@ -208,7 +208,7 @@ def _as_text(name: bytes, verdict: Verdict) -> str:
 
 def _origin(decider: Entry | RunMark) -> str:
     what = decider.path if isinstance(decider, RunMark) else decider.pattern
-    return f"{decider.rule} ({decider.source}:{decider.line}) {what}"
+    return f"{decider.rule} ({decider.place}) {what}"
 
 
 def _as_record(name: bytes, verdict: Verdict) -> dict[str, object]:
@@ -230,11 +230,12 @@ def _as_record(name: bytes, verdict: Verdict) -> dict[str, object]:
 
 def _as_fields(decider: Entry | RunMark | None) -> dict[str, object]:
     if decider is None:
-        return {"rule": None, "pattern": None, "source": None, "line": None}
+        return {"rule": None, "pattern": None, "source": None, "tool": None, "line": None}
     return {
         "rule": decider.rule,
         "pattern": decider.path if isinstance(decider, RunMark) else decider.pattern,
         "source": decider.source,
+        "tool": decider.tool or None,
         "line": decider.line,
     }
 

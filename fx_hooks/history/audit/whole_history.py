@@ -75,7 +75,7 @@ def audit(
     steps = []
     if findings:
         paths = {finding.path for finding in findings}
-        here = store.found(ranges.head(store) or tips[0], paths).items()
+        here = store.found(store.head() or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
         steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
     said = [*judged.notes, *notes, *_passed_over(others)]
