@@ -371,7 +371,7 @@ def test_nested_too_deeply(name: str, opening: str) -> None:
         "from fx_hooks.util.errors import FatalError\n"
         "from fx_hooks.policy.loader import load_policy\n"
         "from fx_hooks.util import strict_yaml\n"
-        "if sys.argv[1] == 'pure': strict_yaml._Loader = yaml.SafeLoader\n"
+        "if sys.argv[1] == 'pure': strict_yaml.Loader = yaml.SafeLoader\n"
         "try: load_policy((sys.argv[2] * 100_000).encode())\n"
         "except FatalError as exc: print(exc)\n"
     )

@@ -26,7 +26,7 @@ from fx_hooks.runs.archive.manifest import MEMBER
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
-from tests.run_trees import LONG_AGO, pack, restore, seen, sparse, write
+from tests.run_trees import LONG_AGO, once, pack, restore, seen, sparse, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
@@ -249,25 +249,26 @@ def test_permissions_but_no_foreign_identities(root: Path, tmp_path: Path) -> No
 
 
 def while_packing(monkeypatch: pytest.MonkeyPatch, name: str, change: object) -> None:
-    """Call *change* when the file *name* has been read, and is closed for the first time."""
-    real_open, real_close = os.open, os.close
+    """Call *change* when the file *name* has just been read for the first time."""
+    real_open, real_read = os.open, os.read
     watched: list[int] = []
 
     def open_(path: Any, *args: Any, **options: Any) -> int:
         descriptor = real_open(path, *args, **options)
-        if os.fspath(path).endswith(os.fsencode(name)):
-            monkeypatch.setattr(os, "open", real_open)
+        if os.fsencode(path).endswith(os.fsencode(name)):
             watched.append(descriptor)
         return descriptor
 
-    def close(descriptor: int) -> None:
-        real_close(descriptor)
+    def read(descriptor: int, size: int) -> bytes:
+        data = real_read(descriptor, size)
         if descriptor in watched:
-            monkeypatch.setattr(os, "close", real_close)
+            monkeypatch.setattr(os, "open", real_open)
+            monkeypatch.setattr(os, "read", real_read)
             change()  # type: ignore[operator]
+        return data
 
     monkeypatch.setattr(os, "open", open_)
-    monkeypatch.setattr(os, "close", close)
+    monkeypatch.setattr(os, "read", read)
 
 
 def new_with_the_old_time(run: Path) -> None:
