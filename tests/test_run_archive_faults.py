@@ -375,7 +375,7 @@ def test_what_an_interruption_leaves(
     out.mkdir()
     there.mkdir()
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     for place, work in (
