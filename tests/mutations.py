@@ -2,7 +2,8 @@
 
 ``python -m tests.mutations`` makes a hundred changes, by chance, to the modules that matter most:
 ``--count`` and ``--seed`` choose others, ``--only`` a part of a module's name. Each is made in a
-copy of the checkout, in which the tests of its module run; what lives is a test that is missing, or a change of nothing.
+copy of the checkout, in which the tests of its module run. One that lives is a missing test, or
+changes nothing that anybody could notice.
 """
 
 from __future__ import annotations
@@ -115,12 +116,10 @@ def is_noticed(change: Change, place: Path) -> bool:
     before = path.read_text("utf-8")
     path.write_text(change.text, "utf-8")
     files = [f"tests/test_{name}.py" for name in TESTED[change.module].split()]
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(place)}
     command = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *files)
     try:
-        done = subprocess.run(
-            command, cwd=place, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(place)},
-            capture_output=True, timeout=SECONDS,
-        )  # fmt: skip
+        done = subprocess.run(command, cwd=place, env=environ, capture_output=True, timeout=SECONDS)
         return done.returncode != 0
     except subprocess.TimeoutExpired:
         return True
