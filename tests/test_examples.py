@@ -492,6 +492,45 @@ def test_the_first_of_the_two_commands(published: Path) -> None:
     assert shell(Repo(published), TRY_IT, code=0) == ""
 
 
+def keys(value: object) -> set[str]:
+    """All keys in a JSON value, but those that people chose."""
+    if isinstance(value, list):
+        return set[str]().union(*map(keys, value))
+    if not isinstance(value, dict):
+        return set()
+    free = {"config", "metrics"}
+    return set(value).union(*(keys(inner) for key, inner in value.items() if key not in free))
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("fx-explain", "fx-explain --format json model.pt src/a.py outputs/x"),
+        ("fx-report-space", "fx-report-space --format json"),
+        ("fx-archive-runs", "fx-archive-runs --list a.tar.gz --format json"),
+    ],
+)
+def test_keys_of_json_are_on_the_page(empty: Repo, name: str, command: str) -> None:
+    trained(empty)
+    old_jobs(empty)
+    shell(empty, "fx-archive-runs outputs a.tar.gz", code=1)
+    printed = shell(empty, command, code=0)
+    # One object, or one a line.
+    texts = printed.splitlines() if name == "fx-explain" else [printed]
+    found = keys([json.loads(text) for text in texts])
+    assert len(found) > 5
+    page = read(f"docs/{name}.md")
+    assert {key for key in found if f"`{key}`" not in page} == set()
+
+
+def test_keys_of_reports_are_on_the_page() -> None:
+    lists = re.findall(r'"required": \[([^]]+)\]', read("docs/report.schema.json"))
+    named = set(re.findall(r'"(\w+)"', "".join(lists)))
+    assert {"path_bytes", "occurrences", "steps", "commands", "meaning"} <= named
+    assert {key for key in named if f"`{key}`" not in read("docs/reports.md")} == set()
+
+
 HOOK_LINES = {
     "a plain hook": next(iter(blocks("docs/install.md", "sh"))).text,
     "husky": blocks("docs/install.md", "sh")[1].text,
