@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.rounds import Bound, Command, report
-from fx_hooks.policy.load import load_policy
+from fx_hooks.policy.loader import load_policy
 
 SCRIPTS = Path(sys.executable).parent
 FEW = "/wandb\n/outputs\n/multirun\n/logs\n__pycache__\n.hydra\n*.log\n*.pt\n*.pth\n*.ckpt\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.gate import SCRIPTS, repository
 from benchmarks.rounds import Bound, Command, report
 
-SCAN = "import os; from fx_hooks.disk import scan; scan(os.getcwdb()).top.size()"
+SCAN = "import os; from fx_hooks.util.disk import scan; scan(os.getcwdb()).top.size()"
 
 
 def main() -> int:

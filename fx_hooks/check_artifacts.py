@@ -2,7 +2,7 @@
 
 import sys
 
-from fx_hooks.gate import surely_clean
+from fx_hooks.fastpath.artifacts import proven_clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if surely_clean(arguments):
+        if proven_clean(arguments):
             return 0
-        from fx_hooks import desk
+        from fx_hooks.cli import check_artifacts
     except KeyboardInterrupt:
         return 130
-    return desk.main(arguments)
+    return check_artifacts.main(arguments)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from fx_hooks.history.gate import surely_clean
+from fx_hooks.fastpath.commit_range import proven_clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if surely_clean(arguments):
+        if proven_clean(arguments):
             return 0
-        from fx_hooks.history import desk
+        from fx_hooks.cli import check_range
     except KeyboardInterrupt:
         return 130
-    return desk.main(arguments)
+    return check_range.main(arguments)
 
 
 if __name__ == "__main__":

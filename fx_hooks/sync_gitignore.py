@@ -2,7 +2,7 @@
 
 import sys
 
-from fx_hooks.gitignore.state import surely_in_step
+from fx_hooks.fastpath.gitignore import proven_in_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     As in ``fx-check-artifacts``, nothing more is imported where nothing has changed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if surely_in_step(arguments):
+    if proven_in_step(arguments):
         return 0
-    from fx_hooks.gitignore import desk
+    from fx_hooks.cli import sync_gitignore
 
-    return desk.main(arguments)
+    return sync_gitignore.main(arguments)
 
 
 if __name__ == "__main__":

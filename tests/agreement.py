@@ -17,11 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fx_hooks.best_models.milestones import load_milestones
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.gitignore import sections
-from fx_hooks.policy.load import Policy, load_policy, with_milestones
-from fx_hooks.policy.match import Matcher
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.gitignore.policy_lines import sections
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.model import Policy, with_milestones
 from fx_hooks.policy.patterns import problem
 
 BUILT_IN = sorted(

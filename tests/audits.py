@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fx_hooks.audit.figures import Audit, Brought, Rest, take_stock
-from fx_hooks.finding import Commit
+from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
+from fx_hooks.reporting.finding import Commit
 
 JANUARY = 1_704_067_200  # 2024-01-01
 DAY = 86_400
@@ -60,28 +60,28 @@ def two_years(commits: int = 600) -> Audit:
         artifacts.append(brought(b"logs/" + name + b"/x.log", "logs", number, 30_000, there=True))
     artifacts.append(brought(b"nohup.out", "job-output", 5, 60_000, there=True, elsewhere=True))
     rest = [Rest(number, 2, 5_000, 1_500) for number in range(commits)]
-    return described(take_stock(times, artifacts, rest, refs=3), ODD_SUBJECT)
+    return described(measure_history(times, artifacts, rest, refs=3), ODD_SUBJECT)
 
 
 def clean() -> Audit:
     """No artifact."""
     times = [JANUARY + number * DAY for number in range(90)]
-    return take_stock(times, [], [Rest(n, 1, 900, 400) for n in range(90)], refs=1)
+    return measure_history(times, [], [Rest(n, 1, 900, 400) for n in range(90)], refs=1)
 
 
 def single() -> Audit:
     """One commit with one artifact."""
     artifacts = [brought(b"model.pt", "weights", 0, there=True)]
-    return described(take_stock([JANUARY], artifacts, [Rest(0, 1, 900, 400)], refs=1))
+    return described(measure_history([JANUARY], artifacts, [Rest(0, 1, 900, 400)], refs=1))
 
 
 def empty() -> Audit:
     """Before the first commit."""
-    return take_stock([], [], [], refs=0)
+    return measure_history([], [], [], refs=0)
 
 
 def unmeasured() -> Audit:
     """A clone without blobs."""
     artifacts = [brought(b"wandb/r/%d" % number, "wandb-runs", 0, None) for number in range(9)]
     artifacts += [brought(b"a/b/x.pt", "weights", 0, None, there=True)]
-    return described(take_stock([JANUARY], artifacts, [Rest(0, 3, 0, 0, 3)], refs=1))
+    return described(measure_history([JANUARY], artifacts, [Rest(0, 3, 0, 0, 3)], refs=1))

@@ -10,7 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from fx_hooks import check_best_models
-from fx_hooks.tools import add_milestone
+from fx_hooks.cli import add_milestone
 from tests.support import Repo, Result, working_directory
 
 WEIGHTS = Path(__file__).parent / "data" / "weights"

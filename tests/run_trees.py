@@ -8,13 +8,13 @@ import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.archive import restore as run_restore
-from fx_hooks.archive import writer
-from fx_hooks.archive.reader import Archive
-from fx_hooks.archive.writer import Item, Written
+from fx_hooks.runs.archive import restore as run_restore
+from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.archive.writer import Item, Written
 
 if TYPE_CHECKING:
-    from fx_hooks.archive.restore import Restored
+    from fx_hooks.runs.archive.restore import Restored
 
 DAY = 86_400_000_000_000
 LONG_AGO = 1_700_000_000_123_456_789

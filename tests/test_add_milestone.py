@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fx_hooks.tools import add_milestone
+from fx_hooks.cli import add_milestone
 from tests.contract_support import (
     LISTING,
     META,

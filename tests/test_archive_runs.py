@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -14,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.archive import byte_progress
-from fx_hooks.archive import listing as run_listing
-from fx_hooks.archive.manifest import Manifest, PackedRun
-from fx_hooks.archive.reader import Archive
-from fx_hooks.tools import archive_runs
+from fx_hooks.cli import archive_runs
+from fx_hooks.runs.archive import byte_progress
+from fx_hooks.runs.archive import listing as run_listing
+from fx_hooks.runs.archive.manifest import Manifest, PackedRun
+from fx_hooks.runs.archive.reader import Archive
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
 from tests.support import Repo, Result, working_directory
@@ -203,7 +202,7 @@ def test_a_file_system_that_is_mounted_in_a_run(jobs: Path, plan: bool) -> None:
     script = f'mount -t tmpfs none "{jobs / ONE}/tmp" || exit 77; exec "$@"'
     done = subprocess.run(
         ("unshare", "-rm", "sh", "-c", script, "sh",
-         sys.executable, "-m", "fx_hooks.tools.archive_runs", *arguments),
+         sys.executable, "-m", "fx_hooks.cli.archive_runs", *arguments),
         cwd=jobs, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode == 77 or "unshare" in done.stderr:
@@ -276,7 +275,7 @@ def test_what_windows_does_not_allow_is_told(
     def symlink(*_: object) -> None:
         raise OSError(1314, "A required privilege is not held by the client")
 
-    monkeypatch.setattr("fx_hooks.archive.restore._WINDOWS", True)
+    monkeypatch.setattr("fx_hooks.runs.archive.restore._WINDOWS", True)
     monkeypatch.setattr(os, "symlink", symlink)
     (tmp_path / "there").mkdir()
     done = run(tmp_path / "there", "--restore", str(jobs / "a.tar.gz"))
@@ -376,8 +375,9 @@ def test_real_runs_come_back(states: States, tmp_path: Path) -> None:
 
 def on_terminal(folder: Path, *arguments: str, columns: int, **environment: str) -> tuple[int, str]:
     """The exit code and all that a terminal of that width gets."""
+    pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
-    command = (sys.executable, "-m", "fx_hooks.tools.archive_runs", *arguments)
+    command = (sys.executable, "-m", "fx_hooks.cli.archive_runs", *arguments)
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.atomic import replace_file
+from fx_hooks.util.atomic import replace_file
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from fx_hooks.audit.figures import (
+from fx_hooks.history.audit.audit_text import audit_report
+from fx_hooks.history.audit.figures import (
     FEW_FOLDERS,
     MOST_COMMITS,
     MOST_FOLDERS,
@@ -20,12 +21,11 @@ from fx_hooks.audit.figures import (
     Weight,
     folder_name,
     growth,
+    measure_history,
     percent,
-    take_stock,
 )
-from fx_hooks.audit.report import audit_report
-from fx_hooks.finding import Commit
-from fx_hooks.paths import shown
+from fx_hooks.reporting.finding import Commit
+from fx_hooks.util.paths import shown
 from tests.audits import (
     DAY,
     JANUARY,
@@ -42,7 +42,7 @@ from tests.audits import (
 def audit_of(*artifacts: Brought, commits: int = 10, rest: Weight | None = None) -> Audit:
     times = [JANUARY + number * DAY for number in range(commits)]
     rests = [] if rest is None else [Rest(0, *rest)]
-    return take_stock(times, artifacts, rests, refs=1)
+    return measure_history(times, artifacts, rests, refs=1)
 
 
 def names(rows: tuple[Row, ...]) -> list[tuple[str, str, int]]:

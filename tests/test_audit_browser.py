@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks.audit.page import readable, write_page
+from fx_hooks.history.audit.page import readable, write_page
 from tests.audits import ODD_NAMES, clean, empty, single, two_years, unmeasured
 from tests.browser import Opened, started
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from fx_hooks.audit.page import check_place, page, readable, write_page
-from fx_hooks.errors import FatalError
+from fx_hooks.history.audit.page import check_place, page, readable, write_page
+from fx_hooks.util.errors import FatalError
 from tests.audits import ODD_NAMES, brought, clean, described, empty, single, two_years, unmeasured
 from tests.test_audit import audit_of
 
 if TYPE_CHECKING:
-    from fx_hooks.audit.figures import Audit
+    from fx_hooks.history.audit.figures import Audit
 
 ALONE = {"meta", "link", "br", "wbr"}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.check_best_models import surely_untouched
-from fx_hooks.tools import explain
+from fx_hooks.cli import explain
+from fx_hooks.fastpath.best_models import proven_untouched
 from tests.contract_support import (
     LISTING,
     META,
@@ -470,7 +470,7 @@ def test_no_repository(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
 
 def gate(repo: Repo) -> bool:
     with working_directory(repo.root):
-        return surely_untouched()
+        return proven_untouched()
 
 
 def test_the_gate(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,5 +502,5 @@ def test_the_gate_imports_next_to_nothing(committed: Repo) -> None:
     done = subprocess.run(
         (sys.executable, "-c", code), cwd=committed.root, capture_output=True, text=True, check=True
     )
-    ours = "['fx_hooks', 'fx_hooks.check_best_models', 'fx_hooks.quickgit']"
-    assert done.stdout == f"0 {ours}\n"
+    ours = ["check_best_models", "fastpath", "fastpath.best_models", "fastpath.fast_git"]
+    assert done.stdout == f"0 {['fx_hooks', *(f'fx_hooks.{name}' for name in ours)]}\n"

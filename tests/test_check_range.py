@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.history import desk
-from fx_hooks.history.gate import surely_clean
+from fx_hooks.cli import check_range
+from fx_hooks.fastpath.commit_range import proven_clean
 from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
 from tests.test_progress import Terminal
 
@@ -46,7 +46,7 @@ def gate(repo: Repo, *arguments: str, environ: dict[str, str] | None = None) -> 
     with working_directory(repo.root), pytest.MonkeyPatch.context() as patch:
         for name, value in (environ or {}).items():
             patch.setenv(name, value)
-        return surely_clean(list(arguments))
+        return proven_clean(list(arguments))
 
 
 def commit(repo: Repo, subject: str, *names: str | bytes, content: bytes | None = None) -> str:
@@ -527,12 +527,12 @@ def test_a_blob_that_also_belongs_there(repo: Repo) -> None:
 def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(repo, "more", "src/a.py", "src/b.py")
     terminal = Terminal()
-    monkeypatch.setattr("fx_hooks.progress._PATIENCE", 0)
-    monkeypatch.setattr("fx_hooks.progress._PAUSE", 0)
-    monkeypatch.setattr("fx_hooks.audit.desk._STEP", 1)
+    monkeypatch.setattr("fx_hooks.reporting.progress._PATIENCE", 0)
+    monkeypatch.setattr("fx_hooks.reporting.progress._PAUSE", 0)
+    monkeypatch.setattr("fx_hooks.history.audit.whole_history._STEP", 1)
     monkeypatch.setattr("sys.stderr", terminal)
     with working_directory(repo.root):
-        assert desk.main(["--all"]) == 0
+        assert check_range.main(["--all"]) == 0
     shown = terminal.getvalue().split("\r")
     assert "commits [" in shown[1]
     assert "of 2" in shown[1]

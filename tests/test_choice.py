@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fx_hooks.errors import FatalError
-from fx_hooks.git import Repository
-from fx_hooks.runs import choice
-from fx_hooks.runs.survey import survey
+from fx_hooks.git.repository import Repository
+from fx_hooks.runs import selection
+from fx_hooks.runs.inventory import survey
+from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from tests.realruns.states import States
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def chosen(states: States, *arguments: str) -> set[str]:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
-    choice.add_options(parser)
+    selection.add_options(parser)
     options = parser.parse_args(arguments)
-    found = choice.choose(survey(Repository()), options, options.names)
+    found = selection.choose(survey(Repository()), options, options.names)
     names = {path: name for name, path in states.places.items()}
     return {names[run.path] for run in found}
 
@@ -110,7 +110,7 @@ def test_bad_values(
 
 def test_whether_anything_was_said() -> None:
     parser = argparse.ArgumentParser()
-    choice.add_options(parser)
-    assert not choice.is_choice(parser.parse_args(()), ())
-    assert choice.is_choice(parser.parse_args(("--older-than", "0d")), ())
-    assert choice.is_choice(parser.parse_args(()), ("outputs",))
+    selection.add_options(parser)
+    assert not selection.is_choice(parser.parse_args(()), ())
+    assert selection.is_choice(parser.parse_args(("--older-than", "0d")), ())
+    assert selection.is_choice(parser.parse_args(()), ("outputs",))

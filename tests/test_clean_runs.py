@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from fx_hooks import temporary
-from fx_hooks.archive import writer
-from fx_hooks.archive.reader import Archive
-from fx_hooks.paths import human_size
-from fx_hooks.runs import removal as run_removal
-from fx_hooks.runs import survey as runs
-from fx_hooks.runs.processes import Processes
-from fx_hooks.tools import clean_runs
+from fx_hooks.cli import clean_runs
+from fx_hooks.runs import deletion as run_removal
+from fx_hooks.runs import inventory as runs
+from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.liveness import Processes
+from fx_hooks.util import files
+from fx_hooks.util.paths import human_size
 from tests.faults import (
     CHANGES,
     WRITES,
@@ -468,8 +468,8 @@ class Faulty:
         for name in self.names:
             job(self.root, name, 30, 3000)
             (self.root / name / ".hydra").chmod(0o555)  # it is opened, or as closed as before
-            for place, _, files in os.walk(self.root / name):
-                for file in files:
+            for place, _, names in os.walk(self.root / name):
+                for file in names:
                     os.utime(os.path.join(place, file), (1.6e9, 1.6e9))
         self.expected = outputs(self.root)
         options = ("--archive", str(self.archive)) if self.archive else ()
@@ -593,7 +593,7 @@ def in_archive(place: Path, name: str, own: dict[bytes, Seen]) -> bool:
 def test_two_cleaners_at_once(repo: Repo) -> None:
     for number in range(40):
         job(repo.root, f"outputs/{number:02}", 30, 100)
-    command = (sys.executable, "-m", "fx_hooks.tools.clean_runs", ".", "--yes")
+    command = (sys.executable, "-m", "fx_hooks.cli.clean_runs", ".", "--yes")
     both = [
         subprocess.Popen(command, cwd=repo.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -628,7 +628,7 @@ def test_a_log_that_cannot_be_written(
     log.write_text("{}\n")
     for name in "abc":
         job(repo.root, f"outputs/{name}")
-    real = temporary.write_all
+    real = files.write_all
     count = iter(range(9))
 
     def half(descriptor: int, data: bytes) -> None:
@@ -637,7 +637,7 @@ def test_a_log_that_cannot_be_written(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor, data)
 
-    monkeypatch.setattr(temporary, "write_all", half)
+    monkeypatch.setattr(files, "write_all", half)
     result = run(repo.root, capfd, "outputs/a", "outputs/b", "outputs/c", "--yes")
     (left,) = (repo.root / "outputs").glob(".fx-gone-a.*")
     assert result.code == 1
@@ -766,7 +766,7 @@ def test_what_an_interruption_left_is_told_and_settled(
     # Another process is at it.
     descriptors = [os.open(place, os.O_RDONLY) for place in (repo.root / "outputs").iterdir()]
     for descriptor in descriptors:
-        temporary.lock(descriptor)
+        files.lock(descriptor)
     result = run(repo.root, capfd, ".", "--yes")
     assert (result.code, result.out) == (0, "Nothing goes.\n")
     assert seen(repo.root) == before

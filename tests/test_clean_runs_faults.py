@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.tools import clean_runs
+from fx_hooks.cli import clean_runs
 from tests.faults import Work, demoted, give_to_nobody, killed_at_every_step, needs_fork, run
 from tests.run_trees import Seen, seen, write
-from tests.support import Repo, working_directory
+from tests.support import IS_ROOT, Repo, working_directory
 
 pytestmark = needs_fork
 
@@ -34,7 +34,7 @@ def a_job(root: Path, path: str, days: int) -> None:
     (root / path / "empty").mkdir(mode=0o500)
 
 
-class Scene:
+class IndexCheck:
     """A repository with two old jobs and a new one, which is put back before each fault."""
 
     def __init__(self, repo: Repo, folder: Path) -> None:
@@ -80,16 +80,16 @@ class Scene:
 
 
 @pytest.fixture
-def scene(repo: Repo, tmp_path: Path) -> Scene:
-    return Scene(repo, tmp_path)
+def scene(repo: Repo, tmp_path: Path) -> IndexCheck:
+    return IndexCheck(repo, tmp_path)
 
 
-def log_of(scene: Scene) -> str:
+def log_of(scene: IndexCheck) -> str:
     log = scene.root / ".git/fx-hooks.deleted.jsonl"
     return log.read_text() if log.exists() else ""
 
 
-def test_deleting_killed_at_every_step(scene: Scene) -> None:
+def test_deleting_killed_at_every_step(scene: IndexCheck) -> None:
     calls = set()
     put_back = 0
     for outcome in killed_at_every_step(scene.prepare):
@@ -105,7 +105,7 @@ def test_deleting_killed_at_every_step(scene: Scene) -> None:
     assert put_back > 0
 
 
-def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: Scene) -> None:
+def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: IndexCheck) -> None:
     """Killed right after it was put aside, by whoever comes first, and however late."""
     for outcome in killed_at_every_step(scene.prepare):
         if outcome.call == "rename" or not scene.whole_aside():
@@ -123,7 +123,7 @@ def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: Scene) -> None:
 # --- mounts -------------------------------------------------------------------------------
 
 
-def with_mounts(scene: Scene, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+def with_mounts(scene: IndexCheck, script: str, *options: str) -> subprocess.CompletedProcess[str]:
     """The command after the mounts of a shell *script*, in a namespace of its own.
 
     ``$root`` is the repository, ``$other`` a folder beside it.
@@ -132,7 +132,7 @@ def with_mounts(scene: Scene, script: str, *options: str) -> subprocess.Complete
         pytest.skip("mounts in a namespace of its own")
     other = scene.root.parent / "other"
     other.mkdir(exist_ok=True)
-    command = (sys.executable, "-m", "fx_hooks.tools.clean_runs", *options)
+    command = (sys.executable, "-m", "fx_hooks.cli.clean_runs", *options)
     done = subprocess.run(
         ("unshare", "-rm", "sh", "-c", f'{{ {script}; }} || exit 77; cd "$root"; exec "$@"', "sh",
          *command),
@@ -147,7 +147,7 @@ def with_mounts(scene: Scene, script: str, *options: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("with_archive", [False, True])
-def test_a_file_system_that_is_read_only(scene: Scene, with_archive: bool) -> None:
+def test_a_file_system_that_is_read_only(scene: IndexCheck, with_archive: bool) -> None:
     scene.prepare()
     archive = ("--archive", str(scene.root.parent / "a.tar.gz")) if with_archive else ()
     before = seen(scene.root)
@@ -167,7 +167,7 @@ def test_a_file_system_that_is_read_only(scene: Scene, with_archive: bool) -> No
         assert seen(scene.root) == before
 
 
-def test_nothing_behind_a_mount_goes(scene: Scene) -> None:
+def test_nothing_behind_a_mount_goes(scene: IndexCheck) -> None:
     """Another file system, and another folder of the same one: in a run, and around one."""
     scene.prepare()
     other = scene.root.parent / "other"
@@ -203,8 +203,8 @@ def test_nothing_behind_a_mount_goes(scene: Scene) -> None:
 # --- permissions --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
-def test_permission_denied(scene: Scene) -> None:
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
+def test_permission_denied(scene: IndexCheck) -> None:
     """What somebody else made stays, whole and named; our own goes, however closed it is."""
     # It imports as it goes, and the other user may not be able to read what is installed here.
     assert scene.prepare()() == 0
@@ -241,7 +241,7 @@ def test_permission_denied(scene: Scene) -> None:
     assert {path: seen(scene.root / path) for path in foreign} == whole
 
 
-def test_a_run_that_is_a_link_to_the_home_folder(scene: Scene, home: Path) -> None:
+def test_a_run_that_is_a_link_to_the_home_folder(scene: IndexCheck, home: Path) -> None:
     scene.prepare()
     a_job(home, "precious", 60)
     a_job(home, "outputs/precious", 60)

@@ -25,13 +25,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fx_hooks import __version__
-from fx_hooks.errors import FatalError
-from fx_hooks.finding import Commit, Finding
-from fx_hooks.reports import output
-from fx_hooks.reports.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
-from fx_hooks.reports.output import FORMATS, Output
-from fx_hooks.reports.sarif import MOST_BYTES, sarif_lines
-from fx_hooks.reports.text import Report, Step
+from fx_hooks.reporting import output
+from fx_hooks.reporting.finding import Commit, Finding
+from fx_hooks.reporting.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
+from fx_hooks.reporting.output import FORMATS, Output
+from fx_hooks.reporting.sarif import MOST_BYTES, sarif_lines
+from fx_hooks.reporting.text import Report, Step
+from fx_hooks.util.errors import FatalError
 from tests.support import WEIGHTS, Repo, working_directory
 
 ROOT = Path(__file__).parent.parent
@@ -720,8 +720,8 @@ def test_formats_are_not_loaded_for_text(repo: Repo) -> None:
     with working_directory(repo.root):
         result = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True)
     loaded = set(result.stdout.split())
-    assert "fx_hooks.reports.output" in loaded
-    assert not loaded & {"fx_hooks.reports.formats", "fx_hooks.reports.sarif"}
+    assert "fx_hooks.reporting.output" in loaded
+    assert not loaded & {"fx_hooks.reporting.formats", "fx_hooks.reporting.sarif"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.check_artifacts import main
-from fx_hooks.gate import surely_clean
-from fx_hooks.policy import cache
-from fx_hooks.policy.compile import compile_tables
-from tests.support import CLEAN, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
+from fx_hooks.fastpath import table_cache
+from fx_hooks.fastpath.artifacts import proven_clean
+from fx_hooks.policy.compiler import compile_tables
+from tests.support import CLEAN, IS_ROOT, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
 
 HYDRA = "experiments/2024/first"
 
@@ -60,11 +60,13 @@ ALLOWED = {
     "marshal",
     "fx_hooks",
     "fx_hooks.check_artifacts",
-    "fx_hooks.gate",
-    "fx_hooks.policy",
-    "fx_hooks.policy.cache",
-    "fx_hooks.policy.match",
-    "fx_hooks.quickgit",
+    "fx_hooks.fastpath.artifacts",
+    "fx_hooks.fastpath",
+    "fx_hooks.fastpath.index_bytes",
+    "fx_hooks.fastpath.work_tree",
+    "fx_hooks.fastpath.table_cache",
+    "fx_hooks.fastpath.matcher",
+    "fx_hooks.fastpath.fast_git",
 }
 
 
@@ -542,8 +544,8 @@ def poisoned(repo: Repo) -> Repo:
     repo.stage("x.pt", WEIGHTS)
     repo.forget_tables()
     with working_directory(repo.root):
-        key = cache.cache_key(None)
-        assert cache.write(
+        key = table_cache.cache_key(None)
+        assert table_cache.write(
             [str(repo.tables)],
             key,
             (compile_tables([]), (), b"", b"best_models/milestones.yaml", b""),
@@ -611,9 +613,7 @@ def test_nowhere_to_keep_tables(repo: Repo, home: Path) -> None:
     assert not list(repo.root.glob(f".git/{TABLES}.*"))
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere"
-)
+@pytest.mark.skipif(IS_ROOT or os.name == "nt", reason="every folder can be written to")
 def test_git_directory_that_cannot_be_written(repo: Repo, home: Path) -> None:
     repo.forget_tables()
     (repo.root / ".git").chmod(0o500)
@@ -655,10 +655,10 @@ def test_odd_cache_directories(
 def test_truncated_tables(poisoned: Repo) -> None:
     size = poisoned.tables.stat().st_size
     with working_directory(poisoned.root):
-        key = cache.cache_key(None)
+        key = table_cache.cache_key(None)
         for length in range(size - 1, -1, -1):
             os.truncate(poisoned.tables, length)
-            assert cache.read([str(poisoned.tables)], key) is None, length
+            assert table_cache.read([str(poisoned.tables)], key) is None, length
     for length in (0, 15, 16, 20, 28, 1000, size - 1):
         poisoned.tables.write_bytes(bytes(length))
         assert not poisoned.gate("x.pt")
@@ -681,7 +681,7 @@ def test_flipped_bits(poisoned: Repo, kind: str) -> None:
     places = [*range(64 * 8), *(chance.randrange(len(data) * 8) for _ in range(600))]
     places += range((len(data) - 40) * 8, len(data) * 8)
     with working_directory(poisoned.root):
-        key = cache.cache_key(None)
+        key = table_cache.cache_key(None)
         with open(poisoned.tables, "r+b", buffering=0) as file:
             for place in places:
                 number, bit = divmod(place, 8)
@@ -689,7 +689,7 @@ def test_flipped_bits(poisoned: Repo, kind: str) -> None:
                     file.seek(number)
                     file.write(bytes([byte]))
                     if byte != data[number]:
-                        assert cache.read([str(poisoned.tables)], key) is None, place
+                        assert table_cache.read([str(poisoned.tables)], key) is None, place
     assert poisoned.tables.read_bytes() == data
 
 
@@ -705,7 +705,7 @@ def test_verdict_with_damaged_tables(poisoned: Repo, place: int) -> None:
 
 
 def test_tables_of_another_version(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "__version__", "99.0")
+    monkeypatch.setattr(table_cache, "__version__", "99.0")
     assert not poisoned.gate("x.pt")
     assert poisoned.check_once("x.pt").code == 1
 
@@ -716,7 +716,7 @@ def test_tables_of_another_interpreter(poisoned: Repo, monkeypatch: pytest.Monke
 
 
 def test_tables_too_large_to_be_true(poisoned: Repo) -> None:
-    os.truncate(poisoned.tables, cache.MAX_BYTES + 1)
+    os.truncate(poisoned.tables, table_cache.MAX_BYTES + 1)
     assert not poisoned.gate("x.pt")
 
 
@@ -745,7 +745,7 @@ def test_an_index_that_is_no_file(repo: Repo) -> None:
     (repo.root / ".git/index").unlink()
     (repo.root / ".git/index").mkdir()
     with working_directory(repo.root):
-        assert not surely_clean(["--", "train.py"])
+        assert not proven_clean(["--", "train.py"])
 
 
 def test_a_git_file_that_cannot_be_read(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -757,4 +757,4 @@ def test_a_git_file_that_cannot_be_read(repo: Repo, monkeypatch: pytest.MonkeyPa
 
     with working_directory(linked):
         monkeypatch.setattr("builtins.open", refuse)
-        assert not surely_clean(["--", "train.py"])
+        assert not proven_clean(["--", "train.py"])

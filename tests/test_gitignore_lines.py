@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.policy import gitignore
-from fx_hooks.policy.gitignore import sections
-from fx_hooks.policy.globs import covers, example, name_like
-from fx_hooks.policy.load import BEST_MODELS_RULE, load_policy, with_milestones
+from fx_hooks.gitignore import policy_lines
+from fx_hooks.gitignore.globs import covers, example, name_like
+from fx_hooks.gitignore.policy_lines import sections
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.model import BEST_MODELS_RULE, with_milestones
 from fx_hooks.policy.patterns import split
 from tests import agreement
 from tests.agreement import compare, draw_cases
@@ -158,7 +159,7 @@ def test_a_large_keep_list_stays_quick(path: str, monkeypatch: pytest.MonkeyPatc
         return asked(*given)
 
     for name in ("covers", "overlap", "rests", "parts_overlap"):
-        monkeypatch.setattr(gitignore, name, partial(counted, getattr(gitignore, name)))
+        monkeypatch.setattr(policy_lines, name, partial(counted, getattr(policy_lines, name)))
     for count in (100, 200, 400):
         keep = "".join(f"  - {path.format(number)}\n" for number in range(100, 100 + count))
         assert len(lines(f"keep:\n{keep}", built_in=True)) > count

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.errors import FatalError
-from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, ObjectStore
+from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, ObjectStore
 from fx_hooks.history.walk import Walk
+from fx_hooks.util.errors import FatalError
 from tests.support import Repo, working_directory
 
 

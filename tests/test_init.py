@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from fx_hooks import sync_gitignore
-from fx_hooks.policy.load import POLICY_NAME
+from fx_hooks.cli import init
+from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.runs.directories import RunDirectory, run_directories
-from fx_hooks.tools import init
 from tests.support import Repo, Result, working_directory
 
 SNIPPET = f"""\
@@ -145,7 +145,7 @@ def test_a_grown_repository(repo: Repo) -> None:
     before = {path: path.read_bytes() for path in repo.root.iterdir() if path.is_file()}
     result = run(repo, "--yes")
     assert (result.code, result.err) == (0, "")
-    assert "These lines of .gitignore are superfluous, the block says the same:" in result.out
+    assert "These lines of .gitignore are redundant, the block says the same:" in result.out
     assert "    .gitignore:2: __pycache__/\n" in result.out
     assert ".gitignore:3" not in result.out  # `*.pt` would close what the policy keeps
     config = (repo.root / ".pre-commit-config.yaml").read_bytes()
@@ -166,41 +166,41 @@ def test_a_grown_repository(repo: Repo) -> None:
     assert run(repo, "--yes").out.endswith(DONE.out)
 
 
-def superfluous(repo: Repo, lines: str) -> list[str]:
+def redundant(repo: Repo, lines: str) -> list[str]:
     repo.write(".gitignore", lines)
     out = run(repo, "--dry-run").out.splitlines()
     return [line.split(": ", 1)[1] for line in out if line.startswith("    .gitignore:")]
 
 
 def test_what_the_block_makes_superfluous(repo: Repo) -> None:
-    assert superfluous(repo, "/foo\n/wandb/  \r\n\n#/wandb\n/outputs\n*.pyc\n") == [
+    assert redundant(repo, "/foo\n/wandb/  \r\n\n#/wandb\n/outputs\n*.pyc\n") == [
         "/wandb/",
         "*.pyc",
     ]
 
 
 def test_a_blank_before_a_name_is_part_of_it(repo: Repo) -> None:
-    assert superfluous(repo, " __pycache__\n") == []
+    assert redundant(repo, " __pycache__\n") == []
 
 
 @pytest.mark.parametrize("own", ["!/mine/**", "!__pycache__/", "!mine", "!/mine/", "![!a]", "!*"])
 def test_what_closes_what_another_line_opens_is_not_superfluous(repo: Repo, own: str) -> None:
     repo.write("mine/a.py")
     closing = "/mine/__pycache__/\n"
-    assert superfluous(repo, f"{own}\n{closing}") == []
+    assert redundant(repo, f"{own}\n{closing}") == []
     # git then looks into the folder, and the block has no line for what is in it.
-    assert superfluous(repo, f"{closing}{own}\n") == []
+    assert redundant(repo, f"{closing}{own}\n") == []
     repo.write(".gitignore", "")
     run(repo, "--yes")
     block = (repo.root / ".gitignore").read_text()
     # In front of the block they have no say.
-    assert superfluous(repo, f"{own}\n{closing}{block}{closing}") == ["/mine/__pycache__/"] * 2
+    assert redundant(repo, f"{own}\n{closing}{block}{closing}") == ["/mine/__pycache__/"] * 2
 
 
 @pytest.mark.parametrize("own", ["!/other/*", "!logs/.gitkeep", "!/mine/.gitkeep", "!keep.pt"])
 def test_what_other_lines_open_elsewhere(repo: Repo, own: str) -> None:
     lines = f"{own}\n/mine/__pycache__/\n{own}\n"
-    assert superfluous(repo, lines) == ["/mine/__pycache__/"]
+    assert redundant(repo, lines) == ["/mine/__pycache__/"]
 
 
 def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -77,50 +78,43 @@ def ours(name: str) -> set[str]:
     return {found for found in imported(name) if f"{found}.".startswith("fx_hooks.")}
 
 
-# What a person starts. None of them is a library of another one.
-VERBS = {
-    name
-    for name in MODULES
-    if name.startswith(("fx_hooks.tools.", "fx_hooks.check_")) or name == "fx_hooks.sync_gitignore"
+# The packages, each above those that stand before it.
+LAYERS = (
+    "util", "fastpath", "git", "frameworks", "policy", "weights", "artifacts", "reporting",
+    "best_models", "gitignore", "history", "runs", "cli",
+)  # fmt: skip
+ENTRY_POINTS = {
+    f"fx_hooks.{name}"
+    for name in ("check_artifacts", "check_best_models", "check_range", "sync_gitignore")
 }
-POLICY = {name for name in MODULES if f"{name}.".startswith("fx_hooks.policy.")}
-# What every commit of every person starts.
-GATE = {
-    "fx_hooks",
-    "fx_hooks.atomic",
-    "fx_hooks.check_artifacts",
-    "fx_hooks.check_best_models",
-    "fx_hooks.check_range",
-    "fx_hooks.gate",
-    "fx_hooks.gitignore",
-    "fx_hooks.gitignore.state",
-    "fx_hooks.history",
-    "fx_hooks.history.gate",
-    "fx_hooks.policy",
-    "fx_hooks.policy.cache",
-    "fx_hooks.policy.match",
-    "fx_hooks.quickgit",
-    "fx_hooks.sync_gitignore",
-}
+COMMANDS = {name for name in MODULES if name.startswith("fx_hooks.cli.") and "._" not in name}
+FAST_PATH = {name for name in MODULES if f"{name}.".startswith("fx_hooks.fastpath.")}
+
+
+def package(name: str) -> str:
+    """The package of ours that a module is in; its own name where it stands at the top."""
+    return name.split(".")[1] if "." in name else name
 
 
 def test_all_modules_are_read() -> None:
-    assert {"fx_hooks.check_artifacts", "fx_hooks.tools.explain"} <= VERBS
-    assert {"fx_hooks.policy.load", "fx_hooks.policy.match"} <= POLICY
-    assert set(MODULES) >= GATE
+    assert set(MODULES) >= ENTRY_POINTS
+    assert {"fx_hooks.cli.check_range", "fx_hooks.cli.explain"} <= COMMANDS
+    assert {package(name) for name in MODULES} - {"fx_hooks", *LAYERS} == {
+        package(name) for name in ENTRY_POINTS
+    }
     # The reader finds imports of every form.
-    assert "fx_hooks.policy.cache" in imported("fx_hooks.gate")
-    assert Import("re", local=True) in imports("fx_hooks.policy.match")
-    assert "typing" not in imported("fx_hooks.policy.match")
+    assert "fx_hooks.fastpath.table_cache" in imported("fx_hooks.fastpath.work_tree")
+    assert Import("re", local=True) in imports("fx_hooks.fastpath.matcher")
+    assert "typing" not in imported("fx_hooks.fastpath.matcher")
 
 
 @pytest.mark.parametrize(
     ("package", "only"),
     [
-        pytest.param("subprocess", {"fx_hooks.git"}, id="subprocess"),
-        pytest.param("yaml", {"fx_hooks.policy.load"}, id="yaml"),
+        pytest.param("subprocess", {"fx_hooks.git.repository"}, id="subprocess"),
+        pytest.param("yaml", {"fx_hooks.policy.loader", "fx_hooks.util.strict_yaml"}, id="yaml"),
         pytest.param("pathspec", {"fx_hooks.policy.patterns"}, id="pathspec"),
-        pytest.param("marshal", {"fx_hooks.policy.cache"}, id="marshal"),
+        pytest.param("marshal", {"fx_hooks.fastpath.table_cache"}, id="marshal"),
         pytest.param("pickle", set(), id="pickle"),
         pytest.param("torch", set(), id="torch"),
     ],
@@ -130,31 +124,28 @@ def test_imported_in_one_place(package: str, only: set[str]) -> None:
 
 
 def test_the_policy_knows_neither_git_nor_formats() -> None:
-    allowed = POLICY | {"fx_hooks", "fx_hooks.atomic", "fx_hooks.errors"}
-    assert {name: ours(name) - allowed for name in POLICY} == {name: set() for name in POLICY}
+    pure = {name for name in MODULES if f"{name}.".startswith("fx_hooks.policy.")}
+    pure -= {"fx_hooks.policy.in_force"}  # which reads it from the index and from commits
+    known = {package(other) for name in pure for other in ours(name)}
+    assert known <= {"fx_hooks", "util", "fastpath", "frameworks", "policy"}
 
 
-@pytest.mark.parametrize(
-    "name", ["fx_hooks", "fx_hooks.atomic", "fx_hooks.errors", "fx_hooks.finding"]
-)
-def test_knows_nothing_of_ours(name: str) -> None:
-    assert ours(name) == set()
+def test_packages_import_downwards_only() -> None:
+    wrong = {
+        f"{name} imports {other}"
+        for name in MODULES
+        if package(name) in LAYERS
+        for other in ours(name)
+        if package(other) != "fx_hooks"
+        and (
+            package(other) not in LAYERS
+            or LAYERS.index(package(other)) > LAYERS.index(package(name))
+        )
+    }
+    assert wrong == set()
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-def test_a_verb_is_imported_by_nothing(verb: str) -> None:
-    assert importers(verb) == set()
-
-
-def test_a_desk_belongs_to_its_verb() -> None:
-    # The second half of a verb that asks its gate first.
-    assert importers("fx_hooks.best_models.desk") == {"fx_hooks.check_best_models"}
-    assert importers("fx_hooks.history.desk") == {"fx_hooks.check_range"}
-    assert importers("fx_hooks.desk") == {"fx_hooks.check_artifacts"}
-    assert importers("fx_hooks.gitignore.desk") == {"fx_hooks.sync_gitignore"}
-
-
-def test_imports_point_down_only() -> None:
+def test_no_module_runs_in_a_circle() -> None:
     below: dict[str, set[str]] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
@@ -168,12 +159,30 @@ def test_imports_point_down_only() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("name", sorted(GATE))
-def test_the_gate_imports_next_to_nothing(name: str) -> None:
-    allowed = GATE | {"os", "sys", "marshal", "binascii"}
+@pytest.mark.parametrize("command", sorted(COMMANDS | ENTRY_POINTS))
+def test_a_command_imports_no_other(command: str) -> None:
+    entry = f"fx_hooks.{command.rpartition('.')[2]}"
+    assert importers(command) <= {entry} - {command}
+
+
+def test_a_name_stands_for_one_module() -> None:
+    names = Counter(
+        name.rpartition(".")[2]
+        for name in MODULES
+        if name not in ENTRY_POINTS
+        and not MODULES[name].name.startswith("__")
+        and package(name) != "frameworks"
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", sorted(FAST_PATH | ENTRY_POINTS))
+def test_the_fast_path_imports_next_to_nothing(name: str) -> None:
+    allowed = FAST_PATH | {"fx_hooks", "os", "sys", "marshal", "binascii"}
     assert {found.module for found in imports(name) if not found.local} <= allowed
 
 
-@pytest.mark.parametrize("name", sorted(GATE - VERBS))
-def test_the_gate_starts_next_to_nothing_later(name: str) -> None:
-    assert {found.module for found in imports(name) if found.local} <= {"re", "fx_hooks.atomic"}
+@pytest.mark.parametrize("name", sorted(FAST_PATH))
+def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
+    later = {found.module for found in imports(name) if found.local}
+    assert later <= {"re", "fx_hooks.util.atomic"}

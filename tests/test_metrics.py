@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fx_hooks.archive.listing import figures
+from fx_hooks.runs.archive.listing import figures
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
 
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
-from fx_hooks.errors import FatalError
-from fx_hooks.policy.load import BUILTIN_FILE, load_policy
+from fx_hooks.policy.loader import BUILTIN_FILE, load_policy
+from fx_hooks.util.errors import FatalError
 from fx_hooks.weights.content import FORMATS
 from tests.contract_support import LISTING, MODEL, STATE, entry, listing, sha256
 

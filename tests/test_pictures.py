@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fx_hooks.audit.chart import band, day, line, size_scale, time_scale
-from fx_hooks.audit.treemap import Box, squarified
+from fx_hooks.history.audit.chart import band, day, line, size_scale, time_scale
+from fx_hooks.history.audit.treemap import Box, squarified
 from tests.audits import DAY, JANUARY
 
 AREA = Box(64, 14, 860, 296)

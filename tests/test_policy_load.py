@@ -8,12 +8,13 @@ import sys
 import pytest
 import yaml
 
-from fx_hooks.best_models.milestones import load_milestones
-from fx_hooks.errors import FatalError
-from fx_hooks.policy import load
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.load import BUILTIN_SOURCE, POLICY_NAME, Policy, load_policy, with_milestones
-from fx_hooks.policy.match import Matcher
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import BUILTIN_SOURCE, load_policy
+from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
+from fx_hooks.util import strict_yaml
+from fx_hooks.util.errors import FatalError
 
 # The loader that takes libyaml where there is one, and the one that is always there.
 LOADERS = {"fast": getattr(yaml, "CSafeLoader", yaml.SafeLoader), "pure": yaml.SafeLoader}
@@ -23,7 +24,7 @@ LOADERS = {"fast": getattr(yaml, "CSafeLoader", yaml.SafeLoader), "pure": yaml.S
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test is run with both loaders."""
     name: str = request.param
-    monkeypatch.setattr(load, "_Loader", LOADERS[name])
+    monkeypatch.setattr(strict_yaml, "_Loader", LOADERS[name])
     return name
 
 
@@ -367,10 +368,11 @@ def test_nested_too_deeply(name: str, opening: str) -> None:
     # In a process of its own: a stack that is used up takes the interpreter with it.
     program = (
         "import sys, yaml\n"
-        "from fx_hooks.errors import FatalError\n"
-        "from fx_hooks.policy import load\n"
-        "if sys.argv[1] == 'pure': load._Loader = yaml.SafeLoader\n"
-        "try: load.load_policy((sys.argv[2] * 100_000).encode())\n"
+        "from fx_hooks.util.errors import FatalError\n"
+        "from fx_hooks.policy.loader import load_policy\n"
+        "from fx_hooks.util import strict_yaml\n"
+        "if sys.argv[1] == 'pure': strict_yaml._Loader = yaml.SafeLoader\n"
+        "try: load_policy((sys.argv[2] * 100_000).encode())\n"
         "except FatalError as exc: print(exc)\n"
     )
     result = subprocess.run(
@@ -535,8 +537,8 @@ def test_run_marks() -> None:
     )
     marks = [mark for mark in load_policy(text).run_marks if mark.source == POLICY_NAME]
     assert [tuple(mark) for mark in marks] == [
-        (".a/id", "a", "w", "d", POLICY_NAME, 6),
-        ("b", "a", "w", "d", POLICY_NAME, 7),
+        (".a/id", "a", "w", "d", POLICY_NAME, 6, ""),
+        ("b", "a", "w", "d", POLICY_NAME, 7, ""),
     ]
     assert ".hydra/config.yaml" in [mark.path for mark in load_policy().run_marks]
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.load import load_policy
-from fx_hooks.policy.match import Matcher
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import problem, regex_source
 
 QUIET = settings(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fx_hooks.progress import Progress, progress_line
+from fx_hooks.reporting.progress import Progress, progress_line
 
 
 class Terminal(io.StringIO):

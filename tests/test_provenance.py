@@ -12,7 +12,7 @@ import pytest
 
 from fx_hooks.best_models.metadata import find_private, without_private
 from fx_hooks.best_models.provenance import Provenance, find_provenance
-from fx_hooks.runs.wandb_log import (
+from fx_hooks.frameworks.wandb.record import (
     WandbEnd,
     WandbLog,
     read_wandb_end,

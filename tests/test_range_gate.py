@@ -24,8 +24,8 @@ def test_imports_of_a_clean_range(repo: Repo) -> None:
     arguments = (SCRIPT, "HEAD~1..HEAD")
     imported(*arguments, cwd=repo.root)  # leaves tables behind
     bare = imported_anyway(SCRIPT, cwd=repo.root)
-    mine = {"fx_hooks.check_range", "fx_hooks.history", "fx_hooks.history.gate"}
-    allowed = ALLOWED - {"fx_hooks.check_artifacts"} | mine
+    mine = {"fx_hooks.check_range", "fx_hooks.fastpath.commit_range"}
+    allowed = ALLOWED - {"fx_hooks.check_artifacts", "fx_hooks.fastpath.artifacts"} | mine
     assert imported(*arguments, cwd=repo.root) - bare == allowed - bare
 
 
@@ -229,7 +229,7 @@ def test_a_clean_range_ends_at_the_gate(repo: Repo, monkeypatch: pytest.MonkeyPa
     commit(repo, "more", "pkg/m.py")
     with working_directory(repo.root):
         assert check_range.main(["HEAD~1..HEAD"]) == 0  # the desk, which keeps tables
-        monkeypatch.setattr("fx_hooks.history.desk.main", None)
+        monkeypatch.setattr("fx_hooks.cli.check_range.main", None)
         assert check_range.main(["HEAD~1..HEAD"]) == 0
 
 
@@ -237,5 +237,5 @@ def test_interrupted_at_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: list[str]) -> bool:
         raise KeyboardInterrupt(arguments)
 
-    monkeypatch.setattr(check_range, "surely_clean", interrupted)
+    monkeypatch.setattr(check_range, "proven_clean", interrupted)
     assert check_range.main(["HEAD~1..HEAD"]) == 130

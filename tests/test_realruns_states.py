@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fx_hooks.runs.wandb_log import read_wandb_log
+from fx_hooks.frameworks.wandb.record import read_wandb_log
 from tests.realruns.states import AGES, DAY, FAILED, KILLED, States, live_run, run_id
 
 

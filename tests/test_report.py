@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fx_hooks.errors import FatalError
-from fx_hooks.finding import Finding
-from fx_hooks.paths import from_root, human_size, quoted, shown
-from fx_hooks.remedy import cover, unstage, untrack
-from fx_hooks.reports.text import MAX_LINES, Step, artifact_report
+from fx_hooks.git.commands import cover, unstage, untrack
+from fx_hooks.reporting.finding import Finding
+from fx_hooks.reporting.text import MAX_LINES, Step, artifact_report
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import from_root, human_size, quoted, shown
 
 
 def finding(

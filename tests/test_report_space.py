@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks.disk import Scan, scan
-from fx_hooks.space import outside
-from fx_hooks.space.outside import (
+from fx_hooks.cli import report_space
+from fx_hooks.runs.usage import outside
+from fx_hooks.runs.usage.outside import (
     WANDB_ARTIFACTS,
     WANDB_DIR,
     WANDB_LOGS,
     WANDB_STAGING,
     wandb_folders,
 )
-from fx_hooks.tools import report_space
+from fx_hooks.util.disk import Scan, scan
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import DAY, States, live_run
@@ -223,7 +223,7 @@ def test_other_file_systems_are_told_apart(
             del found.top.folders[name]
         return found._replace(mounts=(b"data", b"outputs"))
 
-    monkeypatch.setattr("fx_hooks.runs.survey.scan", without)
+    monkeypatch.setattr("fx_hooks.runs.inventory.scan", without)
     result = run(repo.root, capfd, "--format", "json")
     found = json.loads(result.out)
     (outside,) = [item for item in found["items"] if item["outside"]]

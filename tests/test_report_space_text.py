@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks.disk import Size
-from fx_hooks.runs.survey import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, Run
-from fx_hooks.space.git import PACKED
-from fx_hooks.space.outside import WANDB_ARTIFACTS
-from fx_hooks.space.remedies import Remedy
-from fx_hooks.space.survey import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
-from fx_hooks.space.text import Answer
+from fx_hooks.runs.inventory import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, Run
+from fx_hooks.runs.usage.advice import Remedy
+from fx_hooks.runs.usage.git_usage import PACKED
+from fx_hooks.runs.usage.measure import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
+from fx_hooks.runs.usage.outside import WANDB_ARTIFACTS
+from fx_hooks.runs.usage.usage_text import Answer
+from fx_hooks.util.disk import Size
 from tests.support import Repo
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_commands_may_be_copied(named: Repo) -> None:
 
 @pytest.mark.parametrize("width", [20, 30, 36, 80])
 def test_a_comment_is_no_command_however_narrow_it_is(width: int) -> None:
-    terminal = pytest.importorskip("fx_hooks.space.terminal")
+    terminal = pytest.importorskip("fx_hooks.runs.usage.usage_terminal")
     comment = "# and 6 more such commands (--top 0 shows all)"
     lines = terminal.broken(comment, width)
     assert all(line.startswith("# ") and len(line) <= width for line in lines)
@@ -194,7 +194,7 @@ def test_a_terminal_without_unicode_gets_signs_it_has(named: Repo) -> None:
 
 
 def test_its_page_shows_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = pytest.importorskip("fx_hooks.space.terminal")
+    terminal = pytest.importorskip("fx_hooks.runs.usage.usage_terminal")
     monkeypatch.setenv("COLUMNS", "80")
     printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     terminal.print_terminal(_answer(), printed, colour=False)

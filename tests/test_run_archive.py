@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks import temporary
-from fx_hooks.archive import restore as run_restore
-from fx_hooks.archive import tree as run_tree
-from fx_hooks.archive import writer
-from fx_hooks.archive.manifest import MEMBER
-from fx_hooks.archive.reader import Archive
-from fx_hooks.errors import FatalError
+from fx_hooks.runs.archive import restore as run_restore
+from fx_hooks.runs.archive import tree as run_tree
+from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive.manifest import MEMBER
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.util import files
+from fx_hooks.util.errors import FatalError
 from tests.run_trees import LONG_AGO, pack, restore, seen, sparse, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
@@ -202,7 +202,7 @@ def test_where_links_cannot_be_made_files_are_copied(
     pack(root, tmp_path / "b.tar.gz", RUN)
     place = os.fsencode(tmp_path / "b.tar.gz")
     with pytest.raises(FileExistsError):
-        temporary.move(os.fsencode(root / RUN / "z.pt"), place, replace=False)
+        files.move(os.fsencode(root / RUN / "z.pt"), place, replace=False)
     number = errno.EIO
     with pytest.raises(FatalError, match=r"z\.pt: cannot be restored: Input/output error"):
         restore(tmp_path / "a.tar.gz", tmp_path / "again")
@@ -619,11 +619,11 @@ def test_what_a_dead_process_left_goes_and_that_of_a_living_one_stays(
     root: Path, tmp_path: Path
 ) -> None:
     target = os.fsencode(tmp_path / "a.tar.gz")
-    dead, living = temporary.name_beside(target), temporary.name_beside(target)
+    dead, living = files.name_beside(target), files.name_beside(target)
     foreign = tmp_path / ".fx-b.tar.gz.12345678"
     foreign.write_bytes(b"")
     Path(os.fsdecode(dead)).write_bytes(b"half")
-    descriptor = temporary.create(living)
+    descriptor = files.create(living)
     try:
         pack(root, tmp_path / "a.tar.gz", RUN)
         assert not os.path.lexists(dead)

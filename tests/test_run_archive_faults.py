@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.archive import writer
-from fx_hooks.archive.reader import Archive
-from fx_hooks.command import guarded
+from fx_hooks.cli._common import guarded
+from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive.reader import Archive
 from tests.faults import (
     CHANGES,
     Outcome,
@@ -344,7 +344,7 @@ def test_a_disk_that_is_really_full(root: Path, tmp_path: Path, name: str) -> No
     mount = tmp_path / "small"
     mount.mkdir()
     code = (
-        "import sys; from tests.run_trees import pack; from fx_hooks.command import guarded;"
+        "import sys; from tests.run_trees import pack; from fx_hooks.cli._common import guarded;"
         "sys.exit(guarded('x', lambda: len(pack(*sys.argv[1:]).left_out)))"
     )
     script = (
@@ -379,11 +379,11 @@ def test_what_an_interruption_leaves(
         raise KeyboardInterrupt
 
     for place, work in (
-        ("fx_hooks.archive.writer._Packer.finish", packing(root, out / name)),
-        ("fx_hooks.archive.writer._Packer._pack_content", packing(root, out / name)),
-        ("fx_hooks.archive.reader.Archive.members", packing(root, out / name)),
-        ("fx_hooks.archive.restore._Unpacking._write_file", restoring(archive, there)),
-        ("fx_hooks.archive.restore._Unpacking._finish", restoring(archive, there)),
+        ("fx_hooks.runs.archive.writer._Packer.finish", packing(root, out / name)),
+        ("fx_hooks.runs.archive.writer._Packer._pack_content", packing(root, out / name)),
+        ("fx_hooks.runs.archive.reader.Archive.members", packing(root, out / name)),
+        ("fx_hooks.runs.archive.restore._Unpacking._write_file", restoring(archive, there)),
+        ("fx_hooks.runs.archive.restore._Unpacking._finish", restoring(archive, there)),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, interrupt)
@@ -492,7 +492,7 @@ def test_several_at_once(root: Path, tmp_path: Path) -> None:
     write(root / "outputs/a/large.bin", os.urandom(4_000_000))
     code = (
         "import sys; from tests.run_trees import pack, restore;"
-        "from fx_hooks.command import guarded; work, *names = sys.argv[1:];"
+        "from fx_hooks.cli._common import guarded; work, *names = sys.argv[1:];"
         "sys.exit(guarded('x', lambda: globals()[work](*names) and 0))"
     )
 

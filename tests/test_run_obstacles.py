@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.git import Repository
-from fx_hooks.runs import survey as runs
-from fx_hooks.runs.processes import Processes
-from fx_hooks.runs.survey import kept_because, survey
+from fx_hooks.git.repository import Repository
+from fx_hooks.runs import inventory as runs
+from fx_hooks.runs.inventory import kept_because, survey
+from fx_hooks.runs.liveness import Processes
 from tests.run_trees import LONG_AGO, write
 from tests.support import Repo, working_directory
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.disk import scan
-from fx_hooks.runs import processes as run_processes
-from fx_hooks.runs import removal as run_removal
-from fx_hooks.runs.processes import Processes, Use, find_processes
+from fx_hooks.runs import deletion as run_removal
+from fx_hooks.runs import liveness as run_processes
+from fx_hooks.runs.liveness import Processes, Use, find_processes
+from fx_hooks.util.disk import scan
 from tests.run_trees import write
 
 pytest.importorskip("psutil")

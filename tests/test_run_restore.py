@@ -21,14 +21,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_hooks.archive import reader as run_archive_reader
-from fx_hooks.archive import restore as run_restore
-from fx_hooks.archive import sections
-from fx_hooks.archive import tree as run_tree
-from fx_hooks.archive.manifest import MEMBER, BadManifest, from_json, nanoseconds
-from fx_hooks.archive.reader import Archive
-from fx_hooks.archive.tree import Unfit
-from fx_hooks.errors import FatalError
+from fx_hooks.runs.archive import reader as run_archive_reader
+from fx_hooks.runs.archive import restore as run_restore
+from fx_hooks.runs.archive import sections
+from fx_hooks.runs.archive import tree as run_tree
+from fx_hooks.runs.archive.manifest import MEMBER, BadManifest, from_json, nanoseconds
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.archive.tree import Unfit
+from fx_hooks.util.errors import FatalError
 from tests.run_trees import pack, restore, seen, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]

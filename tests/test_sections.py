@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from fx_hooks.archive import sections
-from fx_hooks.archive.sections import BrokenSection, Codec
-from fx_hooks.errors import FatalError
+from fx_hooks.runs.archive import sections
+from fx_hooks.runs.archive.sections import BrokenSection, Codec
+from fx_hooks.util.errors import FatalError
 
 DATA = random.Random(1).randbytes(700_000) + bytes(2_000_000) + b"text " * 300_000
 

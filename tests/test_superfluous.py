@@ -1,4 +1,4 @@
-"""Lines of a ``.gitignore`` that the block makes superfluous can go."""
+"""Lines of a ``.gitignore`` that the block makes redundant can go."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.gitignore.block import block_lines, patterns_of, rewritten
-from fx_hooks.gitignore.superfluous import superfluous_lines
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.match import Matcher
+from fx_hooks.gitignore.redundant import redundant_lines
+from fx_hooks.policy.compiler import compile_tables
 from tests.agreement import draw_paths, draw_pattern, draw_policy, ignored
 
 
@@ -35,7 +35,7 @@ def test_git_ignores_the_same_without_them(fresh: Path, openers: float) -> None:
         marked = ("!" * (draw.random() < openers) + text + "\n" for text in own)
         text = rewritten("".join(marked).encode("utf-8", "surrogateescape"), block_lines(policy))
         tree = [*draw_paths(draw, policy), *draw_paths(draw, policy)]
-        found = superfluous_lines(b"/nowhere", tree, text, policy)
+        found = redundant_lines(b"/nowhere", tree, text, policy)
         if not found:
             continue
         gone = {at for at, _ in found}

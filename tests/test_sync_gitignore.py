@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fx_hooks import sync_gitignore
-from fx_hooks.errors import FatalError
-from fx_hooks.git import Repository
+from fx_hooks.fastpath.gitignore import proven_in_step
+from fx_hooks.git.repository import Repository
 from fx_hooks.gitignore.block import block_lines, rewritten
-from fx_hooks.gitignore.findings import LINES_ADVICE
-from fx_hooks.gitignore.state import surely_in_step
-from fx_hooks.policy.load import Policy, load_policy
+from fx_hooks.gitignore.line_findings import LINES_ADVICE
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.util.errors import FatalError
 from tests import agreement
-from tests.support import Repo, Result, working_directory
+from tests.support import IS_ROOT, Repo, Result, working_directory
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
 
 BOM = b"\xef\xbb\xbf"
 IN_STEP = Result(0, "", "")
@@ -200,7 +203,7 @@ def test_a_folder_is_refused(repo: Repo) -> None:
     assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore: {message}\n")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may do everything")
+@pytest.mark.skipif(IS_ROOT or os.name == "nt", reason="everything may be done")
 def test_what_cannot_be_read_or_written(repo: Repo) -> None:
     repo.write(".gitignore", "a\n")
     (repo.root / ".gitignore").chmod(0)
@@ -321,7 +324,7 @@ def test_in_a_fresh_clone(repo: Repo, tmp_path: Path) -> None:
 
 def in_step(repo: Repo) -> bool:
     with working_directory(repo.root):
-        return surely_in_step([])
+        return proven_in_step([])
 
 
 MILESTONES = "milestones:\n  best_models/a.pt: {}\n"
@@ -409,7 +412,9 @@ def test_the_group_may_write_it(repo: Repo) -> None:
     assert not in_step(repo)
 
 
-@pytest.mark.parametrize("name", ["policy/gitignore.py", "policy/globs.py", "gitignore/block.py"])
+@pytest.mark.parametrize(
+    "name", ["gitignore/policy_lines.py", "gitignore/globs.py", "gitignore/block.py"]
+)
 def test_a_changed_program_is_noticed(
     repo: Repo, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,7 +426,7 @@ def test_a_changed_program_is_noticed(
 
     def changed(path: str | bytes, **options: Any) -> Any:
         found = stat(path, **options)
-        if not str(path).endswith(name.replace("gitignore/block", "block")):
+        if not str(path).endswith(name):
             return found
         asked.append(name)
         return SimpleNamespace(st_size=found.st_size + 1, st_mtime_ns=found.st_mtime_ns)
@@ -442,11 +447,11 @@ def test_the_quick_answer_is_for_the_root_without_options(repo: Repo) -> None:
     run(repo)
     assert staged(repo) == IN_STEP
     with working_directory(repo.root):
-        assert surely_in_step([])
-        assert not surely_in_step(["--check"])
+        assert proven_in_step([])
+        assert not proven_in_step(["--check"])
     repo.write("src/a.py")
     with working_directory(repo.root / "src"):
-        assert not surely_in_step([])
+        assert not proven_in_step([])
 
 
 # Branches.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from fx_hooks.artifacts import Judge, read_tree
-from fx_hooks.policy.load import load_policy
+from fx_hooks.artifacts.classifier import Classifier, read_tree
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks import NAMES
+from fx_hooks.policy import loader
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import load_policy
 from tests.verdicts import Measure, measure, read_corpus
 
 CASES = [
@@ -20,8 +27,8 @@ RULES |= {(mark.rule, mark.why) for mark in POLICY.run_marks}
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge(load_policy())
+def judge() -> Classifier:
+    return Classifier(load_policy())
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,9 @@ def test_repositories_without_artifacts_are_left_alone(head: Measure) -> None:
     ("path", "verdict", "rule", "reason", "beside"),
     [pytest.param(*case, id=f"{case[2] or 'none'}: {case[0]}") for case in CASES],
 )
-def test_case(judge: Judge, path: str, verdict: str, rule: str, reason: str, beside: str) -> None:
+def test_case(
+    judge: Classifier, path: str, verdict: str, rule: str, reason: str, beside: str
+) -> None:
     paths = [name.encode() for name in (path, *beside.split())]
     got = judge.judge(paths, read_tree(paths, judge.policy.run_marks))[0]
     assert got.blocked == (verdict == "blocked"), reason
@@ -65,3 +74,20 @@ def test_case(judge: Judge, path: str, verdict: str, rule: str, reason: str, bes
 def test_each_rule_has_a_reason_and_a_case(rule: str, why: str, verdict: str) -> None:
     assert why
     assert [case for case in CASES if case[1:3] == [verdict, rule]]
+
+
+def test_the_order_of_the_tools_carries_no_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any order of the tools gives the same verdicts, on the corpus and on joined names."""
+    corpus = [os.fsencode(path) for tree in read_corpus(("head", "past")).values() for path in tree]
+    names = sorted({part for path in corpus for part in path.split(b"/")})
+    draw = random.Random(7)
+    joined = [b"/".join(draw.choices(names, k=draw.randint(2, 4))) for _ in range(20_000)]
+    paths = [*corpus, *joined]
+
+    def blocked(order: Sequence[str]) -> list[bytes]:
+        monkeypatch.setattr(loader, "NAMES", tuple(order))
+        return Matcher(compile_tables(load_policy().patterns())).blocked(paths)
+
+    expected = blocked(NAMES)
+    for _ in range(3):
+        assert blocked(draw.sample(NAMES, len(NAMES))) == expected

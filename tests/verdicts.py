@@ -73,7 +73,7 @@ def read_corpus(where: Sequence[str]) -> dict[str, dict[str, str]]:
 def explain(paths: Sequence[str], folder: Path) -> list[dict[str, object]]:
     """What `fx-explain` says of *paths* as one tree, asked in an empty *folder*."""
     done = subprocess.run(
-        (sys.executable, "-m", "fx_hooks.tools.explain", "--stdin", "-z", "--format", "json"),
+        (sys.executable, "-m", "fx_hooks.cli.explain", "--stdin", "-z", "--format", "json"),
         input=b"".join(os.fsencode(path) + b"\0" for path in paths),
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -83,7 +83,7 @@ def explain(paths: Sequence[str], folder: Path) -> list[dict[str, object]]:
 
 
 def measure(trees: Mapping[str, Mapping[str, str]]) -> Measure:
-    """Judge every tree and compare with the labels."""
+    """Classifier every tree and compare with the labels."""
     result = Measure(Counter(), Counter(), [], 0, 0)
     clean = clean_refused = 0
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,7 @@
 """The contract of ``best_models/``: weights, metadata and approval belong together.
 
 Rules are functions from data to findings; what is in the index and in the blobs is read
-in :mod:`fx_hooks.best_models.scene`.
+in :mod:`fx_hooks.best_models.staged_models`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts import Judge, Tree
+from fx_hooks.artifacts.classifier import Classifier, Tree
 from fx_hooks.best_models.metadata import SUFFIX
-from fx_hooks.finding import Finding
-from fx_hooks.git import LINK_MODE, SUBMODULE_MODE, IndexEntry
-from fx_hooks.paths import human_size, quoted, shown
-from fx_hooks.policy.compile import compile_tables
-from fx_hooks.policy.load import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
-from fx_hooks.policy.match import Matcher
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.model import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
+from fx_hooks.reporting.finding import Finding
+from fx_hooks.util.paths import human_size, quoted, shown
 from fx_hooks.weights.content import NAMED_FORMATS, Inspection
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def check_structure(
         )
         for path in sorted(set(index) - set(inside))
     ]
-    judge = Judge(policy)
+    judge = Classifier(policy)
     milestones_file = best_models.milestones_file.encode()
     listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
     paired = {os.fsencode(metadata_path(path)) for path in milestones}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from fx_hooks.strict_json import NotStrict, parse_json
+from fx_hooks.util.strict_json import NotStrict, parse_json
 
 SUFFIX = "_meta.json"
 MAX_BYTES = 1_000_000
@@ -26,7 +26,7 @@ class Metadata(NamedTuple):
 
 
 def read_metadata(content: bytes, *, required: Sequence[str] | None) -> Metadata:
-    """Judge the JSON file with *content*.
+    """Classifier the JSON file with *content*.
 
     With *required* it is the metadata of a model: one object with these keys.
     """

@@ -7,12 +7,16 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from fx_hooks.errors import FatalError
-from fx_hooks.policy.load import BestModels, Node, compose, line_of, mapping_nodes, sequence_nodes
+from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
 from fx_hooks.weights.content import FORMATS
 from fx_hooks.weights.torch_allows import BLOCKED_MODULES
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import BestModels
 
 _REQUIRED = ("sha256", "size", "why", "approved")
 # In the order in which an entry is written.
@@ -43,49 +47,16 @@ class Milestone(NamedTuple):
     line: int = 0
 
 
-def load_milestones(text: bytes, best_models: BestModels) -> dict[str, int]:
-    """The root-relative paths that *text* lists, each with the line that lists it.
-
-    Raises :class:`~fx_hooks.errors.FatalError` with file, line and key where the file
-    is not one mapping ``milestones:`` from paths below the folder to mappings. What an
-    entry says is for :func:`load_contract`.
-    """
-    return {path: line_of(key) for path, (key, _) in _entries(text, best_models).items()}
-
-
 def load_contract(text: bytes, best_models: BestModels) -> dict[str, Milestone]:
     """The milestones that *text* lists, by path, in its order.
 
-    Raises :class:`~fx_hooks.errors.FatalError` with file, line and key for the first
+    Raises :class:`~fx_hooks.util.errors.FatalError` with file, line and key for the first
     entry that lacks a key, has an unknown one, or one with a value that it cannot have.
     """
     return {
         path: _milestone(path, line_of(key), value, best_models.milestones_file)
-        for path, (key, value) in _entries(text, best_models).items()
+        for path, (key, value) in milestone_entries(text, best_models).items()
     }
-
-
-def _entries(text: bytes, best_models: BestModels) -> dict[str, tuple[Node, Node]]:
-    source = best_models.milestones_file
-    top = compose(text, source)
-    if top is None:
-        return {}
-    found = mapping_nodes(top, source, "")
-    for name, (key, _) in found.items():
-        if name != "milestones":
-            raise FatalError(f"{source}:{line_of(key)}: {name}: unknown key: known is milestones")
-    if not found:
-        return {}
-    entries = mapping_nodes(found["milestones"][1], source, "milestones")
-    for path, (key, value) in entries.items():
-        parts = path.split("/")
-        if not path.startswith(best_models.folder + "/") or {"", ".", ".."} & set(parts):
-            raise FatalError(
-                f"{source}:{line_of(key)}: milestones: '{path}': write the path from the root,"
-                f" such as {best_models.folder}/NAME.pt"
-            )
-        mapping_nodes(value, source, f"milestones.{path}")
-    return entries
 
 
 def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
@@ -172,7 +143,7 @@ def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
     """*text* of a milestones file with *milestone* in it, in its place by path.
 
     An entry for the same path is replaced; everything else, comments too, stays as it
-    is. Raises :class:`~fx_hooks.errors.FatalError` where the file is not laid out one
+    is. Raises :class:`~fx_hooks.util.errors.FatalError` where the file is not laid out one
     key a line.
     """
     lines = text.splitlines(keepends=True)

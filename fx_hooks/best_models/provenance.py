@@ -12,9 +12,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fx_hooks.errors import FatalError
-from fx_hooks.policy.load import plain_data
-from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log
+from fx_hooks.frameworks.wandb.record import WandbLog, read_wandb_log
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_yaml import plain_data
 
 _WANDB_RUN = re.compile(r"(?:offline-|dry)?run-(\d{8}_\d{6})-(.+)\Z")
 _HYDRA_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[/_](\d{2}-\d{2}-\d{2})(?:/|\Z)")
@@ -46,7 +46,7 @@ def find_provenance(model: str, root: str) -> Provenance:
     """The run whose directory *model* lies in, or that wrote it at its time.
 
     Nothing above *root* is looked at, unless the model lies outside of it: then nothing
-    but the eight folders above it is. Raises :class:`~fx_hooks.errors.FatalError` for
+    but the eight folders above it is. Raises :class:`~fx_hooks.util.errors.FatalError` for
     a broken configuration.
     """
     folders = _folders(os.path.abspath(model), root)

@@ -13,15 +13,15 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.changes import split
-from fx_hooks.errors import FatalError
+from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.gitignore.conflicts import Conflict, bare, find_conflicts, is_of_conflict, one_side
-from fx_hooks.gitignore.state import FILE
-from fx_hooks.policy.gitignore import sections
-from fx_hooks.policy.load import MILESTONE_RULE
+from fx_hooks.gitignore.policy_lines import sections
+from fx_hooks.policy.model import MILESTONE_RULE
+from fx_hooks.util.diff import split
+from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
-    from fx_hooks.policy.load import Policy
+    from fx_hooks.policy.model import Policy
 
 _BOM = b"\xef\xbb\xbf"
 # Somebody's note about fx-hooks is no marker; an indented marker is, but git ignores what
@@ -71,7 +71,7 @@ def block_lines(policy: Policy) -> list[bytes]:
 def parse(text: bytes) -> Parsed:
     """Find the block in *text*.
 
-    Raises :class:`~fx_hooks.errors.FatalError` for markers that are not one pair.
+    Raises :class:`~fx_hooks.util.errors.FatalError` for markers that are not one pair.
     """
     parsed = _split(text)
     begins = _places(parsed.lines, _BEGIN)
@@ -106,7 +106,7 @@ def rewritten(
 
     A new block goes first, so that what follows has the last word. Where *text* is what git
     could not merge, *merged* are the versions that it comes from. Raises
-    :class:`~fx_hooks.errors.FatalError`, unless *force*, where the markers are broken,
+    :class:`~fx_hooks.util.errors.FatalError`, unless *force*, where the markers are broken,
     or where somebody has edited the block and a line would be lost.
     """
     known = {*wanted, *(line for version in merged for line in _written(version))}

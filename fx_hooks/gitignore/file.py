@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from fx_hooks.atomic import replace_file
-from fx_hooks.errors import FatalError
-from fx_hooks.gitignore.state import FILE
+from fx_hooks.fastpath.gitignore import FILE
+from fx_hooks.util.atomic import replace_file
+from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
-    from fx_hooks.git import IndexEntry, Repository
+    from fx_hooks.git.repository import IndexEntry, Repository
 
 
 LEFT_OUT = (
@@ -31,7 +31,7 @@ def is_left_out(repository: Repository, index: Mapping[bytes, IndexEntry]) -> bo
 def read(root: bytes) -> bytes | None:
     """Its bytes; None where there is none.
 
-    Raises :class:`~fx_hooks.errors.FatalError` for what is no regular file.
+    Raises :class:`~fx_hooks.util.errors.FatalError` for what is no regular file.
     """
     place = os.path.join(root, FILE.encode())
     try:

@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.finding import Commit
-from fx_hooks.history.gate import LOG
+from fx_hooks.fastpath.commit_range import LOG
+from fx_hooks.reporting.finding import Commit
 
 if TYPE_CHECKING:
-    from fx_hooks.git import ObjectStore
+    from fx_hooks.git.repository import ObjectStore
 
 _COLON = 0x3A
 _BOUNDARY = "-"  # what %m says of a commit that the range stands on

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fx_hooks.disk import files_not_links
-from fx_hooks.errors import FatalError
-from fx_hooks.policy.load import plain_data
-from fx_hooks.runs.finding import HYDRA_JOB, LIGHTNING, WANDB_NAME, WANDB_RUN
-from fx_hooks.runs.sync_logs import time_in
-from fx_hooks.runs.wandb_log import WandbLog, read_wandb_log, read_wandb_start
+from fx_hooks.frameworks.wandb.record import WandbLog, read_wandb_log, read_wandb_start
+from fx_hooks.frameworks.wandb.sync_logs import time_in
+from fx_hooks.runs.layouts import HYDRA_JOB, LIGHTNING, WANDB_NAME, WANDB_RUN
+from fx_hooks.util.disk import files_not_links
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_yaml import plain_data
 
 _MAX_TEXT = 1 << 20
 _MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too

@@ -18,9 +18,9 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from fx_hooks.errors import FatalError
-from fx_hooks.paths import shown
-from fx_hooks.policy.load import scalars
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import shown
+from fx_hooks.util.strict_yaml import scalars
 
 MAX_BYTES = 100_000  # configuration that a person wrote
 _INTERPOLATION = re.compile(r"\$\{([^${}]*)\}")

@@ -14,15 +14,15 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.disk import files_not_links
-from fx_hooks.paths import shown
-from fx_hooks.runs.finding import WANDB_NAME
-from fx_hooks.runs.sync_logs import was_refused
-from fx_hooks.runs.wandb_log import WandbEnd, read_wandb_end
+from fx_hooks.frameworks.wandb.record import WandbEnd, read_wandb_end
+from fx_hooks.frameworks.wandb.sync_logs import was_refused
+from fx_hooks.runs.layouts import WANDB_NAME
+from fx_hooks.util.disk import files_not_links
+from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
-    from fx_hooks.disk import Folder
-    from fx_hooks.runs.sync_logs import Syncs
+    from fx_hooks.frameworks.wandb.sync_logs import Syncs
+    from fx_hooks.util.disk import Folder
 
 LIVE, UNSYNCED, SYNCED, FINISHED, FAILED = "live", "unsynced", "synced", "finished", "failed"
 SYNCED_MARK = b".synced"

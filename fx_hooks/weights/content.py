@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Collection
 from typing import BinaryIO, NamedTuple
 
-from fx_hooks.git import lfs_pointer
+from fx_hooks.git.repository import lfs_pointer
 from fx_hooks.weights import torch_allows
 from fx_hooks.weights.archives import BrokenArchive, open_archive, read_member
 from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle

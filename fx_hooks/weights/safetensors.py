@@ -11,7 +11,7 @@ import math
 import os
 from typing import Any, BinaryIO
 
-from fx_hooks.strict_json import NotStrict, parse_json
+from fx_hooks.util.strict_json import NotStrict, parse_json
 
 # The library's own limit is 100 MB, which takes gigabytes to parse here.
 MAX_HEADER = 8_000_000

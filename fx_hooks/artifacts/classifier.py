@@ -1,0 +1,239 @@
+"""Is this path an artifact? Patterns first, then what the tree around it says.
+
+Everything here is a function from paths and a policy to verdicts; git and the disk are
+asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
+from fx_hooks.util.paths import parents, shown
+
+# What W&B, Hydra, Lightning and the Hugging Face trainer call the directory of a run.
+_RUN = re.compile(
+    rb"""
+    (?: ^ | / ) (?:
+        (?: offline- | dry )? run-\d{8}_\d{6}-[^/]+     # wandb/run-20240131_235959-ID
+        | sweep-[^/]+ (?= /config-[^/]*\.yaml \Z )      # wandb/sweep-ID/config-RUN.yaml
+        | \d{4}-\d{2}-\d{2} / \d{2}-\d{2}-\d{2}         # outputs/2024-01-31/23-59-59
+        | \d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}           # runs/2024-01-31_23-59-59
+        | version_\d+                                   # lightning_logs/version_0
+        | checkpoint-\d+                                # results/checkpoint-500
+    ) (?= / )
+    """,
+    re.VERBOSE,
+)
+
+
+# A directory that holds one of these directly is a package, whatever its name.
+_SOURCE_SUFFIXES = frozenset(
+    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
+    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
+    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
+)
+_SOURCE_NAMES = frozenset(
+    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
+    b" pyproject.toml setup.cfg".split()
+)
+
+
+class Tree(NamedTuple):
+    """What the paths of a tree say of its directories.
+
+    ``runs`` are those with a file that makes them a run, ``packages`` those that hold
+    source files directly.
+    """
+
+    runs: Mapping[bytes, RunMark]
+    packages: Collection[bytes]
+
+
+class Verdict(NamedTuple):
+    """What decides one path.
+
+    ``entry`` is the pattern that matches last. ``mark`` is the file that makes
+    ``directory``, in which the path is, a run; it decides where no pattern blocks.
+    ``overridden`` is what would block the path but for a keep pattern, a milestone, or
+    for what ``released`` says of the content or the tree.
+    """
+
+    path: bytes
+    blocked: bool
+    entry: Entry | None = None
+    mark: RunMark | None = None
+    directory: bytes = b""
+    overridden: Entry | RunMark | None = None
+    released: str = ""
+
+    @property
+    def decider(self) -> Entry | RunMark | None:
+        """What the verdict rests on; None where nothing has anything against the path."""
+        if self.blocked and not (self.entry is not None and self.entry.blocks):
+            return self.mark
+        return self.entry
+
+    @property
+    def binary_only(self) -> bool:
+        """Whether a look at the content could release the path."""
+        return self.blocked and self.entry is not None and self.entry.binary_only
+
+
+class Classifier:
+    """Judges paths by one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._matcher = Matcher(compile_tables(policy.patterns()))
+        self._single: dict[str, Matcher] = {}
+        self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
+
+    def judge(
+        self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
+    ) -> list[Verdict]:
+        """A verdict for each of *paths* in *tree*; *text* are those known to be text."""
+        paths = list(paths)
+        within = _Within(tree.runs)
+        return [
+            self._verdict(path, number, tree, within.outermost(path), path in text)
+            for path, number in zip(paths, self._matcher.decide(paths), strict=True)
+        ]
+
+    def _verdict(
+        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool
+    ) -> Verdict:
+        entry = self.policy.entries[number] if number >= 0 else None
+        mark = None if run is None else tree.runs[run]
+        if entry is not None and not entry.blocks and number >= self.policy.admitted_from:
+            before = self._without(path, admitted=True)
+            against = before if before is not None and before.blocks else mark
+            return Verdict(path, False, entry, overridden=against)
+        final, released = self._released(path, entry, tree, is_text)
+        if final is not None and final.blocks:
+            return Verdict(path, True, final, mark, run or b"")
+        if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
+            return Verdict(path, True, final, mark, run or b"")
+        return Verdict(
+            path, False, final, overridden=entry if released else None, released=released
+        )
+
+    def _released(
+        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
+    ) -> tuple[Entry | None, str]:
+        """What decides *path* once content and tree have their say, and what they say."""
+        reasons: list[str] = []
+        binary = False
+        packages: frozenset[str] = frozenset()
+        while entry is not None and entry.blocks:
+            folder = self._matched_directory(path, entry) if entry.unless_source else None
+            if entry.binary_only and is_text and not binary:
+                binary = True
+                reasons.append("it is text")
+            elif folder is not None and folder in tree.packages and entry.rule not in packages:
+                packages |= {entry.rule}
+                reasons.append(f"{shown(folder)}/ holds source files")
+            else:
+                break
+            entry = self._without(path, binary=binary, packages=packages)
+        return entry, " and ".join(reasons)
+
+    def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
+        """The outermost directory above *path* that the pattern of *entry* matches."""
+        if entry.pattern not in self._single:
+            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
+        matcher = self._single[entry.pattern]
+        return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
+
+    def _without(
+        self,
+        path: bytes,
+        *,
+        binary: bool = False,
+        packages: frozenset[str] = frozenset(),
+        admitted: bool = False,
+    ) -> Entry | None:
+        """What decides *path* without the named kinds of entries.
+
+        *packages* are the rules whose ``unless_source`` entries have nothing to say.
+        """
+        key = (binary, packages, admitted)
+        if key not in self._partial:
+            before = self.policy.admitted_from if admitted else len(self.policy.entries)
+            kept = [
+                entry
+                for entry in self.policy.entries[:before]
+                if not (binary and entry.binary_only)
+                and not (entry.unless_source and entry.rule in packages)
+            ]
+            tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
+            self._partial[key] = (Matcher(tables), kept)
+        matcher, kept = self._partial[key]
+        number = matcher.decide([path])[0]
+        return kept[number] if number >= 0 else None
+
+    def blocked(self, paths: list[bytes]) -> list[bytes]:
+        """Those of *paths* that the patterns alone block."""
+        return self._matcher.blocked(paths)
+
+    def group(self, verdict: Verdict) -> bytes:
+        """The run or directory that a blocked path is shown with, or the path itself."""
+        path = verdict.path
+        if verdict.directory:
+            return verdict.directory
+        run = _RUN.search(path)
+        if run is not None:
+            return path[: run.end()]
+        for directory in parents(path):
+            if self._matcher.blocks(self._matcher.decide_directory(directory)):
+                return directory
+        return path
+
+
+def is_source(name: bytes) -> bool:
+    """Whether a file of that name makes its directory a package."""
+    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
+
+
+def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
+    """What *paths*, all of a tree, say of its directories.
+
+    The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
+    Neither is a directory with source files, for the same reason one level deeper.
+    """
+    runs: dict[bytes, RunMark] = {}
+    packages: set[bytes] = set()
+    tails = [(b"/" + mark.path.encode("utf-8", "surrogateescape"), mark) for mark in marks]
+    endings = tuple(tail for tail, _ in tails)
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        if is_source(name):
+            packages.add(folder)
+        if endings and path.endswith(endings):
+            for tail, mark in tails:
+                if path.endswith(tail):
+                    runs.setdefault(path[: -len(tail)], mark)
+    for folder in packages:
+        runs.pop(folder, None)
+    return Tree(runs, packages)
+
+
+class _Within:
+    """Finds the outermost run that a path is in; each directory is asked once."""
+
+    def __init__(self, runs: Mapping[bytes, RunMark]) -> None:
+        self._runs = runs
+        self._known: dict[bytes, bytes | None] = {}
+
+    def outermost(self, path: bytes) -> bytes | None:
+        if not self._runs:
+            return None
+        folder = path.rpartition(b"/")[0]
+        if folder not in self._known:
+            found = (parent for parent in parents(path) if parent in self._runs)
+            self._known[folder] = next(found, None)
+        return self._known[folder]

@@ -1,1 +1,0 @@
-"""What artifacts weigh in a whole history."""

@@ -1,0 +1,235 @@
+"""What the index holds of ``best_models/``, read and judged by the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, BinaryIO
+
+from fx_hooks.best_models import contract
+from fx_hooks.best_models.contract import Content, Names, metadata_path
+from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
+from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.git.repository import (
+    LFS_POINTER_BYTES,
+    LINK_MODE,
+    SUBMODULE_MODE,
+    IndexEntry,
+    LfsPointer,
+    Repository,
+    lfs_pointer,
+)
+from fx_hooks.policy.in_force import staged_text
+from fx_hooks.policy.model import POLICY_NAME, Policy
+from fx_hooks.util.errors import FatalError
+from fx_hooks.weights.content import Inspection, inspect
+
+if TYPE_CHECKING:
+    from fx_hooks.reporting.finding import Finding
+
+_CHUNK = 1 << 20
+
+
+class ContractScene:
+    """The folder of chosen models in one index."""
+
+    def __init__(
+        self, repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+    ) -> None:
+        self._repository = repository
+        self._policy = policy
+        self._names = Names(policy.best_models)
+        folder = policy.best_models.folder.encode()
+        above = {folder} | {folder[:end] for end, byte in enumerate(folder) if byte == ord("/")}
+        self._folder = folder + b"/"
+        self._index = {
+            path: entry
+            for path, entry in index.items()
+            if path.startswith(self._folder) or path in above
+        }
+        self._file = policy.best_models.milestones_file.encode()
+        self.milestones = self._load(
+            staged_text(repository, index[self._file]) if self._file in index else b""
+        )
+
+    def _load(self, text: bytes) -> dict[str, Milestone]:
+        return load_contract(text, self._policy.best_models)
+
+    def findings(self, touched: Collection[bytes] | None) -> list[Finding]:
+        """All breaches, by path.
+
+        Structure is judged as a whole; bytes are those of what is *touched* (paths, also
+        deleted ones), of the milestones that it belongs to, and of everything for None.
+        """
+        if touched is not None and any(
+            path == POLICY_NAME.encode() or path.rpartition(b"/")[2] == b".gitattributes"
+            for path in touched
+        ):
+            touched = None
+        found = contract.check_structure(
+            self._policy, self._index, self._targets(), self.milestones
+        )
+        wanted = self._wanted(touched)
+        models = [item for item in self.milestones.values() if item.path in wanted]
+        paths = {os.fsencode(path) for path in wanted}
+        found += self._contents(models)
+        found += self._metadata([path for path in self._files("metadata") if path in paths])
+        found += self._documents([path for path in self._files("documents") if path in paths])
+        return sorted(found, key=lambda item: (item.path, item.rule, item.why))
+
+    def terms(self, path: bytes) -> list[str]:
+        """What the contract says of one path in the folder: approval, role, breaches."""
+        said = []
+        for milestone in self.milestones.values():
+            by = "" if milestone.by is None else f" by {milestone.by}"
+            if os.fsencode(milestone.path) == path:
+                said.append(f"approved {milestone.approved}{by}: {milestone.why}")
+            elif os.fsencode(metadata_path(milestone.path)) == path:
+                said.append(f"the metadata of {milestone.path}, approved {milestone.approved}{by}")
+        said += [found.why for found in self.findings({path}) if found.path == path]
+        if not said:
+            known = path in self._index
+            said = ["nothing against it" if known else "neither tracked nor listed"]
+        return said
+
+    def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
+        """The paths whose content is to be read: what is touched, made whole triples."""
+        everything = {os.fsdecode(path) for path in self._index} | self.milestones.keys()
+        if touched is None:
+            return everything
+        before: Mapping[str, Milestone] = {}
+        if self._file in touched:
+            try:
+                before = self._load(self._repository.at_head(self._file) or b"")
+            except FatalError:
+                return everything
+        names = {os.fsdecode(path) for path in touched}
+        for path, milestone in self.milestones.items():
+            old = before.get(path)
+            same = self._file not in touched or (
+                old is not None and old._replace(line=milestone.line) == milestone
+            )
+            metadata = metadata_path(path)
+            if not same or path in names or metadata in names:
+                names |= {path, metadata}
+        return names
+
+    def _targets(self) -> dict[bytes, bytes]:
+        links = {path: e.blob for path, e in self._index.items() if e.mode == LINK_MODE}
+        contents = self._repository.contents(links.values())
+        return {path: contents[blob] for path, blob in links.items() if blob in contents}
+
+    def _files(self, kind: str) -> list[bytes]:
+        """Regular files in the folder under a name of this *kind*, but the list itself."""
+        return [
+            path
+            for path, entry in self._index.items()
+            if entry.mode not in (LINK_MODE, SUBMODULE_MODE)
+            and path.startswith(self._folder)
+            and path != self._file
+            and os.fsdecode(path) not in self.milestones
+            and self._names.is_a(kind, path)
+        ]
+
+    def _contents(self, models: Iterable[Milestone]) -> Iterable[Finding]:
+        models = [
+            item
+            for item in models
+            if (entry := self._index.get(os.fsencode(item.path))) is not None
+            and entry.mode not in (LINK_MODE, SUBMODULE_MODE)
+        ]
+        paths = [os.fsencode(item.path) for item in models]
+        lfs = self._repository.sent_to_lfs(paths)
+        for milestone, path in zip(models, paths, strict=True):
+            content = self._content(path, path in lfs)
+            if content is None:
+                yield _not_here(path, self._index[path])
+            else:
+                yield from contract.check_content(milestone, content, self._policy.best_models)
+
+    def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
+        with tempfile.TemporaryFile() as file:
+            if not self._repository.copy_blob(self._index[path].blob, file):
+                return None
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            if pointer is None:
+                return Content(size, digest(file), False, wants_lfs, inspect(file))
+        inspection = self._inspect_lfs(path, pointer)
+        return Content(pointer.size, pointer.oid, True, wants_lfs, inspection)
+
+    def _inspect_lfs(self, path: bytes, pointer: LfsPointer) -> Inspection | None:
+        """What the pointer stands for, if Git LFS or the work tree has it."""
+        oid = os.fsencode(pointer.oid)
+        parts = (b"lfs", b"objects", oid[:2], oid[2:4], oid)
+        stored = os.path.join(self._repository.common_directory(), *parts)
+        return _inspect_if(stored, pointer.oid) or _inspect_if(
+            os.path.join(self._repository.root, path), pointer.oid
+        )
+
+    def _metadata(self, paths: list[bytes]) -> Iterable[Finding]:
+        sizes = self._repository.sizes(self._index[path].blob for path in paths)
+        small = {blob for blob, size in sizes.items() if size is not None and size <= MAX_BYTES}
+        contents = self._repository.contents(small)
+        pinned: dict[bytes, set[str]] = {}
+        for milestone in self.milestones.values():
+            place = os.fsencode(metadata_path(milestone.path))
+            pinned.setdefault(place, set()).add(milestone.sha256)
+        for path in paths:
+            entry = self._index[path]
+            size = sizes[entry.blob]
+            if entry.blob in contents:
+                strict = path.endswith(SUFFIX.encode())
+                required = self._policy.best_models.required_keys if strict else None
+                metadata = read_metadata(contents[entry.blob], required=required)
+                yield from contract.metadata_findings(path, metadata.faults)
+                yield from contract.check_digest(path, metadata.value, pinned.get(path, ()))
+            elif size is not None and size > MAX_BYTES:
+                fault = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
+                yield from contract.metadata_findings(path, (fault,))
+            else:
+                yield _not_here(path, entry)
+
+    def _documents(self, paths: list[bytes]) -> Iterable[Finding]:
+        for path in paths:
+            if self._names.is_a("metadata", path):
+                continue
+            with tempfile.TemporaryFile() as file:
+                if not self._repository.copy_blob(self._index[path].blob, file):
+                    yield _not_here(path, self._index[path])
+                    continue
+                found = inspect(file)
+                if found.format or found.faults:
+                    kind = found.format or "a zip archive"
+                    why = f"is {kind} under the name of a document"
+                    yield contract.finding(path, "best-models-foreign", why)
+
+
+def digest(file: BinaryIO) -> str:
+    """The SHA-256 of all of *file*, as hex digits."""
+    file.seek(0)
+    sha256 = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def _inspect_if(place: bytes, sha256: str) -> Inspection | None:
+    """What the file at *place* is, if it has that digest."""
+    try:
+        with open(place, "rb") as file:
+            return inspect(file) if digest(file) == sha256 else None
+    except OSError:
+        return None
+
+
+def _not_here(path: bytes, entry: IndexEntry) -> Finding:
+    return contract.finding(
+        path,
+        "best-models-missing",
+        "is not in this clone, so nothing can be said of it",
+        f"git cat-file -e {entry.blob}",
+    )

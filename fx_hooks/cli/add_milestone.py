@@ -1,0 +1,365 @@
+"""``fx-add-milestone``: approves one model, with its digest, metadata and provenance."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone
+from typing import Any, NamedTuple
+
+from fx_hooks import __version__
+from fx_hooks.best_models.contract import Content, Names, check_content, metadata_path
+from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
+from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
+from fx_hooks.best_models.provenance import Provenance, find_provenance
+from fx_hooks.best_models.staged_models import digest
+from fx_hooks.cli._common import entry_point
+from fx_hooks.git.repository import Repository, lfs_pointer
+from fx_hooks.policy.in_force import policy_in_force, read_policy_file
+from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.model import LFS_REQUIRED, BestModels
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.exit_codes import CLEAN
+from fx_hooks.util.paths import from_root, quoted, shown
+from fx_hooks.weights.content import Inspection, inspect
+
+NAME = "fx-add-milestone"
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Approve FILE as a milestone: copy it into the folder of chosen models, pin"
+        " its digest, and write down the figures and the configuration of the run that made it.",
+        epilog="Exit code 0: approved; 2: it cannot be, and nothing was written.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
+    parser.add_argument(
+        "--metric", metavar="NAME=VALUE", action="append", default=[], help="a figure of its own"
+    )
+    parser.add_argument("--as", metavar="NAME", dest="name", help="its name in the folder")
+    parser.add_argument("--lfs", action="store_true", help="send it to Git LFS")
+    parser.add_argument(
+        "--allow-global",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name that its pickle may import",
+    )
+    parser.add_argument("--replace", action="store_true", help="approve changed content again")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written")
+    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(argv)
+    return add_milestone(
+        options.file,
+        why=options.why,
+        metrics=options.metric,
+        name=options.name,
+        lfs=options.lfs,
+        allow_globals=options.allow_global,
+        replace=options.replace,
+        dry_run=options.dry_run,
+        policy_file=options.policy,
+    )
+
+
+class _Plan(NamedTuple):
+    """Files to write, by their root-relative paths, and the model to copy."""
+
+    model: str
+    copy_from: str | None
+    texts: Mapping[str, str]
+
+
+def add_milestone(
+    file: str,
+    *,
+    why: str | None = None,
+    metrics: Sequence[str] = (),
+    name: str | None = None,
+    lfs: bool = False,
+    allow_globals: Sequence[str] = (),
+    replace: bool = False,
+    dry_run: bool = False,
+    policy_file: str | None = None,
+) -> int:
+    """Write model, metadata and entry, and print what to stage; return the exit code.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` before anything is written.
+    """
+    repository = Repository()
+    index = {entry.path: entry for entry in repository.index()}
+    best_models = policy_in_force(repository, index, policy_file).policy.best_models
+    root = os.path.realpath(os.fsdecode(repository.root))
+    _check_folder(root, best_models)
+    figures = _figures(metrics)
+    model, outside = _destination(file, name, repository.root, best_models)
+    target = os.path.join(root, model)
+    listing = best_models.milestones_file
+    raw = _read(root, listing) or b""
+    listed = load_milestones(raw, best_models)
+    text = raw.decode("utf-8-sig")
+    before = _replaced(text, model, best_models) if replace else None
+    if not replace and model in listed:
+        raise FatalError(f"{model}: is listed in {listing}: approve it again with --replace")
+    reason = " ".join((why or "").split()) or (before.why if before is not None else "")
+    if not reason:
+        raise FatalError("no reason: say with --why why this model is chosen")
+    with _opened(file) as source:
+        sha256, size, inspection = digest(source), _size(source), inspect(source)
+        created = datetime.fromtimestamp(os.fstat(source.fileno()).st_mtime, timezone.utc)
+    if not outside and os.path.islink(target):
+        raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
+    if outside and not replace and os.path.lexists(target):
+        raise FatalError(f"{model}: is there already: choose another name, or --replace it")
+    allowed = (*(before.allow_globals if before is not None else ()), *allow_globals)
+    milestone = Milestone(
+        model,
+        sha256,
+        size,
+        reason,
+        date.today().isoformat(),
+        before.by if before is not None else None,
+        inspection.format,
+        tuple(dict.fromkeys(allowed)),
+    )
+    texts = {}
+    wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
+    if lfs and not wants_lfs:
+        texts[".gitattributes"] = _with_lfs(_read(root, ".gitattributes") or b"", model)
+        wants_lfs = True
+    if best_models.lfs == LFS_REQUIRED and not wants_lfs:
+        raise FatalError("best_models.lfs is required: add --lfs")
+    _check_model(milestone, Content(size, sha256, wants_lfs, wants_lfs, inspection), best_models)
+    provenance = find_provenance(os.path.abspath(file), root) if outside else Provenance()
+    commit = provenance.commit or repository.head() or ""
+    texts[metadata_path(model)] = _metadata(
+        root, milestone, inspection, provenance, figures, created, commit, best_models, replace
+    )
+    texts[listing] = with_entry(text, milestone, best_models)
+    load_contract(texts[listing].encode(), best_models)
+    plan = _Plan(model, file if outside else None, texts)
+    if dry_run:
+        for path, content in texts.items():
+            print(f"{path}:\n{content}")
+        return CLEAN
+    _write(root, plan, sha256)
+    _report(plan, provenance, root)
+    return CLEAN
+
+
+def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
+    """The entry that is to be replaced, if it is whole."""
+    try:
+        return load_contract(text.encode(), best_models).get(model)
+    except FatalError:
+        return None  # the new one mends it, or the same error is met again
+
+
+def _check_folder(root: str, best_models: BestModels) -> None:
+    folder = os.path.join(root, best_models.folder)
+    if os.path.lexists(folder) and (
+        not os.path.isdir(folder) or os.path.realpath(folder) != os.path.normpath(folder)
+    ):
+        raise FatalError(f"{best_models.folder}: is no directory of its own: make it one")
+
+
+def _destination(
+    file: str, name: str | None, root: bytes, best_models: BestModels
+) -> tuple[str, bool]:
+    """The root-relative path of the milestone, and whether it has to be copied there."""
+    try:
+        here = from_root(file, root)
+    except FatalError:
+        here = b""  # it lies elsewhere
+    folder = best_models.folder
+    names = Names(best_models)
+    if here.startswith(folder.encode() + b"/") and name is None:
+        path = os.fsdecode(here)
+    else:
+        chosen = name if name is not None else os.path.basename(os.path.abspath(file))
+        if not names.is_a("weights", os.fsencode(chosen)):
+            chosen += os.path.splitext(file)[1]
+        path = f"{folder}/{chosen}"
+    parts = path.split("/")
+    if {"", ".", ".."} & set(parts) or not path.isprintable() or "\\" in path:
+        raise FatalError(f"{path!r}: choose a plain name with --as NAME")
+    if not names.is_a("weights", os.fsencode(path)):
+        raise FatalError(
+            f"{path}: a milestone is called {', '.join(best_models.weights)}: choose one with --as"
+        )
+    return path, os.fsencode(path) != here
+
+
+def _opened(file: str) -> io.BufferedReader:
+    try:
+        # A named pipe would wait for somebody to write.
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise FatalError(f"{file}: is no regular file")
+        opened = open(file, "rb")  # noqa: SIM115
+    except OSError as exc:
+        raise FatalError(f"{file}: cannot be read: {exc.strerror}") from exc
+    if lfs_pointer(opened.read(1024)) is not None:
+        opened.close()
+        raise FatalError(f"{file}: is a Git LFS pointer: get the model with git lfs pull")
+    return opened
+
+
+def _size(file: io.BufferedReader) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
+def _figures(metrics: Sequence[str]) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for metric in metrics:
+        name, _, text = metric.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not name or not math.isfinite(value):
+            raise FatalError(f"--metric {metric}: write NAME=VALUE with a number")
+        figures[name] = int(text) if text.lstrip("+-").isdigit() else value
+    return figures
+
+
+def _check_model(milestone: Milestone, content: Content, best_models: BestModels) -> None:
+    """Refuse what ``fx-check-best-models`` would refuse."""
+    for found in check_content(milestone, content, best_models):
+        advice = ""
+        if found.rule == "best-models-unsafe":
+            advice = "; with --allow-global NAME if you trust it"
+        raise FatalError(f"{milestone.path}: {found.why}{advice}")
+
+
+def _metadata(
+    root: str,
+    milestone: Milestone,
+    inspection: Inspection,
+    provenance: Provenance,
+    figures: Mapping[str, float],
+    created: datetime,
+    commit: str,
+    best_models: BestModels,
+    replace: bool,
+) -> str:
+    """The metadata as JSON: what is there already, completed by what is known."""
+    path = metadata_path(milestone.path)
+    text = _read(root, path)
+    known: dict[str, Any] = {}
+    if text is not None:
+        existing = read_metadata(text, required=())
+        if existing.faults:
+            raise FatalError(f"{path}: {existing.faults[0]}: mend it first")
+        known = existing.value
+        if not replace and known.get("sha256", milestone.sha256) != milestone.sha256:
+            raise FatalError(f"{path}: is about another model: approve the new one with --replace")
+    found: dict[str, Any] = {
+        "performance": {**provenance.performance, **figures} or None,
+        "config": provenance.config,
+        "wandb": dict(provenance.wandb) or None,
+        "hydra": None if provenance.overrides is None else {"overrides": provenance.overrides},
+        "git": {"commit": commit} if commit else None,
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    found = without_private(found, root)
+    # The content says these; a person's word does not count.
+    derived = {
+        "format": inspection.format,
+        "parameters": inspection.parameters,
+        "sha256": milestone.sha256,
+    }
+    value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
+    if figures and isinstance(known.get("performance"), dict):
+        value["performance"] = {**known["performance"], **figures}
+    missing = [key for key in best_models.required_keys if key not in value]
+    if missing:
+        hint = " (--metric NAME=VALUE gives performance)" if "performance" in missing else ""
+        raise FatalError(
+            f"{milestone.path}: no run and no metadata gives {' and '.join(missing)}{hint}: write"
+            f" {path} with what is missing, or name the file where its run has left it"
+        )
+    result = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if len(result.encode()) > MAX_BYTES:
+        raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
+    return result
+
+
+def _with_lfs(attributes: bytes, model: str) -> str:
+    """The text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
+    pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
+    pattern = pattern.replace(" ", "[[:space:]]")
+    text = os.fsdecode(attributes)
+    end = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{end}/{pattern} filter=lfs diff=lfs merge=lfs -text\n"
+
+
+def _read(root: str, path: str) -> bytes | None:
+    return read_policy_file(os.path.join(root, path), path, missing_ok=True)
+
+
+def _write(root: str, plan: _Plan, sha256: str) -> None:
+    """Write everything beside its place first, then move it there, the entry last."""
+    ready: list[tuple[str, str]] = []
+    try:
+        if plan.copy_from is not None:
+            target = os.path.join(root, plan.model)
+            ready.append((_beside(target), target))
+            with open(plan.copy_from, "rb") as source, open(ready[-1][0], "w+b") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+                if digest(copy) != sha256:
+                    raise FatalError(f"{plan.copy_from}: is being written: wait until it is done")
+        for path, text in plan.texts.items():
+            target = os.path.join(root, path)
+            ready.append((_beside(target), target))
+            with open(ready[-1][0], "wb") as file:
+                file.write(os.fsencode(text))
+        while ready:
+            temporary, target = ready[0]
+            os.replace(temporary, target)
+            ready.pop(0)
+    except OSError as exc:
+        raise FatalError(f"{exc.filename or root}: cannot be written: {exc.strerror}") from exc
+    finally:
+        for temporary, _ in ready:
+            os.unlink(temporary)
+
+
+def _beside(target: str) -> str:
+    """An empty file in the directory of *target*, with the mode that it has or would have."""
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".fx-hooks-", dir=folder)
+    os.close(descriptor)
+    try:
+        mode = stat.S_IMODE(os.stat(target).st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        mode = 0o666 & ~mask
+    os.chmod(temporary, mode)
+    return temporary
+
+
+def _report(plan: _Plan, provenance: Provenance, root: str) -> None:
+    run = provenance.directory
+    made = "" if run is None else f", made by {shown(os.fsencode(os.path.relpath(run, root)))}"
+    print(f"{plan.model}: approved{made}")
+    paths = " ".join(quoted(os.fsencode(path)) for path in (plan.model, *plan.texts))
+    print(f"Stage it:\n    git add -f -- {paths}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,272 @@
+"""``fx-check-range`` in full, for what its gate is not sure of."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fx_hooks import __version__
+from fx_hooks.cli._common import entry_point
+from fx_hooks.git.repository import ObjectStore
+from fx_hooks.history import ranges
+from fx_hooks.history.commit_check import DIGEST_RULE, Judged, RangeClassifier, milestones_of_commit
+from fx_hooks.history.range_findings import findings_of
+from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
+from fx_hooks.policy.in_force import keep_tables, policy_of_commit
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.reporting import output
+from fx_hooks.reporting.text import Report, Step
+from fx_hooks.util.errors import FatalError
+
+if TYPE_CHECKING:
+    from fx_hooks.history.ranges import Range
+    from fx_hooks.reporting.finding import Finding
+
+NAME = "fx-check-range"
+RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-check-range``."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Check every file that commits bring in, also what a later one deletes."
+        " Without a range, the commits of HEAD that no remote has.",
+        epilog="Exit code 0: clean; 1: artifacts; 2: usage, policy or git error.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("range", nargs="*", metavar="A..B", help="the commits of B and not of A")
+    parser.add_argument("--from-ref", metavar="A", help="with --to-ref: the old side")
+    parser.add_argument("--to-ref", metavar="B", help="with --from-ref: the new side")
+    parser.add_argument(
+        "--pre-push",
+        action="store_true",
+        help="as git's pre-push hook: read standard input; arguments are git's, REMOTE and URL",
+    )
+    parser.add_argument(
+        "--pre-receive", action="store_true", help="as a server's pre-receive hook: likewise"
+    )
+    parser.add_argument("--all", action="store_true", help="audit the whole history of all refs")
+    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a page")
+    parser.add_argument(
+        "--policy-ref", metavar="REF", help="judge by the policy and milestones of REF"
+    )
+    parser.add_argument(
+        "--given-only",
+        action="store_true",
+        help="in pre-push, only the ref that the runner hands on, not all that is unpublished",
+    )
+    parser.add_argument("--verbose", action="store_true", help="name every file")
+    output.add_options(parser)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(arguments)
+    _check_usage(parser, options)
+    return _run(options)
+
+
+def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    ways = {
+        "A..B": bool(options.range) and not options.pre_push,
+        "--from-ref": options.from_ref is not None or options.to_ref is not None,
+        "--pre-push": options.pre_push,
+        "--pre-receive": options.pre_receive,
+        "--all": options.all,
+    }
+    chosen = [way for way, used in ways.items() if used]
+    if len(chosen) > 1:
+        parser.error(f"{' and '.join(chosen)} are two ways to say the range: choose one")
+    if (options.from_ref is None) != (options.to_ref is None):
+        parser.error("--from-ref and --to-ref go together")
+    if len(options.range) > (2 if options.pre_push else 1):
+        parser.error("one range A..B at a time")
+    if options.html is not None and not options.all:
+        parser.error("--html goes with --all")
+
+
+def _run(options: argparse.Namespace) -> int:
+    out = output.begin(options)
+    store = ObjectStore()
+    if options.all:
+        from fx_hooks.history.audit.whole_history import audit
+
+        tip = store.head()
+        judge = judge_for(store, tip, "HEAD", options.policy_ref)
+        notes = []
+        if tip is None and options.policy_ref is None:
+            notes = ["HEAD leads to no commit, so the built-in policy counts: see --policy-ref"]
+        return audit(
+            store,
+            judge,
+            out,
+            command=NAME,
+            rules=RULES,
+            html=options.html,
+            verbose=options.verbose,
+            notes=notes,
+        )
+    return check(
+        store,
+        _ranges(store, options),
+        out,
+        policy_ref=options.policy_ref,
+        verbose=options.verbose,
+        on_server=options.pre_receive,
+        by_runner="PRE_COMMIT_REMOTE_NAME" in os.environ and not _is_said(options),
+    )
+
+
+def _is_said(options: argparse.Namespace) -> bool:
+    """Whether the options say the range."""
+    ways = (options.pre_push, options.pre_receive, options.range, options.from_ref is not None)
+    return any(ways)
+
+
+def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
+    if options.pre_push:
+        return ranges.pushed(store, _standard_input("pre-push"), (options.range or [""])[0])
+    if options.pre_receive:
+        return ranges.received(store, _standard_input("pre-receive"))
+    if options.range:
+        return ranges.dotted(store, options.range[0])
+    if options.from_ref is not None:
+        return ranges.between(store, options.from_ref, options.to_ref)
+    said = ranges.handed_on(store, os.environ, given_only=options.given_only)
+    return ranges.unpublished(store) if said is None else said
+
+
+def _standard_input(hook: str) -> list[bytes]:
+    if sys.stdin.isatty():
+        raise FatalError(f"--{hook} reads what git says on standard input: let git start it")
+    return sys.stdin.buffer.read().splitlines()
+
+
+def check(
+    store: ObjectStore,
+    wanted: Sequence[Range],
+    out: output.Output,
+    *,
+    policy_ref: str | None = None,
+    verbose: bool = False,
+    on_server: bool = False,
+    by_runner: bool = False,
+) -> int:
+    """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`.
+
+    *by_runner* says that only the first of *wanted* surely is pushed.
+    """
+    cut_off = ranges.shallow_commits(store)
+    judged: list[tuple[Range, Judged]] = []
+    for one in wanted:
+        found = judge_for(store, one.tip, one.name, policy_ref).judge(one.tip, one.old)
+        if cut_off & set(found.commits):
+            raise FatalError(
+                f"{one.name}: the clone is shallow, and cut off within the range: git fetch"
+                " --unshallow, or check out with full depth"
+            )
+        judged.append((one, found))
+    notes: list[str] = []
+    if by_runner:
+        judged, notes = _without_old_tags(store, judged)
+    for _, found in judged:
+        notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
+    notes = list(dict.fromkeys(notes))
+    guilty = [(one, found) for one, found in judged if found.artifacts]
+    findings = _findings(store, guilty)
+    steps: list[Step] = []
+    if findings:
+        by_place = {(finding.commit.id, finding.path): finding
+                    for finding in findings if finding.commit}  # fmt: skip
+        places = [
+            (
+                _place(store, one, found, on_server=on_server),
+                [by_place[item.commit, item.path] for item in found.artifacts],
+            )
+            for one, found in guilty
+        ]
+        steps = how_to_remove(places, "" if on_server else store.path_to_root(), verbose=verbose)
+    commits = {commit for _, found in judged for commit in found.commits}
+
+    def text(colour: bool) -> list[str]:
+        said = [f"note: {note}" for note in notes]
+        if not findings:
+            return said
+        lines = range_report(findings, steps, commits=len(commits), verbose=verbose, colour=colour)
+        return [*lines, *([""] if said else []), *said]
+
+    return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
+
+
+def _without_old_tags(
+    store: ObjectStore, judged: list[tuple[Range, Judged]]
+) -> tuple[list[tuple[Range, Judged]], list[str]]:
+    """*judged* without the tags that the remote of a push had before; and what to say of them.
+
+    The remote is asked only where such a tag would refuse the push.
+    """
+    every = [one for one, _ in judged]
+    doubtful = [one for one, found in judged
+                if found.artifacts and ranges.is_other_tag(one, every)]  # fmt: skip
+    if not doubtful:
+        return judged, []
+    try:
+        there = ranges.published_tags(store, os.environ)
+    except FatalError:
+        return judged, ["the remote does not say which tags it has, so all tags here count"]
+    return [(one, found) for one, found in judged
+            if one not in doubtful or one.tip not in there], []  # fmt: skip
+
+
+def judge_for(
+    store: ObjectStore, tip: str | None, name: str, policy_ref: str | None
+) -> RangeClassifier:
+    """The judge whose policy is that of *tip*, or of *policy_ref*; the built-in one without any."""
+    source, called = tip, name
+    if policy_ref is not None:
+        source, called = ranges.commit(store, policy_ref), policy_ref
+    if source is None:
+        return RangeClassifier(store, load_policy(), {}, trust_range=True)
+    in_force = policy_of_commit(store, source, called)
+    if policy_ref is None:
+        keep_tables(store.git_directory, in_force)
+    approved = milestones_of_commit(store, source, in_force.policy)
+    return RangeClassifier(store, in_force.policy, approved, trust_range=policy_ref is None)
+
+
+def _findings(store: ObjectStore, judged: Sequence[tuple[Range, Judged]]) -> list[Finding]:
+    found = {(item.commit, item.path): item for _, one in judged for item in one.artifacts}
+    artifacts = list(found.values())
+    paths = list(dict.fromkeys(item.path for item in artifacts))
+    there = {
+        place
+        for tip in dict.fromkeys(one.tip for one, _ in judged)
+        for place in store.found(tip, paths).items()
+    }
+    return findings_of(store, artifacts, store.sizes(item.blob for item in artifacts), there)
+
+
+def _place(store: ObjectStore, one: Range, judged: Judged, *, on_server: bool) -> Place:
+    ids = list(dict.fromkeys(item.commit for item in judged.artifacts))
+    published = set() if on_server else set(ids) - ranges.without(store, ids)
+    order = {name: number for number, name in enumerate(judged.commits)}
+    oldest = max(ids, key=lambda name: order[name])
+    parents = ranges.parents(store, judged.commits[: order[oldest] + 1])
+    above = parents.get(oldest, [])
+    blobs = {(item.path, item.blob) for item in judged.artifacts}
+    paths = dict.fromkeys(item.path for item in judged.artifacts)
+    ref = one.ref if on_server else ranges.full_name(store, one)
+    return Place(
+        one.name,
+        ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+        one.tip,
+        # Where the client is, no server knows.
+        on_server or one.tip == store.head(),
+        frozenset(published),
+        above[0] if above else None,
+        any(len(found) > 1 for found in parents.values()),
+        any(len(parents.get(name, ())) > 1 for name in ids),
+        frozenset(place[0] for place in store.found(one.tip, paths).items() if place not in blobs),
+    )

@@ -1,0 +1,395 @@
+"""``fx-clean-runs``: room without losing a run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import posixpath
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fx_hooks import __version__
+from fx_hooks.cli._common import entry_point
+from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
+from fx_hooks.git.repository import Repository
+from fx_hooks.runs import selection
+from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive.about import about
+from fx_hooks.runs.archive.byte_progress import shown_progress
+from fx_hooks.runs.archive.listing import plural
+from fx_hooks.runs.archive.writer import Item
+from fx_hooks.runs.deletion import Gone, LeftAside, Stays, left_aside, remove_run, settle
+from fx_hooks.runs.deletion_log import CleanLog
+from fx_hooks.runs.details import run_details
+from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
+from fx_hooks.runs.liveness import find_processes
+from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.usage.usage_text import age, aligned
+from fx_hooks.util.disk import freed_by
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.paths import human_size, quoted, shown
+from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    from fx_hooks.runs.archive.manifest import PackedRun
+
+NAME = "fx-clean-runs"
+_NAMED = 8  # metrics, where the one that was meant is none of them
+
+
+class Stay(NamedTuple):
+    """A run that was meant and is not deleted, and why; *asked* if an option said so."""
+
+    run: Run
+    reason: str
+    asked: bool = False
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        usage=f"{NAME} [options] [RUN ...]",
+        description="Say which of the chosen runs may go, which stay and why, and how much room"
+        " that makes; delete them with --yes. A RUN is a path or a glob; a folder stands for the"
+        " runs in it. Runs that are live, that W&B does not have, that a milestone came from or"
+        " that Git tracks files of are never deleted.",
+        epilog="Exit code 0: done, or the plan is shown; 1: a run that was meant is still there,"
+        " and no --keep said so, or a folder cannot be read; 2: usage, policy or git error.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
+    selection.add_options(parser)
+    parser.add_argument("--keep-last", type=_number, metavar="N", help="keep the N newest of them")
+    parser.add_argument(
+        "--keep-best",
+        type=_best,
+        metavar="METRIC",
+        help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
+    )
+    parser.add_argument("--archive", metavar="FILE", help="pack them into FILE first")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--yes", action="store_true", help="delete them")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = selection.parsed(parser, argv)
+    if not selection.is_choice(options, options.names):
+        parser.error("say which runs: name them (`.` for all below), or with --older-than 30d")
+    if options.force and options.archive is None:
+        parser.error("--force goes with --archive")
+    words = list(sys.argv[1:] if argv is None else argv)
+    return clean_runs(options, " ".join(map(_word, words)))
+
+
+def clean_runs(options: argparse.Namespace, rule: str) -> int:
+    """Show the plan, and with ``--yes`` follow it; return the exit code.
+
+    *rule* is how the command was called, for the log.
+    """
+    repository = Repository()
+    root = repository.root
+    if options.yes:
+        find_processes(root)  # without psutil nothing is deleted
+    tracked = [entry.path for entry in repository.index()]
+    found = survey(repository)
+    left = left_aside(found.scan.top, tracked)
+    log = CleanLog(repository.common_directory(), rule)
+    unsettled = False
+    if left and options.yes:
+        for path in left:
+            settled = settle(root, path, log=log.add_rest)
+            if settled is not None:
+                print(f"note: {settled.text}")
+                unsettled = unsettled or not settled.done
+        found = survey(repository)
+    elif left:
+        print(f"note: {_left(left)}")
+    goes, stays = plan(found, options)
+    for note in (*found.notes, *found.not_looked_into()):
+        print(f"note: {one_line(note)}")
+    target = None if options.archive is None else os.fsencode(options.archive)
+    items = [Item(run.path, about(found, run)) for run in goes]
+    if target is not None:
+        writer.check_target(root, items, target, force=options.force)
+    _show(found, goes, stays, repository.path_to_root())
+    left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
+    if not goes:
+        return FOUND if left_out else CLEAN
+    if not options.yes:
+        print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
+        return FOUND if found.unread else CLEAN
+    deletion = _Deletion(found, log, target)
+    if target is not None:
+        goes = deletion.pack(items, goes, target, force=options.force)
+        print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
+    print()
+    for run in goes:
+        deletion.remove(run)
+    code = deletion.tell()
+    return FOUND if left_out else code
+
+
+def _left(left: Sequence[bytes]) -> str:
+    if len(left) == 1:
+        return f"{shown(left[0])} is left of an interruption: --yes settles that, too"
+    return (
+        f"{len(left):,} folders are left of an interruption, as {shown(left[0])}: --yes settles"
+        " them, too"
+    )
+
+
+def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
+    """Which of the runs that are meant go, and which stay."""
+    chosen = selection.choose(found, options, options.names)
+    goes: list[Run] = []
+    stays: list[Stay] = []
+    for run in chosen:
+        reason = kept_because(run)
+        if reason is None:
+            goes.append(run)
+        else:
+            stays.append(Stay(run, reason))
+    kept: dict[bytes, str] = {}
+    if options.keep_last is not None:
+        kept |= dict.fromkeys(
+            _last(found, chosen, options.keep_last), f"one of the last {options.keep_last}"
+        )
+    if options.keep_best is not None:
+        kept |= _kept_as_best(found, chosen, options.keep_best)
+    stays += [Stay(run, f"kept: {kept[run.path]}", True) for run in goes if run.path in kept]
+    goes = [run for run in goes if run.path not in kept]
+    return goes, sorted(stays)
+
+
+def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
+    """The newest of the runs; a job and the W&B runs that it started count as one."""
+    runs = {run.path: run for run in found.runs}
+    paths = {run.path for run in chosen}
+    groups: dict[bytes, list[Run]] = {}
+    for run in chosen:
+        first, above = run.path, run.owner
+        while above is not None:
+            if above in paths:
+                first = above
+            above = runs[above].within
+        groups.setdefault(first, []).append(run)
+    newest = sorted(
+        groups.items(), key=lambda group: (-max(run.last_write for run in group[1]), group[0])
+    )
+    return [run.path for _, group in newest[:number] for run in group]
+
+
+def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[bytes, str]:
+    """The run that is best by a metric, and why it is kept; ties keep all of them."""
+    of_runs = {
+        run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
+    }
+    choose = min if best.way == MIN else max
+    known = {}
+    for path, metrics in of_runs.items():
+        values = [value for each in metrics if (value := value_of(each, best)) is not None]
+        if values:
+            known[path] = choose(values)
+    if not known:
+        names = sorted(
+            {name for all_ in of_runs.values() for each in all_ for name, _ in numbers(each)}
+        )
+        raise FatalError(
+            f"--keep-best {best.metric}: no run that is meant has such a metric{_named(names)}"
+        )
+    size = "smallest" if best.way == MIN else "largest"
+    extreme = choose(known.values())
+    return {
+        path: f"the {size} {best.metric}, {value:g}"
+        for path, value in known.items()
+        if value == extreme
+    }
+
+
+def _named(names: Sequence[str]) -> str:
+    if not names:
+        return ", nor any other"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f": they have {', '.join(names[:_NAMED])}{more}"
+
+
+def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -> None:
+    folders = [folder for run in goes if (folder := found.scan.find(run.path)) is not None]
+    if goes:
+        freed = human_size(freed_by(folders).disk)
+        print(
+            f"{plural(len(goes), 'run')} {'goes' if len(goes) == 1 else 'go'}, which frees {freed}:"
+        )
+        _rows([(run, run.state) for run in goes])
+    else:
+        print("Nothing goes.")
+    if stays:
+        print(f"\n{plural(len(stays), 'run')} {'stays' if len(stays) == 1 else 'stay'}:")
+    for stay in stays:
+        print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
+    _show_syncs(found, stays, way)
+
+
+def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
+    """How to bring to W&B what it does not have, for those that wait for that alone first."""
+    waiting, others = set[bytes](), set[bytes]()
+    for stay in stays:
+        if stay.run.state == UNSYNCED:
+            paths = _unsynced(found, stay.run)
+            may_go = kept_because(stay.run._replace(state=SYNCED)) is None
+            would_go = may_go and all(_sync(found, path) for path in paths)
+            (waiting if would_go else others).update(paths)
+    for title, some in (
+        ("W&B does not have all of them. Sync them, and an hour later they may go:", waiting),
+        ("W&B does not have all of these, which stay all the same:", others - waiting),
+    ):
+        if some:
+            print(f"\n{title}")
+        for path in sorted(some):
+            word = quoted(posixpath.join(os.fsencode(way), path))
+            command = _sync(found, path)
+            if command is not None:
+                print(f"    {command} {word}")
+            else:
+                print(
+                    f"    # {word}: its log is empty or missing: it cannot be synced, only deleted"
+                    " by hand"
+                )
+
+
+def _sync(found: Survey, path: bytes) -> str | None:
+    """The command that brings W&B's run at *path* to it; None where it holds nothing."""
+    folder = found.scan.find(path)
+    return sync_command(folder) if folder is not None and can_be_synced(folder) else None
+
+
+def _rows(rows: Sequence[tuple[Run, str]]) -> None:
+    now = time.time()
+    cells = [
+        (human_size(run.size.disk), age(now - run.last_write), text, shown(run.path))
+        for run, text in rows
+    ]
+    for line in aligned(cells):
+        print(line)
+
+
+def _unsynced(found: Survey, run: Run) -> list[bytes]:
+    """W&B's runs that a run stays for."""
+    return [
+        other.path
+        for other in found.belonging(run)
+        if other.kind == WANDB_RUN and other.state == UNSYNCED
+    ]
+
+
+def _metrics(found: Survey, run: Run) -> Mapping[str, Any]:
+    return run_details(os.path.join(found.root, run.path), run.kind).metrics
+
+
+class _Deletion:
+    """Deletes runs one by one, and knows in the end what is to be said of them."""
+
+    def __init__(self, found: Survey, log: CleanLog, target: bytes | None) -> None:
+        self._found = found
+        self._log = log
+        self._archive = None if target is None else os.path.abspath(os.fsdecode(target))
+        self._packed: dict[bytes, PackedRun] = {}
+        # How many names of a file are gone: it comes free with the last one.
+        self._names: Counter[tuple[int, int]] = Counter()
+        self._freed = self._count = 0
+        self._in_place: list[Stay] = []
+        self._aside: list[Stay] = []
+        self._gone: list[Stay] = []
+
+    def pack(
+        self, items: Sequence[Item], runs: Sequence[Run], target: bytes, *, force: bool
+    ) -> list[Run]:
+        """Pack runs into the archive; those of them that are whole in it now."""
+        with shown_progress() as progress:
+            written = writer.write(self._found.root, items, target, force=force, progress=progress)
+        by_path = {run.path: run for run in runs}
+        self._packed = {run.path: run for run in written.runs}
+        self._in_place += [Stay(by_path[path], reason) for path, reason in written.left_out]
+        return [run for run in runs if run.path in self._packed]
+
+    def remove(self, run: Run) -> None:
+        differs, log = partial(self._differs, run), partial(self._log.add, run, self._archive)
+        try:
+            remove_run(self._found.root, run.path, run.size, differs=differs, log=log)
+        except Stays as exc:
+            self._in_place.append(Stay(run, str(exc)))
+        except LeftAside as exc:
+            self._aside.append(Stay(run, str(exc)))
+        except Gone:
+            self._gone.append(Stay(run, "somebody else has taken it away"))
+        else:
+            size = self._free(run)
+            self._freed += size
+            self._count += 1
+            print(f"deleted {shown(run.path)}: {human_size(size)}")
+
+    def _differs(self, run: Run, place: bytes) -> str | None:
+        if self._archive is None:
+            return None
+        return writer.changed_since(self._found.root, self._packed[run.path], place)
+
+    def _free(self, run: Run) -> int:
+        """What comes free with *run*, after those before it."""
+        disk = 0
+        top = self._found.scan.find(run.path)
+        for folder in () if top is None else top.walk():
+            disk += folder.disk + sum(file[2] for file in folder.files)
+            for link in folder.links:
+                self._names[link.key] += 1
+                if self._names[link.key] < link.names:
+                    disk -= link.disk
+        return disk
+
+    def tell(self) -> int:
+        """Say what was done; return the exit code."""
+        print(f"Deleted {plural(self._count, 'run')}, which freed {human_size(self._freed)}.")
+        if self._count:
+            print(f"The log is {shown(self._log.path)}")
+        its = "its" if len(self._in_place) == 1 else "their"
+        for title, stays in (
+            (f"Still in {its} place:", self._in_place),
+            (f"Left aside, until {NAME} --yes can settle it:", self._aside),
+            ("Not there any more:", self._gone),
+        ):
+            if stays:
+                print(f"\n{title}")
+            for stay in sorted(stays):
+                print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
+        return FOUND if self._in_place or self._aside else CLEAN
+
+
+def _best(text: str) -> Best:
+    metric, colon, way = text.rpartition(":")
+    if metric and colon and way in (MIN, MAX):
+        return Best(metric, way)
+    known = direction(text)
+    if known is None:
+        raise argparse.ArgumentTypeError(
+            f"the name does not say whether {text!r} is better smaller or larger: write"
+            f" {text}:min or {text}:max"
+        )
+    return Best(text, known)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs")
+    return int(text)
+
+
+def _word(argument: str) -> str:
+    return quoted(os.fsencode(argument))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""Proves that ``fx-check-artifacts`` has nothing to say.
+
+Whatever is not plain (an option, an artifact, a merge, no tables yet, an index in a rarer
+format) is answered with "not sure".
+"""
+
+import os
+
+from fx_hooks.fastpath import POLICY, fast_git
+from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, read_index
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
+
+SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
+
+
+def proven_clean(arguments: "list[str]") -> bool:
+    """Whether ``fx-check-artifacts`` with *arguments* has nothing to say.
+
+    True is certain; False means that somebody has to look closely.
+    """
+    if arguments == ["--all-files"]:
+        names, whole_tree = None, True
+    elif arguments[:1] == ["--"]:
+        names, whole_tree = arguments[1:], False
+    else:
+        names, whole_tree = arguments, False
+        for name in names:
+            if name.startswith("-"):
+                return False
+    git_directory = find_git_directory()
+    if git_directory is None or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
+        return False
+    index = read_index(git_directory)
+    if index is None:
+        return False
+    _, content = kept_tables(git_directory)
+    if content is None:
+        return False
+    tables, marks, tracked, milestones, listed = content
+    if not is_as_it_was(POLICY, tracked, index) or not is_as_it_was(milestones, listed, index):
+        return False
+    if whole_tree:
+        paths = _listed("ls-files", "-z")
+    elif names:
+        # Behind `--` every name is a file's; otherwise folders stand for what is in them.
+        paths = _named(names, index if arguments[0] != "--" else None)
+    else:
+        paths = _listed(
+            "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
+            "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
+        )  # fmt: skip
+    if paths is None:
+        return False
+    matcher = Matcher(tables)
+    if matcher.blocked(paths):
+        return False
+    if SUBMODULE in index and matcher.blocked([path + b"/" for path in paths]):
+        return False  # a submodule is a folder, to patterns that match only those
+    directories = matcher.directories()
+    return not any(
+        has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
+    )
+
+
+# What a plain root-relative path does not have, where each path stands between NULs.
+_ODD = (
+    b"\0/", b"\0./", b"\0../", b"\0.\0", b"\0..\0", b"\0\0",
+    b"//", b"/./", b"/../", b"/.\0", b"/..\0", b"/\0",
+)  # fmt: skip
+
+
+def plain(paths: bytes) -> bool:
+    """Whether *paths*, with a NUL before and after each, are spelled as git spells them."""
+    return not any(odd in paths for odd in _ODD)
+
+
+def _named(names: "list[str]", index: "bytes | None") -> "list[bytes] | None":
+    """Names as root-relative paths, if all of them plainly are.
+
+    With *index* none may be a folder, on disk or in the index alone.
+    """
+    joined = os.fsencode("\0".join(names))
+    if os.sep != "/":  # pragma: no cover
+        joined = joined.replace(os.fsencode(os.sep), b"/")
+        if b":" in joined:  # a drive
+            return None
+    if not plain(b"\0" + joined + b"\0"):
+        return None
+    paths = joined.split(b"\0")
+    if index is not None and any(_may_be_folder(path, index) for path in paths):
+        return None
+    return paths
+
+
+def _may_be_folder(path: bytes, index: bytes) -> bool:
+    try:
+        return os.lstat(path).st_mode & 0o170000 == 0o040000
+    except OSError:
+        return path + b"/" in index
+
+
+def _listed(*arguments: str) -> "list[bytes] | None":
+    output = fast_git.output(*arguments)
+    return None if output is None else output.split(b"\0")[:-1]

@@ -1,0 +1,94 @@
+"""Proves that a plain range of commits brings in nothing.
+
+Two git calls say all of it: ``ls-tree`` the policy, the milestones and the runs that the new tip
+has, ``log`` what its commits bring in. A range is plain if it is said by its two ends, the tip
+has the policy whose tables a commit has left behind, and no commit touches an artifact (be it to
+delete it), a milestone or the policy. A thousand commits then cost little more than git's own
+walk, in place of some five times as much.
+"""
+
+import os
+
+from fx_hooks.fastpath import POLICY, fast_git
+from fx_hooks.fastpath.index_bytes import has_run
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
+
+# Said in full: each of these can be set otherwise, and would hide something.
+LOG = (
+    "log", "--full-history", "--raw", "-z", "--root", "--no-abbrev",
+    "--no-renames", "--no-relative", "--no-notes", "--no-show-signature",
+    "--ignore-submodules=none", "-O/dev/null",
+)  # fmt: skip
+_SUBMODULE = b" 160000 "
+
+
+def proven_clean(arguments: "list[str]") -> bool:
+    """Whether ``fx-check-range`` with *arguments* has nothing to say.
+
+    True is certain; False means that somebody has to look closely.
+    """
+    ends = _ends(arguments)
+    git_directory = find_git_directory()
+    if ends is None or git_directory is None:
+        return False
+    # A linked work tree has this elsewhere; a shallow clone lacks commits.
+    for name in ("commondir", "shallow"):
+        if os.path.lexists(os.path.join(git_directory, name)):
+            return False
+    policy, content = kept_tables(git_directory)
+    if content is None:
+        return False
+    tables, marks, tracked, milestones, listed = content
+    old, new = ends
+    tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
+    # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
+    if tree is None or tree[:1] not in (b"", b"1") or (policy is None) == bool(tracked):
+        return False
+    if not _has(tree, POLICY, tracked) or not _has(tree, milestones, listed):
+        return False
+    # A merge against each of its parents (-m): that shows more than it brings in, but also what
+    # it took away, so that a folder that was a run in one commit alone is not missed.
+    log = fast_git.output(*LOG, "-m", "--format=", new, *old, "--", pushed=True)
+    if log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
+        return False
+    paths = list(dict.fromkeys(log.split(b"\0")[1::2]))
+    # What makes a folder a run, and what says how to judge.
+    watched = (*marks, POLICY, milestones)
+    if any(path.endswith(watched) for path in paths):
+        return False
+    matcher = Matcher(tables)
+    if matcher.blocked(paths):
+        return False
+    directories = matcher.directories()
+    return not any(has_run(directories, b"/" + mark, tree, ask_disk=False) for mark in marks)
+
+
+def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
+    """What is old and what is new, as words for ``git log``; None where that is not plain."""
+    environ = os.environ
+    if len(arguments) == 1 and ".." in arguments[0]:
+        old, _, new = arguments[0].partition("..")
+    elif len(arguments) == 4 and arguments[::2] == ["--from-ref", "--to-ref"]:
+        old, new = arguments[1::2]
+    elif not arguments and "PRE_COMMIT_REMOTE_NAME" not in environ:
+        old, new = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
+        if not old or not new:
+            return ("--not", "--remotes"), "HEAD^{commit}"
+    else:
+        return None
+    for name in (old, new):
+        # An option, a third dot, no commit at all.
+        if name.startswith(("-", ".")) or (name and not name.strip("0")):
+            return None
+    return ((f"^{old}^{{commit}}",), f"{new or 'HEAD'}^{{commit}}") if old else None
+
+
+def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
+    """Whether *tree* has a regular file *path* with the object id *blob*; none if that is empty."""
+    end = b"\t" + path + b"\0"
+    if not blob:
+        return end not in tree
+    entry = b" blob " + blob.hex().encode() + end
+    # The NUL of the entry before: a file may be called like a whole entry.
+    return any(b"\0" + mode + entry in b"\0" + tree for mode in (b"100644", b"100755"))

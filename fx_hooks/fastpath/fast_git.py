@@ -1,0 +1,58 @@
+"""One git call without :mod:`subprocess`, whose import costs more than the call."""
+
+import os
+
+# A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
+# unless no protocol is allowed.
+OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+# What every git call has in its environment: English messages, no fetching, no locks, and paths
+# that mean what they always mean.
+QUIET = {
+    "LC_ALL": "C",
+    **OFFLINE,
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "GIT_GLOB_PATHSPECS": "0",
+    "GIT_NOGLOB_PATHSPECS": "0",
+    "GIT_ICASE_PATHSPECS": "0",
+}
+# Neither `git replace` nor grafts change what a push sends.
+AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+_NO_HINT = ("-c", "advice.graftFileDeprecated=false")
+
+
+def output(*arguments: str, pushed: bool = False) -> "bytes | None":
+    """What ``git`` prints to standard output; None if it fails or cannot be started.
+
+    With *pushed* it sees objects as a push sends them, and what it has to complain of comes
+    first in the output. Where there is no answer, the caller asks
+    :mod:`fx_hooks.git.repository`, which says what is wrong.
+    """
+    if not hasattr(os, "posix_spawnp"):
+        return None
+    reading, writing = os.pipe()
+    try:
+        process = os.posix_spawnp(
+            "git",
+            ("git", *_NO_HINT, *arguments) if pushed else ("git", *arguments),
+            {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, writing, 1),
+                (os.POSIX_SPAWN_DUP2, writing, 2)
+                if pushed
+                else (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ),
+        )
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        return None
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        data = stream.read()
+    try:
+        _, status = os.waitpid(process, 0)
+    except ChildProcessError:
+        return None  # whoever started us ignores SIGCHLD, so nobody learns how it ended
+    return data if status == 0 else None

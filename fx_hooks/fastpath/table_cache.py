@@ -1,0 +1,126 @@
+"""Compiled tables, kept in one small file between two commits.
+
+Loading the YAML and compiling it takes several times as long as all the rest of a clean
+commit, so the result is kept where only its owner can write: the work tree's own git
+directory, or the user's cache directory. The file is
+
+    magic, CRC-32 of all that follows, length of the key, key, marshalled content
+
+and the key is what the content was made from: the version, the interpreter's cache tag,
+the built-in policy, the repository's policy, and size and time of the source that reads
+and compiles them (for installations that change without a new version).
+Nothing is unmarshalled before all of that fits: marshal has no checks of its own, and
+with flipped bits it crashes the interpreter or loads something else. A file that is
+missing, stale, foreign, damaged or cannot be written costs time and changes nothing.
+"""
+
+import binascii
+import marshal
+import os
+import sys
+
+from fx_hooks import __version__
+from fx_hooks.fastpath.matcher import FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from fx_hooks.fastpath.matcher import Tables
+
+    # The tables; the files that make their directory a run; the object id of the policy
+    # file in the index; the path of the milestones' file and its object id. An id is empty
+    # where git does not track the file.
+    Content: TypeAlias = tuple[Tables, tuple[bytes, ...], bytes, bytes, bytes]
+
+MAGIC = b"fx-hooks tables\n"
+MAX_BYTES = 1 << 24  # no policy that a person wrote has larger tables
+NAME = "fx-hooks.tables"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
+_SOURCES = (
+    "frameworks/__init__.py", "policy/compiler.py", "policy/loader.py", "policy/model.py",
+    "policy/patterns.py", "util/strict_yaml.py",
+)  # fmt: skip
+
+
+def cache_key(policy: "bytes | None") -> bytes:
+    """Everything that tables for the repository's *policy* (None: no file) depend on."""
+    with open(os.path.join(_PACKAGE, "policy", "builtin.yaml"), "rb") as file:
+        builtin = file.read()
+    state = f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)} {policy is None}"
+    files = [os.path.join(_PACKAGE, name) for name in _SOURCES]
+    files += [f"{_FRAMEWORKS}/{name}/rules.yaml" for name in sorted(os.listdir(_FRAMEWORKS))]
+    for path in files:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue  # what is in frameworks/ and no tool
+        state += f" {status.st_size} {status.st_mtime_ns}"
+    state += "\n"
+    return state.encode() + builtin + (policy or b"")
+
+
+def places(git_directory: "str | None", key: bytes) -> "list[str]":
+    """Where the tables for *key* may be kept, the best place first."""
+    found = [] if git_directory is None else [os.path.join(git_directory, NAME)]
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    if not base:
+        home = os.environ.get("HOME")
+        base = os.path.join(home, ".cache") if home else None
+    if base and os.path.isabs(base):
+        found.append(os.path.join(base, "fx-hooks", f"{binascii.crc32(key):08x}.tables"))
+    return found
+
+
+def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
+    """The content of the first of *paths* that holds the tables for *key*, or None."""
+    for path in paths:
+        data = own_file(path)
+        if data is not None and data.startswith(MAGIC):
+            checksum, rest = data[16:20], data[20:]
+            head = len(key).to_bytes(8, "big") + key
+            if rest.startswith(head) and binascii.crc32(rest).to_bytes(4, "big") == checksum:
+                content: Content = marshal.loads(rest[len(head) :])
+                return content
+    return None
+
+
+def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None":
+    """Keep *content* in the first of *paths* that can be written; say which, or None."""
+    from fx_hooks.util.atomic import replace_file  # not on the path of a clean commit
+
+    rest = len(key).to_bytes(8, "big") + key + marshal.dumps(content)
+    data = MAGIC + binascii.crc32(rest).to_bytes(4, "big") + rest
+    for path in paths:
+        try:
+            if os.path.basename(path) != NAME:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            replace_file(path, data, 0o600)
+        except OSError:
+            continue
+        return path
+    return None
+
+
+def own_file(path: str) -> "bytes | None":
+    """The bytes of a regular file that nobody but this user can have written."""
+    try:
+        # Not through a link, and never waiting for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    try:
+        state = os.fstat(descriptor)
+        if state.st_mode & 0o170000 != 0o100000 or state.st_size > MAX_BYTES:
+            return None
+        if os.name == "posix" and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:  # pragma: no cover
+        return None  # a disk that fails while it is read
+    finally:
+        os.close(descriptor)

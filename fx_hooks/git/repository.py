@@ -1,0 +1,612 @@
+"""What git says: the only module (with :mod:`fx_hooks.fastpath.fast_git`) that starts it.
+
+Paths are bytes relative to the root, and every call that prints them uses ``-z``. The
+index is asked, never the work tree; the caller's ``GIT_INDEX_FILE`` holds (git sets one
+for ``git commit -- path``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, NamedTuple
+
+from fx_hooks.fastpath.fast_git import AS_PUSHED, OFFLINE, QUIET
+from fx_hooks.util.errors import FatalError
+
+LINK_MODE = 0o120000
+SUBMODULE_MODE = 0o160000
+# The specification of Git LFS has pointers below 1024 bytes.
+LFS_POINTER_BYTES = 1024
+# Bytes of git's output that are read at a time.
+_CHUNK = 1 << 18
+_LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
+
+
+_KINDS = (b"blob", b"tree", b"commit", b"tag")
+
+
+class IndexEntry(NamedTuple):
+    """One entry of the index; *stage* is 0 except for unmerged paths."""
+
+    mode: int
+    blob: str
+    stage: int
+    path: bytes
+
+
+class Change(NamedTuple):
+    """One staged change against ``HEAD``; *mode* and *blob* are those in the index.
+
+    ``status`` is git's letter: ``A`` added, ``M`` modified, ``D`` deleted, ``T`` type
+    changed, ``U`` unmerged. Renames are a deletion and an addition.
+    """
+
+    status: str
+    mode: int
+    blob: str
+    path: bytes
+
+
+class IgnoreLine(NamedTuple):
+    """The line of an ignore file that decides a path; *file* is relative to the root."""
+
+    file: bytes
+    number: int
+    pattern: bytes
+
+    @property
+    def ignores(self) -> bool:
+        return not self.pattern.startswith(b"!")
+
+
+class LfsPointer(NamedTuple):
+    """What a Git LFS pointer stands for: the content's SHA-256 and bytes."""
+
+    oid: str
+    size: int
+
+
+def zsplit(output: bytes) -> list[bytes]:
+    """The fields of output that ends each of them with a NUL."""
+    return output.split(b"\0")[:-1]
+
+
+class ObjectStore:
+    """The objects of a repository, with or without a work tree.
+
+    Objects are taken as they are pushed: what ``git replace`` and grafts put in their place
+    is left out. On a server the environment says where the objects of a push wait.
+    """
+
+    def __init__(self) -> None:
+        self.git_directory = os.fsdecode(_place("--absolute-git-dir"))
+        self._where = _Where(variables=AS_PUSHED)
+        self._head: str | None = None
+
+    def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
+        """Standard output of one git command."""
+        result = _start(arguments, self._where, stdin)
+        if result.returncode not in codes:
+            raise self._failure(arguments, result.stderr)
+        return result.stdout
+
+    def head(self) -> str | None:
+        """Return the commit id of ``HEAD``; None before the first commit."""
+        if self._head is None:
+            spec = ("rev-parse", "-q", "--verify")
+            found = self.run(*spec, "HEAD^{commit}", codes=(0, 1))
+            # git ends with 1 also where the commit is lost, and where the ref cannot be read.
+            if not found and (self.run(*spec, "HEAD", codes=(0, 1)) or not self._unborn()):
+                raise FatalError("HEAD: its commit is lost or damaged: git fsck says more")
+            self._head = found.decode().strip() or None
+        return self._head
+
+    def _unborn(self) -> bool:
+        """Return True if ``HEAD`` is a branch that has no commit yet."""
+        branch = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))[:-1])
+        place = self.run("rev-parse", "--git-path", branch)[:-1]
+        return bool(branch) and not os.path.lexists(os.path.join(self._where.folder or b"", place))
+
+    def remote_tags(self, remote: str) -> set[str]:
+        """Return what the tags of *remote* are and lead to, as ids; the only call online.
+
+        Raises :class:`FatalError` if it does not answer.
+        """
+        online = self._where._replace(online=True)
+        listed = _run(("ls-remote", "-q", "--tags", "--", remote), online)
+        # Of an annotated tag both are listed, the tag and its commit.
+        return {line.split(b"\t")[0].decode() for line in listed.splitlines()}
+
+    def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
+        """The fields of the output of one git command that ends each of them with a NUL.
+
+        They come while git still runs, so that nobody has to hold all of them. Raises
+        :class:`FatalError` at the end if git has failed.
+        """
+        yield from self.streams(arguments, (stdin,))
+
+    def streams(self, arguments: Sequence[str], stdins: Sequence[bytes]) -> Iterator[bytes]:
+        """The same of a command for each of *stdins*, one after the other.
+
+        All of them run at once; what the later ones say waits on the disk meanwhile.
+        """
+        with ExitStack() as files:
+            started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
+            for stdin in stdins:
+                questions, errors, answers = (
+                    files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+                )
+                questions.write(stdin)
+                questions.seek(0)
+                output = answers if started else None
+                process = _popen(arguments, self._where, questions, output, errors)
+                started.append((process, answers, errors))
+            try:
+                for process, answers, errors in started:
+                    if process.stdout is not None:
+                        yield from _fields(process.stdout.fileno())
+                        process.stdout.close()
+                    code = process.wait()
+                    answers.seek(0)
+                    yield from _fields(answers.fileno())
+                    if code:
+                        errors.seek(0)
+                        raise self._failure(arguments, errors.read())
+            finally:
+                for process, _, _ in started:
+                    # If nobody wants the rest, git is told so by a closed pipe, or at once.
+                    if process.stdout is not None:
+                        process.stdout.close()
+                    elif process.poll() is None:
+                        process.kill()
+                    process.wait()
+
+    def path_to_root(self) -> str:
+        """The way from the user's folder to the root: ``../..``; empty in the root itself.
+
+        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
+        """
+        # A bare repository has no such way.
+        way = _run(("rev-parse", "--show-cdup"), codes=(0, 128)).decode().strip()
+        if way:
+            return way.rstrip("/")
+        below = os.environ.get("GIT_PREFIX", "").strip("/")
+        return "/".join(".." for _ in below.split("/")) if below else ""
+
+    def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
+        """The size in bytes of each object; None where it is not in this clone.
+
+        A partial clone lacks objects, and nothing is fetched for a question: git then
+        says "missing" or stops at the first such object.
+        """
+        return {blob: None if found is None else found[0] for blob, found in self.weigh(blobs)}
+
+    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
+        """Each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
+
+        On disk it is compressed, and in a pack it may be what differs from another object.
+        """
+        wanted = list(dict.fromkeys(blobs))
+        option = "--batch-check=%(objectsize) %(objectsize:disk)"
+        # One object after which git stopped a round; in a partial clone it may be many.
+        for _ in range(4):
+            output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
+            lines = output.split(b"\n")[:-1]
+            if b"missing" not in output:
+                numbers = [*map(int, output.split())]
+                yield from zip(wanted, zip(numbers[::2], numbers[1::2], strict=True), strict=False)
+            else:
+                for blob, line in zip(wanted, lines, strict=False):
+                    size, disk = line.split()
+                    yield blob, None if disk == b"missing" else (int(size), int(disk))
+            wanted = wanted[len(lines) :]
+            if not errors or not wanted:
+                break
+            yield wanted.pop(0), None
+        for blob in wanted:
+            yield blob, None
+
+    def contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """The whole content of each blob, without those that are not in this clone.
+
+        The caller asks :meth:`sizes` first, and only for small ones here.
+        """
+        found: dict[str, bytes] = {}
+        output, _ = self._ask("--batch", [blob.encode() for blob in dict.fromkeys(blobs)])
+        position = 0
+        while (end := output.find(b"\n", position)) >= 0:
+            name, _, rest = output[position:end].decode().partition(" ")
+            position = end + 1
+            if not rest.startswith("missing"):
+                size = int(rest.split()[1])
+                found[name] = output[position : position + size]
+                position += size + 1
+        return found
+
+    def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
+        """The ids of what *commit* has at *paths*, without those where it has nothing."""
+        wanted = list(dict.fromkeys(paths))
+        # Of trees alone: a partial clone may lack the blobs, and git stops at the first.
+        names: dict[bytes, list[bytes]] = {}
+        for path in wanted:
+            folder, _, name = path.rpartition(b"/")
+            names.setdefault(folder, []).append(name)
+        found: dict[bytes, str] = {}
+        for (_, folder), entries in self.folders((commit, folder) for folder in names):
+            start = folder + b"/" if folder else b""
+            found.update((start + name, entries[name]) for name in names[folder] if name in entries)
+        return found
+
+    def entry(self, commit: str, path: bytes) -> IndexEntry | None:
+        """What *commit* has at *path*; None if nothing."""
+        options = ("ls-tree", "-z", "--full-tree", commit, "--", os.fsdecode(path))
+        for record in zsplit(self.run("--literal-pathspecs", *options)):
+            head, name = record.split(b"\t", 1)
+            mode, _, blob = head.decode().split()
+            if name == path:
+                return IndexEntry(int(mode, 8), blob, 0, name)
+        return None
+
+    def folders(
+        self, places: Iterable[tuple[str, bytes]]
+    ) -> Iterator[tuple[tuple[str, bytes], dict[bytes, str]]]:
+        """What is right in folders of commits, by name its id; nothing for what is no folder.
+
+        Raises :class:`FatalError` where a partial clone lacks a folder.
+        """
+        wanted = list(dict.fromkeys(places))
+        plain = [place for place in wanted if b"\n" not in place[1]]
+        questions = [name.encode() + b":" + path for name, path in plain]
+        output, errors = self._ask("--batch", questions)
+        if errors:
+            raise self._failure(("cat-file",), errors)
+        position = 0
+        for place in plain:
+            end = output.find(b"\n", position)
+            words = output[position:end].split(b" ")
+            position = end + 1
+            if len(words) < 3 or not words[-1].isdigit() or words[-2] not in _KINDS:
+                continue
+            size = int(words[-1])
+            if words[-2] == b"tree":
+                digest = len(words[0]) // 2
+                yield place, _tree_entries(output[position : position + size], digest)
+            position += size + 1
+        for place in set(wanted) - set(plain):
+            spec = os.fsdecode(place[0].encode() + b":" + place[1])
+            records = zsplit(self.run("ls-tree", "-z", spec, codes=(0, 128)))
+            named = (record.split(b"\t", 1) for record in records)
+            yield place, {name: head.split()[-1].decode() for head, name in named}
+
+    def copy_blob(self, blob: str, file: BinaryIO) -> bool:
+        """Write the content of *blob* into *file*; False if it is not in this clone.
+
+        It may be gigabytes: nothing of it is held in memory.
+        """
+        arguments = ("cat-file", "blob", blob)
+        return _start(arguments, self._where, stdout=file).returncode == 0
+
+    def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
+        """The answers of ``git cat-file``, and why it stopped before the end; empty if not."""
+        if not objects:
+            return b"", b""
+        stdin = b"".join(name + b"\n" for name in objects)
+        result = _start(("cat-file", "--buffer", option), self._where, stdin)
+        return result.stdout, (result.stderr or b"?") if result.returncode else b""
+
+    def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
+        """Return the error that says why git, started in this repository, has failed."""
+        if self._lacks_folders():
+            return FatalError(
+                "this partial clone lacks folders of its commits: git fetch --refetch"
+                " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
+            )
+        return _failure(arguments, errors)
+
+    def _lacks_folders(self) -> bool:
+        """Return True in a partial clone that lacks trees of its commits.
+
+        How git ends where it misses one, and what it then says, differs between its versions.
+        """
+        promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
+        if not _start(promisors, self._where).stdout:
+            return False
+        options = ("--objects", "--filter=blob:none", "--missing=print", "--all")
+        # Each object that is not there is listed with a question mark before its id.
+        return b"\n?" in b"\n" + _start(("rev-list", *options), self._where).stdout
+
+
+class Repository(ObjectStore):
+    """A work tree and its index. Raises :class:`FatalError` where there is none."""
+
+    def __init__(self) -> None:
+        self.root = _place("--show-toplevel")
+        super().__init__()
+        # What git has found once; in the environment they may be relative to the folder that
+        # we were started in, and with core.worktree nothing in the root leads to them.
+        self._where = _work_tree(self.root, self.git_directory)
+
+    def merging(self) -> bool:
+        """Whether a merge is under way."""
+        return os.path.lexists(os.path.join(self.git_directory, "MERGE_HEAD"))
+
+    def index(self) -> list[IndexEntry]:
+        """All entries, sorted by path; unmerged paths come up to three times."""
+        entries = []
+        for record in zsplit(self.run("ls-files", "-s", "-z")):
+            head, path = record.split(b"\t", 1)
+            mode, blob, stage = head.decode().split()
+            entries.append(IndexEntry(int(mode, 8), blob, int(stage), path))
+        return entries
+
+    def staged(self) -> list[Change]:
+        """What a commit of the index would change against ``HEAD``."""
+        base = self.head()
+        if base is None:
+            base = self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
+        output = self.run(
+            "diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames",
+            "--ignore-submodules=none", "--ita-invisible-in-index", base, "--",
+        )  # fmt: skip
+        fields = zsplit(output)
+        changes = []
+        for head, path in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, blob, status = head.decode().lstrip(":").split()
+            changes.append(Change(status[0], int(mode, 8), blob, path))
+        return changes
+
+    def intended(self) -> set[bytes]:
+        """Paths with an intent-to-add entry: in the index, but in no commit of it."""
+        options = ("--name-only", "-z", "--diff-filter=A", "--ita-invisible-in-index")
+        return set(zsplit(self.run("diff-files", *options)))
+
+    def left_out(self) -> set[bytes]:
+        """Tracked paths that a sparse checkout, or somebody, has left out of the work tree."""
+        records = zsplit(self.run("ls-files", "-t", "-z"))
+        return {record[2:] for record in records if record.startswith(b"S ")}
+
+    def blob_id(self, path: str, content: bytes) -> str:
+        """The object id that *content* would have if it were staged at *path*.
+
+        Line ends and filters count, as for ``git add``; nothing is written.
+        """
+        output = self.run("hash-object", f"--path={path}", "--stdin", stdin=content)
+        return output.decode().strip()
+
+    def ignore_lines(
+        self, paths: Iterable[bytes], *, tree: bytes | None = None
+    ) -> dict[bytes, IgnoreLine]:
+        """The line that decides each of *paths*, tracked or not, where there is one.
+
+        The folder *tree* may stand in for the work tree. No path may lie behind a symbolic
+        link or in a submodule: git refuses them.
+        """
+        stdin = b"".join(path + b"\0" for path in paths)
+        options = ("check-ignore", "--no-index", "-v", "-z", "--stdin")
+        where = self._where if tree is None else _work_tree(tree, self.git_directory)
+        # It ends with 1 where it has nothing to say.
+        fields = zsplit(_run(options, where, stdin=stdin, codes=(0, 1)))
+        return {
+            path: IgnoreLine(file, int(number), pattern)
+            for file, number, pattern, path in zip(*(fields[n::4] for n in range(4)), strict=True)
+        }
+
+    def tracked_and_ignored(self) -> list[bytes]:
+        """Tracked paths that a ``.gitignore`` would keep out, if they were not tracked."""
+        options = ("-z", "-c", "-i", "--exclude-per-directory=.gitignore")
+        return zsplit(self.run("ls-files", *options))
+
+    def untracked(self, *pathspecs: str) -> list[bytes]:
+        """Paths that are neither tracked nor ignored."""
+        options = ("-z", "--others", "--exclude-standard", "--")
+        return zsplit(self.run("ls-files", *options, *pathspecs))
+
+    def modified_on_disk(self) -> set[bytes]:
+        """Tracked paths whose file on disk is not what the index has."""
+        return set(zsplit(self.run("diff-files", "-z", "--name-only", "--no-renames")))
+
+    def at_head(self, path: bytes) -> bytes | None:
+        """The content of *path* in ``HEAD``; None where it has no such file."""
+        if self.head() is None:
+            return None
+        spec = b"HEAD:" + path
+        result = _start(("cat-file", "blob", os.fsdecode(spec)), self._where)
+        return result.stdout if result.returncode == 0 else None
+
+    def sent_to_lfs(self, paths: Sequence[bytes], *, staged: bool = True) -> set[bytes]:
+        """Those of *paths* that ``.gitattributes``, *staged* or on disk, send to Git LFS."""
+        stdin = b"".join(path + b"\0" for path in paths)
+        where = ("--cached",) if staged else ()
+        output = self.run("check-attr", *where, "-z", "--stdin", "filter", stdin=stdin)
+        fields = zsplit(output)
+        values = zip(fields[::3], fields[2::3], strict=True)
+        return {path for path, value in values if value == b"lfs"}
+
+    def common_directory(self) -> bytes:
+        """The git directory that all work trees of the repository share."""
+        found = self.run("rev-parse", "--git-common-dir")[:-1]
+        return os.path.join(self.root, found)
+
+
+def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
+    """Names and ids in a tree object: ``MODE NAME NUL`` and *digest* bytes, again and again."""
+    found = re.findall(rb"[0-7]+ ([^\0]+)\0(.{%d})" % digest, content, re.DOTALL)
+    return {name: blob.hex() for name, blob in found}
+
+
+def lfs_pointer(content: bytes) -> LfsPointer | None:
+    """What *content* points to if it is a Git LFS pointer, else None.
+
+    The format is that of the Git LFS specification (docs/spec.md): ``key value``
+    lines, the version first.
+    """
+    if not content.startswith(_LFS_VERSION) or len(content) >= LFS_POINTER_BYTES:
+        return None
+    values = dict(line.partition(b" ")[::2] for line in content.splitlines())
+    kind, _, oid = values.get(b"oid", b"").partition(b":")
+    size = values.get(b"size", b"")
+    if kind != b"sha256" or not size.isdigit():
+        return None
+    return LfsPointer(oid.decode("ascii", "replace"), int(size))
+
+
+class NotARepository(FatalError):
+    """The current directory is in no work tree."""
+
+
+class _GitFailed(FatalError):
+    def __init__(self, command: str, message: str) -> None:
+        super().__init__(f"git {command} failed: {message or 'it gave no reason'}")
+
+
+class _Where(NamedTuple):
+    """Where git is started, and what its environment has beside ours."""
+
+    folder: bytes | None = None
+    variables: Mapping[str, str] = {}
+    online: bool = False
+
+
+_HERE = _Where()
+
+
+def _work_tree(root: bytes, git_directory: str) -> _Where:
+    return _Where(root, {"GIT_DIR": git_directory, "GIT_WORK_TREE": os.fsdecode(root)})
+
+
+def _run(
+    arguments: Sequence[str],
+    where: _Where = _HERE,
+    *,
+    stdin: bytes = b"",
+    codes: Collection[int] = (0,),
+) -> bytes:
+    result = _start(arguments, where, stdin)
+    if result.returncode not in codes:
+        raise _failure(arguments, result.stderr)
+    return result.stdout
+
+
+def _place(option: str) -> bytes:
+    """Return the folder that ``git rev-parse`` knows by *option*.
+
+    Raises :class:`NotARepository` where there is none. git ends with 128 then, as it does where
+    it refuses a repository or cannot read its configuration, so it is asked, and looked for,
+    what holds; its messages are for people.
+    """
+    try:
+        return _run(("rev-parse", option))[:-1]
+    except _GitFailed:
+        if not _found_by_git():
+            raise NotARepository(
+                "not in a git repository: change into one, or run `git init`"
+            ) from None
+        inside = _start(("rev-parse", "--is-inside-work-tree"), _HERE)
+        if (inside.returncode, inside.stdout) == (0, b"false\n"):
+            raise NotARepository(
+                "not in a work tree: change into a clone that has its files checked out"
+            ) from None
+        raise
+
+
+def _found_by_git() -> bool:
+    """Return True if there is something here, or above, that git takes for a repository.
+
+    It looks as git does ("DISCUSSION" in git(1), and ``setup.c``): for ``GIT_DIR``, else in each
+    folder for ``.git``, a file or a repository, and for a repository without a work tree.
+    """
+    if "GIT_DIR" in os.environ:
+        return True
+    ceilings = os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    try:
+        folder = os.getcwd()
+    except OSError:
+        return True  # it is deleted, and git says so
+    while True:
+        git = os.path.join(folder, ".git")
+        if os.path.isfile(git) or any(
+            os.path.lexists(os.path.join(place, "HEAD"))
+            and os.path.isdir(os.path.join(place, "objects"))
+            for place in (git, folder)
+        ):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder or above in ceilings:
+            return False
+        folder = above
+
+
+def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
+    lines = errors.decode("utf-8", "replace").splitlines()
+    # The remedy may be in a later line, as that of safe.directory is.
+    words = " ".join(line for line in lines if not line.startswith("hint:")).split()
+    return _GitFailed(arguments[0], textwrap.shorten(" ".join(words), 500, placeholder=" ..."))
+
+
+def _start(
+    arguments: Sequence[str],
+    where: _Where,
+    stdin: bytes = b"",
+    stdout: int | BinaryIO = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
+    with _readable_failure():
+        return subprocess.run(
+            ("git", *arguments),
+            cwd=where.folder,
+            env=_environment(where),
+            input=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+        )
+
+
+def _fields(descriptor: int) -> Iterator[bytes]:
+    """What can be read from *descriptor*, as soon as it is there, without the NULs at the ends."""
+    rest = b""
+    while chunk := os.read(descriptor, _CHUNK):
+        fields = (rest + chunk).split(b"\0")
+        rest = fields.pop()
+        yield from fields
+
+
+def _popen(
+    arguments: Sequence[str],
+    where: _Where,
+    stdin: BinaryIO,
+    stdout: BinaryIO | None,
+    stderr: BinaryIO,
+) -> subprocess.Popen[bytes]:
+    """Start git; without *stdout* its output comes through a pipe."""
+    with _readable_failure():
+        return subprocess.Popen(
+            ("git", *arguments),
+            cwd=where.folder,
+            env=_environment(where),
+            stdin=stdin,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=stderr,
+        )
+
+
+def _environment(where: _Where) -> dict[str, str]:
+    quiet = {**QUIET, **where.variables}
+    if where.online:
+        for name in OFFLINE:
+            del quiet[name]
+    return {**os.environ, **quiet}
+
+
+@contextmanager
+def _readable_failure() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise FatalError("git was not found: install git, or put it on PATH") from exc
+    except OSError as exc:
+        raise FatalError(f"git cannot be started: {exc.strerror}") from exc

@@ -1,0 +1,1 @@
+"""The weight of artifacts in a whole history."""

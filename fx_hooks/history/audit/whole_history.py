@@ -1,0 +1,205 @@
+"""``fx-check-range --all``: what artifacts weigh in the whole history, and who brought them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fx_hooks.git.repository import SUBMODULE_MODE
+from fx_hooks.history import ranges
+from fx_hooks.history.audit import audit_text, page
+from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
+from fx_hooks.history.range_findings import findings_of
+from fx_hooks.history.range_report import rewrite_history
+from fx_hooks.history.walk import Introduction, describe
+from fx_hooks.reporting.progress import Progress
+from fx_hooks.reporting.text import Report
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import ObjectStore
+    from fx_hooks.history.commit_check import Artifact, Judged, RangeClassifier
+    from fx_hooks.reporting import output
+
+_STEP = 1000
+_SHIFT = 32
+_TIMES = (1 << _SHIFT) - 1
+_Weights = Mapping[str, "tuple[int, int] | None"]
+
+
+def audit(
+    store: ObjectStore,
+    judge: RangeClassifier,
+    out: output.Output,
+    *,
+    command: str,
+    rules: Mapping[str, str],
+    html: str | None = None,
+    verbose: bool = False,
+    notes: Sequence[str] = (),
+) -> int:
+    """Classifier the history of all refs, report, and return the exit code.
+
+    *html* is where the page goes; *notes* are to be said, too.
+    Raises :class:`~fx_hooks.util.errors.FatalError`.
+    """
+    if html is not None:
+        page.check_place(html)
+    if ranges.shallow_commits(store):
+        raise FatalError(
+            "the clone is shallow, so most of the history is not in it: git fetch --unshallow"
+        )
+    refs, others = ranges.everything(store)
+    with Progress(sys.stderr) as progress:
+        # Only who looks at a bar wants to know how long it is.
+        total = int(store.run("rev-list", "--count", "--all")) if progress.shows else None
+        collector = _Collector(progress, total)
+        judged = judge.judge("--all", each=collector.take)
+        weights = _weigh(store, collector, progress)
+        tips = list(dict.fromkeys(tip for _, tip in refs))
+        there = _in_tips(store, judged.artifacts, tips) if judged.artifacts else set()
+    figures = _figures(judged, collector, weights, there, len(refs))
+    numbers = sorted(figures.numbers())
+    described = describe(store, (judged.commits[number] for number in numbers))
+    figures = figures.with_commits(
+        {number: described[judged.commits[number]] for number in numbers}
+    )
+    if html is not None:
+        page.write_page(html, figures, _name(store))
+    sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
+    findings = findings_of(store, judged.artifacts, sizes, there)
+    steps = []
+    if findings:
+        paths = {finding.path for finding in findings}
+        here = store.found(store.head() or tips[0], paths).items()
+        kept = {path for path, blob in here if (path, blob) not in there}
+        steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
+    said = [*judged.notes, *notes, *_passed_over(others)]
+
+    def text(colour: bool) -> list[str]:
+        lines = audit_text.audit_report(figures, verbose=verbose, colour=colour)
+        for step in steps:
+            lines += ["", step.what, *(f"    {line}" for line in step.commands)]
+        return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
+
+    return out.deliver(Report(command, findings, rules, steps, said), text)
+
+
+def _passed_over(refs: Sequence[str]) -> list[str]:
+    if not refs:
+        return []
+    more = f" and {len(refs) - 1:,} more lead" if refs[1:] else " leads"
+    return [f"{one_line(refs[0])}{more} to no commit: what is there was not looked at"]
+
+
+class _Collector:
+    """Each blob of the history: the number of the commit that had it first, and how often it came.
+
+    Both in one number, for there may be millions of them.
+    """
+
+    def __init__(self, progress: Progress, commits: int | None) -> None:
+        self._commits = commits
+        self.blobs: dict[str, int] = {}
+        self.submodules: set[str] = set()
+        self._progress = progress
+        self._count = 0
+
+    def take(self, item: Introduction) -> None:
+        # The newest commit comes first, so the last one said is the oldest.
+        before = self.blobs.get(item.blob, 0) & _TIMES
+        self.blobs[item.blob] = (item.commit << _SHIFT) | (before + 1 & _TIMES)
+        if item.mode == SUBMODULE_MODE:
+            self.submodules.add(item.blob)
+        self._count += 1
+        if not self._count % _STEP:
+            self._progress("commits", item.commit, self._commits)
+
+    def first(self, blob: str) -> int:
+        """The number of the oldest commit that brought *blob*."""
+        return self.blobs[blob] >> _SHIFT
+
+    def times(self, blob: str) -> int:
+        """How often commits brought it, at whatever path."""
+        return self.blobs[blob] & _TIMES
+
+
+def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _Weights:
+    # Of a submodule there is nothing here but the id of its commit.
+    weights: dict[str, tuple[int, int] | None] = dict.fromkeys(collector.submodules, (0, 0))
+    blobs = [blob for blob in collector.blobs if blob not in weights]
+    progress("blobs", 0, len(blobs))
+    weights.update(store.weigh(blobs))
+    return weights
+
+
+def _in_tips(
+    store: ObjectStore, artifacts: Sequence[Artifact], tips: Sequence[str]
+) -> set[tuple[bytes, str]]:
+    """The paths and blobs of *artifacts* that one of *tips* has."""
+    # A blob may be there at another path, but only one that is there at all.
+    listed = store.run(
+        "rev-list", "--objects", "--no-object-names", "--missing=print", "--no-walk", "--all"
+    )
+    objects = {name.removeprefix("?") for name in listed.decode().split()}
+    wanted = {(item.path, item.blob) for item in artifacts
+              if item.blob in objects or item.mode == SUBMODULE_MODE}  # fmt: skip
+    there: set[tuple[bytes, str]] = set()
+    for tip in tips:
+        if not wanted:
+            break
+        there |= wanted & set(store.found(tip, {path for path, _ in wanted}).items())
+        wanted -= there
+    return there
+
+
+def _figures(
+    judged: Judged,
+    collector: _Collector,
+    weights: _Weights,
+    there: Collection[tuple[bytes, str]],
+    refs: int,
+) -> Audit:
+    artifacts = {item.blob: item for item in judged.artifacts}
+    stays = {blob for _, blob in there}
+    times = Counter(item.blob for item in judged.artifacts)
+    brought = []
+    for blob, item in artifacts.items():
+        size, packed = weights[blob] or (None, None)
+        shared = collector.times(blob) > times[blob]
+        first = collector.first(blob)
+        brought.append(
+            Brought(item.path, item.rule, item.group, first, size, packed, blob in stays, shared)
+        )
+    return measure_history(judged.times, brought, _rest(artifacts, collector, weights), refs=refs)
+
+
+def _rest(
+    artifacts: Mapping[str, Artifact], collector: _Collector, weights: _Weights
+) -> Iterator[Rest]:
+    """All other blobs, by commit: there may be millions of them."""
+    sums: dict[int, list[int]] = {}
+    for blob, weight in weights.items():
+        if blob not in artifacts and blob not in collector.submodules:
+            commit = collector.first(blob)
+            total = sums.get(commit)
+            if total is None:
+                total = sums[commit] = [0, 0, 0, 0]
+            total[0] += 1
+            if weight is None:
+                total[3] += 1
+            else:
+                total[1] += weight[0]
+                total[2] += weight[1]
+    for commit, total in sums.items():
+        yield Rest(commit, *total)
+
+
+def _name(store: ObjectStore) -> str:
+    place = store.git_directory.rstrip(os.sep)
+    folder = os.path.dirname(place) if os.path.basename(place) == ".git" else place
+    return os.path.basename(folder).removesuffix(".git")

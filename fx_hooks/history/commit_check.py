@@ -1,0 +1,345 @@
+"""Which of all that a range of commits brings in are artifacts.
+
+Nearly all commits are clean, so this goes in two steps. The first looks at each path once
+and by the patterns alone, while git still walks. Only what they block, and what lies in
+a folder that some commit makes a run, is looked at as it stood in its own commit: whether
+its folder holds source files there, whether it is text, whether it is the milestone that
+was approved.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.best_models.staged_models import digest
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.git.repository import LFS_POINTER_BYTES, LINK_MODE, SUBMODULE_MODE, lfs_pointer
+from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import parents
+from fx_hooks.weights.content import TEXT_BYTES, is_text
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import ObjectStore
+
+DIGEST_RULE = "best-models-digest"
+
+
+class Artifact(NamedTuple):
+    """One path that one commit brings in and that does not belong in Git.
+
+    ``commit`` is the full id; ``rule`` says why, and ``advice`` what to do instead.
+    ``group`` is the run or directory that it is shown with.
+    """
+
+    commit: str
+    path: bytes
+    mode: int
+    blob: str
+    rule: str
+    why: str
+    advice: str
+    group: bytes
+
+
+class Judged(NamedTuple):
+    """What a range brings in: its ``commits``, the newest first, and the ``artifacts``.
+
+    ``times`` are when they were committed, in seconds since 1970.
+
+    ``changed`` says which commits changed the policy and the milestones, by file.
+    """
+
+    commits: Sequence[str]
+    times: Sequence[int]
+    artifacts: list[Artifact]
+    changed: dict[str, list[str]]
+    notes: list[str]
+
+
+class RangeClassifier:
+    """Judges ranges by one policy; *approved* are the milestones it comes with."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        policy: Policy,
+        approved: Mapping[str, Milestone],
+        *,
+        trust_range: bool,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._approved = approved
+        self._trust_range = trust_range
+        self._judge = Classifier(policy)
+        patterns = compile_tables(policy.patterns())
+        self._matcher = Matcher(patterns)
+        loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
+        self._packages = Matcher(compile_tables(loose))
+        self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
+        self._milestones = {os.fsencode(path) for path in approved}
+
+    def judge(
+        self,
+        new: str,
+        old: Iterable[str] = (),
+        *,
+        each: Callable[[Introduction], None] | None = None,
+    ) -> Judged:
+        """All artifacts that the commits of *new* bring in, without those of *old*.
+
+        *new* is a commit, or an option such as ``--all``; then there is nothing old. *each*
+        is called with everything that the commits bring in, artifact or not.
+        """
+        old = list(old)
+        walk = Walk(self._store, [new], old)
+        suspects, models, changed, folders = self._sift(walk, new, each)
+        if folders:
+            seen = {(item.commit, item.path) for item in suspects}
+            # The same commits in the same order would not do: with paths some are left out.
+            numbers = {name: number for number, name in enumerate(walk.commits)}
+            again = Walk(self._store, [new], old, sorted(folders))
+            for item in again:
+                item = item._replace(commit=numbers[again.commits[item.commit]])
+                if (item.commit, item.path) not in seen:
+                    suspects.append(item)
+        artifacts = self._artifacts(walk.commits, suspects, folders)
+        if self._trust_range:
+            artifacts = [item for item in artifacts if not self._was_approved(item)]
+        found, notes = self._unapproved(walk.commits, models)
+        return Judged(walk.commits, walk.times, artifacts + found, changed, notes)
+
+    def _sift(
+        self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
+    ) -> tuple[list[Introduction], list[Introduction], dict[str, list[str]], set[bytes]]:
+        """What the patterns block, what may be a milestone, and which folders may be runs."""
+        known: dict[bytes, bool] = {}
+        suspects: list[Introduction] = []
+        models: list[Introduction] = []
+        milestones_file = self._policy.best_models.milestones_file
+        watched = {POLICY_NAME.encode(): POLICY_NAME, milestones_file.encode(): milestones_file}
+        changed: dict[str, list[str]] = {}
+        decide, blocks = self._matcher.decide, self._matcher.blocks
+        for item in walk:
+            if each is not None:
+                each(item)
+            path = item.path
+            # A submodule is a folder, to patterns that match only those.
+            asked = path + b"/" if item.mode == SUBMODULE_MODE else path
+            blocked = known.get(asked)
+            if blocked is None:
+                blocked = known[asked] = blocks(decide((asked,))[0])
+            if blocked:
+                suspects.append(item)
+            elif path in self._milestones:
+                models.append(item)
+            elif path in watched:
+                changed.setdefault(watched[path], []).append(walk.commits[item.commit])
+        for path in walk.removed:
+            if path in watched:
+                changed.setdefault(watched[path], [])
+        return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
+
+    def _marked(
+        self, ends: Sequence[str], known: Mapping[bytes, bool], removed: Collection[bytes]
+    ) -> set[bytes]:
+        """Folders that some commit may make a run, though no pattern blocks all of them.
+
+        *ends* are the new tip and the commits that the range stands on.
+        """
+        if not self._tails:
+            return set()
+        marks = {path for path in (*known, *removed) if path.endswith(self._tails)}
+        if ends[0].startswith("--"):
+            return self._of_marks(marks)
+        # What no commit of the range brings in was there before. The tip may have it no more,
+        # and nobody in the range may have removed it: a merge took that over.
+        folders = {folder for path, blocked in known.items() if not blocked
+                   for folder in parents(path)}  # fmt: skip
+        asked = [folder + tail for folder in folders for tail in self._tails]
+        for end in ends:
+            marks |= self._store.found(end, asked).keys()
+        return self._of_marks(marks)
+
+    def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
+        return {path[: -len(tail)] for path in marks for tail in self._tails
+                if path.endswith(tail)}  # fmt: skip
+
+    def _artifacts(
+        self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
+    ) -> list[Artifact]:
+        if not suspects:
+            return []
+        by_commit: dict[int, dict[bytes, Introduction]] = {}
+        for item in suspects:
+            path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
+            by_commit.setdefault(item.commit, {})[path] = item
+        trees = self._trees(commits, by_commit, folders)
+        judged = {
+            number: self._judge.judge(items, trees[number]) for number, items in by_commit.items()
+        }
+        doubtful = {
+            by_commit[number][verdict.path].blob
+            for number, verdicts in judged.items()
+            for verdict in verdicts
+            if verdict.binary_only and by_commit[number][verdict.path].mode not in _NO_CONTENT
+        }
+        text = self._text(doubtful)
+        artifacts = []
+        for number, items in sorted(by_commit.items()):
+            texts = {path for path, item in items.items() if item.blob in text}
+            verdicts = judged[number]
+            if texts:
+                verdicts = self._judge.judge(items, trees[number], texts)
+            artifacts += [
+                self._artifact(commits[number], items[verdict.path], verdict)
+                for verdict in verdicts
+                if verdict.blocked
+            ]
+        return artifacts
+
+    def _artifact(self, commit: str, item: Introduction, verdict: Verdict) -> Artifact:
+        decider = verdict.decider
+        assert decider is not None  # it is blocked
+        group = self._judge.group(verdict).rstrip(b"/")
+        return Artifact(
+            commit, item.path, item.mode, item.blob, decider.rule, decider.why, decider.advice,
+            group,
+        )  # fmt: skip
+
+    def _trees(
+        self,
+        commits: Sequence[str],
+        by_commit: Mapping[int, Mapping[bytes, Introduction]],
+        folders: set[bytes],
+    ) -> dict[int, Tree]:
+        """What each commit's tree says of the folders that matter."""
+        loose: dict[bytes, bool] = {}
+        wanted: dict[int, set[bytes]] = {}
+        for number, items in by_commit.items():
+            above = {folder for path in items for folder in parents(path)}
+            for folder in above:
+                if folder not in loose:
+                    decided = self._packages.decide_directory(folder)
+                    loose[folder] = folder in folders or self._packages.blocks(decided)
+            wanted[number] = {folder for folder in above if loose[folder]}
+        places = [(commits[number], folder) for number, chosen in wanted.items()
+                  for folder in chosen]  # fmt: skip
+        sources = {place for place, entries in self._store.folders(places)
+                   if any(map(is_source, entries))}  # fmt: skip
+        trees = {}
+        for number, chosen in wanted.items():
+            commit = commits[number]
+            packages = {folder for folder in chosen if (commit, folder) in sources}
+            runs: dict[bytes, RunMark] = {}
+            possible = [folder for folder in chosen if folder in folders and folder not in packages]
+            if possible:
+                marked = self._store.found(
+                    commit, [folder + tail for folder in possible for tail in self._tails]
+                )
+                for folder in possible:
+                    for tail, mark in zip(self._tails, self._policy.run_marks, strict=True):
+                        if folder + tail in marked:
+                            runs.setdefault(folder, mark)
+            trees[number] = Tree(runs, packages)
+        return trees
+
+    def _text(self, blobs: Collection[str]) -> set[str]:
+        """Those of *blobs* whose content is text, and no pointer to weights."""
+        sizes = self._store.sizes(blobs)
+        small = [blob for blob, size in sizes.items() if size is not None and size <= TEXT_BYTES]
+        contents = self._store.contents(small)
+        return {blob for blob in small if is_text(contents.get(blob))}
+
+    def _unapproved(
+        self, commits: Sequence[str], models: Sequence[Introduction]
+    ) -> tuple[list[Artifact], list[str]]:
+        """Listed milestones whose content nobody approved when it was committed.
+
+        It has to be the one that is listed now or, if the range is to be trusted, the one
+        that was listed in its own commit: a milestone may be approved again.
+        """
+        artifacts = []
+        digests: dict[str, str | None] = {}
+        for item in models:
+            commit = commits[item.commit]
+            if item.mode in _NO_CONTENT:
+                why = "is no file: a milestone is one"
+            else:
+                if item.blob not in digests:
+                    digests[item.blob] = self._digest(item.blob)
+                found = digests[item.blob]
+                if found is None or found in self._approvals(commit, item.path):
+                    continue
+                why = f"is not what was approved: sha256 {found}"
+            advice = "fx-add-milestone approves a model; leave out what was never approved"
+            artifacts.append(
+                Artifact(commit, item.path, item.mode, item.blob, DIGEST_RULE, why, advice,
+                         item.path)
+            )  # fmt: skip
+        unknown = sum(found is None for found in digests.values())
+        if not unknown:
+            return artifacts, []
+        said = (
+            "1 milestone is not in this clone, and was"
+            if unknown == 1
+            else (f"{unknown:,} milestones are not in this clone, and were")
+        )
+        return artifacts, [f"{said} not compared"]
+
+    def _was_approved(self, item: Artifact) -> bool:
+        """Whether *item* was a milestone in its own commit, and is listed no more."""
+        folder = os.fsencode(self._policy.best_models.folder) + b"/"
+        if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
+            return False
+        own = milestones_of_commit(self._store, item.commit, self._policy, strict=False)
+        entry = own.get(os.fsdecode(item.path))
+        return entry is not None and self._digest(item.blob) == entry.sha256
+
+    def _approvals(self, commit: str, path: bytes) -> set[str]:
+        name = os.fsdecode(path)
+        approved = {self._approved[name].sha256}
+        if self._trust_range:
+            own = milestones_of_commit(self._store, commit, self._policy, strict=False)
+            if name in own:
+                approved.add(own[name].sha256)
+        return approved
+
+    def _digest(self, blob: str) -> str | None:
+        """The SHA-256 of the model that *blob* is or points to; None if it is not here."""
+        size = self._store.sizes([blob])[blob]
+        if size is not None and size < LFS_POINTER_BYTES:
+            pointer = lfs_pointer(self._store.contents([blob]).get(blob, b""))
+            if pointer is not None:
+                return pointer.oid
+        with tempfile.TemporaryFile() as file:
+            return digest(file) if self._store.copy_blob(blob, file) else None
+
+
+_NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
+
+
+def milestones_of_commit(
+    store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
+) -> dict[str, Milestone]:
+    """The milestones that *commit* lists; if not *strict*, a broken list has none."""
+    if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
+        return {}  # *policy* is that of the commit, and has read the list
+    entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))
+    content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        return {}
+    try:
+        return load_contract(content, policy.best_models)
+    except FatalError:
+        if strict:
+            raise
+        return {}

@@ -1,0 +1,249 @@
+"""What a range brings in, for people: commit by commit, and how to take it out again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.git import commands as git_commands
+from fx_hooks.history.commit_check import DIGEST_RULE
+from fx_hooks.reporting.text import Step
+from fx_hooks.util.paths import human_size, quoted, shown
+from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    from fx_hooks.reporting.finding import Commit, Finding
+
+MAX_LINES = 80
+_MOST_PATHS = 20
+_SUBJECT = 60
+# Nothing else may have been in it.
+_AMEND = "git commit --amend --no-edit --allow-empty"
+
+
+class Place(NamedTuple):
+    """Where the artifacts of one range stand, which decides how they are taken out.
+
+    ``name`` is what people call the tip, ``branch`` the branch it is, empty if it is none;
+    ``checked_out`` says that the work tree has it. ``published`` are the guilty commits that
+    a remote has already. ``parent`` is that of the oldest guilty commit, None if it has none.
+    ``merges`` says that there are merges from there on, ``guilty_merge`` that one of them
+    brings something in. ``kept`` are paths where the tip has what belongs in Git.
+    """
+
+    name: str
+    branch: str
+    tip: str
+    checked_out: bool
+    published: frozenset[str]
+    parent: str | None
+    merges: bool
+    guilty_merge: bool
+    kept: frozenset[bytes]
+
+
+def range_report(
+    findings: Sequence[Finding],
+    steps: Sequence[Step],
+    *,
+    commits: int,
+    verbose: bool,
+    colour: bool,
+) -> list[str]:
+    """The lines to print: the findings by commit, then what to do."""
+    guilty = len({finding.commit for finding in findings})
+    sizes = {finding.blob: finding.size for finding in findings}
+    total = sum(size for size in sizes.values() if size is not None)
+    noun = "file" if len(findings) == 1 else "files"
+    verb = "does" if len(findings) == 1 else "do"
+    amount = f" ({human_size(total)})" if any(size is not None for size in sizes.values()) else ""
+    head = (
+        f"{len(findings):,} {noun} in {guilty:,} of {commits:,} commits {verb} not belong in Git"
+        f"{amount}:"
+    )
+    tail: list[str] = []
+    for step in steps:
+        tail += ["", one_line(step.what)]
+        tail += [f"    {line}" for line in step.commands]
+    body = _body(findings, verbose=verbose, colour=colour)
+    room = MAX_LINES - 1 - len(tail)
+    if not verbose and len(body) > max(room, 10):
+        kept = body[: max(room, 10) - 2]
+        body = [*kept, "", f"and {len(body) - len(kept):,} more lines (--verbose shows them)"]
+    return [_bold(head, colour), *body, *tail]
+
+
+def _body(findings: Sequence[Finding], *, verbose: bool, colour: bool) -> list[str]:
+    by_commit: dict[Commit | None, list[Finding]] = {}
+    for finding in findings:
+        by_commit.setdefault(finding.commit, []).append(finding)
+    lines = []
+    for commit, members in by_commit.items():
+        lines += ["", _bold(_title(commit), colour)]
+        groups: dict[tuple[str, bytes], list[Finding]] = {}
+        for finding in members:
+            key = finding.path if verbose else finding.group
+            groups.setdefault((finding.rule, key), []).append(finding)
+        by_rule: dict[str, list[tuple[bytes, list[Finding]]]] = {}
+        for (rule, group), files in sorted(groups.items()):
+            by_rule.setdefault(rule, []).append((group, files))
+        for rule, rows in by_rule.items():
+            why = one_line(rows[0][1][0].why)
+            lines.append(f"  {rule}: {why}" if why else f"  {rule}")
+            lines += [f"  - {_row(group, files)}" for group, files in rows]
+    return lines
+
+
+def _title(commit: Commit | None) -> str:
+    assert commit is not None
+    subject = one_line(commit.subject)
+    subject = subject if len(subject) <= _SUBJECT else subject[: _SUBJECT - 3] + "..."
+    return f"{commit.id[:10]} {commit.date[:10]} {subject}".rstrip()
+
+
+def _row(group: bytes, files: Sequence[Finding]) -> str:
+    single = files[0].path == group
+    facts = [] if single else [f"{len(files):,} file{'s' * (len(files) != 1)}"]
+    sizes = [finding.size for finding in files if finding.size is not None]
+    facts.append(human_size(sum(sizes)) if sizes else "size unknown")
+    there = sum(bool(finding.in_tip) for finding in files)
+    if there == len(files):
+        facts.append("still there")
+    else:
+        facts.append("gone since" if not there else f"{there:,} of them still there")
+    most = max(finding.occurrences or 1 for finding in files)
+    if most > 1:
+        facts.append(f"{most:,} times in the range" if single else f"up to {most:,} times each")
+    return f"{shown(group)}{'' if single else '/'}  {', '.join(facts)}"
+
+
+def how_to_remove(
+    found: Sequence[tuple[Place, Sequence[Finding]]], path_to_root: str, *, verbose: bool
+) -> list[Step]:
+    """The commands that take findings out of the history; nothing is rewritten here.
+
+    Each range comes with its findings. The commands are for the folder from which
+    *path_to_root* leads to the root.
+    """
+    if any(place.published for place, _ in found):
+        every = [finding for _, some in found for finding in some]
+        kept = {path for place, _ in found for path in place.kept}
+        said = "A remote has them already"
+        return [rewrite_history(every, kept, said, verbose=verbose)]
+    steps = []
+    for place, findings in found:
+        if len(found) > 1:
+            # Whichever comes first takes the work tree along.
+            place = place._replace(checked_out=False)
+        for what, commands in _take_out(place, findings, verbose=verbose):
+            where = f"{place.name}: " if len(found) > 1 else ""
+            steps.append(Step(where + what, git_commands.from_folder(commands, path_to_root)))
+    return steps
+
+
+def rewrite_history(
+    findings: Sequence[Finding], kept: Collection[bytes], said: str, *, verbose: bool
+) -> Step:
+    """How to take *findings* out of the history that everybody has; *said* comes first.
+
+    Of *kept* paths only the blobs of the findings go.
+    """
+    what = (
+        f"{said}: in a fresh clone, with git-filter-repo; it rewrites the history, so tell"
+        " everybody who has a clone, and push with --force:"
+    )
+    return Step(what, _filter_repo(findings, kept, (), verbose=verbose))
+
+
+def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> list[Step]:
+    """How to take *findings* out of commits that nobody else has."""
+    paths = sorted({finding.path for finding in findings})
+    ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
+    there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
+    if ids == [place.tip]:
+        rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=False)
+        what = "Take them out of the last commit (the files stay on disk):"
+        return [Step(what, [*there, *_few(rm, verbose), _AMEND])]
+    if _would_stop(place, findings):
+        start = "" if place.parent is None else f"{place.parent[:10]}.."
+        refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
+        what = (
+            "No remote has these commits yet. A rebase would stop where such a file changes or"
+            " goes away again, so rewrite them with git-filter-repo (with nothing left to commit,"
+            " and the files copied elsewhere if you need them):"
+        )
+        command = _filter_repo(findings, place.kept, refs, verbose=verbose)
+        clean = "git diff --stat --exit-code HEAD && "
+        return [Step(what, [*there, *([clean + command[0]] if command else [])])]
+    start = "--root" if place.parent is None else place.parent[:10]
+    merges = " --rebase-merges" if place.merges else ""
+    names = ", ".join(name[:10] for name in ids[:5])
+    more = f" and {len(ids) - 5:,} more" if len(ids) > 5 else ""
+    rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=True)
+    return [
+        Step(
+            f"No remote has these commits yet: rebase, and mark {names}{more} as 'edit':",
+            [*there, f"git rebase -i{merges} {start}"],
+        ),
+        Step(
+            "At each of them (the files stay on disk):",
+            [*_few(rm, verbose), _AMEND, "git rebase --continue"],
+        ),
+    ]
+
+
+def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
+    """Whether a rebase that takes *findings* out where they come in meets them again.
+
+    A later commit that changes, deletes or renames such a file is a conflict, and what a
+    merge brings in is no commit that could be edited.
+    """
+    paths = [finding.path for finding in findings]
+    return (
+        place.guilty_merge
+        or bool(place.kept)
+        or len(set(paths)) < len(paths)
+        or not all(finding.in_tip for finding in findings)
+    )
+
+
+def _filter_repo(
+    findings: Sequence[Finding], kept: Collection[bytes], options: Sequence[str], *, verbose: bool
+) -> list[str]:
+    """The command that takes *findings* out wherever they are.
+
+    Where a path also has, or had, what belongs in Git (*kept*), only the blobs go.
+    """
+    by_blob = {
+        finding.path for finding in findings if finding.path in kept or finding.rule == DIGEST_RULE
+    }
+    paths = sorted({finding.path for finding in findings} - by_blob)
+    blobs = sorted({finding.blob or "" for finding in findings if finding.path in by_blob})
+    if len(paths) + len(blobs) > _MOST_PATHS and not verbose:
+        return [f"# {len(paths) + len(blobs):,} of them: --verbose shows the command"]
+    words = [" ".join(("git filter-repo", *options, *(("--invert-paths",) if paths else ())))]
+    # With `=`, for a name may begin with a dash.
+    words += [f"--path={quoted(path)}" for path in paths]
+    if blobs:
+        words.append(f"--strip-blobs-with-ids <(printf '%s\\n' {' '.join(blobs)})")
+    return [" \\\n        ".join(words)]
+
+
+def _few(commands: list[str], verbose: bool) -> list[str]:
+    if verbose or len(commands) <= 3:
+        return commands
+    return [*commands[:2], f"# and {len(commands) - 2} more such commands; --verbose shows all"]
+
+
+def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[str]:
+    """That a range changes what it is judged by, a line a file."""
+    counts = f"that of {policy_ref} counts" if policy_ref else "what it says at the end counts"
+    notes = []
+    for name, commits in changed.items():
+        where = ", ".join(commit[:10] for commit in commits[:3]) or "a deletion"
+        notes.append(f"the range changes {name} ({where}): {counts}")
+    return notes
+
+
+def _bold(text: str, colour: bool) -> str:
+    return f"\033[1m{text}\033[0m" if colour else text

@@ -1,0 +1,171 @@
+"""Patterns to tables: what :mod:`fx_hooks.fastpath.matcher` looks up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
+
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.matcher import Guarded, Look, Tables, Test
+
+
+def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
+    """Compile valid patterns, each with whether it blocks, in the policy's order.
+
+    The result holds only bytes, integers, None, tuples and dicts, so that it can be
+    marshalled. Each pattern goes into the first of these that can express it: a name, a
+    suffix or a prefix (at any depth, or right in one directory), the same anywhere
+    below a directory, and a regular expression behind whichever of those rules out
+    most names.
+    """
+    names: dict[bytes, int] = {}
+    suffixes: dict[bytes, list[Test]] = defaultdict(list)
+    prefixed: list[Test] = []
+    loose: list[Test] = []
+    directories: list[Test] = []
+    child_names: dict[bytes, dict[bytes, int]] = defaultdict(dict)
+    child_tests: dict[bytes, list[Test]] = defaultdict(list)
+    below: dict[bytes, list[Guarded]] = defaultdict(list)
+    within: dict[bytes, list[Test]] = defaultdict(list)
+    above: list[tuple[Look, Test]] = []
+
+    def add_anywhere(last: Segment, test: Test) -> None:
+        if test[-1] is None and last.literal:
+            names[last.prefix] = test[0]
+        elif b"." in last.suffix:
+            suffixes[last.suffix[last.suffix.rindex(b".") :]].append(test)
+        elif last.suffix.endswith(b"/"):
+            directories.append(test)
+        elif last.prefix:
+            prefixed.append(test)
+        else:
+            loose.append(test)
+
+    for number, pattern in _simple_patterns(patterns):
+        segments, floating, beneath = shape(pattern)
+        last = segments[-1] if segments else _ANYTHING
+        assert last is not None, pattern  # shape() leaves no ** at the end
+        if beneath:
+            last = _as_directory(last)
+        parents = segments[:-1]
+        literal = _literal_prefix(parents)
+        # Whether the places below decide the parents by themselves.
+        if floating:
+            nearest = parents[0] if len(parents) == 1 else None
+            settled = not parents or (nearest is not None and nearest.exact)
+        else:
+            settled = parents[literal:] in ((), (None,))
+        source = None if settled and last.exact else regex_source(pattern)
+        test = (number, *_guard(last), source)
+
+        if floating:
+            if not parents or parents[-1] is None:
+                add_anywhere(last, test)
+            elif parents[-1].literal:
+                within[parents[-1].prefix].append(test)
+            else:
+                above.append((_guard(parents[-1]), test))
+            continue
+        directory = b"/".join([part.prefix for part in parents[:literal] if part is not None])
+        if literal < len(parents):
+            nearest = parents[-1]
+            below[directory].append((None if nearest is None else _guard(nearest), test))
+        elif last.literal:
+            child_names[directory][last.prefix] = number
+        else:
+            child_tests[directory].append(test)
+
+    return (
+        bytes([blocks for _, blocks in patterns]) + b"\0",
+        names,
+        {key: _last_ones(tests) for key, tests in suffixes.items()},
+        tuple(sorted({test[1] for test in prefixed})),
+        _last_ones(prefixed),
+        _by_needed_text(_last_ones(loose), _look_of_test),
+        _by_needed_text(_last_ones(prefixed + loose + directories), _look_of_test),
+        {
+            key: (child_names.get(key, {}), _last_ones(child_tests.get(key, ())))
+            for key in {*child_names, *child_tests}
+        },
+        {key: _last_ones(tests) for key, tests in below.items()},
+        {key: _last_ones(tests) for key, tests in within.items()},
+        _by_needed_text(_last_ones(above), _look_above),
+    )
+
+
+_ANYTHING = Segment(b"", b"", b"", 0, False, True)
+_T = TypeVar("_T", bound="tuple[object, ...]")
+
+
+def _simple_patterns(patterns: Sequence[tuple[str, bool]]) -> Iterator[tuple[int, str]]:
+    for number, (pattern, _) in enumerate(patterns):
+        for alternative in alternatives(pattern):
+            yield number, alternative
+
+
+def _last_ones(tests: Sequence[_T]) -> tuple[_T, ...]:
+    """*tests* without those that a later one repeats: the last pattern decides anyway."""
+    return tuple({_apart_from_number(test): test for test in tests}.values())
+
+
+def _apart_from_number(test: tuple[object, ...]) -> tuple[object, ...]:
+    if isinstance(test[1], tuple):  # what the name above must look like, and the test
+        return (test[0], *test[1][1:])
+    return test[1:]
+
+
+def _by_needed_text(
+    items: Sequence[_T], look: Callable[[_T], Look]
+) -> tuple[tuple[bytes, tuple[_T, ...]], ...]:
+    """*items* in groups, each behind a text without which none of its looks can match.
+
+    ``test-*``, ``*_tests`` and ``*.testdata.*`` are all behind ``test``: dozens of
+    tests cost a name that does not contain it one search.
+    """
+    needed = {item: _longest_word(look(item)) for item in items}
+    shortest: list[bytes] = []
+    for word in sorted(set(needed.values()), key=len):
+        if word and not any(other in word for other in shortest):
+            shortest.append(word)
+    groups: dict[bytes, list[_T]] = defaultdict(list)
+    for item, word in needed.items():
+        groups[next((other for other in shortest if other in word), b"")].append(item)
+    return tuple((word, tuple(members)) for word, members in groups.items())
+
+
+def _longest_word(look: Look) -> bytes:
+    text = b"/".join(look[:3])
+    words = bytes(code if chr(code).isalnum() else 32 for code in text).split()
+    return max(words, key=len, default=b"")
+
+
+def _look_of_test(test: Test) -> Look:
+    return test[1:6]
+
+
+def _look_above(guarded: tuple[Look, Test]) -> Look:
+    return guarded[0]
+
+
+def _literal_prefix(parents: Sequence[Segment | None]) -> int:
+    count = 0
+    for part in parents:
+        if part is None or not part.literal:
+            break
+        count += 1
+    return count
+
+
+def _as_directory(last: Segment) -> Segment:
+    """What *last* looks like with the slash that only a directory's look-up has."""
+    if last.literal:
+        name = last.prefix + b"/"
+        return Segment(name, b"", b"", len(name), True, True)
+    return last._replace(suffix=last.suffix + b"/", length=last.length + 1)
+
+
+def _guard(part: Segment) -> Look:
+    return part.prefix, part.suffix, part.needle, part.length, part.fixed

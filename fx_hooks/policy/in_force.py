@@ -1,0 +1,258 @@
+"""Which policy and which milestones count in a repository.
+
+What the index holds counts, so that a commit and CI never differ; a policy file that
+git does not track yet counts as it is on disk. Milestones always have to be staged.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fx_hooks.fastpath import table_cache, work_tree
+from fx_hooks.git.commands import from_folder
+from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_yaml import MAX_BYTES
+
+
+class PolicyInForce(NamedTuple):
+    """The policy that counts here.
+
+    ``text`` is that of the policy file, None where there is none; ``blob`` its object
+    id in the index, None where git does not track it; ``notes`` say in a line each what
+    somebody may have meant to count and does not. ``on_disk`` says that the policy file
+    on disk is the one that counts; ``milestones_blob`` is the object id of the milestones'
+    file in the index, None where git does not track one.
+    """
+
+    policy: Policy
+    text: bytes | None
+    blob: str | None
+    notes: tuple[str, ...]
+    on_disk: bool
+    milestones_blob: str | None = None
+
+
+def policy_in_force(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy_file: str | None = None
+) -> PolicyInForce:
+    """The policy for *repository*, whose merged *index* entries are given by path.
+
+    With *policy_file* that file counts, wherever it is, in place of the repository's.
+    """
+    entry = index.get(POLICY_NAME.encode())
+    notes = []
+    blob = None
+    on_disk = True
+    if policy_file is not None:
+        text: bytes | None = read_policy_file(policy_file)
+        source = policy_file
+    else:
+        source = POLICY_NAME
+        place = os.fsdecode(os.path.join(repository.root, POLICY_NAME.encode()))
+        if entry is None:
+            text = read_policy_file(place, POLICY_NAME, missing_ok=True)
+        else:
+            text = staged_text(repository, entry)
+            blob = entry.blob
+            unstaged = _read_or_none(place)
+            on_disk = _is_staged(repository, blob, unstaged)
+            if on_disk:
+                # The same content, with the line ends that the gate will see.
+                text = unstaged
+            elif unstaged is not None:
+                notes.append(
+                    f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
+                    f" git add {POLICY_NAME}"
+                )
+    policy, milestones = _with_listed(repository, index, load_policy(text, source))
+    milestones_file = policy.best_models.milestones_file
+    if milestones is None and os.path.lexists(
+        os.path.join(repository.root, milestones_file.encode())
+    ):
+        notes.append(
+            f"{milestones_file} is not staged and does not count: git add {milestones_file}"
+        )
+    listed = None if milestones is None else milestones.blob
+    return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)
+
+
+def policy_of_text(
+    repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None
+) -> Policy:
+    """What :func:`policy_in_force` would say if *text* were the policy file."""
+    return _with_listed(repository, index, load_policy(text))[0]
+
+
+def _with_listed(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> tuple[Policy, IndexEntry | None]:
+    """*policy* with the staged milestones, and the entry of their file."""
+    milestones_file = policy.best_models.milestones_file
+    entry = index.get(milestones_file.encode())
+    if entry is None:
+        return policy, None
+    lines = load_milestones(staged_text(repository, entry), policy.best_models)
+    return with_milestones(policy, lines, milestones_file), entry
+
+
+def _is_staged(repository: Repository, blob: str, content: bytes | None) -> bool:
+    # Not what git says of changes: it can be told not to look.
+    return content is not None and repository.blob_id(POLICY_NAME, content) == blob
+
+
+def refuse_unstaged(repository: Repository, index: Mapping[bytes, IndexEntry]) -> None:
+    """Refuse to go on where the policy on disk is not the staged one.
+
+    A command that writes the policy, and what follows from it, would be contradicted by the
+    next hook. Raises :class:`~fx_hooks.util.errors.FatalError`.
+    """
+    entry = index.get(POLICY_NAME.encode())
+    place = os.fsdecode(os.path.join(repository.root, POLICY_NAME.encode()))
+    if entry is None or entry.mode == LINK_MODE:
+        return
+    if not _is_staged(repository, entry.blob, _read_or_none(place)):
+        command, *_ = from_folder([f"git add {POLICY_NAME}"], repository.path_to_root())
+        raise FatalError(
+            f"{POLICY_NAME}: has changes that are not staged, and the staged version is what"
+            f" counts: {command}, then run again"
+        )
+
+
+def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = None) -> None:
+    """Raise :class:`~fx_hooks.util.errors.FatalError` where a merge has left open what counts.
+
+    That is the policy file, or with *policy* the file of its milestones.
+    """
+    name = POLICY_NAME if policy is None else policy.best_models.milestones_file
+    entry = index.get(name.encode())
+    if entry is not None and entry.stage:
+        raise FatalError(
+            f"{name}: is unmerged: resolve the conflict and git add it, then run again"
+        )
+
+
+def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
+    """The policy of the current directory, where there is no repository around it."""
+    if policy_file is None:
+        source = POLICY_NAME
+        text = read_policy_file(POLICY_NAME, missing_ok=True)
+    else:
+        source = policy_file
+        text = read_policy_file(policy_file)
+    policy = load_policy(text, source)
+    milestones_file = policy.best_models.milestones_file
+    milestones = read_policy_file(milestones_file, missing_ok=True)
+    if milestones is not None:
+        lines = load_milestones(milestones, policy.best_models)
+        policy = with_milestones(policy, lines, milestones_file)
+    return PolicyInForce(policy, text, None, (), on_disk=True)
+
+
+def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForce:
+    """The policy and the milestones that *commit*, which people call *name*, has.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` if they are invalid, links, or not in this
+    clone.
+    """
+    text, blob = _committed(store, commit, name, POLICY_NAME)
+    policy = load_policy(text, f"{name}:{POLICY_NAME}")
+    milestones_file = policy.best_models.milestones_file
+    listed, milestones_blob = _committed(store, commit, name, milestones_file)
+    if listed is not None:
+        try:
+            lines = load_milestones(listed, policy.best_models)
+        except FatalError as exc:
+            raise FatalError(f"{name}:{exc}") from exc
+        policy = with_milestones(policy, lines, milestones_file)
+    # The fast path looks at the folder that it is started in.
+    on_disk = work_tree.find_git_directory() is not None and work_tree.read_policy() == text
+    return PolicyInForce(policy, text, blob, (), on_disk, milestones_blob)
+
+
+def _committed(
+    store: ObjectStore, commit: str, name: str, path: str
+) -> tuple[bytes, str] | tuple[None, None]:
+    """The content and the object id of the regular file that *commit* has at *path*."""
+    entry = store.entry(commit, os.fsencode(path))
+    if entry is None:
+        return None, None
+    if entry.mode == LINK_MODE:
+        raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
+    content = store.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        raise FatalError(
+            f"{name}:{path}: is not in this clone: git cat-file -p {entry.blob} fetches it"
+        )
+    return content, entry.blob
+
+
+def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
+    """Keep the compiled policy for the gates, if what is on disk is what counts."""
+    if not in_force.on_disk:
+        return
+    key = table_cache.cache_key(in_force.text)
+    places = table_cache.places(git_directory, key)
+    ids = (
+        bytes.fromhex(in_force.blob or ""),
+        os.fsencode(in_force.policy.best_models.milestones_file),
+        bytes.fromhex(in_force.milestones_blob or ""),
+    )
+    content = table_cache.read(places, key)
+    if content is not None and content[2:] == ids:
+        return
+    policy = load_policy(in_force.text)
+    marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
+    table_cache.write(places, key, (compile_tables(policy.patterns()), marks, *ids))
+
+
+def read_policy_file(
+    path: str, source: str | None = None, *, missing_ok: bool = False
+) -> bytes | None:
+    """The bytes of a file on disk that has to be regular; None if it is *missing_ok* and missing.
+
+    With *source*, the repository's name for it, nobody has named the file.
+    """
+    name = source or path
+    mend = "put a file in its place" if source else "name a policy file"
+    try:
+        if stat.S_ISFIFO(os.stat(path).st_mode) and not path.startswith("/dev/"):
+            raise FatalError(f"{name}: is a pipe: name a regular file")
+        with open(path, "rb") as file:
+            # One byte more than a policy may have, so that the loader can say so.
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as exc:
+        if not os.path.lexists(path):
+            if missing_ok:
+                return None
+            raise FatalError(f"{name}: there is no such policy file") from exc
+        raise FatalError(f"{name}: is a symbolic link that leads nowhere: {mend}") from exc
+    except IsADirectoryError as exc:
+        raise FatalError(f"{name}: is a folder: {mend}") from exc
+    except OSError as exc:
+        raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
+
+
+def _read_or_none(path: str) -> bytes | None:
+    try:
+        return read_policy_file(path)
+    except FatalError:
+        return None
+
+
+def staged_text(repository: Repository, entry: IndexEntry) -> bytes:
+    """The content of a staged regular file that commands cannot do without."""
+    name = os.fsdecode(entry.path)
+    if entry.mode == LINK_MODE:
+        raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")
+    content = repository.contents((entry.blob,)).get(entry.blob)
+    if content is None:
+        raise FatalError(f"{name}: its staged version is not in this clone: git fetch it")
+    return content

@@ -1,0 +1,124 @@
+"""The policy: ordered patterns, the files that mark runs, and the settings of best_models."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+POLICY_NAME = ".fx-hooks.yaml"
+BEST_MODELS_RULE = "best-models"
+WEIGHTS_RULE = "weights"
+KEEP_RULE = "keep"
+MILESTONE_RULE = "milestone"
+PATTERN_RULE = "ignore"  # of an `ignore` entry that is only a pattern
+LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN = "required", "allowed", "forbidden"
+
+
+class Entry(NamedTuple):
+    """One pattern of the policy, in its place in the order.
+
+    ``source`` and ``line`` (from 1) say where it is written; ``why`` and ``advice``
+    are its rule's, and empty where the rule gives none. A ``binary_only`` entry leaves
+    text alone, an ``unless_source`` one leaves a directory alone that holds source
+    files: what only content and tree can say. ``tool`` names the folder below ``frameworks/``
+    whose ``rules.yaml`` has the line; it is empty for every other file.
+    """
+
+    pattern: str
+    blocks: bool
+    rule: str
+    why: str
+    advice: str
+    source: str
+    line: int
+    binary_only: bool = False
+    unless_source: bool = False
+    tool: str = ""
+
+    @property
+    def place(self) -> str:
+        """The file and the line, for people."""
+        return _place(self.source, self.tool, self.line)
+
+
+class RunMark(NamedTuple):
+    """A file that makes the directory it is in a run: all of it is an artifact.
+
+    ``path`` is relative to that directory (``.hydra/config.yaml``).
+    """
+
+    path: str
+    rule: str
+    why: str
+    advice: str
+    source: str
+    line: int
+    tool: str = ""
+
+    @property
+    def place(self) -> str:
+        """The file and the line, for people."""
+        return _place(self.source, self.tool, self.line)
+
+
+def _place(source: str, tool: str, line: int) -> str:
+    return f"{source}, {tool}:{line}" if tool else f"{source}:{line}"
+
+
+class BestModels(NamedTuple):
+    """Where chosen models live, and what may stand there.
+
+    ``metadata``, ``documents`` and ``weights`` are patterns for a file's name at any
+    depth below ``folder``. ``required_keys`` are those that the metadata of a model has
+    to have. ``lfs`` says whether milestones go to Git LFS, as :data:`LFS_REQUIRED`,
+    :data:`LFS_ALLOWED` or :data:`LFS_FORBIDDEN`; ``max_size`` is the largest one in
+    bytes, None for any.
+    """
+
+    folder: str
+    metadata: tuple[str, ...]
+    documents: tuple[str, ...]
+    weights: tuple[str, ...]
+    required_keys: tuple[str, ...] = ()
+    lfs: str = LFS_ALLOWED
+    max_size: int | None = None
+
+    @property
+    def milestones_file(self) -> str:
+        return f"{self.folder}/milestones.yaml"
+
+
+class Policy(NamedTuple):
+    """The whole policy: the last entry that matches a path decides it.
+
+    ``admitted_from`` is the number of the first entry that also overrides what the
+    tree says (``keep`` patterns and milestones); ``run_marks`` are asked for what the
+    patterns leave alone.
+    """
+
+    entries: tuple[Entry, ...]
+    run_marks: tuple[RunMark, ...]
+    best_models: BestModels
+    admitted_from: int
+
+    def patterns(self) -> list[tuple[str, bool]]:
+        """Each pattern and whether it blocks, in order, as the compiler takes them."""
+        return [(entry.pattern, entry.blocks) for entry in self.entries]
+
+
+def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Policy:
+    """*policy* with the listed milestones let in; *lines* says where each is listed."""
+    if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
+        return policy
+    admitted: list[Entry] = []
+    # In the order of their paths, whoever added which first.
+    for path, line in sorted(lines.items()):
+        entry = Entry(f"/{literal(path)}", False, MILESTONE_RULE, "", "", source, line)
+        # A milestone is a file; a folder of its name lets nothing in.
+        admitted += [entry, entry._replace(pattern=f"{entry.pattern}/**", blocks=True)]
+    return policy._replace(entries=policy.entries + tuple(admitted))
+
+
+def literal(path: str) -> str:
+    """*path* as a pattern that matches nothing else."""
+    return re.sub(r"([\\*?\[])", r"\\\1", path)

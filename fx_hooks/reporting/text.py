@@ -1,0 +1,182 @@
+"""Findings as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.util.paths import human_size, shown
+from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    from fx_hooks.reporting.finding import Finding
+
+MAX_LINES = 80
+# Files of one rule in one folder that are still named one by one.
+_FEW = 3
+
+
+class Step(NamedTuple):
+    """One thing to do: a sentence and the commands that do it."""
+
+    what: str
+    commands: Sequence[str]
+
+
+class Report(NamedTuple):
+    """All that one run of a check has to say, whatever the format.
+
+    ``command`` is the console script. ``rules`` says what a rule is about where each of
+    its findings has a sentence of its own; of any other rule, ``Finding.why`` is the
+    reason that the policy gives. ``notes`` are about the run as a whole.
+    """
+
+    command: str
+    findings: Sequence[Finding]
+    rules: Mapping[str, str] = {}
+    steps: Sequence[Step] = ()
+    notes: Sequence[str] = ()
+
+
+class _Row(NamedTuple):
+    name: str
+    files: int
+    size: int | None
+
+
+def artifact_report(
+    findings: Sequence[Finding], steps: Sequence[Step], *, verbose: bool, colour: bool
+) -> list[str]:
+    """The lines to print: groups by rule with their reason, then what to do.
+
+    At most :data:`MAX_LINES`, unless *verbose*, which names every file.
+    """
+    total = _total([finding.size for finding in findings])
+    noun = "file does" if len(findings) == 1 else "files do"
+    head = f"{len(findings):,} {noun} not belong in Git{_in_all(total)}:"
+    sections = _sections(findings, verbose=verbose)
+    tail: list[str] = []
+    for step in steps:
+        tail += ["", step.what]
+        commands = list(step.commands)
+        if not verbose and len(commands) > 10:
+            rest = len(commands) - 9
+            commands = [*commands[:9], f"# and {rest} more such commands; --verbose shows all"]
+        tail += [f"    {line}" for line in commands]
+    room = None if verbose else MAX_LINES - 1 - len(tail)
+    return [_bold(head, colour), *_fit(sections, room, colour), *tail]
+
+
+def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
+    """The lines to print: ``path: fact``, then the commands that mend it.
+
+    At most :data:`MAX_LINES`, but for the last finding that begins within them.
+    """
+    noun = "breach" if len(findings) == 1 else "breaches"
+    lines = [_bold(f"{len(findings):,} {noun} of the contract for chosen models:", colour)]
+    for number, finding in enumerate(findings):
+        if len(lines) >= MAX_LINES:
+            lines += ["", f"and {len(findings) - number:,} more"]
+            break
+        lines += ["", f"{shown(finding.path)}: {one_line(finding.why)}"]
+        lines += [f"    {command}" for command in finding.advice.splitlines()]
+    return lines
+
+
+def _sections(
+    findings: Sequence[Finding], *, verbose: bool
+) -> list[tuple[str, list[str], list[_Row]]]:
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: (finding.rule, finding.path)):
+        by_rule.setdefault(finding.rule, []).append(finding)
+    sections = []
+    for rule, members in by_rule.items():
+        text = [f"{rule}: {members[0].why}" if members[0].why else rule]
+        if members[0].advice:
+            text.append(f"  -> {members[0].advice}")
+        sections.append((rule, text, _rows(members, verbose=verbose)))
+    return sections
+
+
+def _rows(members: Sequence[Finding], *, verbose: bool) -> list[_Row]:
+    groups: dict[bytes, list[Finding]] = {}
+    for finding in members:
+        groups.setdefault(finding.group, []).append(finding)
+    single = [group for group, files in groups.items() if files[0].path == group]
+    folders: dict[bytes, list[bytes]] = {}
+    for path in single:
+        folders.setdefault(path.rpartition(b"/")[0], []).append(path)
+    rows = []
+    for folder, paths in folders.items():
+        if folder and len(paths) > _FEW:
+            groups[folder] = groups.get(folder, []) + [groups.pop(path)[0] for path in paths]
+    for group, files in sorted(groups.items()):
+        if verbose:
+            rows += [_Row(shown(finding.path), 1, finding.size) for finding in files]
+        else:
+            name = shown(group) + ("" if files[0].path == group else "/")
+            rows.append(_Row(name, len(files), _total([finding.size for finding in files])))
+    return rows
+
+
+def _fit(
+    sections: Sequence[tuple[str, list[str], list[_Row]]], room: int | None, colour: bool
+) -> list[str]:
+    """Sections as lines, cut so that all of it fits into *room*.
+
+    The longest sections give way first; where even one row a rule is too much, the last
+    rules do.
+    """
+    shown = list(sections)
+    left_out: list[_Row] = []
+    limits = {rule: len(rows) for rule, _, rows in sections}
+    if room is not None:
+        while len(shown) > 1 and _least(shown) + 2 * bool(left_out) > room:
+            rule, _, rows = shown.pop()
+            left_out += rows
+            del limits[rule]
+        spare = room - _least(shown) - 2 * bool(left_out)
+        while sum(limits.values()) - len(limits) > spare and max(limits.values()) > 1:
+            longest = max(limits, key=lambda rule: limits[rule])
+            limits[longest] -= 1
+    lines = []
+    for rule, text, rows in shown:
+        lines += ["", _bold(text[0], colour), *text[1:]]
+        kept = rows[: limits[rule]]
+        if len(kept) < len(rows):
+            kept = kept[:-1]
+        width = min(max((len(row.name) for row in kept), default=0), 60)
+        for row in kept:
+            count = f"{row.files:,} file{'s' * (row.files != 1)}"
+            lines.append(f"  {row.name:<{width}}  {count:<10}{_size(row.size)}".rstrip())
+        if len(kept) < len(rows):
+            cut = rows[len(kept) :]
+            files = sum(row.files for row in cut)
+            lines.append(f"  and {len(cut):,} more with {files:,} files (--verbose names them)")
+    if left_out:
+        rules = len(sections) - len(shown)
+        files = sum(row.files for row in left_out)
+        lines += ["", f"and {rules:,} more rules with {files:,} files (--verbose names them)"]
+    return lines
+
+
+def _least(sections: Sequence[tuple[str, list[str], list[_Row]]]) -> int:
+    """How many lines the sections need with one row each."""
+    return sum(1 + len(text) + 1 for _, text, _ in sections)
+
+
+def _total(sizes: Sequence[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known else None
+
+
+def _size(size: int | None) -> str:
+    return "" if size is None else f"{human_size(size):>10}"
+
+
+def _in_all(size: int | None) -> str:
+    return "" if size is None else f" ({human_size(size)})"
+
+
+def _bold(text: str, colour: bool) -> str:
+    return f"\033[1m{text}\033[0m" if colour else text

@@ -1,0 +1,42 @@
+"""What an archive says of a run that is packed into it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from fx_hooks.best_models.metadata import without_private
+from fx_hooks.runs.archive.manifest import as_text
+from fx_hooks.runs.details import run_details
+
+if TYPE_CHECKING:
+    from fx_hooks.runs.inventory import Run, Survey
+
+
+def about(found: Survey, run: Run) -> dict[str, Any]:
+    """What the manifest says of a run and of those in it, or started by it; without secrets."""
+    _, *inner = found.belonging(run)
+    known = _known(found.root, run)
+    if inner:
+        known["runs"] = [
+            {"path": as_text(other.path), **_known(found.root, other)} for other in inner
+        ]
+    return known
+
+
+def _known(root: bytes, run: Run) -> dict[str, Any]:
+    known = {
+        "kind": run.kind,
+        "state": run.state,
+        "reason": run.reason,
+        "started": _time(run.started),
+        "last_write": _time(run.last_write),
+        **run_details(os.path.join(root, run.path), run.kind).as_json(),
+    }
+    told: dict[str, Any] = without_private(known, os.fsdecode(root))
+    return told
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

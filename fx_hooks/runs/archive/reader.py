@@ -1,0 +1,252 @@
+"""An archive of runs, read: its manifest at once, its content checked piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator
+from typing import IO, Any, BinaryIO, cast
+
+from fx_hooks.runs.archive.manifest import (
+    FILE,
+    FOLDER,
+    HARD_LINK,
+    LINK,
+    MAX_BYTES,
+    MEMBER,
+    BadManifest,
+    Entry,
+    Manifest,
+    PackedRun,
+    as_bytes,
+    from_json,
+    join,
+    nanoseconds,
+)
+from fx_hooks.runs.archive.sections import CHUNK, BrokenSection, codec_for, read_ahead
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import shown
+
+Pieces = Iterator[tuple[int, bytes]]
+_ERRORS = (
+    tarfile.TarError, BrokenSection, BadManifest, ValueError, OverflowError, IndexError,
+    KeyError, EOFError, RecursionError,
+)  # fmt: skip
+_ZEROS = bytes(CHUNK)
+# What is not content: a header with names as long as names can be, padding, and the end.
+_HEADERS = 1 << 15
+_TYPES = {
+    FILE: tarfile.REGTYPE,
+    FOLDER: tarfile.DIRTYPE,
+    LINK: tarfile.SYMTYPE,
+    HARD_LINK: tarfile.LNKTYPE,
+}
+
+
+class Archive:
+    """The archive in the file *path*; *name* is what messages call it.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` for all that is wrong with it.
+    """
+
+    def __init__(self, path: bytes, *, name: bytes | None = None) -> None:
+        self.name = shown(path if name is None else name)
+        self._codec = codec_for(os.fsdecode(path if name is None else name))
+        try:
+            self._file: BinaryIO = open(path, "rb", buffering=0)  # noqa: SIM115
+        except OSError as exc:
+            self._codec.close()
+            raise FatalError(f"{self.name}: cannot be read: {exc.strerror}") from exc
+        try:
+            self.text, self.manifest = self._read_manifest()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self._codec.close()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except _ERRORS as exc:
+            what = str(exc) if isinstance(exc, (BrokenSection, BadManifest)) else "it is damaged"
+            raise FatalError(f"{self.name}: cannot be trusted: {what}") from exc
+        except OSError as exc:
+            raise FatalError(f"{self.name}: cannot be read: {exc.strerror}") from exc
+
+    def _read_manifest(self) -> tuple[bytes, Manifest]:
+        with self._reading():
+            start, end = self._codec.last_section(self._file)
+            with self._section(start, end, MAX_BYTES + _HEADERS) as tar:
+                member = tar.next()
+                if member is None or (member.name, member.type) != (MEMBER, tarfile.REGTYPE):
+                    raise BadManifest("its manifest is missing")
+                if member.size > MAX_BYTES:
+                    raise BadManifest("its manifest is too large")
+                text = b"".join(data for _, data in tar.content(member))
+                if tar.next() is not None:
+                    raise BadManifest("its manifest is not the last file")
+            manifest = from_json(text)
+            if (manifest.runs[-1].end if manifest.runs else 0) != start:
+                raise BadManifest("its manifest does not tell of all that is in it")
+        return text, manifest
+
+    def members(self, run: PackedRun) -> Iterator[tuple[Entry, Pieces]]:
+        """Each entry of *run* with its content, as positions and bytes.
+
+        The pieces of a file have to be used up before the next entry; at their end its
+        digest has been compared.
+        """
+        limit = sum(_HEADERS + entry.size for entry in run.entries)
+        with self._reading(), self._section(run.start, run.end, limit) as tar:
+            for entry in run.entries:
+                member = tar.next()
+                if member is None or not _agrees(join(run.path, entry.path), entry, member):
+                    raise BadManifest(f"{_shown(run, entry)} is not what its manifest says")
+                yield entry, self._pieces(tar, member, run, entry)
+            if tar.next() is not None:
+                raise BadManifest("its manifest does not tell of all that is in it")
+
+    def _pieces(
+        self, tar: _Section, member: tarfile.TarInfo, run: PackedRun, entry: Entry
+    ) -> Pieces:
+        if entry.type != FILE:
+            return
+        with self._reading():
+            digest = hashlib.sha256()
+            end = 0
+            for start, data in tar.content(member):
+                _hash_zeros(digest, start - end)
+                digest.update(data)
+                end = start + len(data)
+                yield start, data
+            _hash_zeros(digest, entry.size - end)
+            if digest.hexdigest() != entry.sha256:
+                raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
+
+    @contextlib.contextmanager
+    def _section(self, start: int, end: int, limit: int) -> Iterator[_Section]:
+        self._file.seek(start)
+        with read_ahead(self._codec.chunks(self._file, end - start)) as chunks:
+            stream = _Stream(chunks, limit)
+            yield _Section(stream)
+            # The checksum comes last.
+            while stream.read(CHUNK):
+                pass
+
+
+class _Section:
+    """The members of a tar archive, one after the other."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        # tarfile asks its file for no more than this; of what it has, types are not told.
+        self._tar: Any = tarfile.TarFile(
+            fileobj=cast("IO[bytes]", stream),
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+
+    def next(self) -> tarfile.TarInfo | None:
+        member: tarfile.TarInfo | None = self._tar.next()
+        self._tar.members.clear()  # it would keep them all
+        return member
+
+    def content(self, member: tarfile.TarInfo) -> Pieces:
+        """The bytes of a file with their positions; the holes of a sparse one are left out."""
+        end = 0
+        for start, length in _parts(member):
+            if start < end or length < 0 or start + length > real_size(member):
+                raise BrokenSection("it is damaged")
+            end = start + length
+            while start < end:
+                data = self._stream.read(min(CHUNK, end - start))
+                if not data:
+                    raise BrokenSection("it is cut off")
+                yield start, data
+                start += len(data)
+        # tarfile itself miscounts sparse files with more than 8 GiB of data.
+        self._tar.offset = -(-self._stream.tell() // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _parts(member: tarfile.TarInfo) -> list[tuple[int, int]]:
+    parts: list[tuple[int, int]] | None = getattr(member, "sparse", None)
+    return [(0, member.size)] if parts is None else parts
+
+
+def real_size(member: tarfile.TarInfo) -> int:
+    """The size of a file with its holes."""
+    return int(member.pax_headers.get("GNU.sparse.realsize", member.size))
+
+
+class _Stream:
+    """Chunks as a file that is read, and skipped in, from its start to its end."""
+
+    def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
+        self._chunks = chunks
+        self._limit = limit
+        self._left = memoryview(b"")
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        if size <= len(self._left):
+            data = bytes(self._left[:size])
+            self._left = self._left[size:]
+        else:
+            found = [bytes(self._left)]
+            missing = size - len(self._left)
+            self._left = memoryview(b"")
+            while missing > 0:
+                chunk = next(self._chunks, b"")
+                if not chunk:
+                    break
+                self._limit -= len(chunk)
+                if self._limit < 0:
+                    raise BrokenSection("it unpacks to more than its manifest says")
+                found.append(chunk[:missing])
+                self._left = memoryview(chunk)[missing:]
+                missing -= len(found[-1])
+            data = b"".join(found)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        while self._position < position and self.read(min(CHUNK, position - self._position)):
+            pass
+
+
+def _agrees(name: bytes, entry: Entry, member: tarfile.TarInfo) -> bool:
+    mtime = member.pax_headers.get("mtime", "")
+    return (
+        as_bytes(member.name) == name
+        and member.type == _TYPES[entry.type]
+        and member.mode == entry.mode
+        and nanoseconds(mtime) == entry.mtime
+        and as_bytes(member.linkname) == entry.target
+        and real_size(member) == (entry.size if entry.type == FILE else 0)
+    )
+
+
+def _shown(run: PackedRun, entry: Entry) -> str:
+    return shown(join(run.path, entry.path))
+
+
+def _hash_zeros(digest: Any, count: int) -> None:
+    while count > 0:
+        step = min(count, CHUNK)
+        digest.update(memoryview(_ZEROS)[:step])
+        count -= step

@@ -1,0 +1,319 @@
+"""Compressed files made of sections, each of which can be read without the ones before it.
+
+A section is a gzip member or a zstd frame, so ``gzip -d``, ``zstd -d`` and tar read the
+file as one stream. Where the last section starts is written at the very end, in what these
+skip: an empty gzip member with an extra field, as eStargz does it
+(https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md), or a
+skippable frame (RFC 8878, section 3.1.2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import queue
+import struct
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO, Protocol
+
+from fx_hooks.util.errors import FatalError
+
+CHUNK = 1 << 20
+GZIP_LEVEL = 6  # that of gzip
+ZSTD_LEVEL = 3  # that of zstd
+_BLOCK = 1 << 19
+_WINDOW = 1 << 15
+_SIP = 1 << 12
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+_GZIP_FOOTER = struct.Struct("<4s4s2sH2sHQ2sII")
+_ZSTD_FOOTER = struct.Struct("<II8sQ")
+_ZSTD_SKIPPABLE = 0x184D2A5F
+_MARK = b"fx-runs\x01"
+
+
+class BrokenSection(Exception):
+    """What is wrong with a section, in a few words."""
+
+
+class SectionWriter(Protocol):
+    """One section while it is written; what it is abandoned with is cut off by its owner."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class Codec(Protocol):
+    """How sections are written and read back."""
+
+    def writer(self, sink: Callable[[bytes], None]) -> SectionWriter: ...
+
+    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+        """What the next *length* bytes of *file* unpack to. Raises :class:`BrokenSection`."""
+
+    def footer(self, last: int) -> bytes: ...
+
+    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+        """Where the last section of *file* starts and ends; raises :class:`BrokenSection`."""
+
+    def close(self) -> None: ...
+
+
+def codec_for(name: str) -> Codec:
+    """The codec that the file's *name* asks for; raises :class:`FatalError`."""
+    if name.endswith(".tar.gz"):
+        return _Gzip()
+    if name.endswith(".tar.zst"):
+        return _zstd(name)
+    raise FatalError(f"{name}: an archive is called NAME.tar.gz or NAME.tar.zst")
+
+
+@contextlib.contextmanager
+def read_ahead(chunks: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
+    """*chunks* but the empty ones, made by a thread while the last one is worked on."""
+    ready: queue.Queue[bytes | Exception] = queue.Queue(maxsize=4)
+    stopped = threading.Event()
+
+    def work() -> None:
+        end: bytes | Exception = b""
+        try:
+            for chunk in chunks:
+                if stopped.is_set():
+                    return
+                if chunk:
+                    ready.put(chunk)
+        except Exception as exc:  # it is raised again where the chunks are used
+            end = exc
+        ready.put(end)
+
+    def taken() -> Iterator[bytes]:
+        while item := ready.get():
+            if isinstance(item, Exception):
+                raise item
+            yield item
+        ready.put(b"")  # whoever asks again is not kept waiting
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        stopped.set()
+        while thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                ready.get(timeout=0.01)
+        thread.join()
+
+
+def _workers() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_workers())
+
+    def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
+        return _GzipWriter(self._pool, sink)
+
+    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+        unpacker = zlib.decompressobj(wbits=31)
+        left = length
+        try:
+            while not unpacker.eof:
+                data = unpacker.unconsumed_tail
+                if not data:
+                    data = file.read(min(CHUNK // 4, left))
+                    left -= len(data)
+                    if not data:
+                        raise BrokenSection("it is cut off")
+                yield unpacker.decompress(data, CHUNK)
+        except zlib.error as exc:
+            raise BrokenSection("it is damaged") from exc
+        if left or unpacker.unused_data:
+            raise BrokenSection("it is longer than it says")
+
+    def footer(self, last: int) -> bytes:
+        # Header with the extra field, an empty block, and the checksum and length of nothing.
+        head = (b"\x1f\x8b\x08\x04", b"\0\0\0\0", b"\0\xff", 12, b"FX", 8)
+        return _GZIP_FOOTER.pack(*head, last, b"\x03\0", 0, 0)
+
+    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+        end, footer = _tail(file, _GZIP_FOOTER.size)
+        last: int = _GZIP_FOOTER.unpack(footer)[6]
+        if footer != self.footer(last) or last >= end:
+            raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
+        return last, end
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+class _GzipWriter:
+    """Blocks are deflated side by side, each with the end of the last one as its dictionary."""
+
+    def __init__(self, pool: ThreadPoolExecutor, sink: Callable[[bytes], None]) -> None:
+        self._pool = pool
+        self._sink = sink
+        self._block = bytearray()
+        self._before = b""
+        self._jobs: deque[Future[bytes]] = deque()
+        self._checksum = self._size = 0
+        sink(_GZIP_HEADER)
+
+    def write(self, data: bytes) -> None:
+        self._block += data
+        while len(self._block) >= _BLOCK:
+            self._submit(bytes(self._block[:_BLOCK]), zlib.Z_SYNC_FLUSH)
+            del self._block[:_BLOCK]
+
+    def _submit(self, block: bytes, flush: int) -> None:
+        self._checksum = zlib.crc32(block, self._checksum)
+        self._size += len(block)
+        self._jobs.append(self._pool.submit(_deflated, block, self._before, flush))
+        self._before = block[-_WINDOW:]
+        while len(self._jobs) > 2 * _workers():
+            self._sink(self._jobs.popleft().result())
+
+    def close(self) -> None:
+        self._submit(bytes(self._block), zlib.Z_FINISH)
+        while self._jobs:
+            self._sink(self._jobs.popleft().result())
+        self._sink(struct.pack("<II", self._checksum, self._size & 0xFFFFFFFF))
+
+    def abandon(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+
+
+def _deflated(block: bytes, before: bytes, flush: int) -> bytes:
+    level, method, bits, memory = GZIP_LEVEL, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL
+    packer = zlib.compressobj(level, method, bits, memory, zlib.Z_DEFAULT_STRATEGY, before)
+    return packer.compress(block) + packer.flush(flush)
+
+
+def _zstd(name: str) -> Codec:
+    for module, codec in (("zstandard", _Zstandard), ("compression.zstd", _StandardZstd)):
+        with contextlib.suppress(ImportError):
+            return codec(importlib.import_module(module))
+    raise FatalError(
+        f"{name}: zstd needs the package zstandard: pip install 'fx-hooks[tools]',"
+        " or name it NAME.tar.gz"
+    )
+
+
+class _ZstdFooter:
+    def footer(self, last: int) -> bytes:
+        return _ZSTD_FOOTER.pack(_ZSTD_SKIPPABLE, 16, _MARK, last)
+
+    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+        end, footer = _tail(file, _ZSTD_FOOTER.size)
+        last: int = _ZSTD_FOOTER.unpack(footer)[3]
+        if footer != self.footer(last) or last >= end:
+            raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
+        return last, end
+
+    def close(self) -> None:
+        pass
+
+
+class _Zstandard(_ZstdFooter):
+    """By the package zstandard."""
+
+    def __init__(self, zstandard: Any) -> None:
+        self._error = zstandard.ZstdError
+        self._compressor = zstandard.ZstdCompressor(
+            level=ZSTD_LEVEL, threads=_workers(), write_checksum=True
+        )
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
+        return _ZstdWriter(self._compressor.compressobj(), sink)
+
+    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+        unpacker = self._decompressor.decompressobj()
+        left = length
+        ready: list[bytes] = []
+        size = 0
+        try:
+            while not unpacker.eof:
+                data = file.read(min(CHUNK // 4, left))
+                left -= len(data)
+                if not data:
+                    raise BrokenSection("it is cut off")
+                # What comes out cannot be limited: a few bytes may unpack to 128 KiB.
+                for start in range(0, len(data), _SIP):
+                    ready.append(unpacker.decompress(data[start : start + _SIP]))
+                    size += len(ready[-1])
+                    if size >= CHUNK:
+                        yield b"".join(ready)
+                        ready, size = [], 0
+        except self._error as exc:
+            raise BrokenSection("it is damaged") from exc
+        if left or unpacker.unused_data:
+            raise BrokenSection("it is longer than it says")
+        yield b"".join(ready)
+
+
+class _StandardZstd(_ZstdFooter):
+    """By the standard library, from Python 3.14 on."""
+
+    def __init__(self, zstd: Any) -> None:
+        self._zstd = zstd
+
+    def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
+        parameter = self._zstd.CompressionParameter
+        options = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
+        upper = parameter.nb_workers.bounds()[1]
+        options[parameter.nb_workers] = min(_workers(), upper)
+        return _ZstdWriter(self._zstd.ZstdCompressor(options=options), sink)
+
+    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+        unpacker = self._zstd.ZstdDecompressor()
+        left = length
+        try:
+            while not unpacker.eof:
+                data = b""
+                if unpacker.needs_input:
+                    data = file.read(min(CHUNK // 4, left))
+                    left -= len(data)
+                    if not data:
+                        raise BrokenSection("it is cut off")
+                yield unpacker.decompress(data, CHUNK)
+        except self._zstd.ZstdError as exc:
+            raise BrokenSection("it is damaged") from exc
+        if left or unpacker.unused_data:
+            raise BrokenSection("it is longer than it says")
+
+
+class _ZstdWriter:
+    def __init__(self, packer: Any, sink: Callable[[bytes], None]) -> None:
+        self._packer = packer
+        self._sink = sink
+
+    def write(self, data: bytes) -> None:
+        packed = self._packer.compress(data)
+        if packed:
+            self._sink(packed)
+
+    def close(self) -> None:
+        self._sink(self._packer.flush())
+
+    def abandon(self) -> None:
+        """There is nothing to do: the next section starts the compressor anew."""
+
+
+def _tail(file: BinaryIO, size: int) -> tuple[int, bytes]:
+    end = max(file.seek(0, os.SEEK_END) - size, 0)
+    file.seek(end)
+    footer = file.read(size)
+    if len(footer) < size:
+        raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
+    return end, footer

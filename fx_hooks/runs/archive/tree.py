@@ -1,0 +1,205 @@
+"""The files of one run on disk: what is there, and whether it is still the same."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry
+from fx_hooks.util.paths import shown
+
+_OPEN = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for somebody to write
+    | getattr(os, "O_BINARY", 0)
+)
+# On Windows a listing does not say where its entries lie.
+_HAS_DEVICES = sys.platform != "win32"
+_DATA, _HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
+
+
+class Unfit(Exception):
+    """Why a run cannot be packed whole, in a few words."""
+
+
+class Found(NamedTuple):
+    """One file, directory or link below a run; ``path`` is empty for the run itself."""
+
+    path: bytes
+    status: os.stat_result
+    target: bytes = b""
+
+    @property
+    def type(self) -> str:
+        """As a manifest names it; empty for what cannot be packed."""
+        mode = self.status.st_mode
+        if stat.S_ISDIR(mode):
+            return FOLDER
+        if stat.S_ISLNK(mode):
+            return LINK
+        return FILE if stat.S_ISREG(mode) else ""
+
+
+def scan(place: bytes) -> list[Found]:
+    """All that is in the directory *place*, itself first. Raises :class:`Unfit`."""
+    try:
+        top = os.lstat(place)
+        if not stat.S_ISDIR(top.st_mode):
+            raise Unfit("it is no directory")
+        return list(_walk(place, Found(b"", top)))
+    except FileNotFoundError as exc:
+        raise Unfit("it is not there any more, or something in it") from exc
+    except OSError as exc:
+        name = os.path.relpath(os.fsencode(exc.filename or place), place)
+        raise Unfit(f"{shown(name)} cannot be read: {exc.strerror}") from exc
+
+
+def _walk(place: bytes, top: Found) -> Iterator[Found]:
+    """*top* and all below it, each directory right before what is in it.
+
+    GNU tar gives a directory its time when the next file lies outside of it.
+    """
+    waiting = [top]
+    device = top.status.st_dev
+    while waiting:
+        item = waiting.pop()
+        yield item
+        if item.type != FOLDER:
+            continue
+        with os.scandir(os.path.join(place, item.path) if item.path else place) as entries:
+            names = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        for entry in names:
+            path = item.path + b"/" + entry.name if item.path else entry.name
+            status = entry.stat(follow_symlinks=False)
+            if _HAS_DEVICES and entry.is_dir(follow_symlinks=False) and status.st_dev != device:
+                raise Unfit(f"{shown(path)} in it is on another file system")
+            target = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else b""
+            waiting.append(Found(path, status, target))
+
+
+def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]) -> str | None:
+    """How the directory *place* differs from what was packed; None if in nothing.
+
+    Sizes, times, permissions and targets are compared, contents are not.
+    """
+    try:
+        found = {item.path: item for item in scan(place)}
+    except Unfit as exc:
+        return str(exc)
+    for path in left_out:
+        found.pop(path, None)
+    for entry in entries:
+        item = found.pop(entry.path, None)
+        if item is None:
+            return f"{shown(entry.path)} is gone"
+        status = item.status
+        same = (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (entry.mode, entry.mtime)
+        if entry.type == FOLDER:
+            same = same and item.type == FOLDER
+        elif entry.type == LINK:
+            same = same and item.target == entry.target
+        else:
+            same = same and (item.type, status.st_size) == (FILE, entry.size)
+        if not same:
+            return f"{shown(entry.path) or 'its directory'} has changed"
+    return f"{shown(min(found))} is new" if found else None
+
+
+def goes_on(place: bytes, entries: Sequence[Entry]) -> bool:
+    """Whether the directory *place* is the run that was packed, maybe written to since then.
+
+    None of its files has gone, and the oldest is the same: that of a new run at the place
+    of an old one is not.
+    """
+    try:
+        found = {item.path: item for item in scan(place)}
+    except Unfit:
+        return False
+    files = [entry for entry in entries if entry.type != FOLDER]
+    if any(entry.path not in found for entry in files):
+        return False
+    first = min(files, key=lambda entry: entry.mtime, default=None)
+    return first is None or found[first.path].status.st_mtime_ns == first.mtime
+
+
+def only_in(place: bytes, other: bytes) -> str | None:
+    """A file or link in the directory *place* that is not in *other* as well; None without any.
+
+    Sizes, times and targets are compared. What cannot be read is taken for one.
+    """
+    try:
+        found = scan(place)
+        there = {item.path: item for item in scan(other)}
+    except Unfit as exc:
+        return str(exc)
+    for item in found:
+        same = there.get(item.path)
+        if item.type != FOLDER and (same is None or _identity(item) != _identity(same)):
+            return shown(item.path)
+    return None
+
+
+def _identity(item: Found) -> tuple[object, ...]:
+    return (item.type, item.status.st_size, item.status.st_mtime_ns, item.target)
+
+
+@contextlib.contextmanager
+def opened(place: bytes, item: Found) -> Iterator[int]:
+    """The file *item* below *place*, open for reading.
+
+    Raises :class:`Unfit` where it cannot be read, or is not what it was, before or after.
+    """
+    name = shown(item.path)
+    try:
+        descriptor = os.open(os.path.join(place, item.path), _OPEN)
+    except FileNotFoundError as exc:
+        raise Unfit(f"{name} is gone") from exc
+    except OSError as exc:
+        raise Unfit(f"{name} cannot be read: {exc.strerror}") from exc
+    try:
+        _check_same(item, descriptor)
+        yield descriptor
+        _check_same(item, descriptor)
+    except OSError as exc:
+        raise Unfit(f"{name} cannot be read: {exc.strerror}") from exc
+    finally:
+        os.close(descriptor)
+
+
+def _check_same(item: Found, descriptor: int) -> None:
+    now, then = os.fstat(descriptor), item.status
+    if (now.st_size, now.st_mtime_ns, now.st_mode) != (
+        then.st_size,
+        then.st_mtime_ns,
+        then.st_mode,
+    ):
+        raise Unfit(f"{shown(item.path)} is being written")
+
+
+def data_of(descriptor: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """The parts of a sparse file that hold data, as positions and lengths; None if all does."""
+    size = status.st_size
+    if _DATA is None or _HOLE is None or status.st_blocks * 512 >= size:
+        return None
+    parts: list[tuple[int, int]] = []
+    end = 0
+    try:
+        while end < size:
+            try:
+                start = os.lseek(descriptor, end, _DATA)
+            except OSError as exc:
+                if exc.errno == errno.ENXIO:  # nothing but a hole follows
+                    break
+                return None  # a file system that does not know its holes
+            end = min(os.lseek(descriptor, start, _HOLE), size)
+            if start < size:
+                parts.append((start, end - start))
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return None if parts == [(0, size)] else parts

@@ -1,0 +1,466 @@
+"""Runs packed into a compressed tar archive that is known to be whole.
+
+The archive is written under a temporary name, synced, read back from disk, compared with
+its manifest, and only then given its name. Each run is a section of its own, so a run that
+turns out to change can be taken out again, and one can be read without the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from fx_hooks import __version__
+from fx_hooks.runs.archive import tree
+from fx_hooks.runs.archive.manifest import (
+    FILE,
+    FOLDER,
+    HARD_LINK,
+    LINK,
+    MAX_BYTES,
+    MEMBER,
+    SUFFIX,
+    Entry,
+    Manifest,
+    PackedRun,
+    as_text,
+    decimal,
+    join,
+    to_json,
+)
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.archive.sections import CHUNK, Codec, SectionWriter, codec_for
+from fx_hooks.runs.archive.tree import Found, Unfit
+from fx_hooks.util import files
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import shown
+
+Progress = Callable[[str, int, int], None]
+_SMALL = 1 << 17  # another thread is not worth it
+_ZEROS = bytes(CHUNK)
+_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE}
+
+
+class Item(NamedTuple):
+    """A run to pack: a directory below the root, and what the manifest is to say about it."""
+
+    path: bytes
+    about: Mapping[str, Any]
+
+
+class LeftOut(NamedTuple):
+    """A run that is not in the archive, and why."""
+
+    path: bytes
+    reason: str
+
+
+class Written(NamedTuple):
+    """What is in the archive, verified; ``size`` is the archive's, 0 if there is none."""
+
+    runs: tuple[PackedRun, ...]
+    left_out: tuple[LeftOut, ...]
+    size: int
+
+
+def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bool) -> None:
+    """Raise :class:`FatalError` if no archive of *items* can go to *target*."""
+    name = shown(target)
+    codec_for(os.fsdecode(target)).close()
+    folder = os.path.dirname(target) or b"."
+    if not os.path.isdir(folder):
+        raise FatalError(f"{shown(folder)}: is no directory: make it first")
+    for place in (target, target + os.fsencode(SUFFIX)):
+        with _writing(place), contextlib.suppress(FileNotFoundError):
+            os.lstat(place)  # its name may be too long
+        if os.path.islink(place) or os.path.isdir(place):
+            kind = "symbolic link" if os.path.islink(place) else "directory"
+            raise FatalError(f"{shown(place)}: is a {kind}: choose another name")
+        if os.path.lexists(place) and not force:
+            raise FatalError(
+                f"{shown(place)}: is there already: choose another name, or replace it with --force"
+            )
+    _check_replaced(root, target)
+    real = os.path.join(os.path.realpath(folder), b"")
+    for item in items:
+        if real.startswith(os.path.join(os.path.realpath(os.path.join(root, item.path)), b"")):
+            raise FatalError(
+                f"{name}: lies in {shown(item.path)}, which is to be packed: put it elsewhere"
+            )
+
+
+def _check_replaced(root: bytes, target: bytes) -> None:
+    """Raise :class:`FatalError` where *target* may be all that is left of a run."""
+    if not os.path.lexists(target):
+        return
+    try:
+        with Archive(target) as archive:
+            runs = archive.manifest.runs
+    except FatalError as exc:
+        raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
+    lost = [run.path for run in runs if not tree.goes_on(os.path.join(root, run.path), run.entries)]
+    if lost:
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise FatalError(
+            f"{shown(target)}: may hold the only copy of {shown(lost[0])}{more}: it is not"
+            " replaced: choose another name"
+        )
+
+
+def write(
+    root: bytes,
+    items: Sequence[Item],
+    target: bytes,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Written:
+    """Pack *items* into *target*, with a copy of the manifest beside it.
+
+    When this returns, what it says is in the archive has been read back from disk. A run
+    that changes meanwhile, or cannot be read, is left out whole; if none is left, there is
+    no archive. Raises :class:`FatalError`, and then nothing is left under either name.
+    """
+    check_target(root, items, target, force=force)
+    beside = target + os.fsencode(SUFFIX)
+    files.remove_left_over(target)
+    files.remove_left_over(beside)
+    with contextlib.ExitStack() as cleanup:
+        codec = codec_for(os.fsdecode(target))
+        cleanup.callback(codec.close)
+        output = _Output(target)
+        cleanup.callback(output.close)
+        packer = _Packer(root, codec, output, progress)
+        cleanup.callback(packer.close)
+        runs, left_out = packer.pack(items)
+        if not runs:
+            return Written((), tuple(left_out), 0)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        manifest = Manifest(created, f"fx-hooks {__version__}", tuple(runs))
+        text = to_json(manifest)
+        if len(text) > MAX_BYTES:
+            raise FatalError(f"{shown(target)}: too many files for one archive: pack fewer runs")
+        packer.finish(text)
+        output.sync()
+        _verify(output, target, manifest, text, progress)
+        copy = _Output(beside)
+        cleanup.callback(copy.close)
+        copy.write(text)
+        copy.sync()
+        size = output.size
+        if force:
+            _check_replaced(root, target)  # much may have happened since it was first asked
+            # The copy beside an archive is never that of another one.
+            with _writing(beside), contextlib.suppress(FileNotFoundError):
+                os.unlink(beside)
+        output.place(replace=force)
+        with _writing(target, "the archive is whole all the same"):
+            files.sync_folder(os.path.dirname(target))
+        copy.place(replace=force, else_="the archive is whole all the same")
+        with _writing(beside, "the archive is whole all the same"):
+            files.sync_folder(os.path.dirname(target))
+    return Written(tuple(runs), tuple(left_out), size)
+
+
+def changed_since(root: bytes, run: PackedRun, place: bytes | None = None) -> str | None:
+    """How a run on disk differs from what was packed; None if in nothing.
+
+    *place* is where it is now, if not where it was.
+    """
+    here = os.path.join(root, run.path) if place is None else place
+    return tree.difference(here, run.entries, run.left_out)
+
+
+@contextlib.contextmanager
+def _writing(place: bytes, else_: str = "nothing was kept") -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as exc:
+        raise FatalError(
+            f"{shown(place)}: somebody else has just made it: choose another name"
+        ) from exc
+    except OSError as exc:
+        raise FatalError(f"{shown(place)}: cannot be written: {exc.strerror}: {else_}") from exc
+
+
+class _Output:
+    """A file that gets its name when it is whole."""
+
+    def __init__(self, place: bytes) -> None:
+        self._place = place
+        self.temporary = files.name_beside(place)
+        self.size = 0
+        self._written = 0
+        self._waiting: list[bytes] = []
+        self._is_placed = False
+        with _writing(place):
+            self.descriptor = files.create(self.temporary)
+
+    def write(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self.size += len(data)
+        if self.size - self._written >= CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        with _writing(self._place):
+            files.write_all(self.descriptor, b"".join(self._waiting))
+        self._waiting.clear()
+        self._written = self.size
+
+    def cut(self, size: int) -> None:
+        """Forget what was written after the first *size* bytes."""
+        self._flush()
+        with _writing(self._place):
+            os.ftruncate(self.descriptor, size)
+            os.lseek(self.descriptor, size, os.SEEK_SET)
+        self.size = self._written = size
+
+    def sync(self) -> None:
+        """Bring all of it to disk, so that what is read next comes from there."""
+        self._flush()
+        with _writing(self._place):
+            os.fsync(self.descriptor)
+            if sys.platform == "linux":
+                os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def place(self, *, replace: bool, else_: str = "nothing was kept") -> None:
+        with _writing(self._place, else_):
+            if sys.platform == "win32":
+                os.close(self.descriptor)  # an open file has no other name there
+                self.descriptor = -1
+            files.move(self.temporary, self._place, replace=replace)
+        self._is_placed = True
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        if not self._is_placed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.temporary)
+
+
+class _Packer:
+    def __init__(
+        self, root: bytes, codec: Codec, output: _Output, progress: Progress | None
+    ) -> None:
+        self._root = root
+        self._codec = codec
+        self._output = output
+        self._progress = progress
+        self._done = self._total = 0
+        self._sizes: dict[bytes, int] = {}
+        self._hashing = ThreadPoolExecutor(1)
+        # Files with several names, by device and number, with the path of the first.
+        self._linked: dict[tuple[int, int], tuple[bytes, Entry]] = {}
+
+    def close(self) -> None:
+        self._hashing.shutdown()
+
+    def pack(self, items: Sequence[Item]) -> tuple[list[PackedRun], list[LeftOut]]:
+        items = sorted(items, key=lambda item: item.path)
+        self._total = sum(self._size(item) for item in items)
+        runs, left_out = [], []
+        for item in items:
+            start, done, linked = self._output.size, self._done, dict(self._linked)
+            try:
+                runs.append(self._pack_run(item, start))
+            except Unfit as exc:
+                left_out.append(LeftOut(item.path, str(exc)))
+                self._output.cut(start)
+                self._linked = linked
+                self._done = done
+                self._total -= self._sizes[item.path]
+        return runs, left_out
+
+    def _size(self, item: Item) -> int:
+        """How much there is to read in a run, for who watches."""
+        size = 0
+        with contextlib.suppress(Unfit):
+            found = tree.scan(os.path.join(self._root, item.path))
+            size = sum(file.status.st_size for file in found if file.type == FILE)
+        self._sizes[item.path] = size
+        return size
+
+    def finish(self, manifest: bytes) -> None:
+        """Write the manifest as the last section, and where that is."""
+        start = self._output.size
+        section = self._codec.writer(self._output.write)
+        member = tarfile.TarInfo(MEMBER)
+        member.size = len(manifest)
+        member.mtime = int(time.time())
+        section.write(_header(member) + manifest + _padding(len(manifest)))
+        section.write(bytes(2 * tarfile.BLOCKSIZE))
+        section.close()
+        self._output.write(self._codec.footer(start))
+
+    def _pack_run(self, item: Item, start: int) -> PackedRun:
+        place = os.path.join(self._root, item.path)
+        found = tree.scan(place)
+        section = self._codec.writer(self._output.write)
+        entries: list[Entry] = []
+        left_out: list[bytes] = []
+        try:
+            for file in found:
+                if not file.type:
+                    left_out.append(file.path)
+                    continue
+                entries.append(self._pack_file(section, item.path, place, file))
+            section.close()
+        except BaseException:
+            section.abandon()
+            raise
+        changed = tree.difference(place, entries, left_out)
+        if changed is not None:
+            raise Unfit(changed)
+        end = self._output.size
+        return PackedRun(item.path, item.about, tuple(entries), tuple(left_out), start, end)
+
+    def _pack_file(self, section: SectionWriter, run: bytes, place: bytes, file: Found) -> Entry:
+        status = file.status
+        mode, mtime = stat.S_IMODE(status.st_mode), status.st_mtime_ns
+        member = tarfile.TarInfo(as_text(join(run, file.path)))
+        member.type, member.mode = _TYPES[file.type], mode
+        member.uid, member.gid = status.st_uid, status.st_gid
+        member.mtime = mtime // 1_000_000_000
+        member.pax_headers = {"mtime": decimal(mtime)}
+        if file.type != FILE:
+            member.linkname = as_text(file.target)
+            section.write(_header(member))
+            return Entry(file.path, file.type, mode, mtime, target=file.target)
+        identity = (status.st_dev, status.st_ino)
+        first = self._linked.get(identity) if status.st_nlink > 1 else None
+        if first is not None:
+            target, entry = first
+            member.type, member.linkname = tarfile.LNKTYPE, as_text(target)
+            section.write(_header(member))
+            self._tell(status.st_size)
+            return Entry(file.path, HARD_LINK, mode, mtime, entry.size, entry.sha256, target)
+        with tree.opened(place, file) as descriptor:
+            sha256 = self._pack_content(section, member, descriptor, file)
+        entry = Entry(file.path, FILE, mode, mtime, status.st_size, sha256)
+        if status.st_nlink > 1:
+            self._linked[identity] = (join(run, file.path), entry)
+        return entry
+
+    def _pack_content(
+        self, section: SectionWriter, member: tarfile.TarInfo, descriptor: int, file: Found
+    ) -> str:
+        """Write header and content; what is no data in a sparse file is only told."""
+        size = file.status.st_size
+        parts = tree.data_of(descriptor, file.status)
+        if parts is None:
+            member.size = size
+            section.write(_header(member))
+            parts = [(0, size)]
+        else:
+            section.write(_sparse_header(member, parts, size))
+        digest = hashlib.sha256()
+        jobs: list[Future[None]] = []
+        position = stored = 0
+        for start, length in parts:
+            self._hash_zeros(digest, start - position, jobs)
+            os.lseek(descriptor, start, os.SEEK_SET)
+            left = length
+            while left:
+                data = os.read(descriptor, min(left, CHUNK))
+                if not data:
+                    raise Unfit(f"{shown(file.path)} is being written")
+                left -= len(data)
+                if len(data) < _SMALL and not jobs:
+                    digest.update(data)
+                else:
+                    jobs.append(self._hashing.submit(digest.update, data))
+                section.write(data)
+                self._tell(len(data))
+                if len(jobs) > 8:
+                    jobs.pop(0).result()
+            position = start + length
+            stored += length
+        self._hash_zeros(digest, size - position, jobs)
+        for job in jobs:
+            job.result()
+        section.write(_padding(stored))
+        return digest.hexdigest()
+
+    def _hash_zeros(self, digest: Any, count: int, jobs: list[Future[None]]) -> None:
+        if count:
+            for job in jobs:
+                job.result()
+            jobs.clear()
+        while count:
+            step = min(count, CHUNK)
+            digest.update(memoryview(_ZEROS)[:step])
+            count -= step
+            self._tell(step)
+
+    def _tell(self, count: int) -> None:
+        self._done += count
+        if self._progress is not None:
+            self._progress("packing", self._done, self._total)
+
+
+def _header(member: tarfile.TarInfo) -> bytes:
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: int) -> bytes:
+    """The header of a sparse file with the map that its content begins with.
+
+    It is GNU tar's format 1.0
+    (https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html), which
+    tarfile reads and does not write.
+    """
+    shown_parts = list(parts)
+    if not parts or sum(parts[-1]) < size:
+        shown_parts.append((size, 0))  # it ends with a hole
+    numbers = [len(shown_parts), *(number for part in shown_parts for number in part)]
+    table = "".join(f"{number}\n" for number in numbers).encode()
+    table += _padding(len(table))
+    member.pax_headers = {
+        **member.pax_headers,
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": member.name,
+        "GNU.sparse.realsize": str(size),
+    }
+    # What readers show that do not know the format; a long name would override the real one.
+    member.name = (
+        "GNUSparseFile.0/"
+        + hashlib.sha256(member.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    )
+    member.size = len(table) + sum(length for _, length in parts)
+    return _header(member) + table
+
+
+def _verify(
+    output: _Output,
+    target: bytes,
+    manifest: Manifest,
+    text: bytes,
+    progress: Progress | None,
+) -> None:
+    """Read the file back and compare every byte of content with its digest."""
+    total = sum(entry.size for run in manifest.runs for entry in run.entries if entry.type == FILE)
+    done = 0
+    with Archive(output.temporary, name=target) as archive:
+        if archive.text != text:
+            raise FatalError(f"{shown(target)}: reads back otherwise than it was written")
+        for run in manifest.runs:
+            for _, pieces in archive.members(run):
+                for _, data in pieces:
+                    done += len(data)
+                    if progress is not None:
+                        progress("verifying", done, total)

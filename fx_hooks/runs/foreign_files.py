@@ -1,0 +1,127 @@
+"""What lies in a run and is no part of it: then the run is not deleted.
+
+A folder that Hydra wrote into is a run with everything in it, and W&B's runs are not looked
+for in each corner of one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fx_hooks.artifacts.classifier import is_source
+from fx_hooks.runs.layouts import (
+    HYDRA_JOB,
+    HYDRA_SWEEP,
+    WANDB_RUN,
+    FoundRun,
+    is_dated,
+    is_repository,
+)
+from fx_hooks.runs.state import LIVE, UNSYNCED, Ending, was_synced
+from fx_hooks.util.paths import parents, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.frameworks.wandb.sync_logs import Syncs
+    from fx_hooks.util.disk import Folder
+
+# What was written that long before the job began was there before it. Copying all of it
+# anywhere takes less.
+_BEFORE = 3600.0
+# Hydra's launcher for clusters writes scripts.
+_LAUNCHER = b".submitit"
+
+
+def find_obstacles(
+    found: Sequence[FoundRun],
+    endings: Mapping[bytes, Ending],
+    started: Mapping[bytes, float],
+    syncs: Syncs,
+    root: bytes,
+) -> dict[bytes, str]:
+    """By run, the first reason to leave it alone that lies in it; most have none."""
+    runs = {run.path: run for run in found}
+    first: dict[bytes, tuple[bytes, str]] = {}
+    for run in found:
+        if run.within is None:
+            for inner, path, reason in _strange(run, runs, started, syncs):
+                for around in _with_those_around(inner, runs):
+                    first[around] = min(first.get(around, (path, reason)), (path, reason))
+    reasons = {path: reason for path, (_, reason) in first.items()}
+    for run in found:
+        if run.kind == WANDB_RUN and endings[run.path].state in (LIVE, UNSYNCED):
+            for path in _linked(run, runs, root):
+                reasons.setdefault(
+                    path, f"{shown(run.path)} is not synced yet, and has links to files in it"
+                )
+    return reasons
+
+
+def _with_those_around(run: FoundRun, runs: Mapping[bytes, FoundRun]) -> Iterator[bytes]:
+    around: FoundRun | None = run
+    while around is not None:
+        yield around.path
+        around = runs[around.within] if around.within is not None else None
+
+
+def _strange(
+    top: FoundRun, runs: Mapping[bytes, FoundRun], started: Mapping[bytes, float], syncs: Syncs
+) -> Iterator[tuple[FoundRun, bytes, str]]:
+    """What is no part of the runs in *top*: the run that it lies in, the place, and a reason."""
+    stack: list[tuple[Folder, bytes, FoundRun, bool]] = [(top.folder, top.path, top, True)]
+    while stack:
+        folder, path, run, is_own = stack.pop()
+        inner = runs.get(path)
+        if inner is not None and inner is not run:
+            if run.kind == HYDRA_JOB and inner.kind in (HYDRA_JOB, HYDRA_SWEEP):
+                yield run, path, f"another job lies in it: {shown(path)}"
+            run, is_own = inner, True
+        elif folder is not run.folder and is_repository(folder):
+            yield run, path, f"{shown(path)} is a repository of its own"
+        since = _since(run, started) if is_own else None
+        for name, _, _, mtime, mode in folder.files:
+            if name.endswith(b".wandb") and not _is_log_of(run, folder, name):
+                if was_synced(folder, name, syncs) != (True, ""):
+                    place = path + b"/" + name
+                    yield run, place, f"{shown(place)} is a log of W&B's that is not synced"
+            elif not stat.S_ISREG(mode):
+                continue
+            elif is_own and is_source(name):
+                yield run, path, f"there is source code in it: {shown(path + b'/' + name)}"
+            elif since is not None and mtime < since:
+                place = path + b"/" + name
+                yield run, place, f"{shown(place)} was there before the job began"
+        for name, child in folder.folders.items():
+            # W&B has sent what it keeps there, or that is what it waits for.
+            copies = run.kind == WANDB_RUN and folder is run.folder and name in (b"files", b"tmp")
+            own = is_own and not copies and name != _LAUNCHER
+            stack.append((child, path + b"/" + name, run, own))
+
+
+def _is_log_of(run: FoundRun, folder: Folder, name: bytes) -> bool:
+    return folder is run.folder and name == b"run-%s.wandb" % os.fsencode(run.wandb_id)
+
+
+def _since(run: FoundRun, started: Mapping[bytes, float]) -> float | None:
+    """The time before which nothing of *run* can be; None where it is new as a whole."""
+    # Hydra makes those that it names by the time, and those of a sweep, for one job each.
+    is_new = is_dated(run.path) or run.within is not None
+    if run.kind != HYDRA_JOB or is_new or b".hydra" not in run.folder.folders:
+        return None
+    return started[run.path] - _BEFORE
+
+
+def _linked(wandb: FoundRun, runs: Mapping[bytes, FoundRun], root: bytes) -> Iterator[bytes]:
+    """The runs that links in *wandb* lead into; not those around it."""
+    base = os.path.realpath(root) + os.fsencode(os.sep)
+    for folder in wandb.folder.walk():
+        for name, _, _, _, mode in folder.files:
+            if stat.S_ISLNK(mode):
+                target = os.path.realpath(os.path.join(root, folder.path, name))
+                if target.startswith(base):
+                    path = target[len(base) :].replace(os.fsencode(os.sep), b"/")
+                    for place in (*parents(path), path):
+                        if place in runs and not (wandb.path + b"/").startswith(place + b"/"):
+                            yield place

@@ -1,0 +1,462 @@
+"""The runs of a repository: where they are, what they take, and whether they may go."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fx_hooks.best_models.provenance import fits
+from fx_hooks.frameworks.wandb.sync_logs import Syncs
+from fx_hooks.runs.details import run_details, wandb_start
+from fx_hooks.runs.directories import MAX_BYTES, run_patterns
+from fx_hooks.runs.foreign_files import find_obstacles
+from fx_hooks.runs.layouts import (
+    HYDRA_JOB,
+    HYDRA_SWEEP,
+    LIGHTNING,
+    WANDB_FOLDERS,
+    WANDB_NAME,
+    WANDB_RUN,
+    FoundRun,
+    find_runs,
+)
+from fx_hooks.runs.liveness import Processes, find_processes
+from fx_hooks.runs.milestone_runs import milestones_of_runs
+from fx_hooks.runs.state import (
+    FAILED,
+    FINISHED,
+    LIVE,
+    SYNCED,
+    UNSYNCED,
+    Ending,
+    hydra_ending,
+    wandb_ending,
+)
+from fx_hooks.util.disk import Problem, Scan, Size, files_only, scan
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import parents, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import Repository
+    from fx_hooks.util.disk import Folder
+
+__all__ = [
+    "FAILED", "FINISHED", "HYDRA_JOB", "HYDRA_SWEEP", "LIGHTNING", "LIVE", "SYNCED", "UNSYNCED",
+    "WANDB_RUN", "Run", "Survey", "kept_because", "outermost", "survey",
+]  # fmt: skip
+
+HOUR = 3600.0
+# A run that does not say that it has ended, and whose processes nobody sees from here.
+_UNSEEN = 7 * 24 * HOUR
+# What a job may do before it calls `wandb.init`: load data, wait for a lock.
+_BEFORE_INIT = 600.0
+# W&B's names have seconds of the local time: zones differ by quarters of an hour.
+_WITHIN = 0.5
+_QUARTER = 900.0
+_ZONES = 26 * HOUR
+_WORST_FIRST = (LIVE, UNSYNCED, FAILED)
+# Where scratch storage is linked to.
+_USUAL = (*WANDB_FOLDERS, b"outputs", b"multirun", b"logs", b"lightning_logs", b"runs")
+
+
+class Run(NamedTuple):
+    """One run on disk; paths are relative to the root, times in seconds since the epoch.
+
+    ``state`` is the worst of its own and of what it holds and ``owns``, and ``reason``
+    says why, as part of a sentence. ``within`` is the innermost run around it;
+    ``owner`` the Hydra job that started this W&B run, wherever it lies. ``milestones``
+    are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
+    says why it could not be deleted, whoever wanted to, and is mostly empty.
+    """
+
+    path: bytes
+    kind: str
+    size: Size
+    started: float
+    last_write: float
+    state: str
+    reason: str
+    within: bytes | None
+    owner: bytes | None
+    owns: tuple[bytes, ...]
+    milestones: tuple[bytes, ...]
+    tracked: tuple[bytes, ...]
+    run_id: str
+    obstacle: str = ""
+
+
+class Survey(NamedTuple):
+    """All runs by path; ``notes`` say what could not be looked at.
+
+    ``members`` are, by run, those that lie in it and those that it or they have started.
+    ``unread`` are folders outside of the runs that nobody could look into for more.
+    """
+
+    root: bytes
+    scan: Scan
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...]
+    members: Mapping[bytes, Collection[bytes]]
+    unread: tuple[Problem, ...] = ()
+
+    def belonging(self, run: Run) -> list[Run]:
+        """*run* itself, and all that belongs to it."""
+        members = self.members[run.path]
+        return [run, *(other for other in self.runs if other.path in members)]
+
+    def not_looked_into(self) -> list[str]:
+        """What is to be said of ``unread``."""
+        return [
+            f"{shown(problem.path)} cannot be read, and there may be runs in it: {problem.reason}"
+            for problem in self.unread
+        ]
+
+
+def outermost(runs: Iterable[Run]) -> list[Run]:
+    """Those that lie in no other run."""
+    return [run for run in runs if run.within is None]
+
+
+def kept_because(run: Run) -> str | None:
+    """Why *run* must not be deleted; None where it may."""
+    if run.state in (LIVE, UNSYNCED):
+        return f"{run.state}: {run.reason}"
+    if run.milestones:
+        return f"{_some(run.milestones)} came from it"
+    if run.tracked:
+        return f"git tracks {_some(run.tracked)}"
+    return run.obstacle or None
+
+
+def survey(
+    repository: Repository,
+    *,
+    progress: Callable[[int], None] | None = None,
+    now: float | None = None,
+) -> Survey:
+    """Look at all runs below the root of *repository*, as they are *now*.
+
+    Without psutil, or where it may not look, runs are judged by their files alone, and
+    a note says so. Raises :class:`~fx_hooks.util.errors.FatalError` if the root or the policy
+    cannot be read.
+    """
+    root = repository.root
+    index = {entry.path: entry for entry in repository.index()}
+    notes = []
+    try:
+        processes = find_processes(root)
+    except FatalError as exc:
+        processes = Processes((), frozenset({None}))
+        notes.append(f"{exc}; until then a run is live by its files alone")
+    try:
+        found_tree = scan(root, wanted=processes.numbered, progress=progress)
+    except OSError as exc:
+        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
+    processes = processes.found_in(found_tree)
+    notes[:0] = _links(found_tree.top, root)
+    found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
+    judge = _Judge(found_tree, processes, time.time() if now is None else now)
+    endings = {run.path: judge.ending(run) for run in found}
+    started = {run.path: _started(run, root) for run in found}
+    owners = _owners(found, started, root)
+    members = _members(found, owners)
+    milestones = milestones_of_runs(repository, index, found)
+    tracked = sorted(index)
+    by_path = {run.path: run for run in found}
+    around = {run.path: run.within for run in found}
+    obstacles = find_obstacles(found, endings, started, judge.syncs, root)
+    runs = []
+    for run in found:
+        worst = _worst(run, endings, members)
+        size = run.folder.size()
+        concerned = (run.path, *members[run.path], *_jobs_of(run, owners, by_path))
+        chosen = {model for path in concerned for model in milestones.get(path, ())}
+        runs.append(
+            Run(
+                path=run.path,
+                kind=run.kind,
+                size=size,
+                started=started[run.path],
+                last_write=size.newest,
+                state=worst.state,
+                reason=worst.reason,
+                within=run.within,
+                owner=owners.get(run.path),
+                owns=tuple(
+                    path
+                    for path in members[run.path]
+                    if run.path in (owners.get(path), around[path])
+                ),
+                milestones=tuple(sorted(chosen)),
+                tracked=_below(tracked, run.path),
+                run_id=run.wandb_id,
+                obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
+            )
+        )
+    notes += _unseen(found, processes)
+    unread = tuple(
+        problem
+        for problem in found_tree.problems
+        if not members.keys() & {*parents(problem.path), problem.path}
+    )
+    return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
+
+
+class _Judge:
+    def __init__(self, tree: Scan, processes: Processes, now: float) -> None:
+        self.root = tree.root
+        self.syncs = Syncs(tree)
+        self.processes = processes
+        self.now = now
+
+    def ending(self, run: FoundRun) -> Ending:
+        """What is to be said of *run* itself."""
+        use = self.processes.using(run.path)
+        if use is not None:
+            how = "has" if use.opened else "works in"
+            what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
+            return Ending(LIVE, f"{use.process} (process {use.pid}) {how}{what}", False)
+        age = self.now - run.folder.size().newest
+        if age < HOUR:
+            return Ending(LIVE, _written(age), False)
+        if run.kind == WANDB_RUN:
+            ending = wandb_ending(run.folder, self.root, self.syncs)
+        elif run.kind == HYDRA_JOB:
+            ending = hydra_ending(run.folder, self.root)
+        else:
+            ending = Ending(FINISHED, "nothing writes to it any more", False)
+        if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
+            why = (
+                "it does not say that it has ended, and a process of it could not be seen from here"
+            )
+            return Ending(LIVE, why, False)
+        return ending
+
+    def _would_be_seen(self, run: FoundRun) -> bool:
+        return not self.processes.shared and self.processes.sees(run.folder.owner)
+
+
+def _written(age: float) -> str:
+    if age < -60:
+        return "its newest file is from the future"
+    minutes = max(int(age // 60), 0)
+    return f"written {minutes} minute{'s' * (minutes != 1)} ago"
+
+
+def _worst(
+    run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
+) -> Ending:
+    own = endings[run.path]
+    for state in _WORST_FIRST:
+        if own.state == state:
+            return own
+        for path in members[run.path]:
+            if endings[path].state == state:
+                reason = f"{shown(path)}: {endings[path].reason}"
+                return Ending(state, reason, endings[path].ended)
+    states = {endings[path].state for path in members[run.path]}
+    if own.state == FINISHED and SYNCED in states:
+        return own._replace(state=SYNCED, reason="what it sent to W&B has been synced")
+    return own
+
+
+def _members(
+    found: Sequence[FoundRun], owners: Mapping[bytes, bytes]
+) -> dict[bytes, dict[bytes, None]]:
+    """For each run the runs that lie in it, and those that it or what lies in it owns."""
+    around = {run.path: run.within for run in found}
+    # As keys: a sweep may have thousands of jobs.
+    members: dict[bytes, dict[bytes, None]] = {run.path: {} for run in found}
+    for run in found:
+        waiting = [run.within, owners.get(run.path)]
+        while waiting:
+            above = waiting.pop()
+            if above is not None and above != run.path and run.path not in members[above]:
+                members[above][run.path] = None
+                waiting.append(around[above])
+    return members
+
+
+def _owners(
+    found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
+) -> dict[bytes, bytes]:
+    """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
+    jobs = [run for run in found if run.kind == HYDRA_JOB]
+    by_path = {job.path: job for job in jobs}
+    timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
+    owners = {}
+    for run in found:
+        if run.kind != WANDB_RUN:
+            continue
+        above = reversed(parents(run.path))
+        around = next((by_path[path] for path in above if path in by_path), None)
+        if around is None:
+            around = timeline.owner(run, started[run.path])
+        if around is not None:
+            owners[run.path] = around.path
+    return owners
+
+
+def _jobs_of(
+    run: FoundRun, owners: Mapping[bytes, bytes], by_path: Mapping[bytes, FoundRun]
+) -> list[bytes]:
+    """The jobs that *run* lies in, or that started it: what is said of them is said of it.
+
+    Not so their sweep, which has many.
+    """
+    jobs = []
+    waiting = [owners.get(run.path), run.within]
+    while waiting:
+        path = waiting.pop()
+        if path is not None and by_path[path].kind != HYDRA_SWEEP:
+            jobs.append(path)
+            waiting += [owners.get(path), by_path[path].within]
+    return jobs
+
+
+class _Span(NamedTuple):
+    """A job began at ``started``; what W&B began from *first* to *last* may be its own."""
+
+    job: FoundRun
+    started: float
+    first: float
+    last: float
+
+
+def _span(job: FoundRun, started: float) -> _Span:
+    first = started - 0.5
+    last = max(job.folder.size().newest, first + _BEFORE_INIT)
+    if b".hydra" not in job.folder.folders:
+        first -= _BEFORE_INIT  # nothing in it has the time of its beginning
+    return _Span(job, started, first, last + 1)
+
+
+class _Timeline:
+    """Finds jobs by time, without looking at each of them for each run."""
+
+    def __init__(self, spans: Iterable[_Span], root: bytes) -> None:
+        self._spans = sorted(spans, key=lambda span: span.first)
+        self._firsts = [span.first for span in self._spans]
+        # The latest end of each span and all before it.
+        self._ends = list(accumulate((span.last for span in self._spans), max))
+        self._root = root
+        self._configurations: dict[bytes, Any] = {}
+
+    def owner(self, run: FoundRun, started: float) -> FoundRun | None:
+        """The job that W&B's *run* most likely belongs to."""
+        around = []
+        number = bisect_right(self._firsts, started)
+        while number and self._ends[number - 1] >= started:
+            number -= 1
+            if self._spans[number].last >= started:
+                around.append(self._spans[number])
+        around.sort(key=lambda span: (abs(started - span.started), span.job.path))
+        possible = [span.job for span in around]
+        # Jobs side by side: what W&B was told of the configuration tells them apart.
+        told = self._configuration(run) if possible[1:] else None
+        for job in possible if told else ():
+            if fits(told, self._configuration(job)):
+                return job
+        return possible[0] if possible else None
+
+    def _configuration(self, run: FoundRun) -> Any:
+        if run.path not in self._configurations:
+            place = os.path.join(self._root, run.path)
+            self._configurations[run.path] = run_details(place, run.kind).config
+        return self._configurations[run.path]
+
+
+def _started(run: FoundRun, root: bytes) -> float:
+    """By what a W&B run says, else by its name, else by the oldest that is known of its files."""
+    match = WANDB_NAME.fullmatch(run.folder.name) if run.kind == WANDB_RUN else None
+    # Hydra writes its configuration first of all.
+    first = run.folder.folders.get(b".hydra", run.folder)
+    times = [file[3] for folder in first.walk() for file in folder.files]
+    oldest = min(times, default=run.folder.mtime)
+    if match is None:
+        return oldest
+    told = wandb_start(os.path.join(root, run.path))
+    if told is not None:
+        return told
+    try:
+        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
+    except (ValueError, OverflowError, OSError):
+        return oldest
+    # The time of some other zone, perhaps: the last such before the first of its files.
+    if -_ZONES <= oldest - named <= _ZONES:
+        named += (oldest + _WITHIN - named) // _QUARTER * _QUARTER
+    return named + _WITHIN
+
+
+def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
+    """What the tracked YAML files say on disk that may set Hydra's run directory."""
+    files = {}
+    for path in index:
+        if path.endswith((b".yaml", b".yml")):
+            try:
+                with open(os.path.join(root, path), "rb", opener=files_only) as file:
+                    content = file.read(MAX_BYTES)
+            except OSError:
+                continue  # left out of the work tree, or deleted
+            if b"dir:" in content:
+                files[os.fsdecode(path)] = content
+    return files
+
+
+def _below(tracked: Sequence[bytes], path: bytes) -> tuple[bytes, ...]:
+    """Those of the sorted paths that are in the folder *path*."""
+    first = bisect_left(tracked, path + b"/")
+    return tuple(tracked[first : bisect_left(tracked, path + b"0")])
+
+
+def _links(top: Folder, root: bytes) -> list[str]:
+    """Links at the usual places of runs: what is behind them is not looked at."""
+    notes = []
+    for name, _, _, _, mode in top.files:
+        place = os.path.join(root, name)
+        if name in _USUAL and stat.S_ISLNK(mode) and os.path.isdir(place):
+            target = shown(os.path.realpath(place))
+            notes.append(f"{shown(name)} is a link to {target}: runs behind it are not looked at")
+    return notes
+
+
+def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
+    notes = []
+    owners = {run.folder.owner for run in found}
+    if None not in processes.unseen and not all(map(processes.sees, owners)):
+        notes.append(
+            "processes of other users cannot be seen: their runs are live by their files alone"
+        )
+    if processes.shared:
+        notes.append(
+            f"this is {processes.shared}: processes of other machines cannot be seen, and their"
+            " runs are live by their files alone"
+        )
+    return notes
+
+
+def _obstacle(path: bytes, tree: Scan, processes: Processes) -> str:
+    """Why what is at *path* could not be deleted; empty if it could."""
+    below = path + b"/"
+    for mount in tree.mounts:
+        if mount.startswith(below):
+            return f"another file system is mounted in it: {shown(mount)}"
+    mount_at = processes.mount_at(path)
+    if mount_at is not None:
+        where = "around" if path.startswith(mount_at + b"/") else "in"
+        return f"another folder is mounted {where} it: {shown(mount_at)}"
+    for problem in tree.problems:
+        if problem.path.startswith(below):
+            return f"{shown(problem.path)} cannot be read: {problem.reason}"
+    return ""
+
+
+def _some(paths: Sequence[bytes]) -> str:
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    return f"{shown(paths[0])}{more}"

@@ -1,0 +1,1 @@
+"""What takes space in a work tree and its repository."""

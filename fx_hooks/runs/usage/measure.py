@@ -1,0 +1,400 @@
+"""What takes the space: every block of a repository goes to one thing, and has a kind.
+
+Runs come first, as they are; what is in no run is sorted by the policy. A file with
+several names counts where it is met first, so that all kinds together are what ``du``
+says of the whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.artifacts.index_check import rm_needs_force
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.runs.layouts import is_repository
+from fx_hooks.runs.usage.git_usage import LFS, LOOSE, OTHER, PACKED, SUBMODULES, GitSpace
+from fx_hooks.util.disk import Folder, Problem, Scan, Size, size_of
+from fx_hooks.util.paths import parents, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from fx_hooks.artifacts.classifier import Verdict
+    from fx_hooks.artifacts.index_check import IndexCheck
+    from fx_hooks.policy.model import Policy
+    from fx_hooks.runs.inventory import Run, Survey
+
+CACHES = "caches"
+ENVIRONMENTS = "environments"
+GIT = "git"
+TRACKED = "tracked artifacts"
+LOOSE_ARTIFACTS = "other artifacts"
+REST = "everything else"
+# What leads out of the work tree.
+BEHIND_A_LINK = "behind a link"
+MOUNT = "another file system"
+
+_GIT_PARTS = {PACKED: b"objects/pack", LOOSE: b"objects", LFS: b"lfs", SUBMODULES: b"modules"}
+
+_CACHE_RULES = {"python-caches", "caches"}
+_WEIGHT_RULES = {
+    "weights", "tensorflow-checkpoints", "trainer-checkpoints", "stable-baselines3",
+}  # fmt: skip
+NOTHING = Size(0, 0, 0, 0.0)
+
+
+class Item(NamedTuple):
+    """One thing that takes space.
+
+    ``path`` is relative to the root, or absolute where it lies *outside* the work tree;
+    ``target`` is where a link leads. ``weights`` are the checkpoints in it. ``run`` is
+    what it is, where it is one; ``folder`` all that was found there, where *is_folder* does
+    not stand for some of it only.
+    """
+
+    kind: str
+    path: bytes
+    size: Size
+    weights: Size = NOTHING
+    note: str = ""
+    outside: bool = False
+    target: bytes = b""
+    run: Run | None = None
+    folder: Folder | None = None
+    is_folder: bool = False
+
+
+class Lead(NamedTuple):
+    """A link, or a folder on another file system, that the policy calls an artifact."""
+
+    kind: str
+    path: bytes
+
+
+class Space(NamedTuple):
+    """All that takes space. ``total`` is that of the work tree with its git directory.
+
+    ``kinds`` add up to it; what lies outside is not in it. With ``problems`` everything
+    is a lower bound. ``tracked`` are the files that git has and the policy refuses, and
+    ``by_force`` says that git untracks one of them only so; ``leads`` is where the tree
+    goes on elsewhere.
+    """
+
+    root: bytes
+    total: Size
+    kinds: dict[str, Size]
+    items: list[Item]
+    tracked: list[bytes]
+    leads: list[Lead]
+    problems: list[Problem]
+    notes: list[str]
+    by_force: bool = False
+
+
+def measure_history(survey: Survey, git: GitSpace, scene: IndexCheck) -> Space:
+    """Sort all of the work tree and of its git directory."""
+    stock = _Stock(survey, scene)
+    stock.sort_tree()
+    stock.sort_mounts()
+    stock.count_git(git)
+    total = size_of([survey.scan.top, *([git.scan.top] if git.inside else [])])
+    return Space(
+        root=survey.root,
+        total=plus(total, stock.git_file),
+        kinds=stock.kinds,
+        items=stock.items,
+        tracked=stock.tracked,
+        leads=stock.leads,
+        problems=[*survey.scan.problems, *stock.problems],
+        notes=[*survey.notes, *stock.notes],
+        by_force=rm_needs_force(scene.repository, scene.staged, stock.tracked),
+    )
+
+
+class _Sum:
+    """A size that grows."""
+
+    __slots__ = ("bytes", "disk", "files", "newest")
+
+    def __init__(self) -> None:
+        self.bytes = self.disk = self.files = 0
+        self.newest = 0.0
+
+    def add(self, size: int, disk: int, files: int, newest: float) -> None:
+        self.bytes += size
+        self.disk += disk
+        self.files += files
+        self.newest = max(self.newest, newest)
+
+    def size(self) -> Size:
+        return Size(self.bytes, self.disk, self.files, self.newest)
+
+
+class _Stock:
+    def __init__(self, survey: Survey, scene: IndexCheck) -> None:
+        self.items: list[Item] = []
+        self.kinds: dict[str, Size] = {}
+        self.problems: list[Problem] = []
+        self.tracked: list[bytes] = []
+        self.notes: list[str] = []
+        self.leads: list[Lead] = []
+        self.git_file = NOTHING
+        self._scan: Scan = survey.scan
+        self._scene = scene
+        self._runs = {run.path: run for run in survey.runs if run.within is None}
+        self._policy: Policy = scene.judge.policy
+        self._patterns = Matcher(compile_tables(self._policy.patterns()))
+        weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
+        self._weights = Matcher(
+            compile_tables([(entry.pattern, entry.blocks) for entry in weights])
+        )
+        # Files with several names that were counted already.
+        self._seen: set[tuple[int, int]] = set()
+
+    # ---- the work tree
+
+    def sort_tree(self) -> None:
+        """Give every folder and every file of the tree to a kind."""
+        loose: list[tuple[bytes, tuple[bytes, int, int, float, int]]] = []
+        rest: dict[bytes, _Sum] = {}
+        for path, run in self._runs.items():
+            folder = self._scan.find(path)
+            if folder is not None:
+                self._add_run(run, folder)
+        stack = [(self._scan.top, b"")]
+        while stack:
+            folder, path = stack.pop()
+            if path in self._runs:
+                continue
+            kind = self._kind_of(folder, path)
+            if kind == REST:
+                self._add(rest, path, *self._whole(folder))
+            elif kind:
+                item = Item(kind, path, folder.size(), folder=folder, is_folder=True)
+                self._put(item, Size(*self._whole(folder)))
+            else:
+                self._add(rest, path, 0, folder.disk, 0, 0.0)
+                loose += [(_join(path, file[0]), file) for file in self._counted(folder, path)]
+                stack += [(inner, _join(path, name)) for name, inner in folder.folders.items()]
+        self._sort_files(loose, rest)
+        for name, total in rest.items():
+            self._put(Item(REST, name, total.size(), is_folder=bool(name)), total.size())
+
+    def _kind_of(self, folder: Folder, path: bytes) -> str:
+        """What all of *folder* is; empty where each thing in it is asked."""
+        if not path:
+            return ""
+        names = folder.names()
+        if b"pyvenv.cfg" in names or b"conda-meta" in folder.folders:
+            return ENVIRONMENTS
+        if is_repository(folder):
+            return REST
+        number = self._patterns.decide_directory(path)
+        entry = self._policy.entries[number] if number >= 0 else None
+        if entry is not None and entry.blocks and entry.rule in _CACHE_RULES:
+            return CACHES
+        return ""
+
+    def _add_run(self, run: Run, folder: Folder) -> None:
+        weights = self._look_into(folder)
+        item = Item(
+            run.kind, run.path, run.size, weights, run.reason, run=run, folder=folder,
+            is_folder=True,
+        )  # fmt: skip
+        self._put(item, Size(*self._whole(folder)))
+
+    def _whole(self, folder: Folder) -> tuple[int, int, int, float]:
+        """What *folder* adds to what was counted already."""
+        size = folder.size()
+        again: dict[tuple[int, int], tuple[int, int]] = {}
+        for inner in folder.walk():
+            for key, _, bytes_, disk in inner.links:
+                again[key] = (bytes_, disk)
+        known = again.keys() & self._seen
+        self._seen |= again.keys()
+        return (
+            size.bytes - sum(again[key][0] for key in known),
+            size.disk - sum(again[key][1] for key in known),
+            size.files,
+            size.newest,
+        )
+
+    def _counted(self, folder: Folder, path: bytes) -> Iterator[tuple[bytes, int, int, float, int]]:
+        """The files of *folder*; one that was counted already has no size."""
+        if not folder.links:
+            yield from folder.files
+            return
+        sizes = {(link.bytes, link.disk) for link in folder.links}
+        for file in folder.files:
+            name, bytes_, disk, mtime, mode = file
+            if (bytes_, disk) in sizes:
+                key = self._key(_join(path, name))
+                if key in self._seen:
+                    yield name, 0, 0, mtime, mode
+                    continue
+                if key is not None:
+                    self._seen.add(key)
+            yield file
+
+    def _key(self, path: bytes) -> tuple[int, int] | None:
+        """Which file that is, if it has several names."""
+        try:
+            status = os.lstat(os.path.join(self._scan.root, path))
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+
+    def _look_into(self, folder: Folder) -> Size:
+        """The checkpoints in a run; where its links lead is looked at later."""
+        total = _Sum()
+        for inner in folder.walk():
+            here = inner.path + b"/"
+            numbers = self._weights.decide([here + file[0] for file in inner.files])
+            for file, number in zip(inner.files, numbers, strict=True):
+                if stat.S_ISLNK(file[4]):
+                    self.leads.append(Lead(BEHIND_A_LINK, here + file[0]))
+                elif self._weights.blocks(number):
+                    total.add(file[1], file[2], 1, file[3])
+        return total.size()
+
+    def _sort_files(
+        self,
+        loose: Sequence[tuple[bytes, tuple[bytes, int, int, float, int]]],
+        rest: dict[bytes, _Sum],
+    ) -> None:
+        """Sort what is in no run and no cache, file by file."""
+        index = self._scene.index
+        refused = {
+            verdict.path
+            for verdict in self._scene.verdicts(index, ask_disk=False)
+            if verdict.blocked
+        }
+        self.tracked = sorted(refused)
+        suspects = self._suspects([path for path, _ in loose], refused)
+        judged = self._scene.verdicts(suspects, ask_disk=True)
+        verdicts = dict(zip(suspects, judged, strict=True))
+        groups: dict[tuple[str, bytes], _Sum] = {}
+        notes: dict[tuple[str, bytes], Verdict] = {}
+        for path, file in loose:
+            _, bytes_, disk, mtime, mode = file
+            verdict = verdicts.get(path)
+            if verdict is None or path in index:
+                kind = TRACKED if path in refused else REST
+            elif verdict.blocked and verdict.decider is not None:
+                kind = CACHES if verdict.decider.rule in _CACHE_RULES else LOOSE_ARTIFACTS
+                if stat.S_ISLNK(mode):
+                    self.leads.append(Lead(BEHIND_A_LINK, path))
+            else:
+                kind = REST
+            if kind == REST or verdict is None:
+                self._add(rest, path, bytes_, disk, 1, mtime)
+                continue
+            group = (kind, self._scene.judge.group(verdict) if verdict.blocked else path)
+            groups.setdefault(group, _Sum()).add(bytes_, disk, 1, mtime)
+            notes.setdefault(group, verdict)
+        for (kind, path), total in groups.items():
+            decider = notes[kind, path].decider
+            note = decider.why if decider is not None else ""
+            is_folder = self._scan.find(path) is not None
+            self._put(Item(kind, path, total.size(), note=note, is_folder=is_folder), total.size())
+
+    def _suspects(self, paths: Sequence[bytes], refused: Collection[bytes]) -> list[bytes]:
+        """Those of *paths* that are *refused*, or not allowed at first sight.
+
+        Of a data set nearly all is, and a verdict costs more than a look.
+        """
+        tails = tuple(b"/" + os.fsencode(mark.path) for mark in self._policy.run_marks)
+        marked = {path[: -len(tail)] for path in paths if path.endswith(tails)
+                  for tail in tails if path.endswith(tail)}  # fmt: skip
+        marked |= self._scene.tree.runs.keys()
+        numbers = zip(paths, self._patterns.decide(paths), strict=True)
+        return [
+            path
+            for path, number in numbers
+            if self._patterns.blocks(number)
+            or path in refused
+            or (marked and not marked.isdisjoint(parents(path)))
+        ]
+
+    def _add(
+        self, rest: dict[bytes, _Sum], path: bytes, size: int, disk: int, files: int, newest: float
+    ) -> None:
+        """Count under the topmost folder; a file in the root under the root itself."""
+        name, slash, _ = path.partition(b"/")
+        if not slash and name and name not in self._scan.top.folders:
+            name = b""
+        rest.setdefault(name, _Sum()).add(size, disk, files, newest)
+
+    def _put(self, item: Item, counted: Size) -> None:
+        """Add *item*, which takes *counted* of what no other one has."""
+        self.items.append(item)
+        self.kinds[item.kind] = plus(self.kinds.get(item.kind, NOTHING), counted)
+
+    def sort_mounts(self) -> None:
+        """Other file systems are looked at where runs are expected on them."""
+        for path in self._scan.mounts:
+            inside_run = any(path.startswith(run + b"/") for run in self._runs)
+            if inside_run or self._patterns.blocks(self._patterns.decide_directory(path)):
+                self.leads.append(Lead(MOUNT, path))
+            else:
+                self.notes.append(f"{shown(path)}/ is on another file system: it is not counted")
+
+    # ---- git
+
+    def count_git(self, git: GitSpace) -> None:
+        """Add what git keeps, part by part."""
+        base = b".git" if git.inside else git.path
+        self.problems += [
+            Problem(_join(base, problem.path), problem.reason) for problem in git.scan.problems
+        ]
+        left = git.scan.top.size()
+        for part, name in _GIT_PARTS.items():
+            size = git.size(part)
+            if size.files:
+                left = _less(left, size)
+                place = _join(base, name)
+                self.items.append(
+                    Item(GIT, place, size, note=part, outside=not git.inside, is_folder=True)
+                )
+        rest = Item(GIT, base, left, note=OTHER, outside=not git.inside, is_folder=True)
+        self.items.append(rest)
+        if git.inside:
+            self.kinds[GIT] = Size(*self._whole(git.scan.top))
+        else:
+            self._count_git_file()
+
+    def _count_git_file(self) -> None:
+        """``.git`` itself is a file in a linked work tree and in a submodule."""
+        try:
+            found = os.lstat(os.path.join(self._scan.root, b".git"))
+        except OSError:
+            return
+        disk = getattr(found, "st_blocks", 0) * 512
+        self.git_file = Size(found.st_size, disk, 1, found.st_mtime)
+        self._put(Item(GIT, b".git", self.git_file, note=OTHER), self.git_file)
+
+
+def plus(size: Size, other: Size) -> Size:
+    """Both together, where they have no file in common."""
+    return Size(
+        size.bytes + other.bytes,
+        size.disk + other.disk,
+        size.files + other.files,
+        max(size.newest, other.newest),
+    )
+
+
+def _less(size: Size, part: Size) -> Size:
+    return Size(
+        max(size.bytes - part.bytes, 0),
+        max(size.disk - part.disk, 0),
+        max(size.files - part.files, 0),
+        size.newest,
+    )
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder and name else folder or name

@@ -1,1 +1,0 @@
-"""What takes the space of a repository."""

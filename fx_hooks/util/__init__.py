@@ -1,0 +1,1 @@
+"""Files, paths, text and formats: what knows nothing of the rest."""

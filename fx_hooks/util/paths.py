@@ -1,0 +1,97 @@
+"""Paths as people give them and as people read them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from fx_hooks.util.errors import FatalError
+
+
+def from_root(name: str, root: bytes, cwd: bytes | None = None) -> bytes:
+    """*name*, absolute or relative to *cwd*, as a path relative to *root*.
+
+    Links on the way are not followed if the path lies below the root as it is spelled:
+    ``outputs`` may point to other storage. Raises
+    :class:`~fx_hooks.util.errors.FatalError` for what lies outside.
+    """
+    path = os.fsencode(name)
+    if not path:
+        raise FatalError("a file name is empty: leave it out")
+    if b"\0" in path:
+        raise FatalError("a file name has a NUL character, which no path can have")
+    cwd = os.getcwdb() if cwd is None else cwd
+    full = os.path.normpath(os.path.join(cwd, path))
+    folder, last = os.path.split(full)
+    candidates = (full, os.path.join(os.path.realpath(folder), last))
+    for candidate in candidates:
+        for base in (root, os.path.realpath(root)):
+            relative = _below(candidate, base)
+            if relative is not None:
+                return relative
+    if os.path.realpath(full) == os.path.realpath(root):
+        return b""
+    raise FatalError(f"{name}: outside the repository {os.fsdecode(root)}: name files within it")
+
+
+def _below(path: bytes, base: bytes) -> bytes | None:
+    base = os.path.normpath(base)
+    prefix = base if base.endswith(os.fsencode(os.sep)) else base + os.fsencode(os.sep)
+    if path == base:
+        return b""
+    if not path.startswith(prefix):
+        return None
+    return path[len(prefix) :].replace(os.fsencode(os.sep), b"/")
+
+
+def parents(path: bytes) -> list[bytes]:
+    """The directories above *path*, the root left out, the outermost first."""
+    parts = path.split(b"/")[:-1]
+    return [b"/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def shown(path: bytes) -> str:
+    """*path* for reading: as it is if it can be printed, else as a shell would take it."""
+    text = _printable(path)
+    return quoted(path) if text is None else text
+
+
+def quoted(path: bytes) -> str:
+    """*path* as one word of a command for bash or zsh."""
+    text = _printable(path)
+    if text is not None:
+        return shlex.quote(text)
+    word = ""
+    for char in path.decode("utf-8", "surrogateescape"):
+        if "\udc80" <= char <= "\udcff":
+            word += f"\\x{ord(char) - 0xDC00:02x}"
+        elif char in "\\'":
+            word += "\\" + char
+        elif char.isascii() and char.isprintable():
+            word += char
+        else:
+            word += "".join(f"\\x{byte:02x}" for byte in char.encode())
+    return f"$'{word}'"
+
+
+def _printable(path: bytes) -> str | None:
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        return None
+    if not text.isascii() and (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
+        return None  # what is copied from there would be another name
+    return text if text.isprintable() else None
+
+
+def human_size(size: int) -> str:
+    """*size* in bytes, as people read it: ``1.2 MiB``."""
+    if size < 1024:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("KiB", "MiB", "GiB"):
+        amount /= 1024
+        if amount < 1024:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1024:.1f} TiB"

@@ -1,0 +1,222 @@
+"""YAML read strictly: UTF-8, no key twice, no surprises; every fault names file and line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from fx_hooks.util.errors import FatalError
+
+# A file that a person wrote has a few hundred lines.
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+_MAX_NODES = 100_000
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Node = yaml.Node
+
+
+def compose(text: bytes, source: str) -> yaml.Node | None:
+    """The node tree of one YAML document; None if it is empty."""
+    if len(text) > MAX_BYTES:
+        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = text[: exc.start].count(b"\n") + 1
+        raise FatalError(f"{source}:{line}: is not UTF-8: save the file as UTF-8") from exc
+    unprintable = yaml.reader.Reader.NON_PRINTABLE.search(decoded)
+    if unprintable is not None:
+        line = decoded[: unprintable.start()].count("\n") + 1
+        character = unprintable.group().encode("unicode_escape").decode()
+        raise FatalError(f"{source}:{line}: has the character {character}: take it out")
+    try:
+        depth = 0
+        # The composer calls itself for each level, in C without a limit.
+        for event in yaml.parse(decoded, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                line = mark.line + 1 if mark is not None else 1
+                raise FatalError(f"{source}:{line}: YAML: nested too deeply")
+        node = yaml.compose(decoded, Loader=_Loader)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        what = exc.problem or exc.context or "not valid"
+        if exc.context and what.startswith("but "):
+            what = f"{exc.context} {what}"
+        if "alias" in what or "alias" in (exc.context or ""):
+            what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
+        if "tag" in what or "tag" in (exc.context or ""):
+            what += " (what begins with '!' needs quotes)"
+        raise FatalError(f"{source}:{line}: YAML: {what}") from exc
+    return node if isinstance(node, yaml.Node) else None
+
+
+class Token(NamedTuple):
+    """One token of a YAML text, and where it begins and ends: line and column from 0.
+
+    One that *closes* only says that a block has ended, in the place of what comes next.
+    """
+
+    begins_item: bool
+    closes: bool
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+
+def tokens(text: bytes) -> list[Token]:
+    """The tokens of a text that :func:`compose` has read."""
+    return [
+        Token(
+            isinstance(token, yaml.BlockEntryToken),
+            isinstance(token, yaml.BlockEndToken),
+            (token.start_mark.line, token.start_mark.column),
+            (token.end_mark.line, token.end_mark.column),
+        )
+        for token in yaml.scan(text.decode("utf-8-sig"), Loader=_Loader)
+    ]
+
+
+def plain_data(text: bytes, source: str) -> Any:
+    """One YAML document as JSON has it: dates, and what JSON has no form for, are text."""
+    node = compose(text, source)
+    return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
+
+
+def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
+    # Aliases make small files large.
+    if next(left, None) is None:
+        raise FatalError(f"{source}:{line_of(node)}: has more than {_MAX_NODES:,} values")
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value, source, left) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, source, left) for item in node.value]
+    assert isinstance(node, yaml.ScalarNode), node
+    kind, text = node.tag.rpartition(":")[2], str(node.value)
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "int" and _INTEGER.match(text):
+        return int(text)
+    # OmegaConf reads 1e-3 as a number, too.
+    if (kind == "float" or not node.style) and _FLOAT.match(text):
+        return float(text)
+    return text
+
+
+def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
+    """Each scalar below mappings only: its keys joined by dots, its text, and its line."""
+    waiting = [("", compose(text, source))]
+    while waiting:
+        key, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting += [
+                (f"{key}.{name.value}" if key else name.value, value)
+                for name, value in reversed(node.value)
+                if isinstance(name, yaml.ScalarNode)
+            ]
+        elif isinstance(node, yaml.ScalarNode):
+            yield key, node.value, line_of(node)
+
+
+def line_of(node: yaml.Node) -> int:
+    """The line, from 1, in which *node* begins."""
+    return int(node.start_mark.line) + 1
+
+
+def fault(source: str, node: yaml.Node, key: str, message: str) -> FatalError:
+    return FatalError(f"{source}:{line_of(node)}: {key + ': ' if key else ''}{message}")
+
+
+def is_null(node: yaml.Node | None) -> bool:
+    """Whether *node* is missing or says nothing."""
+    return node is None or node.tag == "tag:yaml.org,2002:null"
+
+
+def mapping(
+    node: yaml.Node | None,
+    source: str,
+    key: str,
+    known: tuple[str, ...],
+    expected: str = "must be a mapping",
+) -> dict[str, yaml.Node]:
+    if node is None or (not key and is_null(node)):
+        return {}
+    found = mapping_nodes(node, source, key, expected)
+    for name, (name_node, _) in found.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+            raise fault(source, name_node, f"{key}.{name}" if key else name, f"unknown key: {hint}")
+    return {name: value for name, (_, value) in found.items()}
+
+
+def mapping_nodes(
+    node: yaml.Node, source: str, key: str, expected: str = "must be a mapping"
+) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """The keys of a mapping, each once and a string, with key and value node."""
+    if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
+        raise fault(source, node, key, f"{expected}, not {kind(node)}")
+    found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    for name_node, value in node.value:
+        if isinstance(name_node, yaml.ScalarNode) and name_node.tag != "tag:yaml.org,2002:str":
+            raise fault(source, name_node, key, f"the key {name_node.value} must be in quotes")
+        name = string(name_node, source, key or "top level")
+        if name in found:
+            first = line_of(found[name][0])
+            raise fault(
+                source,
+                name_node,
+                f"{key}.{name}" if key else name,
+                f"duplicate key (first in line {first}): join the two",
+            )
+        found[name] = (name_node, value)
+    return found
+
+
+def sequence_nodes(node: yaml.Node, source: str, key: str) -> list[yaml.Node]:
+    """The items of a list."""
+    if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
+        raise fault(source, node, key, f"must be a list, not {kind(node)}")
+    return list(node.value)
+
+
+def items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
+    nodes = [] if node is None else sequence_nodes(node, source, key)
+    return [(item, f"{key}[{number}]") for number, item in enumerate(nodes)]
+
+
+def string(node: yaml.Node, source: str, key: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise fault(source, node, key, f"must be a string, not {kind(node)}")
+    if node.tag.startswith("!"):
+        raise fault(
+            source,
+            node,
+            key,
+            f"'{node.tag}' is read as a YAML tag: what begins with '!' needs quotes",
+        )
+    if node.tag != "tag:yaml.org,2002:str":
+        raise fault(source, node, key, f"must be a string, not {kind(node)}: put it in quotes")
+    return str(node.value)
+
+
+def kind(node: yaml.Node) -> str:
+    if node.tag == "tag:yaml.org,2002:map":
+        return "a mapping"
+    if node.tag == "tag:yaml.org,2002:seq":
+        return "a list"
+    if isinstance(node, yaml.CollectionNode):
+        return f"something tagged {node.tag}"
+    if is_null(node):
+        return "empty"
+    return f"{node.tag.rpartition(':')[2]} {node.value}"
