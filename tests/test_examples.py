@@ -38,6 +38,8 @@ WRITE = os.environ.get("EXAMPLES") == "write"
 PICTURE = ROOT / "docs" / "blocked-commit.svg"
 RUN, WANDB = "outputs/2026-11-23/15-21-46", "wandb/offline-run-20261123_152147-232x13kt"
 DAY = 86_400
+# Today's date, and of the block in .gitignore what every change of the built-in policy changes.
+DATES_AND_BLOCKS = r"\d{4}-\d\d-\d\d|(?<=>>> fx-hooks )\w+|(?<=and )\d+(?= more)|\d+(?= lines)"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # The two commands of the README.
@@ -72,7 +74,7 @@ class Session:
     commands: tuple[str, ...]
     codes: dict[str, int] = default(default_factory=dict)
     before: dict[str, str] = default(default_factory=dict)
-    varies: str = r"\d{4}-\d\d-\d\d"
+    varies: str = DATES_AND_BLOCKS
 
 
 def write(repo: Repo, name: str, content: str | bytes, then: float) -> None:
