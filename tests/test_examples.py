@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a 
 SCRIPTS = Path(sys.executable).parent
 WRITE = os.environ.get("EXAMPLES") == "write"
 PICTURE = ROOT / "docs" / "blocked-commit.svg"
-RUN, WANDB = "outputs/2026-11-23/15-21-46", "wandb/offline-run-20261123_152147-232x13kt"
+RUN = "outputs/2026-11-23/15-21-46"
 DAY = 86_400
 # Today's date, and of the block in .gitignore what every change of the built-in policy changes.
 DATES_AND_BLOCKS = r"\d{4}-\d\d-\d\d|(?<=>>> fx-hooks )\w+|(?<=and )\d+(?= more)|\d+(?= lines)"
@@ -271,7 +271,7 @@ SESSIONS = {
                 "rm -rf outputs"
             )
         },
-        varies=r"\d{4}-\d\d-\d\d|[\d.]+ [KM]iB",
+        varies=r"\d{4}-\d\d-\d\d|[\d.]+ [KM]iB|\d+ minutes",
     ),
     "clean-runs": Session(
         page="docs/fx-clean-runs.md",
