@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.loader import load_policy, rule_origins
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import Entry, Policy
@@ -15,9 +15,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 HEAD = """\
 # The built-in rules
 
-Made from `fx_hooks/policy/builtin.yaml`, which also says where each name comes from. The last
-pattern that matches a path, or a directory above it, decides; patterns are those of `.gitignore`.
-`disable` switches a rule off by its name, `keep` lets single paths through.
+Made from `fx_hooks/frameworks/*/rules.yaml`, one file for each tool, and from
+`fx_hooks/policy/builtin.yaml`. The last pattern that matches a path, or a directory above it,
+decides; patterns are those of `.gitignore`. `disable` switches a rule off by its name, `keep` lets
+single paths through.
 """
 
 TEST_DATA = """\
@@ -64,6 +65,7 @@ def page(policy: Policy) -> str:
     for entry in policy.entries[: policy.admitted_from]:
         entries.setdefault(entry.rule, []).append(entry)
     test_data = [entry.pattern for entry in entries["weights"] if not entry.blocks]
+    origins = rule_origins()
     for rule in dict.fromkeys([*entries, *marks]):
         members = entries.get(rule, [])
         source = members[0] if members else marks[rule]
@@ -86,6 +88,8 @@ def page(policy: Policy) -> str:
             lines.append("- but not: files that are text (a Git LFS pointer is no text)")
         if any(entry.unless_source for entry in members):
             lines.append("- but not: a directory that holds source files itself: it is a package")
+        named = [f"{tool}: {source}" if tool else source for tool, source in origins[rule]]
+        lines += [f"- from {source}" for source in named]
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, TEST_DATA, MISJUDGEMENTS])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -376,6 +375,7 @@ def test_real_runs_come_back(states: States, tmp_path: Path) -> None:
 
 def on_terminal(folder: Path, *arguments: str, columns: int, **environment: str) -> tuple[int, str]:
     """The exit code and all that a terminal of that width gets."""
+    pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
     command = (sys.executable, "-m", "fx_hooks.cli.archive_runs", *arguments)
     process = subprocess.Popen(

@@ -10,15 +10,15 @@ import pytest
 
 from fx_hooks.weights.content import TEXT_BYTES, is_text, read_start
 from tests.support import CLEAN, WEIGHTS, Repo
+from tests.weight_files import SHIPPED
 
-WEIGHT_FILES = Path(__file__).parent / "data" / "weights"
 TEXT = ("page_template.pt", "distutils-precedence.pth")
-SHIPPED = sorted(path.name for path in WEIGHT_FILES.iterdir() if path.suffix != ".py")
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_files(repo: Repo, name: str) -> None:
-    repo.stage(f"models/{name}", (WEIGHT_FILES / name).read_bytes())
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_files(repo: Repo, path: Path) -> None:
+    name = path.name
+    repo.stage(f"models/{name}", path.read_bytes())
     assert repo.check().code == (0 if name in TEXT else 1)
     assert repo.check("--all-files").code == (0 if name in TEXT else 1)
 

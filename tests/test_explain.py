@@ -149,7 +149,8 @@ def test_the_built_in_policy_is_named(home: Path, tmp_path: Path, path: str) -> 
     assert record["source"] == "built-in policy"
     assert record["line"] >= 1
     assert record["why"]
-    assert f"{path}: blocked by {record['rule']} (built-in policy:" in run(tmp_path, path).out
+    place = ", ".join(filter(None, ("built-in policy", record["tool"])))
+    assert f"{path}: blocked by {record['rule']} ({place}:" in run(tmp_path, path).out
 
 
 def test_paths_come_in_the_order_given(outside: Path) -> None:
@@ -172,6 +173,7 @@ def test_json(outside: Path) -> None:
             "rule": "scratch",
             "pattern": "/scratch",
             "source": ".fx-hooks.yaml",
+            "tool": None,
             "line": 4,
             "why": "scratch holds what nobody needs",
         },
@@ -181,6 +183,7 @@ def test_json(outside: Path) -> None:
             "rule": None,
             "pattern": None,
             "source": None,
+            "tool": None,
             "line": None,
             "why": "",
         },
@@ -190,12 +193,14 @@ def test_json(outside: Path) -> None:
             "rule": "keep",
             "pattern": "/scratch/keep",
             "source": ".fx-hooks.yaml",
+            "tool": None,
             "line": 16,
             "why": "",
             "overrides": {
                 "rule": "scratch",
                 "pattern": "/scratch",
                 "source": ".fx-hooks.yaml",
+                "tool": None,
                 "line": 4,
             },
         },
@@ -622,7 +627,7 @@ def test_content_and_tree_have_the_last_word(repo: Repo) -> None:
     repo.stage("logs/main.go", "package logs\n")
     repo.stage("logs/x.csv")
     page, table = run(repo.root, "page.pt", "logs/x.csv").out.splitlines()
-    assert page.startswith("page.pt: allowed: weights (built-in policy:")
+    assert page.startswith("page.pt: allowed: weights (built-in policy, torch:")
     assert page.endswith("*.pt does not hold, because it is text")
     assert table.endswith("/logs does not hold, because logs/ holds source files")
     (record,) = records(run(repo.root, "--format", "json", "page.pt"))

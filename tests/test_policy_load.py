@@ -369,9 +369,10 @@ def test_nested_too_deeply(name: str, opening: str) -> None:
     program = (
         "import sys, yaml\n"
         "from fx_hooks.util.errors import FatalError\n"
-        "from fx_hooks.policy import load\n"
-        "if sys.argv[1] == 'pure': load._Loader = yaml.SafeLoader\n"
-        "try: load.load_policy((sys.argv[2] * 100_000).encode())\n"
+        "from fx_hooks.policy.loader import load_policy\n"
+        "from fx_hooks.util import strict_yaml\n"
+        "if sys.argv[1] == 'pure': strict_yaml._Loader = yaml.SafeLoader\n"
+        "try: load_policy((sys.argv[2] * 100_000).encode())\n"
         "except FatalError as exc: print(exc)\n"
     )
     result = subprocess.run(
@@ -536,8 +537,8 @@ def test_run_marks() -> None:
     )
     marks = [mark for mark in load_policy(text).run_marks if mark.source == POLICY_NAME]
     assert [tuple(mark) for mark in marks] == [
-        (".a/id", "a", "w", "d", POLICY_NAME, 6),
-        ("b", "a", "w", "d", POLICY_NAME, 7),
+        (".a/id", "a", "w", "d", POLICY_NAME, 6, ""),
+        ("b", "a", "w", "d", POLICY_NAME, 7, ""),
     ]
     assert ".hydra/config.yaml" in [mark.path for mark in load_policy().run_marks]
 

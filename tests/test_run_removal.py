@@ -21,6 +21,7 @@ from fx_hooks.runs.liveness import Processes, Use
 from fx_hooks.util.disk import Problem, Scan, Size, scan
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
+from tests.support import IS_ROOT
 
 RUN = b"outputs/a"
 fcntl = pytest.importorskip("fcntl", reason="what is deleted is locked on POSIX systems only")
@@ -572,7 +573,7 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     assert said.endswith(": it belongs to somebody else: what is in it cannot be deleted")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
 def test_really_somebody_elses(tree: bytes, tmp_path: Path) -> None:
     size = scan(place(tree)).top.size()
 

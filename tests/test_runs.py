@@ -92,7 +92,8 @@ def test_every_state(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs["chdir_wandb"].within == states.places["chdir"]
     assert runs["sweep_1"].within == states.places["sweep"]
     assert set(runs["sweep"].owns) == {states.places[f"sweep_{n}"] for n in (0, 1)}
-    assert runs["sweep_wandb_1"].owner in runs["sweep"].owns
+    for number in (0, 1):
+        assert runs[f"sweep_wandb_{number}"].owner == states.places[f"sweep_{number}"]
     assert states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from fx_hooks.artifacts.classifier import Classifier, read_tree
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks import NAMES
+from fx_hooks.policy import loader
+from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.loader import load_policy
 from tests.verdicts import Measure, measure, read_corpus
 
@@ -67,3 +74,20 @@ def test_case(
 def test_each_rule_has_a_reason_and_a_case(rule: str, why: str, verdict: str) -> None:
     assert why
     assert [case for case in CASES if case[1:3] == [verdict, rule]]
+
+
+def test_the_order_of_the_tools_carries_no_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any order of the tools gives the same verdicts, on the corpus and on joined names."""
+    corpus = [os.fsencode(path) for tree in read_corpus(("head", "past")).values() for path in tree]
+    names = sorted({part for path in corpus for part in path.split(b"/")})
+    draw = random.Random(7)
+    joined = [b"/".join(draw.choices(names, k=draw.randint(2, 4))) for _ in range(20_000)]
+    paths = [*corpus, *joined]
+
+    def blocked(order: Sequence[str]) -> list[bytes]:
+        monkeypatch.setattr(loader, "NAMES", tuple(order))
+        return Matcher(compile_tables(load_policy().patterns())).blocked(paths)
+
+    expected = blocked(NAMES)
+    for _ in range(3):
+        assert blocked(draw.sample(NAMES, len(NAMES))) == expected

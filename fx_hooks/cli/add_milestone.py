@@ -20,7 +20,7 @@ from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_priv
 from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
@@ -33,6 +33,7 @@ from fx_hooks.weights.content import Inspection, inspect
 NAME = "fx-add-milestone"
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
     parser = argparse.ArgumentParser(
@@ -61,19 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(argv)
-    return guarded(
-        NAME,
-        lambda: add_milestone(
-            options.file,
-            why=options.why,
-            metrics=options.metric,
-            name=options.name,
-            lfs=options.lfs,
-            allow_globals=options.allow_global,
-            replace=options.replace,
-            dry_run=options.dry_run,
-            policy_file=options.policy,
-        ),
+    return add_milestone(
+        options.file,
+        why=options.why,
+        metrics=options.metric,
+        name=options.name,
+        lfs=options.lfs,
+        allow_globals=options.allow_global,
+        replace=options.replace,
+        dry_run=options.dry_run,
+        policy_file=options.policy,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks import __version__
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.history.commit_check import DIGEST_RULE, Judged, RangeClassifier, milestones_of_commit
@@ -29,6 +29,7 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
+@entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is that of ``fx-check-range``."""
     parser = argparse.ArgumentParser(
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
-    return guarded(NAME, lambda: _run(options))
+    return _run(options)
 
 
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

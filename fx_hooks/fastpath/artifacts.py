@@ -1,18 +1,15 @@
-"""The gate: is this surely clean? Asked first, by every commit of every person.
+"""Proves that ``fx-check-artifacts`` has nothing to say.
 
-Nearly always the answer is yes, so it has to be cheap: nothing is imported here that a
-bare interpreter has not loaded anyway, apart from :mod:`marshal`, :mod:`binascii` and
-our own small modules. Whatever is not plain (an option, an artifact, a merge, no tables
-yet, an index in a rarer format) is answered with "not sure", and the caller does the
-work in full. So a fault here can cost time, never let anything through.
+Whatever is not plain (an option, an artifact, a merge, no tables yet, an index in a rarer
+format) is answered with "not sure".
 """
 
 import os
 
-from fx_hooks.fastpath import fast_git
+from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, read_index
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.fastpath.work_tree import POLICY, find_git_directory, kept_tables
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 

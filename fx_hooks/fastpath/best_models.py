@@ -2,8 +2,7 @@
 
 import os
 
-from fx_hooks.fastpath import fast_git
-from fx_hooks.fastpath.work_tree import POLICY
+from fx_hooks.fastpath import POLICY, fast_git
 
 FOLDER = b"best_models"  # as in the built-in policy
 

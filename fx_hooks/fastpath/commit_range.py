@@ -1,19 +1,18 @@
 """Proves that a plain range of commits brings in nothing.
 
-As in :mod:`fx_hooks.fastpath.artifacts`, "not sure" costs time and nothing else, and next to
-nothing is imported. Two git calls say all of it: ``ls-tree`` the policy, the milestones and the runs
-that the new tip has, ``log`` what its commits bring in. A range is plain if it is said by
-its two ends, the tip has the policy whose tables a commit has left behind, and no commit
-touches an artifact (be it to delete it), a milestone or the policy. A thousand commits
-then cost little more than git's own walk, in place of some five times as much.
+Two git calls say all of it: ``ls-tree`` the policy, the milestones and the runs that the new tip
+has, ``log`` what its commits bring in. A range is plain if it is said by its two ends, the tip
+has the policy whose tables a commit has left behind, and no commit touches an artifact (be it to
+delete it), a milestone or the policy. A thousand commits then cost little more than git's own
+walk, in place of some five times as much.
 """
 
 import os
 
-from fx_hooks.fastpath import fast_git
+from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import has_run
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.fastpath.work_tree import POLICY, find_git_directory, kept_tables
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 # Said in full: each of these can be set otherwise, and would hide something.
 LOG = (

@@ -9,8 +9,8 @@ is the same there is nothing to do. One git call is made, and next to nothing is
 
 import os
 
-from fx_hooks.fastpath import fast_git, table_cache
-from fx_hooks.fastpath.work_tree import POLICY, find_git_directory, read_policy
+from fx_hooks.fastpath import POLICY, fast_git, table_cache
+from fx_hooks.fastpath.work_tree import find_git_directory, read_policy
 
 NAME = "fx-hooks.gitignore"
 FILE = ".gitignore"

@@ -37,18 +37,27 @@ if TYPE_CHECKING:
 MAGIC = b"fx-hooks tables\n"
 MAX_BYTES = 1 << 24  # no policy that a person wrote has larger tables
 NAME = "fx-hooks.tables"
-_POLICY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "policy")
-_SOURCES = ("compiler.py", "loader.py", "model.py", "patterns.py", "../util/strict_yaml.py")
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
+_SOURCES = (
+    "frameworks/__init__.py", "policy/compiler.py", "policy/loader.py", "policy/model.py",
+    "policy/patterns.py", "util/strict_yaml.py",
+)  # fmt: skip
 
 
 def cache_key(policy: "bytes | None") -> bytes:
     """Everything that tables for the repository's *policy* (None: no file) depend on."""
-    with open(os.path.join(_POLICY, "builtin.yaml"), "rb") as file:
+    with open(os.path.join(_PACKAGE, "policy", "builtin.yaml"), "rb") as file:
         builtin = file.read()
     state = f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)} {policy is None}"
-    for name in _SOURCES:
-        source = os.stat(os.path.join(_POLICY, name))
-        state += f" {source.st_size} {source.st_mtime_ns}"
+    files = [os.path.join(_PACKAGE, name) for name in _SOURCES]
+    files += [f"{_FRAMEWORKS}/{name}/rules.yaml" for name in sorted(os.listdir(_FRAMEWORKS))]
+    for path in files:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue  # what is in frameworks/ and no tool
+        state += f" {status.st_size} {status.st_mtime_ns}"
     state += "\n"
     return state.encode() + builtin + (policy or b"")
 

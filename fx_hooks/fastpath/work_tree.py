@@ -2,9 +2,7 @@
 
 import os
 
-from fx_hooks.fastpath import table_cache
-
-POLICY = b".fx-hooks.yaml"
+from fx_hooks.fastpath import POLICY, table_cache
 
 
 def find_git_directory() -> "str | None":

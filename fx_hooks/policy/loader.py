@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import yaml
 
+from fx_hooks.frameworks import NAMES, rules_file
 from fx_hooks.policy.model import (
     BEST_MODELS_RULE,
     KEEP_RULE,
@@ -32,6 +33,11 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import compose, fault, items, kind, line_of, mapping, string
 
 BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin.yaml")
+# The kinds of built-in rules in their order; builtin.yaml says what each is.
+KINDS = (
+    "name", "name-anywhere", "name-folder", "project-folder", "weight-folder", "run-signature",
+    "run-folder", "signature", "folder-signature",
+)  # fmt: skip
 BUILTIN_SOURCE = "built-in policy"
 _TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 
@@ -44,17 +50,27 @@ _UNITS = {
 _LFS = (LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN)
 
 
+class _Written(NamedTuple):
+    """A pattern or a path, and where it is written; *tool* is empty but in a tool's own file."""
+
+    text: str
+    line: int
+    tool: str = ""
+
+
 class _Rule(NamedTuple):
     name: str
-    paths: tuple[tuple[str, int], ...]
-    exceptions: tuple[tuple[str, int], ...]
-    file_exceptions: tuple[tuple[str, int], ...]
-    beside: tuple[tuple[str, int], ...]
+    paths: tuple[_Written, ...]
+    exceptions: tuple[_Written, ...]
+    file_exceptions: tuple[_Written, ...]
+    beside: tuple[_Written, ...]
     why: str
     advice: str
     line: int
     binary_only: bool = False
     unless_source: bool = False
+    kind: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
 
 
 class _Document(NamedTuple):
@@ -62,10 +78,11 @@ class _Document(NamedTuple):
 
     source: str
     rules: tuple[_Rule, ...]
-    keep: tuple[tuple[str, int], ...]
+    keep: tuple[_Written, ...]
     disable: tuple[tuple[str, int], ...]
     best_models: dict[str, tuple[str, ...]]
     best_models_line: int
+    test_data: tuple[_Written, ...] = ()
 
 
 def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
@@ -74,7 +91,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     None stands for a repository without such a file. Raises
     :class:`~fx_hooks.util.errors.FatalError` for an invalid one.
     """
-    builtin = _builtin()
+    builtin = _builtin(BUILTIN_FILE, NAMES)
     own = _read(text if text is not None else b"", source)
     names = [rule.name for rule in builtin.rules]
     for rule in own.rules:
@@ -102,7 +119,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
         int(settings["max_size"][0]) if "max_size" in settings else None,
     )
     where = own if own.best_models else builtin
-    others = [path for rule in builtin.rules if rule.name == WEIGHTS_RULE for path, _ in rule.paths]
+    others = [one.text for rule in builtin.rules if rule.name == WEIGHTS_RULE for one in rule.paths]
     entries: list[Entry] = []
     marks: list[RunMark] = []
     weights: list[Entry] = []
@@ -117,14 +134,14 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
                 continue
             entries += _entries(rule, document.source)
             marks += [
-                RunMark(path, rule.name, rule.why, rule.advice, document.source, line)
-                for path, line in rule.beside
+                RunMark(path, rule.name, rule.why, rule.advice, document.source, line, tool)
+                for path, line, tool in rule.beside
             ]
     admitted_from = len(entries)
     for document in (builtin, own):
         entries += [
             Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
-            for pattern, line in document.keep
+            for pattern, line, _ in document.keep
         ]
     # Said again behind every keep: weights enter best_models as milestones or not at all.
     entries += weights
@@ -135,32 +152,32 @@ def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
     folder = literal(best_models.folder)
     allowed = (*best_models.metadata, *best_models.documents)
     return rule._replace(
-        paths=((f"/{folder}", line),),
+        paths=(_Written(f"/{folder}", line),),
         file_exceptions=(
-            *((f"/{folder}/**/{pattern}", line) for pattern in allowed),
-            (f"/{folder}/milestones.yaml", line),
+            *(_Written(f"/{folder}/**/{pattern}", line) for pattern in allowed),
+            _Written(f"/{folder}/milestones.yaml", line),
         ),
     )
 
 
 def _weights_rule(rule: _Rule, best_models: BestModels, others: Iterable[str]) -> _Rule:
-    line = rule.paths[0][1]
+    line = rule.paths[0].line
     folder = literal(best_models.folder)
     names = dict.fromkeys((*best_models.weights, *others))
-    paths = tuple((f"/{folder}/**/{pattern}", line) for pattern in names)
+    paths = tuple(_Written(f"/{folder}/**/{pattern}", line) for pattern in names)
     return rule._replace(paths=paths, file_exceptions=())
 
 
 def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
     # A folder of the name of a file that is let in lets nothing in.
-    folders = tuple((f"{pattern}/**", line) for pattern, line in rule.file_exceptions)
+    folders = tuple(one._replace(text=f"{one.text}/**") for one in rule.file_exceptions)
     for patterns, blocks in (
         (rule.paths, True),
         (rule.file_exceptions, False),
         (folders, True),
         (rule.exceptions, False),
     ):
-        for pattern, line in patterns:
+        for pattern, line, tool in patterns:
             yield Entry(
                 pattern,
                 blocks,
@@ -171,25 +188,67 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
                 line,
                 blocks and rule.binary_only,
                 blocks and rule.unless_source,
+                tool,
             )
+
+
+@functools.cache
+def _builtin(file_name: str, tools: tuple[str, ...]) -> _Document:
+    """The built-in policy: its own file and those of the tools, joined and put in order."""
+    with open(file_name, "rb") as file:
+        general = _read(file.read(), BUILTIN_SOURCE, builtin=True)
+    rules = [*general.rules]
+    for tool in tools:
+        with open(rules_file(tool), "rb") as file:
+            rules += _read(file.read(), BUILTIN_SOURCE, builtin=True, tool=tool).rules
+    joined = sorted(_joined(rules), key=lambda rule: KINDS.index(rule.kind))
+    test_data = [
+        rule._replace(exceptions=general.test_data + rule.exceptions)
+        if rule.kind == KINDS[0]
+        else rule
+        for rule in joined
+    ]
+    return general._replace(rules=tuple(test_data))
+
+
+def _joined(parts: Iterable[_Rule]) -> Iterator[_Rule]:
+    """The rules that *parts* say, each once: a rule may have a part in several files."""
+    by_name: dict[str, list[_Rule]] = {}
+    for part in parts:
+        by_name.setdefault(part.name, []).append(part)
+    for name, same in by_name.items():
+        first = same[0]
+        flags = {(part.kind, part.binary_only, part.unless_source) for part in same}
+        reasons = [part for part in same if part.why]
+        if len(flags) > 1 or len(reasons) != 1:
+            raise FatalError(f"{BUILTIN_SOURCE}: the parts of the rule '{name}' contradict")
+        yield first._replace(
+            paths=tuple(one for part in same for one in part.paths),
+            exceptions=tuple(one for part in same for one in part.exceptions),
+            file_exceptions=tuple(one for part in same for one in part.file_exceptions),
+            beside=tuple(one for part in same for one in part.beside),
+            why=reasons[0].why,
+            advice=reasons[0].advice,
+            origins=tuple(origin for part in same for origin in part.origins),
+        )
+
+
+def rule_origins() -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return by built-in rule, in their order, where its names come from: (tool, source)."""
+    return {rule.name: rule.origins for rule in _builtin(BUILTIN_FILE, NAMES).rules}
 
 
 # From here on: one file, checked by itself.
 
 
-@functools.cache
-def _builtin() -> _Document:
-    with open(BUILTIN_FILE, "rb") as file:
-        return _read(file.read(), BUILTIN_SOURCE)
-
-
-def _read(text: bytes, source: str) -> _Document:
+def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") -> _Document:
     node = compose(text, source)
-    top = mapping(node, source, "", ("ignore", "keep", "disable", "best_models"))
+    known = ("ignore", "keep", "disable", "best_models", *(["test_data"] * builtin))
+    top = mapping(node, source, "", known)
     rules = []
     names = set(_TAKEN)
     for item, key in items(top.get("ignore"), source, "ignore"):
-        rule = _rule(item, source, key)
+        rule = _rule(item, source, key, builtin=builtin, tool=tool)
         if rule.name in names and isinstance(item, yaml.MappingNode):
             raise fault(
                 source, item, key, f"the rule name '{rule.name}' is taken: choose another one"
@@ -207,16 +266,20 @@ def _read(text: bytes, source: str) -> _Document:
         tuple(disable),
         _best_models(best_models, source) if best_models is not None else {},
         line_of(best_models) if best_models is not None else 1,
+        _patterns(top.get("test_data"), source, "test_data"),
     )
 
 
-def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
+def _rule(
+    node: yaml.Node, source: str, key: str, *, builtin: bool = False, tool: str = ""
+) -> _Rule:
     if isinstance(node, yaml.ScalarNode):
         pattern = _pattern(node, source, key)
-        return _Rule(PATTERN_RULE, ((pattern, line_of(node)),), (), (), (), "", "", line_of(node))
+        line = line_of(node)
+        return _Rule(PATTERN_RULE, (_Written(pattern, line),), (), (), (), "", "", line)
     keys = (
         "rule", "paths", "except", "except_files", "beside", "binary_only", "unless_source",
-        "why", "advice",
+        "why", "advice", *(["kind", "source"] * builtin),
     )  # fmt: skip
     found = mapping(node, source, key, keys, "must be a pattern or a rule")
     if "rule" not in found:
@@ -226,24 +289,26 @@ def _rule(node: yaml.Node, source: str, key: str) -> _Rule:
         raise fault(
             source, found["rule"], f"{key}.rule", f"'{name}': a name is lowercase-words-with-dashes"
         )
-    paths = _patterns(found.get("paths"), source, f"{key}.paths")
+    paths = _patterns(found.get("paths"), source, f"{key}.paths", tool)
     beside = tuple(
-        (_relative(item, source, place), line_of(item))
+        _Written(_relative(item, source, place), line_of(item), tool)
         for item, place in items(found.get("beside"), source, f"{key}.beside")
     )
-    if not paths and not beside and name != BEST_MODELS_RULE:
+    if not paths and not beside and not builtin:
         raise fault(source, node, key, f"the rule '{name}' says nothing: add 'paths: [PATTERN]'")
     return _Rule(
         name,
         paths,
-        _patterns(found.get("except"), source, f"{key}.except"),
-        _file_patterns(found.get("except_files"), source, f"{key}.except_files"),
+        _patterns(found.get("except"), source, f"{key}.except", tool),
+        _file_patterns(found.get("except_files"), source, f"{key}.except_files", tool),
         beside,
         _text(found.get("why"), source, f"{key}.why"),
         _text(found.get("advice"), source, f"{key}.advice"),
         line_of(node),
         _flag(found.get("binary_only"), source, f"{key}.binary_only"),
         _flag(found.get("unless_source"), source, f"{key}.unless_source"),
+        _text(found.get("kind"), source, f"{key}.kind"),
+        ((tool, _text(found["source"], source, f"{key}.source")),) if "source" in found else (),
     )
 
 
@@ -287,18 +352,23 @@ def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
     return settings
 
 
-def _patterns(node: yaml.Node | None, source: str, key: str) -> tuple[tuple[str, int], ...]:
+def _patterns(
+    node: yaml.Node | None, source: str, key: str, tool: str = ""
+) -> tuple[_Written, ...]:
     return tuple(
-        (_pattern(item, source, place), line_of(item)) for item, place in items(node, source, key)
+        _Written(_pattern(item, source, place), line_of(item), tool)
+        for item, place in items(node, source, key)
     )
 
 
-def _file_patterns(node: yaml.Node | None, source: str, key: str) -> tuple[tuple[str, int], ...]:
+def _file_patterns(
+    node: yaml.Node | None, source: str, key: str, tool: str
+) -> tuple[_Written, ...]:
     for item, place in items(node, source, key):
         pattern = _pattern(item, source, place)
         if pattern.rpartition("/")[2] in ("", "**"):
             raise fault(source, item, place, f"'{pattern}' names no files: say it under 'except'")
-    return _patterns(node, source, key)
+    return _patterns(node, source, key, tool)
 
 
 def _pattern(node: yaml.Node, source: str, key: str) -> str:

@@ -20,7 +20,8 @@ class Entry(NamedTuple):
     ``source`` and ``line`` (from 1) say where it is written; ``why`` and ``advice``
     are its rule's, and empty where the rule gives none. A ``binary_only`` entry leaves
     text alone, an ``unless_source`` one leaves a directory alone that holds source
-    files: what only content and tree can say.
+    files: what only content and tree can say. ``tool`` names the folder below ``frameworks/``
+    whose ``rules.yaml`` has the line; it is empty for every other file.
     """
 
     pattern: str
@@ -32,6 +33,12 @@ class Entry(NamedTuple):
     line: int
     binary_only: bool = False
     unless_source: bool = False
+    tool: str = ""
+
+    @property
+    def place(self) -> str:
+        """The file and the line, for people."""
+        return _place(self.source, self.tool, self.line)
 
 
 class RunMark(NamedTuple):
@@ -46,6 +53,16 @@ class RunMark(NamedTuple):
     advice: str
     source: str
     line: int
+    tool: str = ""
+
+    @property
+    def place(self) -> str:
+        """The file and the line, for people."""
+        return _place(self.source, self.tool, self.line)
+
+
+def _place(source: str, tool: str, line: int) -> str:
+    return f"{source}, {tool}:{line}" if tool else f"{source}:{line}"
 
 
 class BestModels(NamedTuple):
