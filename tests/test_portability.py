@@ -18,9 +18,9 @@ missing = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios
 sys.modules.update(dict.fromkeys(missing))
 for name in (
     "O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "POSIX_SPAWN_OPEN",
-    "WNOHANG", "chown", "chroot", "fchdir", "fchmod", "fchown", "fork", "getegid", "geteuid", "getgid",
-    "getgroups", "getpgid", "getuid", "getxattr", "initgroups", "killpg", "lchown", "mkfifo",
-    "mknod", "openpty", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread", "pwrite",
+    "WNOHANG", "chown", "chroot", "fchdir", "fchmod", "fchown", "fork", "getegid", "geteuid",
+    "getgid", "getgroups", "getpgid", "getuid", "getxattr", "initgroups", "killpg", "lchown",
+    "mkfifo", "mknod", "openpty", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread", "pwrite",
     "sched_getaffinity", "sendfile", "setgid", "setgroups", "setsid", "setuid", "setxattr",
     "statvfs", "sync", "uname", "wait", "writev",
 ):

@@ -59,7 +59,7 @@ def test_own_hooks_refuse(home: Path, tmp_path: Path) -> None:
     copy_project(project.root, beginnings=("fx_hooks/util/",))
     project.stage("wandb/run-20240131_235959-abc/files/output.log", "x\n")
     project.stage("tests/x.py", "import  os\n")
-    project.stage("docs/x.md", "mispelled \n\n\n")
+    project.stage("docs/x.md", "t" + "eh \n\n\n")
     store = str(home / "pre-commit")
     done = run("pre-commit", "run", "--all-files", cwd=project.root, PRE_COMMIT_HOME=store)
     failed = set(re.findall(r"- hook id: (.*)", done.stdout))
@@ -112,7 +112,8 @@ def test_a_source_release_has_all_files(source_release: Path) -> None:
 def test_the_tests_of_a_source_release_run(source_release: Path) -> None:
     done = run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
-        "tests/test_layers.py", "tests/test_git.py", "tests/test_project.py::test_release_notes",
+        "-k", "index or imports or release_notes",
+        "tests/test_layers.py", "tests/test_git.py", "tests/test_project.py",
         cwd=source_release,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -160,11 +161,8 @@ def test_only_the_publishing_job_can_publish() -> None:
     assert "secrets." not in (ROOT / ".github/workflows/release.yml").read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name
-)
-def test_forge_files_are_yaml(path: Path) -> None:
-    assert isinstance(load(path), dict)
+def test_forge_files_are_yaml() -> None:
+    assert all(isinstance(load(path), dict) for path in (ROOT / ".github").rglob("*.yml"))
 
 
 CHANGELOG = """\
@@ -199,10 +197,8 @@ def test_release_notes(tmp_path: Path, version: str, unreleased: str, code: int,
     script.write_bytes(RELEASE_NOTES.read_bytes())
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG.format(unreleased=unreleased))
     done = run(sys.executable, script, version, cwd=tmp_path)
-    assert (done.returncode, done.stdout.removeprefix("CHANGELOG.md: ")[: len(said)]) == (
-        code,
-        said,
-    )
+    assert done.returncode == code
+    assert done.stdout.removeprefix("CHANGELOG.md: ").startswith(said)
 
 
 def test_the_changelog_is_by_version() -> None:
