@@ -20,8 +20,8 @@ for name in (
     "O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "POSIX_SPAWN_OPEN",
     "WNOHANG", "chown", "chroot", "fchdir", "fchmod", "fchown", "fork", "getegid", "geteuid",
     "getgid", "getgroups", "getpgid", "getuid", "getxattr", "initgroups", "killpg", "lchown",
-    "mkfifo", "mknod", "openpty", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread", "pwrite",
-    "sched_getaffinity", "sendfile", "setgid", "setgroups", "setsid", "setuid", "setxattr",
+    "mkfifo", "mknod", "openpty", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread",
+    "pwrite", "sched_getaffinity", "sendfile", "setgid", "setgroups", "setsid", "setuid", "setxattr",
     "statvfs", "sync", "uname", "wait", "writev",
 ):
     if hasattr(os, name):
