@@ -21,8 +21,8 @@ for name in (
     "WNOHANG", "chown", "chroot", "fchdir", "fchmod", "fchown", "fork", "getegid", "geteuid",
     "getgid", "getgroups", "getpgid", "getuid", "getxattr", "initgroups", "killpg", "lchown",
     "mkfifo", "mknod", "openpty", "posix_fallocate", "posix_spawn", "posix_spawnp", "pread",
-    "pwrite", "sched_getaffinity", "sendfile", "setgid", "setgroups", "setsid", "setuid", "setxattr",
-    "statvfs", "sync", "uname", "wait", "writev",
+    "pwrite", "sched_getaffinity", "sendfile", "setgid", "setgroups", "setsid", "setuid",
+    "setxattr", "statvfs", "sync", "uname", "wait", "writev",
 ):
     if hasattr(os, name):
         delattr(os, name)
