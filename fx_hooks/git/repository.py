@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, OFFLINE, QUIET
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.temporary import nameless_file
 
 LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
@@ -140,7 +140,7 @@ class ObjectStore:
             started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
             for stdin in stdins:
                 questions, errors, answers = (
-                    files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+                    files.enter_context(nameless_file()) for _ in range(3)
                 )
                 questions.write(stdin)
                 questions.seek(0)

@@ -10,7 +10,6 @@ was approved.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +23,7 @@ from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
+from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import TEXT_BYTES, is_text
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class RangeClassifier:
             pointer = lfs_pointer(self._store.contents([blob]).get(blob, b""))
             if pointer is not None:
                 return pointer.oid
-        with tempfile.TemporaryFile() as file:
+        with nameless_file() as file:
             return digest(file) if self._store.copy_blob(blob, file) else None
 
 
