@@ -34,7 +34,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 # A pickle of torch.serialization.MAGIC_NUMBER, as torch.save has always written it.
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # Weights themselves are no part of a torch file's pickle.
-_MAX_PICKLE = 64 << 20
+MAX_PICKLE = 64 << 20
 _MAX_NESTING = 4
 _NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _NATIVE_SUFFIXES = (".so", ".dll", ".dylib", ".pyd")
@@ -245,10 +245,10 @@ class _Archive:
         named = name.endswith(_PICKLE_SUFFIXES)
         if not nested and not named and not (start[:1] == b"\x80" and start[1:2] <= b"\x05"):
             return
-        if member.file_size > _MAX_PICKLE:
-            self._faults.add(f"has {name} with more than {_MAX_PICKLE >> 20} MiB in it")
+        if member.file_size > MAX_PICKLE:
+            self._faults.add(f"has {name} with more than {MAX_PICKLE >> 20} MiB in it")
             return
-        content = io.BytesIO(read_member(archive, member, _MAX_PICKLE))
+        content = io.BytesIO(read_member(archive, member, MAX_PICKLE))
         if nested:
             self._nested(content, name)
             return

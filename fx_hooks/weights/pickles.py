@@ -19,7 +19,7 @@ MAX_GLOBALS = 10_000
 _MAX_NAME = 256
 _MAX_LINE = 1 << 16
 # What is kept of strings, in bytes with what Python needs for each.
-_MAX_TEXT = 32 << 20
+MAX_TEXT = 32 << 20
 _OBJECT = 64
 _MAX_TUPLE = 8
 
@@ -64,7 +64,7 @@ class Budget:
 
     def __init__(self) -> None:
         self.operations = MAX_OPERATIONS
-        self.text = _MAX_TEXT
+        self.text = MAX_TEXT
 
 
 class Report:
