@@ -31,7 +31,7 @@ _LFS_VERSIONS = (
     b"https://git-lfs.github.com/spec/v1",
 )
 _LFS_EXTENSION = re.compile(rb"ext-[0-9]-\w+")
-_LFS_OID = re.compile(rb"[0-9A-Za-z]{64}")
+_LFS_OID = re.compile(rb"[0-9a-f]{64}\Z")
 _LFS_SIZE = re.compile(rb"\+?[0-9]{1,18}\Z")
 
 
@@ -427,7 +427,7 @@ def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
 def lfs_pointer(content: bytes) -> LfsPointer | None:
     """What *content* points to if Git LFS takes it for a pointer, else None.
 
-    As ``lfs/pointer.go`` of git-lfs 3.7 decodes it, which ``git lfs pointer --check`` asks:
+    As ``lfs/pointer.go`` of git-lfs 3.3 decodes it, which ``git lfs pointer --check`` asks:
     blanks around are nothing, empty lines are skipped, lines end as they like, three keys come
     in their order with extensions between, and the version is one of three.
     """

@@ -22,6 +22,8 @@ MAX_DIRECTORY = 16 << 20
 MAX_INFLATED = 64 << 20
 
 STORED, DEFLATED = 0, 8
+# torch.utils.serialization.config.save.storage_alignment may be a page.
+_MAX_PADDING = 1 << 14
 _WIDE = 0xFFFFFFFF
 _DESCRIPTOR, _UTF8 = 0x8, 0x800
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -250,8 +252,8 @@ def _descriptor(data: bytes, entry: _Entry) -> int:
 
 
 def _is_padding(kind: int, content: bytes) -> bool:
-    """Whether a note is what torch aligns its storages with."""
-    return kind == int.from_bytes(b"FB", "little") and not content.strip(b"Z")
+    """Whether a note is what torch aligns its storages with; no reader looks at its bytes."""
+    return kind == int.from_bytes(b"FB", "little") and len(content) <= _MAX_PADDING
 
 
 def _extras(data: bytes) -> list[tuple[int, bytes]]:

@@ -86,7 +86,11 @@ def _state_dict(value: object) -> Mapping[str, Tensor]:
         raise NotConvertible("holds no state dict: save model.state_dict()")
     reasons = []
     inner = value.by_text()
-    for candidate in (value, *(inner[key] for key in _KEYS if key in inner)):
+    known = [inner[key] for key in _KEYS if key in inner]
+    if not known:  # the only part that can be one
+        parts = [part for part in inner.values() if isinstance(part, Dictionary) and part.items]
+        known = [part for part in parts if not _reason(part.by_text(), len(part.items) // 2)]
+    for candidate in (value, *(known if len(known) == 1 or inner.keys() & set(_KEYS) else ())):
         if isinstance(candidate, Dictionary):
             found = candidate.by_text()
             reason = _reason(found, len(candidate.items) // 2)
