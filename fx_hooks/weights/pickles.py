@@ -306,11 +306,11 @@ class _Machine:
         value: object = Unknown()
         if not isinstance(callee, Global):
             self.fault("calls something that its pickle has made")
-        elif not isinstance(args, tuple):
+        elif not isinstance(args, (tuple, list)):
             self.fault(f"calls {callee.name} with arguments that are no tuple")
         else:
             try:
-                value = how(callee.name, args, torch_allows.GLOBALS)
+                value = how(callee.name, tuple(args), torch_allows.GLOBALS)
             except RefusedCall:
                 self.fault(f"calls {callee.name} with arguments that torch does not write")
         if isinstance(value, Mapping):
