@@ -1,4 +1,4 @@
-"""The desk: ``fx-check-artifacts`` in full, for what the gate is not sure of."""
+"""``fx-check-artifacts`` in full, for what the fast path is not sure of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
@@ -22,27 +21,31 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-check-artifacts"
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-artifacts``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs,"
-        " or among what is staged if no FILE is named.",
-        epilog="Exit code 0: clean; 1: artifacts found; 2: usage, policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs. If you name no"
+        " FILE, look at what is staged.",
+        "0: clean; 1: artifacts found",
     )
     parser.add_argument("files", nargs="*", metavar="FILE")
-    parser.add_argument("--all-files", action="store_true", help="check everything tracked")
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    parser.add_argument("--all-files", action="store_true", help="check every tracked file")
+    add_policy_option(parser)
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-check-artifacts``."""
+    command = parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
-    options, dashed = parser.parse_known_args(arguments[:options_end])
+    options, dashed = command.parse_known_args(arguments[:options_end])
     if options.all_files and (options.files or dashed or after):
-        parser.error("--all-files goes without FILEs")
+        command.error("give either --all-files or FILEs, not both")
     out = output.begin(options)
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         path = from_root(name, repository.root)
         if path not in index:
             shown = one_line(name)
-            parser.error(f"unknown option {shown} (a file that is called so goes behind --)")
+            command.error(f"unknown option {shown} (if it is a file, put it after --)")
         files.append(path)
     return check(
         repository,

@@ -1,4 +1,4 @@
-"""``fx-check-range`` in full, for what its gate is not sure of."""
+"""``fx-check-range`` in full, for what the fast path is not sure of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.history.commit_check import DIGEST_RULE, Judged, RangeClassifier, milestones_of_commit
@@ -29,42 +28,52 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-range``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Check every file that commits bring in, also what a later one deletes."
-        " Without a range, the commits of HEAD that no remote has.",
-        epilog="Exit code 0: clean; 1: artifacts; 2: usage, policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Check every file that commits bring in, even if a later commit deletes it again. Without"
+        " a range it checks the commits of HEAD that no remote has.",
+        "0: clean; 1: artifacts found",
     )
-    parser.add_argument("range", nargs="*", metavar="A..B", help="the commits of B and not of A")
+    parser.add_argument(
+        "range", nargs="*", metavar="A..B", help="the commits that B has and A does not"
+    )
     parser.add_argument("--from-ref", metavar="A", help="with --to-ref: the old side")
     parser.add_argument("--to-ref", metavar="B", help="with --from-ref: the new side")
     parser.add_argument(
         "--pre-push",
         action="store_true",
-        help="as git's pre-push hook: read standard input; arguments are git's, REMOTE and URL",
+        help="run as git's pre-push hook: read the refs from standard input; git gives the"
+        " arguments REMOTE and URL",
     )
     parser.add_argument(
-        "--pre-receive", action="store_true", help="as a server's pre-receive hook: likewise"
+        "--pre-receive",
+        action="store_true",
+        help="run as a server's pre-receive hook: read the refs from standard input",
     )
     parser.add_argument("--all", action="store_true", help="audit the whole history of all refs")
-    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a page")
+    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a web page")
     parser.add_argument(
-        "--policy-ref", metavar="REF", help="judge by the policy and milestones of REF"
+        "--policy-ref", metavar="REF", help="use the policy and the milestones of REF"
     )
     parser.add_argument(
         "--given-only",
         action="store_true",
-        help="in pre-push, only the ref that the runner hands on, not all that is unpublished",
+        help="with a pre-push runner: check only the ref that the runner names, not everything"
+        " that is unpublished",
     )
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(arguments)
-    _check_usage(parser, options)
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-check-range``."""
+    command = parser()
+    options = command.parse_args(arguments)
+    _check_usage(command, options)
     return _run(options)
 
 
@@ -78,11 +87,11 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     }
     chosen = [way for way, used in ways.items() if used]
     if len(chosen) > 1:
-        parser.error(f"{' and '.join(chosen)} are two ways to say the range: choose one")
+        parser.error(f"{' and '.join(chosen)} both say the range: choose one")
     if (options.from_ref is None) != (options.to_ref is None):
         parser.error("--from-ref and --to-ref go together")
     if len(options.range) > (2 if options.pre_push else 1):
-        parser.error("one range A..B at a time")
+        parser.error("give one range A..B at a time")
     if options.html is not None and not options.all:
         parser.error("--html goes with --all")
 

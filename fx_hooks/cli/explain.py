@@ -9,11 +9,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.best_models.staged_models import ContractScene
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
@@ -26,35 +25,39 @@ from fx_hooks.util.terminal import complain, one_line
 NAME = "fx-explain"
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; with ``--quiet`` 1 if a path is blocked; 2: usage or policy error."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Say which rule decides each PATH, and why. Inside a repository the answer"
-        " is the hook's; none is needed.",
-        epilog="Exit code 0; with --quiet 1 if a path is blocked; 2: usage or policy error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Say which rule decides each PATH, and why. In a repository you get the same answer as"
+        " from the hook. It also works outside a repository.",
+        "0: answered; 1: with --quiet, a path is blocked",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument(
-        "--stdin", action="store_true", help="read paths, one a line, and judge them as one tree"
+        "--stdin", action="store_true", help="read paths, one per line, and treat them as one tree"
     )
-    parser.add_argument("-z", action="store_true", help="input paths end in NUL, not newline")
     parser.add_argument(
-        "--paths-only", action="store_true", help="judge each path by the patterns alone"
+        "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"
     )
+    parser.add_argument("--paths-only", action="store_true", help="decide by the patterns alone")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing; exit 1 if a path is blocked"
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    add_policy_option(parser)
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fx-explain`` and return its exit code; see its ``--help``."""
+    command = parser()
+    options = command.parse_args(argv)
     if options.stdin == bool(options.paths):
-        parser.error("name PATHs, or give them with --stdin")
+        command.error("name PATHs, or use --stdin (not both)")
     if options.z and not options.stdin:
-        parser.error("-z goes with --stdin")
+        command.error("-z goes with --stdin")
     return explain(
         options.paths,
         from_stdin=options.stdin,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import IndexEntry, Repository
@@ -71,27 +71,29 @@ class Plan(NamedTuple):
     broken: list[Verdict]
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: all is in place; 1: something is left to do; 2: usage, policy or git error."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Bring the repository under the policy: .fx-hooks.yaml, .gitignore and"
-        f" {CONFIG}. Shows what it would write, and asks.",
-        epilog="Exit code 0: all is in place; 1: tracked files break the policy, lines are left"
-        " to be added by hand, or nothing was written although something is missing; 2: usage,"
-        " policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Set up fx-hooks in this repository: .fx-hooks.yaml, .gitignore and"
+        f" {CONFIG}. It shows you what it would write, and asks first.",
+        "0: everything is set up; 1: tracked files break the policy, or there are lines that you"
+        " have to add yourself, or something is missing and was not written",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument(
         "--keep-tracked",
         action="store_true",
-        help="let in by name what is tracked today although the policy blocks it",
+        help="keep files that are tracked today although the policy blocks them: list them by name",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fx-init`` and return its exit code; see its ``--help``."""
+    options = parser().parse_args(argv)
     return init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked)
 
 
