@@ -52,11 +52,11 @@ def check(
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
     in_force = policy_in_force(repository, index, policy_file)
-    scene = ContractScene(repository, index, in_force.policy)
+    check = ContractScene(repository, index, in_force.policy)
     touched = None
     if not all_files:
         touched = {change.path for change in repository.staged()} or None
-    findings = scene.findings(touched)
+    findings = check.findings(touched)
 
     def text(colour: bool) -> list[str]:
         if not findings:

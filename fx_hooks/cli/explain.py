@@ -96,7 +96,7 @@ def explain(
         index = {entry.path: entry for entry in repository.index()}
         in_force = policy_in_force(repository, index, policy_file)
         root = repository.root
-    judge = Classifier(in_force.policy)
+    classifier = Classifier(in_force.policy)
     if from_stdin:
         given, paths = _read_paths(sys.stdin.buffer.read(), nul=nul, root=root)
     else:
@@ -105,14 +105,14 @@ def explain(
         # What the index has is no folder, whatever is on disk.
         paths = [path[:-1] if path[:-1] in index else path for path in paths]
     if quiet and paths_only:
-        return FOUND if judge.blocked(paths) else CLEAN
+        return FOUND if classifier.blocked(paths) else CLEAN
     if paths_only:
-        verdicts = judge.judge(paths, Tree({}, ()))
+        verdicts = classifier.classify(paths, Tree({}, ()))
     elif from_stdin or repository is None:
-        verdicts = judge.judge(paths, read_tree(paths, in_force.policy.run_marks))
+        verdicts = classifier.classify(paths, read_tree(paths, in_force.policy.run_marks))
     else:
         staged = {change.path: change for change in repository.staged()}
-        verdicts = IndexCheck(repository, index, staged, judge).verdicts(paths, ask_disk=True)
+        verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
@@ -138,16 +138,16 @@ def _terms(
     policy: Policy,
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
-    """What the contract says of each path in the folder of chosen models."""
+    """Return what the contract says of each path in the folder of chosen models."""
     folder = policy.best_models.folder.encode() + b"/"
     inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
     if not inside:
         return {}
     try:
-        scene = ContractScene(repository, index, policy)
+        check = ContractScene(repository, index, policy)
     except FatalError as exc:
         return {path: [str(exc)] for path in inside}
-    return {path: scene.terms(path) for path in inside}
+    return {path: check.terms(path) for path in inside}
 
 
 def _is_folder(name: str) -> bool:
@@ -161,7 +161,7 @@ def _named(name: str, root: bytes, *, is_folder: bool) -> bytes:
 
 
 def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The paths as given, and relative to *root*."""
+    """Return the paths as given, and relative to *root*."""
     end = b"\0" if nul else b"\n"
     given = data.split(end)
     if not given[-1]:
@@ -183,7 +183,7 @@ _CONTROL = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
 
 
 def _unquoted(line: bytes) -> bytes:
-    """*line* without the quotes that git puts around unusual names."""
+    """Return *line* without the quotes that git puts around unusual names."""
     if len(line) < 2 or not (line.startswith(b'"') and line.endswith(b'"')):
         return line
 

@@ -1,4 +1,4 @@
-"""``fx-init``: puts a repository under the policy."""
+"""``fx-init``: sets fx-hooks up in a repository."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class File(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be written, what to tell, and the tracked files that break the policy.
+    """The files to write, what to tell, and the tracked files that break the policy.
 
     ``open_lines`` say what people have to write themselves; ``install`` is the command that
     installs the runner's hooks, empty where they are installed or where it is none of ours.
@@ -143,15 +143,15 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
 
     notes = list(in_force.notes)
     text = before
-    judge = Classifier(loaded(text))
+    classifier = Classifier(loaded(text))
     paths = [*index, *repository.untracked()]
     # What runs have left tells where they were, not where they go.
-    artifacts = set(judge.blocked(paths))
+    artifacts = set(classifier.blocked(paths))
     directories = run_directories(_contents(root, [p for p in paths if p not in artifacts]))
     missing = []
     for found in directories:
         inside = os.fsencode(found.path) + b"/"
-        if judge.blocked([inside + b"x/x"]):
+        if classifier.blocked([inside + b"x/x"]):
             continue
         if problem("/" + literal(found.path)):
             notes.append(
@@ -244,7 +244,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 def _may_be_kept(verdict: Verdict) -> bool:
-    """Weights in best_models come in as milestones only; YAML has no place for bytes."""
+    """Return False for weights in best_models (milestones only) and for names YAML cannot hold."""
     try:
         pattern = "/" + literal(verdict.path.decode())
     except UnicodeDecodeError:
@@ -255,13 +255,13 @@ def _may_be_kept(verdict: Verdict) -> bool:
 def _broken(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> list[Verdict]:
-    """Verdicts of the tracked files that *policy* blocks, as CI would judge them."""
-    scene = IndexCheck(repository, index, {}, Classifier(policy))
-    return [verdict for verdict in scene.verdicts(index, ask_disk=False) if verdict.blocked]
+    """Return verdicts of the tracked files that *policy* blocks, the same as in CI."""
+    check = IndexCheck(repository, index, {}, Classifier(policy))
+    return [verdict for verdict in check.verdicts(index, ask_disk=False) if verdict.blocked]
 
 
 class Runner(NamedTuple):
-    """What has to be done so that git starts our hooks; see :class:`Plan`."""
+    """The changes that make git start our hooks; see :class:`Plan`."""
 
     files: list[File]
     open_lines: list[str]
@@ -269,7 +269,7 @@ class Runner(NamedTuple):
 
 
 def _runner(repository: Repository) -> Runner:
-    """The runner's configuration with our entry, or the lines for another runner."""
+    """Return the runner's configuration with our entry, or the lines for another runner."""
     root = repository.root
     hooks = os.path.join(root, repository.run("rev-parse", "--git-path", "hooks")[:-1])
     place = os.path.join(root, CONFIG.encode())
@@ -302,7 +302,7 @@ def entry_lines(indent: str) -> list[str]:
 
 
 def _our_hooks(config: bytes) -> list[str]:
-    """The ids of our hooks in the runner's configuration, wherever they come from."""
+    """Return the ids of our hooks in the runner's configuration, wherever they come from."""
     data = plain_data(config, CONFIG)
     entries = data.get("repos") if isinstance(data, dict) else None
     hooks: list[object] = []
@@ -314,7 +314,7 @@ def _our_hooks(config: bytes) -> list[str]:
 
 
 def _install(hooks: bytes, ids: Sequence[str]) -> str:
-    """The command that installs the git hooks that *ids* need, if one is missing."""
+    """Return the command that installs the git hooks that *ids* need, if one is missing."""
     types = ["pre-commit", "pre-merge-commit"] + ["pre-push"] * (RANGE_HOOK in ids)
     texts = [_uncommented(os.path.join(hooks, name.encode()), all_of_it=True) for name in types]
     if all(_GENERATED in text for text in texts):
@@ -324,7 +324,7 @@ def _install(hooks: bytes, ids: Sequence[str]) -> str:
 
 
 def _other_runners(root: bytes, hooks: bytes) -> list[tuple[str, str]]:
-    """The files of other runners, and how a command is written there."""
+    """Return the files of other runners, and how a command is written there."""
     found = [
         (f"{folder}lefthook.{ending}", ending)
         for folder in ("", ".", ".config/")
@@ -340,7 +340,7 @@ def _other_runners(root: bytes, hooks: bytes) -> list[tuple[str, str]]:
 
 
 def _lines_for(name: str, text: str, form: str) -> list[str]:
-    """What to add to the file *name* of another runner, whose *text* has no comments."""
+    """Return lines to add to the file *name* of another runner; its *text* has no comments."""
     missing = [command for command in COMMANDS if not re.search(rf"{command}(?![\w-])", text)]
     if not missing:
         return []
@@ -365,7 +365,7 @@ def _lines_for(name: str, text: str, form: str) -> list[str]:
 
 
 def _uncommented(path: bytes, *, all_of_it: bool = False) -> str:
-    """The lines of a file that do not begin with ``#``; of a folder, or of none, nothing."""
+    """Return the lines of a file that do not begin with ``#``; empty for a folder or no file."""
     try:
         with open(path, "rb") as file:
             text = file.read(MAX_BYTES).decode("utf-8", "replace")

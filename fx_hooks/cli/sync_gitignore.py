@@ -143,7 +143,7 @@ def sync(
 def _left_out(
     repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
 ) -> int:
-    """Of a file that a sparse checkout leaves out, the index says what there is to say."""
+    """Check the staged version of a file that a sparse checkout leaves out."""
     fault = _fault_in_index(repository, index, wanted)
     if fault:
         raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
@@ -151,7 +151,7 @@ def _left_out(
 
 
 def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
-    """What to do about a conflict around the block, which is left to people."""
+    """Return what to do about a conflict around the block, which is left to people."""
     entry = index.get(FILE.encode())
     if entry is None or not entry.stage:
         return ""
@@ -163,7 +163,7 @@ def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
 def _fault_in_index(
     repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
 ) -> str:
-    """What is wrong with the staged version, where that on disk is right; empty if nothing.
+    """Return what is wrong with the staged version, when that on disk is right; else empty.
 
     It is what the commit will have. Lines around the block may differ: people stage parts.
     """

@@ -22,7 +22,7 @@ LEFT_OUT = (
 
 
 def is_left_out(repository: Repository, index: Mapping[bytes, IndexEntry]) -> bool:
-    """Whether it is tracked, and a sparse checkout leaves it out of the work tree."""
+    """Return True if it is tracked, and a sparse checkout leaves it out of the work tree."""
     name = FILE.encode()
     there = os.path.lexists(os.path.join(repository.root, name))
     return not there and name in index and name in repository.left_out()
@@ -51,7 +51,7 @@ def read(root: bytes) -> bytes | None:
 
 
 def merged_versions(repository: Repository, entries: Iterable[IndexEntry]) -> list[bytes]:
-    """The versions that git could not merge, as the *entries* of the index name them."""
+    """Return the versions that git could not merge, as the *entries* of the index name them."""
     blobs = [entry.blob for entry in entries if entry.stage and entry.path == FILE.encode()]
     return list(repository.contents(blobs).values())
 
