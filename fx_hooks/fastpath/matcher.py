@@ -13,7 +13,7 @@ trades beauty for speed, in three ways:
 
 A process that matches one million clean names takes about as long as ``git check-ignore
 --stdin`` with ten plain patterns: from half of its time to 1.2 times, by what a look for
-a ``.gitignore`` in each folder costs the machine (``python -m benchmarks.gate``).
+a ``.gitignore`` in each folder costs the machine (``python -m benchmarks.fastpath``).
 
 Inside the tables a directory is also looked up under its name with a slash behind it.
 So a pattern that matches only directories is an ordinary entry whose text ends in

@@ -65,7 +65,7 @@ def policy_in_force(
             unstaged = _read_or_none(place)
             on_disk = _is_staged(repository, blob, unstaged)
             if on_disk:
-                # The same content, with the line ends that the gate will see.
+                # The same content, with the line ends that the fast path will see.
                 text = unstaged
             elif unstaged is not None:
                 notes.append(
@@ -195,7 +195,7 @@ def _committed(
 
 
 def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
-    """Keep the compiled policy for the gates, if what is on disk is what counts."""
+    """Keep the compiled policy for the fast paths, if what is on disk is what counts."""
     if not in_force.on_disk:
         return
     key = table_cache.cache_key(in_force.text)
