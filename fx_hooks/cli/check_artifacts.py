@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         command.error("give either --all-files or FILEs, not both")
     out = output.begin(options)
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     files = [from_root(name, repository.root) for name in options.files]
     files = _with_folders(files, index) + [from_root(name, repository.root) for name in after]
     for name in dashed:
@@ -87,7 +87,7 @@ def check(
     classifier = Classifier(in_force.policy)
     if policy_file is None:
         keep_tables(repository.git_directory, in_force)
-    staged = {change.path: change for change in repository.staged()}
+    staged = repository.staged_by_path()
     check = IndexCheck(repository, index, staged, classifier)
     if all_files:
         candidates: Iterable[bytes] = index

@@ -50,7 +50,7 @@ def check(
 ) -> int:
     """Report what breaks the contract, and return the exit code."""
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
     check = ContractScene(repository, index, in_force.policy)
     touched = None

@@ -93,7 +93,7 @@ def explain(
         in_force = policy_on_disk(policy_file)
         root = os.getcwdb()
     else:
-        index = {entry.path: entry for entry in repository.index()}
+        index = repository.index_by_path()
         in_force = policy_in_force(repository, index, policy_file)
         root = repository.root
     classifier = Classifier(in_force.policy)
@@ -111,7 +111,7 @@ def explain(
     elif from_stdin or repository is None:
         verdicts = classifier.classify(paths, read_tree(paths, in_force.policy.run_marks))
     else:
-        staged = {change.path: change for change in repository.staged()}
+        staged = repository.staged_by_path()
         verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN

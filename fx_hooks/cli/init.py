@@ -130,8 +130,7 @@ def init(*, yes: bool = False, dry_run: bool = False, keep_tracked: bool = False
 
 def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[bytes, IndexEntry]]:
     root = repository.root
-    entries = repository.index()
-    index = {entry.path: entry for entry in entries}
+    index = repository.index_by_path()
     refuse_unmerged(index)
     refuse_unstaged(repository, index)
     in_force = policy_in_force(repository, index)
@@ -182,7 +181,7 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     if ignore_file.is_left_out(repository, index):
         raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
     old = ignore_file.read(root)
-    merged = ignore_file.merged_versions(repository, entries)
+    merged = ignore_file.merged_versions(repository, index)
     new = rewritten(old or b"", block_lines(policy), merged=merged)
     if new != old:
         files.append(File(FILE, old, new))
@@ -420,7 +419,7 @@ def _print_broken(
     paths = {verdict.path for verdict in broken}
     sparse = not paths.isdisjoint(repository.left_out())
     whole = git_commands.cover(paths, index)
-    staged = {change.path: change for change in repository.staged()}
+    staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
     commands = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
     commands = git_commands.from_folder(commands, repository.path_to_root())

@@ -83,8 +83,7 @@ def sync(
     Raises :class:`~fx_hooks.util.errors.FatalError`.
     """
     repository = Repository()
-    entries = repository.index()
-    index = {entry.path: entry for entry in entries}
+    index = repository.index_by_path()
     refuse_unmerged(index)
     in_force = policy_in_force(repository, index)
     refuse_unmerged(index, in_force.policy)
@@ -94,7 +93,7 @@ def sync(
     if ignore_file.is_left_out(repository, index):
         return _left_out(repository, index, wanted)
     before = ignore_file.read(repository.root)
-    merged = ignore_file.merged_versions(repository, entries)
+    merged = ignore_file.merged_versions(repository, index)
     after = rewritten(before or b"", wanted, force=force, merged=merged)
     command, *_ = git_commands.from_folder([f"git add {FILE}"], repository.path_to_root())
     conflict = _own_conflict(index, after)
@@ -189,7 +188,7 @@ def _finding(why: str, advice: str, *, tracked: bool) -> Finding:
 
 def _report_findings(out: output.Output) -> int:
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     in_force = policy_in_force(repository, index)
     findings = ignore_findings.findings_around(repository, index, in_force.policy)
     untrack = ignore_findings.untracking(repository, findings)

@@ -345,6 +345,14 @@ class Repository(ObjectStore):
             entries.append(IndexEntry(int(mode, 8), blob, int(stage), path))
         return entries
 
+    def index_by_path(self) -> dict[bytes, IndexEntry]:
+        """Return one entry per path; of an unmerged path that with the highest stage."""
+        return {entry.path: entry for entry in self.index()}
+
+    def staged_by_path(self) -> dict[bytes, Change]:
+        """Return what :meth:`staged` does, by path."""
+        return {change.path: change for change in self.staged()}
+
     def staged(self) -> list[Change]:
         """Return what a commit of the index would change against ``HEAD``."""
         base = self.head()

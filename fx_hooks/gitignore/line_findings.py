@@ -161,7 +161,7 @@ def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]
     groups = list(dict.fromkeys(finding.group for finding in tracked))
     paths = {finding.path for finding in tracked}
     sparse = not repository.left_out().isdisjoint(paths)
-    staged = {change.path: change for change in repository.staged()}
+    staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
     commands = git_commands.untrack(groups, force=force, sparse=sparse, repeatable=False)
     return git_commands.from_folder(commands, repository.path_to_root())
