@@ -2,8 +2,6 @@
 
 import sys
 
-from fx_hooks.fastpath.artifacts import proven_clean
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,11 +10,13 @@ if TYPE_CHECKING:
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Exit code 0: clean; 1: artifacts found; 2: usage, policy or git error.
 
-    Everything but the gate is imported only when the gate is not sure: that is what
+    Everything but the fast path is imported only when the fast path is not sure: that is what
     makes a clean commit cheap.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        from fx_hooks.fastpath.artifacts import proven_clean
+
         if proven_clean(arguments):
             return 0
         from fx_hooks.cli import check_artifacts

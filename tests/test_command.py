@@ -128,11 +128,11 @@ def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
         assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fx_hooks.check_artifacts.proven_clean", interrupt)
+    monkeypatch.setattr("fx_hooks.fastpath.artifacts.proven_clean", interrupt)
     assert check([]) == INTERRUPTED
 
 

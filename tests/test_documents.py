@@ -75,7 +75,8 @@ def test_the_tree_hook_is_one_process() -> None:
 @pytest.mark.parametrize(("name", "target"), SCRIPTS.items())
 def test_each_script_is_its_module_and_has_a_page(name: str, target: str) -> None:
     module, function = target.split(":")
-    assert module.rpartition(".")[2] == name.removeprefix("fx-").replace("-", "_")
+    command = name.removeprefix("fx-").replace("-", "_")
+    assert command in (module.rpartition(".")[2], function) or target == "fx_hooks.__main__:main"
     assert callable(getattr(import_module(module), function))
     assert headings(f"docs/{name}.md")[0] == name
     assert name in read("CHANGELOG.md")
@@ -98,10 +99,8 @@ def test_each_option_is_on_the_page(name: str) -> None:
 @functools.cache
 def options(name: str) -> set[str]:
     """The options that a command says it has."""
-    module = SCRIPTS[name].partition(":")[0]
-    done = subprocess.run(
-        (sys.executable, "-m", module, "--help"), capture_output=True, text=True, check=True
-    )
+    script = Path(sys.executable).with_name(name)
+    done = subprocess.run((script, "--help"), capture_output=True, text=True, check=True)
     return set(re.findall(r"^  (?:-h, )?(-[-a-z]+)", done.stdout, re.MULTILINE))
 
 
@@ -113,6 +112,11 @@ def test_commands_in_sentences_exist() -> None:
         named = {word.partition("=")[0] for word in arguments if word.startswith("--")} - {"--"}
         assert named <= options(name), f"{where}: {name} {' '.join(arguments)}"
     for where, text in found:
+        if text.startswith("--") and text != "--":
+            stem = Path(where).stem
+            known = options(stem) if stem in SCRIPTS else set[str]().union(*map(options, SCRIPTS))
+            named = {word.partition("=")[0] for word in text.split() if word.startswith("--")}
+            assert named <= known, f"{where}: {text}"
         if text.startswith("fx-") and " " in text:
             assert text.split()[0] in SCRIPTS, f"{where}: {text}"
         if text.startswith("python -m "):
@@ -213,10 +217,16 @@ def test_snippets_name_hooks_that_exist(tmp_path: Path) -> None:
 
 def test_the_policy_on_its_page_is_valid() -> None:
     (example,) = blocks("docs/policy.md", "yaml")
+    text = read("docs/policy.md")
     policy = load_policy(example.text.encode())
     assert {"scratch", "keep"} <= {entry.rule for entry in policy.entries}
     assert "python-caches" not in {entry.rule for entry in policy.entries}
     against_schema(example, "schema.json")
+    schema = json.loads(read("fx_hooks/policy/schema.json"))
+    top = schema["properties"]
+    for key in (*schema["definitions"]["rule"]["properties"], *top["best_models"]["properties"]):
+        assert re.search(rf"^\|.*`{key}(?:: true|: \[FILE\])?`.*\|.*\|$", text, re.MULTILINE), key
+    assert all(f"\n{key}:" in example.text for key in top)
 
 
 def test_the_milestones_on_their_page_are_valid() -> None:

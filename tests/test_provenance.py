@@ -16,8 +16,8 @@ from fx_hooks.frameworks.wandb.record import (
     WandbEnd,
     WandbLog,
     read_wandb_end,
+    read_wandb_head,
     read_wandb_log,
-    read_wandb_start,
 )
 from tests.wandb_records import ended_with, field, item, log, varint
 
@@ -251,7 +251,7 @@ def test_what_json_has_no_form_for() -> None:
 
 def test_when_a_run_began() -> None:
     def began(content: bytes) -> float | None:
-        return read_wandb_start(io.BytesIO(content))
+        return read_wandb_head(io.BytesIO(content)).started
 
     time = varint(1 << 3) + varint(1_700_000_000) + varint(2 << 3) + varint(500_000_000)
     assert began(log(field(5, ""), field(17, field(17, time)), RUN)) == 1_700_000_000.5

@@ -1,4 +1,4 @@
-"""Is this path an artifact? Patterns first, then what the tree around it says.
+"""The classifier of paths: patterns first, then the tree around a path.
 
 Everything here is a function from paths and a policy to verdicts; git and the disk are
 asked elsewhere.
@@ -6,30 +6,14 @@ asked elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
-
-# What W&B, Hydra, Lightning and the Hugging Face trainer call the directory of a run.
-_RUN = re.compile(
-    rb"""
-    (?: ^ | / ) (?:
-        (?: offline- | dry )? run-\d{8}_\d{6}-[^/]+     # wandb/run-20240131_235959-ID
-        | sweep-[^/]+ (?= /config-[^/]*\.yaml \Z )      # wandb/sweep-ID/config-RUN.yaml
-        | \d{4}-\d{2}-\d{2} / \d{2}-\d{2}-\d{2}         # outputs/2024-01-31/23-59-59
-        | \d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}           # runs/2024-01-31_23-59-59
-        | version_\d+                                   # lightning_logs/version_0
-        | checkpoint-\d+                                # results/checkpoint-500
-    ) (?= / )
-    """,
-    re.VERBOSE,
-)
-
 
 # A directory that holds one of these directly is a package, whatever its name.
 _SOURCE_SUFFIXES = frozenset(
@@ -44,7 +28,7 @@ _SOURCE_NAMES = frozenset(
 
 
 class Tree(NamedTuple):
-    """What the paths of a tree say of its directories.
+    """The runs and packages among the directories of a tree.
 
     ``runs`` are those with a file that makes them a run, ``packages`` those that hold
     source files directly.
@@ -55,7 +39,7 @@ class Tree(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What decides one path.
+    """The verdict on one path.
 
     ``entry`` is the pattern that matches last. ``mark`` is the file that makes
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
@@ -73,19 +57,19 @@ class Verdict(NamedTuple):
 
     @property
     def decider(self) -> Entry | RunMark | None:
-        """What the verdict rests on; None where nothing has anything against the path."""
+        """The entry or mark that the verdict rests on; None where no pattern matches the path."""
         if self.blocked and not (self.entry is not None and self.entry.blocks):
             return self.mark
         return self.entry
 
     @property
     def binary_only(self) -> bool:
-        """Whether a look at the content could release the path."""
+        """True if a look at the content could release the path."""
         return self.blocked and self.entry is not None and self.entry.binary_only
 
 
 class Classifier:
-    """Judges paths by one policy."""
+    """A classifier of paths by one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -93,10 +77,10 @@ class Classifier:
         self._single: dict[str, Matcher] = {}
         self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
 
-    def judge(
+    def classify(
         self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
     ) -> list[Verdict]:
-        """A verdict for each of *paths* in *tree*; *text* are those known to be text."""
+        """Return a verdict for each of *paths* in *tree*; *text* are those known to be text."""
         paths = list(paths)
         within = _Within(tree.runs)
         return [
@@ -125,7 +109,7 @@ class Classifier:
     def _released(
         self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
     ) -> tuple[Entry | None, str]:
-        """What decides *path* once content and tree have their say, and what they say."""
+        """Return the entry that decides *path* given content and tree, and why they matter."""
         reasons: list[str] = []
         binary = False
         packages: frozenset[str] = frozenset()
@@ -143,7 +127,7 @@ class Classifier:
         return entry, " and ".join(reasons)
 
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
-        """The outermost directory above *path* that the pattern of *entry* matches."""
+        """Return the outermost directory above *path* that the pattern of *entry* matches."""
         if entry.pattern not in self._single:
             self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
         matcher = self._single[entry.pattern]
@@ -157,7 +141,7 @@ class Classifier:
         packages: frozenset[str] = frozenset(),
         admitted: bool = False,
     ) -> Entry | None:
-        """What decides *path* without the named kinds of entries.
+        """Return the entry that decides *path* without the named kinds of entries.
 
         *packages* are the rules whose ``unless_source`` entries have nothing to say.
         """
@@ -177,15 +161,15 @@ class Classifier:
         return kept[number] if number >= 0 else None
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
-        """Those of *paths* that the patterns alone block."""
+        """Return those of *paths* that the patterns alone block."""
         return self._matcher.blocked(paths)
 
     def group(self, verdict: Verdict) -> bytes:
-        """The run or directory that a blocked path is shown with, or the path itself."""
+        """Return the run or directory that a blocked path is shown with, or the path itself."""
         path = verdict.path
         if verdict.directory:
             return verdict.directory
-        run = _RUN.search(path)
+        run = RUN_FOLDER.search(path)
         if run is not None:
             return path[: run.end()]
         for directory in parents(path):
@@ -195,12 +179,12 @@ class Classifier:
 
 
 def is_source(name: bytes) -> bool:
-    """Whether a file of that name makes its directory a package."""
+    """Return True if a file of that name makes its directory a package."""
     return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
 
 
 def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
-    """What *paths*, all of a tree, say of its directories.
+    """Return the runs and packages of a tree that consists of *paths*.
 
     The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
     Neither is a directory with source files, for the same reason one level deeper.
@@ -223,7 +207,7 @@ def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
 
 
 class _Within:
-    """Finds the outermost run that a path is in; each directory is asked once."""
+    """A finder of the outermost run that a path is in; looks each directory up once."""
 
     def __init__(self, runs: Mapping[bytes, RunMark]) -> None:
         self._runs = runs

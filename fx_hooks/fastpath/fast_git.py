@@ -1,6 +1,7 @@
 """One git call without :mod:`subprocess`, whose import costs more than the call."""
 
 import os
+import sys
 
 # A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
 # unless no protocol is allowed.
@@ -22,13 +23,13 @@ _NO_HINT = ("-c", "advice.graftFileDeprecated=false")
 
 
 def output(*arguments: str, pushed: bool = False) -> "bytes | None":
-    """What ``git`` prints to standard output; None if it fails or cannot be started.
+    """Return what ``git`` prints; None if it fails or cannot be started.
 
     With *pushed* it sees objects as a push sends them, and what it has to complain of comes
     first in the output. Where there is no answer, the caller asks
     :mod:`fx_hooks.git.repository`, which says what is wrong.
     """
-    if not hasattr(os, "posix_spawnp"):
+    if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
     reading, writing = os.pipe()
     try:

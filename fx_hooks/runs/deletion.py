@@ -316,7 +316,7 @@ def _open_up(descriptor: int) -> None:
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & stat.S_IRWXU != stat.S_IRWXU:
         with contextlib.suppress(OSError):  # it may be somebody else's, and open to us all the same
-            os.fchmod(descriptor, mode | stat.S_IRWXU)
+            os.chmod(descriptor, mode | stat.S_IRWXU)
 
 
 def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:

@@ -135,7 +135,7 @@ def find_processes(root: bytes) -> Processes:
             continue
         except (psutil.AccessDenied, OSError):
             unseen.add(_owner(process))
-    if hasattr(os, "geteuid"):
+    if sys.platform != "win32":
         # Our own processes can be looked into, but for agents that guard keys.
         unseen.discard(os.geteuid())
     found = psutil.disk_partitions(all=True)
@@ -144,7 +144,9 @@ def find_processes(root: bytes) -> Processes:
     mounts = tuple(sorted(point for point in points if point is not None))
     shared = shared_file_system(os.fsdecode(base), disks)
     only = None
-    if any(disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found):
+    if sys.platform != "win32" and any(
+        disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found
+    ):
         only = os.geteuid() or None
     return Processes(tuple(uses.values()), frozenset(unseen), shared, mounts, numbered, only)
 
@@ -180,7 +182,7 @@ def _held_on_linux(pid: int) -> Iterator[_Held]:
         # Address, rights, position, device, inode, path.
         mapped = {tuple(line.rstrip(b"\n").split(None, 5)[3:]) for line in maps}
     for device, inode, *path in mapped:
-        if inode != b"0":
+        if sys.platform != "win32" and inode != b"0":
             major, minor = (int(part, 16) for part in device.split(b":"))
             place = os.fsdecode(path[0]) if path else ""
             yield place, (os.makedev(major, minor), int(inode)), True, ""

@@ -1,4 +1,4 @@
-"""What lies on the disk: one pass over a tree, each entry looked at once.
+"""A scan of the disk: one pass over a tree, each entry looked at once.
 
 Links are never followed, and other file systems are not entered. A hard-linked file
 counts once in each total. ``Size.disk`` is what ``du`` counts, directories included;
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 # What a file system reports blocks in, whatever its own are.
 _BLOCK = 512
-_HAS_BLOCKS = hasattr(os.stat_result, "st_blocks")
+_HAS_BLOCKS = sys.platform != "win32"
 _SKIPPED = frozenset({b".git"})
 _FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
@@ -28,11 +28,11 @@ _STEP = 2048
 
 
 class NoFileError(OSError):
-    """It is a pipe, a directory or a device."""
+    """Raised for a pipe, a directory or a device in the place of a file."""
 
 
 def files_only(place: str, flags: int) -> int:
-    """An opener for what may be no file: a pipe without a writer would be waited for."""
+    """Open *place* only if it is a regular file: a pipe without a writer would block."""
     descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -41,12 +41,12 @@ def files_only(place: str, flags: int) -> int:
 
 
 def files_not_links(place: str, flags: int) -> int:
-    """The same, and what a link leads to is not opened either."""
+    """Open *place* only if it is a regular file and not a link to one."""
     return files_only(place, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class File(NamedTuple):
-    """What is no directory, by its name; ``mode`` tells links and pipes from files."""
+    """An entry other than a directory; ``mode`` tells links and pipes from files."""
 
     name: bytes
     bytes: int
@@ -74,7 +74,7 @@ class Size(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What could not be read, relative to the root, and why."""
+    """A path, relative to the root, that could not be read, and the reason."""
 
     path: bytes
     reason: str
@@ -110,19 +110,24 @@ class Folder:
         return b"/".join(reversed(parts))
 
     def names(self) -> list[bytes]:
-        """The names of what is no directory."""
+        """Return the names of all entries other than directories and hard links."""
         return [file[0] for file in self.files]
 
     def walk(self) -> Iterator[Folder]:
-        """This folder and all below it."""
+        """Yield this folder and all folders below it."""
         stack = [self]
         while stack:
             folder = stack.pop()
             yield folder
             stack.extend(folder.folders.values())
 
+    def oldest(self) -> float:
+        """Return the time of the oldest file in it; of itself if it is empty."""
+        times = (file[3] for folder in self.walk() for file in folder.files)
+        return min(times, default=self.mtime)
+
     def size(self) -> Size:
-        """What all of it takes; counted once, when all of it has been read."""
+        """Return the size of all of it; counted once, when all of it has been read."""
         if self._size is None:
             self._size = size_of((self,))
         return self._size
@@ -143,7 +148,7 @@ class Scan(NamedTuple):
     met: tuple[tuple[bytes, int], ...] = ()
 
     def find(self, path: bytes) -> Folder | None:
-        """The folder at *path*, relative to the root; None where there is none."""
+        """Return the folder at *path*, relative to the root, or None."""
         folder = self.top
         for part in path.split(b"/") if path else ():
             inner = folder.folders.get(part)
@@ -211,8 +216,8 @@ def _scan(
 
 @contextmanager
 def _entries(place: bytes, *, follow: bool) -> Iterator[Iterator[os.DirEntry[Any]]]:
-    """What is in the directory *place*; by its descriptor, which is faster, where that works."""
-    if os.scandir not in os.supports_fd:
+    """Yield the entries of *place*; by its descriptor, which is faster, where that works."""
+    if sys.platform == "win32" or os.scandir not in os.supports_fd:
         with os.scandir(place) as entries:
             yield entries
         return
@@ -235,7 +240,7 @@ def _read(
     mounts: list[bytes],
     met: list[tuple[bytes, int]],
 ) -> int:
-    """Put what *entries* say into *folder*; how many there were."""
+    """Put what *entries* say into *folder*, and return their number."""
     is_top = folder.parent is None
     files, folders, links = folder.files, folder.folders, folder.links
     count = 0
@@ -256,7 +261,9 @@ def _read(
         if status.st_ino in wanted:
             met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
-        disk = status.st_blocks * _BLOCK if _HAS_BLOCKS else status.st_size
+        disk = status.st_size
+        if sys.platform != "win32":
+            disk = status.st_blocks * _BLOCK
         # Junctions of Windows are directories that lead elsewhere.
         if mode & _FORMAT != _DIRECTORY or getattr(status, "st_reparse_tag", False):
             files.append((name, status.st_size, disk, status.st_mtime, mode))
@@ -271,7 +278,7 @@ def _read(
 
 
 def size_of(folders: Iterable[Folder]) -> Size:
-    """What all of *folders*, none of them within another, take together."""
+    """Return the size of all *folders*, none of which is within another."""
     size, disk, files, newest, links = _sums(folders)
     for (_, bytes_, blocks), count in links.values():
         size -= bytes_ * (count - 1)
@@ -280,7 +287,7 @@ def size_of(folders: Iterable[Folder]) -> Size:
 
 
 def freed_by(folders: Iterable[Folder]) -> Size:
-    """What comes free if *folders* go: not what has a further name elsewhere."""
+    """Return the bytes that come free if *folders* go, without files linked from elsewhere."""
     size, disk, files, newest, links = _sums(folders)
     for (names, bytes_, blocks), count in links.values():
         gone = count - 1 if count >= names else count
@@ -293,7 +300,7 @@ _Links = dict[tuple[int, int], tuple[tuple[int, int, int], int]]
 
 
 def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
-    """Sums over all names, and how often each file with several names is in them."""
+    """Return sums over all names, and how often each hard-linked file is in them."""
     size = disk = files = 0
     newest = 0.0
     links: _Links = {}
@@ -316,7 +323,9 @@ def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
 
 
 def _disk(status: os.stat_result) -> int:
-    return status.st_blocks * _BLOCK if _HAS_BLOCKS else 0
+    if sys.platform == "win32":
+        return 0
+    return status.st_blocks * _BLOCK
 
 
 def _below(folder: Folder, name: bytes) -> bytes:
