@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -353,6 +354,24 @@ def test_safetensors(header: bytes, data: bytes, fault: str) -> None:
     assert found.format == "safetensors"
     assert fault in " ".join(found.faults)
     assert bool(found.faults) == bool(fault)
+
+
+BITS = {
+    4: "F4", 6: "F6_E2M3 F6_E3M2", 8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+    16: "I16 U16 F16 BF16", 32: "I32 U32 F32", 64: "C64 F64 I64 U64",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [(kind, bits) for bits, kinds in BITS.items() for kind in kinds.split()]
+)
+def test_every_type_of_safetensors_has_its_size(kind: str, bits: int) -> None:
+    def faults(size: int) -> tuple[str, ...]:
+        header = {"a": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}
+        return look(safetensors(json.dumps(header).encode(), bytes(size))).faults
+
+    assert faults(bits) == ()
+    assert "wrongly" in faults(bits + 1)[0]
 
 
 def test_safetensors_headers_without_bounds() -> None:
