@@ -119,6 +119,11 @@ def test_commands_in_sentences_exist() -> None:
         named = {word.partition("=")[0] for word in arguments if word.startswith("--")} - {"--"}
         assert named <= options(name), f"{where}: {name} {' '.join(arguments)}"
     for where, text in found:
+        if text.startswith("--") and text != "--":
+            stem = Path(where).stem
+            known = options(stem) if stem in SCRIPTS else set[str]().union(*map(options, SCRIPTS))
+            named = {word.partition("=")[0] for word in text.split() if word.startswith("--")}
+            assert named <= known, f"{where}: {text}"
         if text.startswith("fx-") and " " in text:
             assert text.split()[0] in SCRIPTS, f"{where}: {text}"
         if text.startswith("python -m "):
@@ -220,10 +225,16 @@ def test_snippets_name_hooks_that_exist(tmp_path: Path) -> None:
 
 def test_the_policy_on_its_page_is_valid() -> None:
     (example,) = blocks("docs/policy.md", "yaml")
+    text = read("docs/policy.md")
     policy = load_policy(example.text.encode())
     assert {"scratch", "keep"} <= {entry.rule for entry in policy.entries}
     assert "python-caches" not in {entry.rule for entry in policy.entries}
     against_schema(example, "schema.json")
+    schema = json.loads(read("fx_hooks/policy/schema.json"))
+    top = schema["properties"]
+    for key in (*schema["definitions"]["rule"]["properties"], *top["best_models"]["properties"]):
+        assert re.search(rf"^\|.*`{key}(?:: true|: \[FILE\])?`.*\|.*\|$", text, re.MULTILINE), key
+    assert all(f"\n{key}:" in example.text for key in top)
 
 
 def test_the_milestones_on_their_page_are_valid() -> None:

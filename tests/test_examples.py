@@ -28,16 +28,18 @@ from tests.contract_support import STATE, WEIGHTS, approve
 from tests.documents import ROOT, Block, address, all_blocks, blocks, read
 from tests.support import Repo
 from tests.terminal_picture import picture
-from tests.test_provenance import field
-from tests.test_provenance import log as wandb_log
+from tests.wandb_records import field
+from tests.wandb_records import log as wandb_log
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 
 SCRIPTS = Path(sys.executable).parent
 WRITE = os.environ.get("EXAMPLES") == "write"
 PICTURE = ROOT / "docs" / "blocked-commit.svg"
-RUN, WANDB = "outputs/2026-11-23/15-21-46", "wandb/offline-run-20261123_152147-232x13kt"
+RUN = "outputs/2026-11-23/15-21-46"
 DAY = 86_400
+# Today's date, and of the block in .gitignore what every change of the built-in policy changes.
+DATES_AND_BLOCKS = r"\d{4}-\d\d-\d\d|(?<=>>> fx-hooks )\w+|(?<=and )\d+(?= more)|\d+(?= lines)"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # The two commands of the README.
@@ -72,7 +74,7 @@ class Session:
     commands: tuple[str, ...]
     codes: dict[str, int] = default(default_factory=dict)
     before: dict[str, str] = default(default_factory=dict)
-    varies: str = r"\d{4}-\d\d-\d\d"
+    varies: str = DATES_AND_BLOCKS
 
 
 def write(repo: Repo, name: str, content: str | bytes, then: float) -> None:
@@ -274,7 +276,7 @@ SESSIONS = {
                 "rm -rf outputs"
             )
         },
-        varies=r"\d{4}-\d\d-\d\d|[\d.]+ [KM]iB",
+        varies=r"\d{4}-\d\d-\d\d|[\d.]+ [KM]iB|\d+ minutes",
     ),
     "clean-runs": Session(
         page="docs/fx-clean-runs.md",
@@ -495,6 +497,45 @@ def test_what_is_installed_works_and_goes(published: Path, home: Path, command: 
 @pytest.mark.slow
 def test_the_first_of_the_two_commands(published: Path) -> None:
     assert shell(Repo(published), TRY_IT, code=0) == ""
+
+
+def keys(value: object) -> set[str]:
+    """All keys in a JSON value, but those that people chose."""
+    if isinstance(value, list):
+        return set[str]().union(*map(keys, value))
+    if not isinstance(value, dict):
+        return set()
+    free = {"config", "metrics"}
+    return set(value).union(*(keys(inner) for key, inner in value.items() if key not in free))
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("fx-explain", "fx-explain --format json model.pt src/a.py outputs/x"),
+        ("fx-report-space", "fx-report-space --format json"),
+        ("fx-archive-runs", "fx-archive-runs --list a.tar.gz --format json"),
+    ],
+)
+def test_keys_of_json_are_on_the_page(empty: Repo, name: str, command: str) -> None:
+    trained(empty)
+    old_jobs(empty)
+    shell(empty, "fx-archive-runs outputs a.tar.gz", code=1)
+    printed = shell(empty, command, code=0)
+    # One object, or one a line.
+    texts = printed.splitlines() if name == "fx-explain" else [printed]
+    found = keys([json.loads(text) for text in texts])
+    assert len(found) > 5
+    page = read(f"docs/{name}.md")
+    assert {key for key in found if f"`{key}`" not in page} == set()
+
+
+def test_keys_of_reports_are_on_the_page() -> None:
+    lists = re.findall(r'"required": \[([^]]+)\]', read("docs/report.schema.json"))
+    named = set(re.findall(r'"(\w+)"', "".join(lists)))
+    assert {"path_bytes", "occurrences", "steps", "commands", "meaning"} <= named
+    assert {key for key in named if f"`{key}`" not in read("docs/reports.md")} == set()
 
 
 HOOK_LINES = {

@@ -11,10 +11,6 @@ from tests.layers_picture import PICTURE, ROWS, picture
 from tests.test_layers import MODULES, ours
 
 PACKAGE = Path(fx_hooks.__file__).parent
-# The picture shows the layout without that module.
-pytestmark = pytest.mark.skipif(
-    (PACKAGE / "desk.py").exists(), reason="the packages are on their way to this layout"
-)
 LAYER = {name: number for number, row in enumerate(ROWS) for name in row}
 
 

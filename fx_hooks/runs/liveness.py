@@ -21,13 +21,13 @@ from fx_hooks.util.errors import FatalError
 if TYPE_CHECKING:
     from fx_hooks.util.disk import Scan
 
-_HAS_PROC = sys.platform == "linux"
+HAS_PROC = sys.platform == "linux"
 # A path, device and inode, whether it is open, and `Use.link`.
 _Held = tuple[str, "tuple[int, int] | None", bool, str]
 # Of /proc: who is not root sees nobody else.
 _HIDES = re.compile(r"\bhidepid=(?:2|4|invisible|ptraceable)\b")
 # Who reads a tree has each folder open for a moment.
-_MOMENT = 0.2
+MOMENT = 0.2
 # File systems that other machines write to, as well.
 _SHARED = (
     "9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse.", "gluster", "gpfs", "lustre", "nfs",
@@ -74,7 +74,7 @@ class Processes(NamedTuple):
             if (use := self.numbered.get(number)) is not None
         ]
         if any(use.link for use, _ in met):
-            time.sleep(_MOMENT)
+            time.sleep(MOMENT)
         uses = [use for use, number in met if not use.link or _is_still(use.link, number)]
         return self._replace(uses=(*self.uses, *uses))
 
@@ -121,7 +121,7 @@ def find_processes(root: bytes) -> Processes:
         try:
             with process.oneshot():
                 name = process.name()
-                held = _held_on_linux(process.pid) if _HAS_PROC else _held(process)
+                held = _held_on_linux(process.pid) if HAS_PROC else _held(process)
                 for place, key, opened, link in held:
                     use = Use(b"", name, process.pid, opened, link)
                     path = _below(os.fsencode(place), base) if place else None

@@ -121,6 +121,11 @@ class Folder:
             yield folder
             stack.extend(folder.folders.values())
 
+    def oldest(self) -> float:
+        """Return the time of the oldest file in it; of itself if it is empty."""
+        times = (file[3] for folder in self.walk() for file in folder.files)
+        return min(times, default=self.mtime)
+
     def size(self) -> Size:
         """What all of it takes; counted once, when all of it has been read."""
         if self._size is None:
