@@ -22,9 +22,8 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-check-artifacts"
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-artifacts``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs,"
@@ -38,6 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-check-artifacts``."""
+    parser = make_parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
     options, dashed = parser.parse_known_args(arguments[:options_end])

@@ -17,9 +17,8 @@ from fx_hooks.reporting.text import Report, contract_report
 NAME = "fx-check-best-models"
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-best-models``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Check that the folder of chosen models holds only metadata, documents and"
@@ -32,6 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-check-best-models``."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     return check(
         all_files=options.all_files,

@@ -29,9 +29,8 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-range``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Check every file that commits bring in, also what a later one deletes."
@@ -63,6 +62,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-check-range``."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
     return _run(options)

@@ -26,9 +26,8 @@ from fx_hooks.util.terminal import complain, one_line
 NAME = "fx-explain"
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; with ``--quiet`` 1 if a path is blocked; 2: usage or policy error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Say which rule decides each PATH, and why. Inside a repository the answer"
@@ -50,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; with ``--quiet`` 1 if a path is blocked; 2: usage or policy error."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     if options.stdin == bool(options.paths):
         parser.error("name PATHs, or give them with --stdin")

@@ -76,9 +76,8 @@ class Plan(NamedTuple):
     broken: list[Verdict]
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: all is in place; 1: something is left to do; 2: usage, policy or git error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Bring the repository under the policy: .fx-hooks.yaml, .gitignore and"
@@ -96,6 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="let in by name what is tracked today although the policy blocks it",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: all is in place; 1: something is left to do; 2: usage, policy or git error."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     return init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked)
 

@@ -29,9 +29,8 @@ NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-sync-gitignore``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Make the managed block of .gitignore say what the policy says.",
@@ -51,6 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code is that of ``fx-sync-gitignore``."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if options.findings and (options.check or options.diff or options.force):
         parser.error("--findings goes alone")
