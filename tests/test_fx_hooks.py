@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -182,3 +183,76 @@ def test_rules_that_cannot_be_listed(here: Repo, capsys: pytest.CaptureFixture[s
     assert main(["rules"]) == 2
     assert ".fx-hooks.yaml" in capsys.readouterr().err
     assert os.path.exists(".fx-hooks.yaml")
+
+
+# completion
+
+BASH = """\
+eval "$(fx-hooks completion bash)"
+complete_words() {
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMPREPLY=()
+  local function=$(complete -p "$1" | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+  "$function" "$1" "${@: -1}" "${@: -2:1}"
+  echo "${COMPREPLY[*]}"
+}
+complete_words "$@"
+"""
+FISH = """\
+fx-hooks completion fish | source
+complete -C (string join " " -- $argv) | string split -f 1 \\t
+"""
+SHELLS = {"bash": ("bash", "-c", BASH, "bash"), "fish": ("fish", "-c", FISH)}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        pytest.param(("fx-hooks", "ru"), {"rules"}, id="command"),
+        pytest.param(("fx-hooks", "explain", "--st"), {"--stdin"}, id="option of a command"),
+        pytest.param(("fx-explain", "--st"), {"--stdin"}, id="option"),
+        pytest.param(("fx-explain", "--format", ""), {"text", "json"}, id="choice"),
+        pytest.param(("fx-explain", "tra"), {"train.py"}, id="path"),
+        pytest.param(("fx-clean-runs", "--older"), {"--older-than"}, id="shared option"),
+    ],
+)
+def test_a_shell_completes(here: Repo, shell: str, words: tuple[str, ...], found: set[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    done = subprocess.run(
+        (*SHELLS[shell], *words),
+        cwd=here.root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert set(done.stdout.split()) == found, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_zsh_knows_all_commands() -> None:
+    code = (
+        'autoload -U compinit; compinit -u -D; eval "$(fx-hooks completion zsh)";'
+        "print -l ${(k)_comps[(I)fx-*]}"
+    )
+    done = subprocess.run(
+        ("zsh", "-f", "-c", code),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert set(done.stdout.split()) == SCRIPTS, done.stderr
+
+
+def test_completion_without_shtab(tmp_path: Path) -> None:
+    (tmp_path / "shtab.py").write_text("raise ImportError\n")
+    done = subprocess.run(
+        (SCRIPT, "completion", "bash"),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "fx-hooks completion: error: completion needs shtab: install fx-hooks[completion]\n"
+    )
