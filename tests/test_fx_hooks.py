@@ -177,8 +177,8 @@ def test_rules_as_text(here: Repo, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rules_that_cannot_be_listed(here: Repo, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rules", "weigths"]) == 2
-    assert "there is no rule 'weigths'" in capsys.readouterr().err
+    assert main(["rules", "no-such-rule"]) == 2
+    assert "there is no rule 'no-such-rule'" in capsys.readouterr().err
     here.stage(".fx-hooks.yaml", "keeps: []\n")
     assert main(["rules"]) == 2
     assert ".fx-hooks.yaml" in capsys.readouterr().err
