@@ -237,6 +237,11 @@ SESSIONS = {
         prepare=explained,
         commands=("fx-explain wandb/latest-run src/train.py assets/tokenizer.pt",),
     ),
+    "fx-hooks": Session(
+        page="docs/fx-hooks.md",
+        prepare=explained,
+        commands=("fx-hooks explain src/train.py", "fx-hooks rules mlflow"),
+    ),
     "init": Session(
         page="docs/fx-init.md",
         prepare=before_init,

@@ -42,9 +42,8 @@ from fx_hooks.weights.convert import NotConvertible, write_safetensors
 NAME = "fx-add-milestone"
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Approve FILE as a milestone: copy it into the folder of chosen models, pin"
@@ -80,6 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     return add_milestone(
         options.file,

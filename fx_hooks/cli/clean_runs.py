@@ -50,9 +50,8 @@ class Stay(NamedTuple):
     asked: bool = False
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...]",
@@ -77,6 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.add_argument("--yes", action="store_true", help="delete them")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
+    parser = make_parser()
     options = selection.parsed(parser, argv)
     if not selection.is_choice(options, options.names):
         parser.error("say which runs: name them (`.` for all below), or with --older-than 30d")
