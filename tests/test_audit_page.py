@@ -186,6 +186,7 @@ def test_odd_dates_are_told() -> None:
         assert any(note.startswith(says) for note in texts(read(page(audit, "x")), "li"))
 
 
+@pytest.mark.slow
 def test_a_big_history_makes_a_small_page() -> None:
     artifacts = [
         brought(b"wandb/run-%06d/files/%s" % (n, b"long-name" * 9), "wandb-runs", n % 5000, n)

@@ -475,6 +475,7 @@ def test_sha256_and_replaced_objects(home: Path, tmp_path: Path) -> None:  # noq
     assert "a.pt" in paths(repo, "--all")
 
 
+@pytest.mark.slow
 def test_two_thousand_commits(empty: Repo) -> None:
     lines = []
     for number in range(2000):

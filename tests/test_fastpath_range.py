@@ -195,6 +195,7 @@ def test_walks_what_is_pushed_not_what_replaces_it(repo: Repo) -> None:
     assert check(repo, f"{start}..{bad}").code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_fast_path_and_command_agree_on_any_history(repo: Repo, seed: int) -> None:
     chance = random.Random(seed)

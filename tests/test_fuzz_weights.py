@@ -64,6 +64,7 @@ def fuzz(seed: int, count: int) -> float:
     return longest
 
 
+@pytest.mark.slow
 def test_mutations_end_within_bounds() -> None:
     # In a process of its own, whose memory is this test's alone.
     code = (
@@ -94,6 +95,7 @@ HUNGRY = {
 }
 
 
+@pytest.mark.slow
 def test_hungry_files_stay_within_bounds() -> None:
     for name, content in HUNGRY.items():
         code = (

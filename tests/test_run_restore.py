@@ -407,6 +407,7 @@ def test_a_cut_archive_is_refused(real: Path, tmp_path: Path, name: str) -> None
     assert refused_or_whole(real, tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_flipped_bit_is_noticed(real: Path, tmp_path: Path, name: str) -> None:
     whole = (real / name).read_bytes()
@@ -439,6 +440,7 @@ def unpacked(real: Path) -> dict[str, Any]:
     return {"runs": manifest["runs"], "contents": contents}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     flips=st.lists(

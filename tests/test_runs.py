@@ -239,8 +239,18 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
     )  # fmt: skip
     # A later one was not.
     begins = {"msg": "runsync: starting to read", "time": "2999-01-02T00:00:00Z", "sync_path": path}
-    log.with_name("debug-sync.29990101.000000.log").write_text(json.dumps(begins))
+    later = log.with_name("debug-sync.29990101.000000.log")
+    later.write_text(json.dumps(begins))
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    # W&B numbers the logs of one second, and so the second one's name comes first.
+    log.write_text(clean)
+    second = later.with_name("debug-sync.29990101.000000.1.log")
+    second.write_text(json.dumps(begins))
+    later.write_text(json.dumps({**begins, "time": refusal["time"]}) + "\n" + json.dumps(refusal))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    refused_again = {**refusal, "time": "2999-01-02T00:00:00.5Z"}
+    second.write_text(json.dumps(begins) + "\n" + json.dumps(refused_again))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == UNSYNCED
 
 
 def test_what_the_real_sync_leaves_when_it_is_refused_files(

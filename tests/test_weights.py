@@ -219,6 +219,7 @@ def test_endless_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "imports more than 100 names" in look(b"\x80\x02" + many).faults[0]
 
 
+@pytest.mark.slow
 def test_the_real_limits_end_in_time_and_memory() -> None:
     assert look(b"\x80\x04" + b"]\x94" * 1_500_000).faults
 

@@ -75,9 +75,13 @@ def _read(place: bytes, found: dict[str, Sync]) -> None:
             continue
         name = "/".join(path.replace("\\", "/").rsplit("/", 2)[-2:])
         known = found.get(name)
+        # Two syncs of one second have logs that end in `.log` and `.1.log`: their names do not
+        # say which was first. A refusal from before the last one began is of another one.
+        if known is not None and time < known.began:
+            continue
         if is_refusal:
             found[name] = Sync(known.began if known is not None else time, True)
-        elif known is None or known.began <= time:
+        else:
             found[name] = Sync(time, False)
 
 
