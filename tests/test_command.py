@@ -132,7 +132,7 @@ def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fx_hooks.check_artifacts.proven_clean", interrupt)
+    monkeypatch.setattr("fx_hooks.fastpath.artifacts.proven_clean", interrupt)
     assert check([]) == INTERRUPTED
 
 

@@ -28,8 +28,8 @@ from tests.contract_support import STATE, WEIGHTS, approve
 from tests.documents import ROOT, Block, address, all_blocks, blocks, read
 from tests.support import Repo
 from tests.terminal_picture import picture
-from tests.test_provenance import field
-from tests.test_provenance import log as wandb_log
+from tests.wandb_records import field
+from tests.wandb_records import log as wandb_log
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 

@@ -232,6 +232,19 @@ def test_index_versions(two_kinds: Repo, version: int) -> None:
     assert_right(two_kinds)
 
 
+def test_names_that_an_index_does_not_have_in_full(repo: Repo) -> None:
+    """Version 4 says of a name only what differs from the one before."""
+    repo.write(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
+    for name in ("params.csv", "params.yaml", "result.csv"):
+        repo.stage(f"data/run/{name}", "a: 1\n")
+    repo.git("update-index", "--index-version=4")
+    index = (repo.git_directory / "index").read_bytes()
+    assert b"params.csv" in index
+    assert b"params.yaml" not in index
+    assert repo.check("--all-files").code == 1
+    assert not repo.gate("--all-files")
+
+
 def test_index_with_extended_flags(two_kinds: Repo) -> None:
     two_kinds.git("update-index", "--skip-worktree", "pkg/m1.py", "good.pt")
     data = (two_kinds.root / ".git" / "index").read_bytes()

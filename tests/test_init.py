@@ -15,8 +15,9 @@ import yaml
 
 from fx_hooks import sync_gitignore
 from fx_hooks.cli import init
+from fx_hooks.frameworks.framework import RunDirectory
 from fx_hooks.policy.model import POLICY_NAME
-from fx_hooks.runs.directories import RunDirectory, run_directories
+from fx_hooks.runs.layouts import run_directories
 from tests.support import Repo, Result, working_directory
 
 SNIPPET = f"""\

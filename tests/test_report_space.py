@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fx_hooks.cli import report_space
-from fx_hooks.runs.usage import outside
-from fx_hooks.runs.usage.outside import (
+from fx_hooks.frameworks.wandb.outside import (
     WANDB_ARTIFACTS,
     WANDB_DIR,
     WANDB_LOGS,
     WANDB_STAGING,
     wandb_folders,
 )
+from fx_hooks.runs.usage import outside
 from fx_hooks.util.disk import Scan, scan
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment

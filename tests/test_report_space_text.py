@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fx_hooks.frameworks.framework import State
+from fx_hooks.frameworks.wandb.outside import WANDB_ARTIFACTS
 from fx_hooks.runs.inventory import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, Run
 from fx_hooks.runs.usage.advice import Remedy
 from fx_hooks.runs.usage.git_usage import PACKED
 from fx_hooks.runs.usage.measure import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
-from fx_hooks.runs.usage.outside import WANDB_ARTIFACTS
 from fx_hooks.runs.usage.usage_text import Answer
 from fx_hooks.util.disk import Size
 from tests.support import Repo
@@ -269,6 +270,6 @@ def _answer() -> Answer:
 
 def run(path: bytes, kind: str, size: Size, state: str) -> Run:
     return Run(
-        path=path, kind=kind, size=size, started=0.0, last_write=size.newest, state=state,
+        path=path, kind=kind, size=size, started=0.0, last_write=size.newest, state=State(state),
         reason="", within=None, owner=None, owns=(), milestones=(), tracked=(), run_id="",
     )  # fmt: skip

@@ -16,17 +16,18 @@ from typing import Any
 import pytest
 
 from fx_hooks.cli import archive_runs, clean_runs
+from fx_hooks.frameworks import run_files
+from fx_hooks.frameworks.lightning.runs import LIGHTNING
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.git.repository import Repository
-from fx_hooks.runs import details, liveness
 from fx_hooks.runs import inventory as runs
+from fx_hooks.runs import liveness
 from fx_hooks.runs import milestone_runs as run_milestones
-from fx_hooks.runs.details import run_details
 from fx_hooks.runs.inventory import (
     FAILED,
     FINISHED,
     HYDRA_JOB,
     HYDRA_SWEEP,
-    LIGHTNING,
     LIVE,
     SYNCED,
     UNSYNCED,
@@ -43,6 +44,8 @@ from fx_hooks.util.errors import FatalError
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import AGES, DAY, States, live_run
+from tests.wandb_records import ended_with
+from tests.wandb_records import log as log_of
 
 STATES = {
     "job": UNSYNCED,
@@ -208,6 +211,15 @@ def test_a_run_that_went_on_while_it_was_synced(
     assert state(5, 4, 9) == UNSYNCED
 
 
+def test_a_run_that_a_signal_ended(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    times = log.stat()
+    log.write_bytes(log_of(ended_with(-9)))
+    os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
+    run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
+    assert (run.state, run.reason) == (FAILED, "exit code -9; it has been synced")
+
+
 REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}
 
 
@@ -351,7 +363,7 @@ def test_runs_behind_a_link_are_named(states: States, monkeypatch: pytest.Monkey
 
 def test_details(made_states: States) -> None:
     def details(name: str, kind: str) -> dict[str, object]:
-        return run_details(os.fsencode(made_states.path(name)), kind).as_json()
+        return KINDS[kind].details(os.fsencode(made_states.path(name))).as_json()
 
     job = details("online", HYDRA_JOB)
     assert isinstance(job["config"], dict)
@@ -364,8 +376,8 @@ def test_details(made_states: States) -> None:
         "lightning_0", LIGHTNING
     ) == {"config": {"lr": 0.05}}
     assert "config" in details("sweep", HYDRA_SWEEP)
-    assert run_details(b"/nowhere", WANDB_RUN).as_json() == {}
-    assert run_details(b"/nowhere", HYDRA_JOB).as_json() == {}
+    assert KINDS[WANDB_RUN].details(b"/nowhere").as_json() == {}
+    assert KINDS[HYDRA_JOB].details(b"/nowhere").as_json() == {}
 
 
 def test_metadata_that_cannot_be_read_may_name_a_run(
@@ -629,7 +641,7 @@ def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> 
     assert found["synced_wandb"].state == UNSYNCED
     assert "missing or cannot be read" in found["synced_wandb"].reason
     assert found["online_wandb"].state == UNSYNCED
-    details = run_details(os.fsencode(states.path("synced_wandb")), WANDB_RUN)
+    details = KINDS[WANDB_RUN].details(os.fsencode(states.path("synced_wandb")))
     assert details.config is None
     # A W&B name whose time is none is as old as its files.
     odd = states.root / "wandb" / "offline-run-20249931_995959-odd"
@@ -647,7 +659,7 @@ def test_files_that_are_odd(states: States, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_summary_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "wandb-summary.json").write_text(text)
-    assert run_details(os.fsencode(tmp_path), WANDB_RUN).as_json() == {}
+    assert KINDS[WANDB_RUN].details(os.fsencode(tmp_path)).as_json() == {}
 
 
 def test_a_configuration_that_cannot_be_read(
@@ -657,17 +669,17 @@ def test_a_configuration_that_cannot_be_read(
     hydra.mkdir()
     (hydra / "config.yaml").write_text("a: [")
     (hydra / "overrides.yaml").symlink_to("config.yaml")
-    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+    assert KINDS[HYDRA_JOB].details(os.fsencode(tmp_path)).as_json() == {}
     (hydra / "config.yaml").write_text("a: " + "x" * (1 << 20))
-    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+    assert KINDS[HYDRA_JOB].details(os.fsencode(tmp_path)).as_json() == {}
     (hydra / "config.yaml").write_text("a: 1")
-    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {"config": {"a": 1}}
+    assert KINDS[HYDRA_JOB].details(os.fsencode(tmp_path)).as_json() == {"config": {"a": 1}}
 
     def opened(place: Any, *_: Any, **options: Any) -> Any:  # noqa: ARG001
         raise PermissionError(13, "Permission denied", place)
 
-    monkeypatch.setattr(details, "open", opened, raising=False)
-    assert run_details(os.fsencode(tmp_path), HYDRA_JOB).as_json() == {}
+    monkeypatch.setattr(run_files, "open", opened, raising=False)
+    assert KINDS[HYDRA_JOB].details(os.fsencode(tmp_path)).as_json() == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
@@ -687,8 +699,8 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(
         os.utime(place, (1e9, 1e9))
     found = by_name(states, look(states.root, monkeypatch))
     assert found["online_wandb"].state == UNSYNCED
-    assert run_details(os.fsencode(log.parent), WANDB_RUN).as_json() == {}
-    assert run_details(os.fsencode(states.path("online")), HYDRA_JOB).config is None
+    assert KINDS[WANDB_RUN].details(os.fsencode(log.parent)).as_json() == {}
+    assert KINDS[HYDRA_JOB].details(os.fsencode(states.path("online"))).config is None
 
 
 def test_file_systems_of_several_machines() -> None:

@@ -6,30 +6,14 @@ asked elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
-
-# What W&B, Hydra, Lightning and the Hugging Face trainer call the directory of a run.
-_RUN = re.compile(
-    rb"""
-    (?: ^ | / ) (?:
-        (?: offline- | dry )? run-\d{8}_\d{6}-[^/]+     # wandb/run-20240131_235959-ID
-        | sweep-[^/]+ (?= /config-[^/]*\.yaml \Z )      # wandb/sweep-ID/config-RUN.yaml
-        | \d{4}-\d{2}-\d{2} / \d{2}-\d{2}-\d{2}         # outputs/2024-01-31/23-59-59
-        | \d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}           # runs/2024-01-31_23-59-59
-        | version_\d+                                   # lightning_logs/version_0
-        | checkpoint-\d+                                # results/checkpoint-500
-    ) (?= / )
-    """,
-    re.VERBOSE,
-)
-
 
 # A directory that holds one of these directly is a package, whatever its name.
 _SOURCE_SUFFIXES = frozenset(
@@ -185,7 +169,7 @@ class Classifier:
         path = verdict.path
         if verdict.directory:
             return verdict.directory
-        run = _RUN.search(path)
+        run = RUN_FOLDER.search(path)
         if run is not None:
             return path[: run.end()]
         for directory in parents(path):

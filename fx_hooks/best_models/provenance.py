@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import glob
-import json
 import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fx_hooks.frameworks.wandb.record import WandbLog, read_wandb_log
+from fx_hooks.frameworks.wandb.details import run_commit, run_details
+from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import plain_data
 
-_WANDB_RUN = re.compile(r"(?:offline-|dry)?run-(\d{8}_\d{6})-(.+)\Z")
+if TYPE_CHECKING:
+    from fx_hooks.frameworks.framework import Details
+
 _HYDRA_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[/_](\d{2}-\d{2}-\d{2})(?:/|\Z)")
 
 
@@ -39,7 +41,7 @@ class Provenance(NamedTuple):
 class _WandbRun(NamedTuple):
     directory: str
     started: datetime
-    log: WandbLog
+    details: Details
 
 
 def find_provenance(model: str, root: str) -> Provenance:
@@ -61,23 +63,16 @@ def find_provenance(model: str, root: str) -> Provenance:
     run = _wandb_run(folders, hydra, model, config)
     if run is None:
         return Provenance(hydra, config, overrides)
-    known = {
-        "id": run.log.run_id or _id_and_time(run.directory)[0],
-        "project": run.log.project,
-        "entity": run.log.entity,
-    }
-    if all(known.values()):
+    known = dict(run.details.wandb)
+    if known.keys() >= {"id", "project", "entity"}:
         known["url"] = "https://wandb.ai/{entity}/{project}/runs/{id}".format_map(known)
-    summary = {**run.log.summary, **_read_json(run.directory, "wandb-summary.json")}
-    git = _read_json(run.directory, "wandb-metadata.json").get("git")
-    commit = git.get("commit", "") if isinstance(git, dict) else ""
     return Provenance(
         hydra or run.directory,
-        config if config is not None else run.log.config or None,
+        config if config is not None else run.details.config,
         overrides,
-        {key: value for key, value in summary.items() if _is_figure(key, value)},
-        {key: value for key, value in known.items() if value},
-        commit or run.log.commit,
+        {key: value for key, value in run.details.metrics.items() if _is_figure(key, value)},
+        known,
+        run_commit(os.fsencode(run.directory)),
     )
 
 
@@ -105,21 +100,21 @@ def _wandb_run(
 ) -> _WandbRun | None:
     """The W&B run that made *model*; None where it is not beyond doubt which one."""
     for folder in folders:
-        if _WANDB_RUN.match(os.path.basename(folder)):
+        if RUN_NAME.fullmatch(os.fsencode(os.path.basename(folder))):
             return _read_wandb(folder)
     within = hydra and _only(_wandb_runs([hydra]))
     if within:
         return within
     runs = _wandb_runs([*folders, os.environ.get("WANDB_DIR") or folders[-1]])
     parts = set(model.split(os.sep))
-    named = _only([run for run in runs if run.log.run_id in parts])
+    named = _only([run for run in runs if run.details.wandb.get("id") in parts])
     if named or hydra is None:
         return named
     # W&B's own directory is in the working directory, far from Hydra's: the time tells.
     first = _hydra_start(hydra).timestamp() - 1
     last = os.stat(model).st_mtime
     runs = [run for run in runs if first <= run.started.timestamp() <= last]
-    return _only(runs) or _only([run for run in runs if fits(run.log.config, config)])
+    return _only(runs) or _only([run for run in runs if fits(run.details.config or {}, config)])
 
 
 def _only(runs: list[_WandbRun]) -> _WandbRun | None:
@@ -129,7 +124,7 @@ def _only(runs: list[_WandbRun]) -> _WandbRun | None:
 def _wandb_runs(folders: Sequence[str]) -> list[_WandbRun]:
     found = {}
     for folder in folders:
-        for place in ("wandb", ".wandb"):
+        for place in map(os.fsdecode, FOLDERS):
             pattern = os.path.join(glob.escape(os.path.join(folder, place)), "*run-*")
             for directory in sorted(glob.glob(pattern)):
                 run = _read_wandb(directory)
@@ -139,23 +134,14 @@ def _wandb_runs(folders: Sequence[str]) -> list[_WandbRun]:
 
 
 def _read_wandb(directory: str) -> _WandbRun | None:
-    run_id, started = _id_and_time(directory)
+    match = RUN_NAME.fullmatch(os.fsencode(os.path.basename(directory)))
+    try:
+        started = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S") if match else None
+    except ValueError:
+        started = None
     if started is None:
         return None
-    try:
-        with open(os.path.join(directory, f"run-{run_id}.wandb"), "rb") as file:
-            log = read_wandb_log(file)
-    except OSError:
-        log = WandbLog(run_id, "", "", "", {}, {})
-    return _WandbRun(directory, started, log)
-
-
-def _id_and_time(directory: str) -> tuple[str, datetime | None]:
-    match = _WANDB_RUN.match(os.path.basename(directory))
-    try:
-        return (match[2], datetime.strptime(match[1], "%Y%m%d_%H%M%S")) if match else ("", None)
-    except ValueError:
-        return "", None
+    return _WandbRun(directory, started, run_details(os.fsencode(directory)))
 
 
 def _hydra_start(folder: str) -> datetime:
@@ -179,16 +165,6 @@ def fits(part: Any, whole: Any) -> bool:
 def _is_figure(key: str, value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and not key.startswith("_")
-
-
-def _read_json(directory: str, name: str) -> dict[str, Any]:
-    """A file that W&B wrote into a run; empty where it is none or broken."""
-    try:
-        with open(os.path.join(directory, "files", name), "rb") as file:
-            value = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _read_yaml(path: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
+from fx_hooks.util.paths import shown
 from fx_hooks.util.terminal import complain, one_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,19 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         # Whoever read has seen enough.
         return _end(FATAL)
     except OSError as exc:
-        return _end(FATAL, f"{name}: error: cannot write: {exc.strerror}")
+        return _end(FATAL, f"{name}: error: {_said(exc)}")
+
+
+def _said(exc: OSError) -> str:
+    """Return what failed, as far as that is known: a file, the output, or neither."""
+    if exc.filename is not None:
+        return f"{shown(os.fsencode(exc.filename))}: {exc.strerror}"
+    try:
+        # What could not be written is still held, and fails once more.
+        sys.stdout.flush()
+    except OSError:
+        return f"cannot write: {exc.strerror}"
+    return exc.strerror or type(exc).__name__
 
 
 def _end(code: int, message: str = "") -> int:

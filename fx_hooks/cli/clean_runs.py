@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks import __version__
 from fx_hooks.cli._common import entry_point
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
 from fx_hooks.git.repository import Repository
 from fx_hooks.runs import selection
@@ -24,7 +25,6 @@ from fx_hooks.runs.archive.listing import plural
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.deletion import Gone, LeftAside, Stays, left_aside, remove_run, settle
 from fx_hooks.runs.deletion_log import CleanLog
-from fx_hooks.runs.details import run_details
 from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
@@ -149,7 +149,7 @@ def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[St
     goes: list[Run] = []
     stays: list[Stay] = []
     for run in chosen:
-        reason = kept_because(run)
+        reason = kept_because(run, archived=options.archive is not None)
         if reason is None:
             goes.append(run)
         else:
@@ -288,7 +288,7 @@ def _unsynced(found: Survey, run: Run) -> list[bytes]:
 
 
 def _metrics(found: Survey, run: Run) -> Mapping[str, Any]:
-    return run_details(os.path.join(found.root, run.path), run.kind).metrics
+    return KINDS[run.kind].details(os.path.join(found.root, run.path)).metrics
 
 
 class _Deletion:

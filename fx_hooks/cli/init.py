@@ -8,13 +8,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.cli._common import entry_point
 from fx_hooks.fastpath.gitignore import FILE
+from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
+from fx_hooks.frameworks.registry import FRAMEWORKS
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
@@ -29,7 +31,7 @@ from fx_hooks.policy.in_force import (
 )
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
 from fx_hooks.policy.patterns import problem
-from fx_hooks.runs.directories import MAX_BYTES, RunDirectory, may_say_something, run_directories
+from fx_hooks.runs.layouts import run_directories
 from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
@@ -37,6 +39,9 @@ from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data  # fmt: skip
 from fx_hooks.util.yaml_insert import with_items
+
+if TYPE_CHECKING:
+    from fx_hooks.frameworks.framework import RunDirectory
 
 NAME = "fx-init"
 CONFIG = ".pre-commit-config.yaml"
@@ -198,7 +203,7 @@ def _contents(root: bytes, paths: Sequence[bytes]) -> dict[str, bytes]:
     for path in dict.fromkeys(paths):
         name = os.fsdecode(path)
         full = os.path.join(root, path)
-        if may_say_something(name) and os.path.isfile(full) and os.path.getsize(full) <= MAX_BYTES:
+        if is_configuration(name) and os.path.isfile(full) and os.path.getsize(full) <= MAX_BYTES:
             try:
                 with open(full, "rb") as file:
                     contents[name] = file.read()
@@ -209,9 +214,10 @@ def _contents(root: bytes, paths: Sequence[bytes]) -> dict[str, bytes]:
 
 def _rules(found: Sequence[RunDirectory], indent: str, policy: Policy) -> list[str]:
     taken = {entry.rule for entry in policy.entries}
+    stems = {framework.name: framework.output_rule for framework in FRAMEWORKS}
     lines = []
     for directory in found:
-        stem = "hydra-run-dir" if directory.tool == "Hydra" else "wandb-dir"
+        stem = stems[directory.tool]
         names = (f"{stem}-{number}" if number > 1 else stem for number in range(1, len(taken) + 9))
         name = next(name for name in names if name not in taken)
         taken.add(name)

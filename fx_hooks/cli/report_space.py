@@ -22,7 +22,7 @@ from fx_hooks.runs.selection import seconds
 from fx_hooks.runs.usage.advice import remedies
 from fx_hooks.runs.usage.git_usage import GitSpace, git_space
 from fx_hooks.runs.usage.measure import NOTHING, Item, Space, measure_history, plus
-from fx_hooks.runs.usage.outside import look_outside, wandb_folders
+from fx_hooks.runs.usage.outside import look_outside, tool_folders
 from fx_hooks.runs.usage.usage_json import as_json
 from fx_hooks.runs.usage.usage_text import Answer, plain
 from fx_hooks.util.exit_codes import CLEAN, FOUND
@@ -101,7 +101,7 @@ def report_space(
         seen = survey(repository, progress=progress)
         git = git_space(repository)
         space = measure_history(seen, git, scene)
-        outside = look_outside(seen.root, space.leads, wandb_folders(), progress)
+        outside = look_outside(seen.root, space.leads, tool_folders(), progress)
     answer = _answer(
         space, git, seen, outside.items, index,
         sort=sort, older_than=older_than, top=top, path_to_root=repository.path_to_root(),

@@ -1,6 +1,7 @@
 """One git call without :mod:`subprocess`, whose import costs more than the call."""
 
 import os
+import sys
 
 # A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
 # unless no protocol is allowed.
@@ -28,7 +29,7 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     first in the output. Where there is no answer, the caller asks
     :mod:`fx_hooks.git.repository`, which says what is wrong.
     """
-    if not hasattr(os, "posix_spawnp"):
+    if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
     reading, writing = os.pipe()
     try:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, OFFLINE, QUIET
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.temporary import nameless_file
 
 LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
@@ -25,7 +25,15 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
-_LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_KEYS = (b"version", b"oid", b"size")
+_LFS_VERSIONS = (
+    b"http://git-media.io/v/2",
+    b"https://hawser.github.com/spec/v1",
+    b"https://git-lfs.github.com/spec/v1",
+)
+_LFS_EXTENSION = re.compile(rb"ext-[0-9]-\w+")
+_LFS_OID = re.compile(rb"[0-9a-f]{64}\Z")
+_LFS_SIZE = re.compile(rb"\+?[0-9]{1,18}\Z")
 
 
 _KINDS = (b"blob", b"tree", b"commit", b"tag")
@@ -140,7 +148,7 @@ class ObjectStore:
             started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
             for stdin in stdins:
                 questions, errors, answers = (
-                    files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+                    files.enter_context(nameless_file()) for _ in range(3)
                 )
                 questions.write(stdin)
                 questions.seek(0)
@@ -292,6 +300,21 @@ class ObjectStore:
         arguments = ("cat-file", "blob", blob)
         return _start(arguments, self._where, stdout=file).returncode == 0
 
+    @contextmanager
+    def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
+        """The content of *blob* as a stream, empty if it is not in this clone.
+
+        Whoever has seen enough closes it; git ends then.
+        """
+        with nameless_file() as errors, open(os.devnull, "rb") as nothing:
+            process = _popen(("cat-file", "blob", blob), self._where, nothing, None, errors)
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.stdout.close()
+                process.wait()
+
     def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
         """The answers of ``git cat-file``, and why it stopped before the end; empty if not."""
         if not objects:
@@ -441,19 +464,31 @@ def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
-    """What *content* points to if it is a Git LFS pointer, else None.
+    """What *content* points to if Git LFS takes it for a pointer, else None.
 
-    The format is that of the Git LFS specification (docs/spec.md): ``key value``
-    lines, the version first.
+    As ``lfs/pointer.go`` of git-lfs 3.3 decodes it, which ``git lfs pointer --check`` asks:
+    blanks around are nothing, empty lines are skipped, lines end as they like, three keys come
+    in their order with extensions between, and the version is one of three.
     """
-    if not content.startswith(_LFS_VERSION) or len(content) >= LFS_POINTER_BYTES:
+    lines = content[:LFS_POINTER_BYTES].strip().split(b"\n")
+    values: list[bytes] = []
+    for line in lines:
+        line = line.removesuffix(b"\r")
+        if not line:
+            continue
+        key, blank, value = line.partition(b" ")
+        if not blank or len(values) == len(_LFS_KEYS):
+            return None
+        if key == _LFS_KEYS[len(values)]:
+            values.append(value)
+        elif not _LFS_EXTENSION.match(key):
+            return None
+    if len(values) < len(_LFS_KEYS) or values[0] not in _LFS_VERSIONS:
         return None
-    values = dict(line.partition(b" ")[::2] for line in content.splitlines())
-    kind, _, oid = values.get(b"oid", b"").partition(b":")
-    size = values.get(b"size", b"")
-    if kind != b"sha256" or not size.isdigit():
+    kind, _, oid = values[1].partition(b":")
+    if kind != b"sha256" or not _LFS_OID.match(oid) or not _LFS_SIZE.match(values[2]):
         return None
-    return LfsPointer(oid.decode("ascii", "replace"), int(size))
+    return LfsPointer(oid.decode("ascii", "replace"), int(values[2]))
 
 
 class NotARepository(FatalError):

@@ -1,1 +1,1 @@
-"""The runs of W&B, Hydra and Lightning on disk."""
+"""The runs of the tools on disk."""

@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import is_source
+from fx_hooks.frameworks.framework import Ending, State
+from fx_hooks.frameworks.wandb.ending import was_synced
+from fx_hooks.frameworks.wandb.names import log_name
 from fx_hooks.runs.layouts import (
     HYDRA_JOB,
     HYDRA_SWEEP,
@@ -20,7 +23,6 @@ from fx_hooks.runs.layouts import (
     is_dated,
     is_repository,
 )
-from fx_hooks.runs.state import LIVE, UNSYNCED, Ending, was_synced
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def find_obstacles(
                     first[around] = min(first.get(around, (path, reason)), (path, reason))
     reasons = {path: reason for path, (_, reason) in first.items()}
     for run in found:
-        if run.kind == WANDB_RUN and endings[run.path].state in (LIVE, UNSYNCED):
+        if run.kind == WANDB_RUN and endings[run.path].state in (State.LIVE, State.UNSYNCED):
             for path in _linked(run, runs, root):
                 reasons.setdefault(
                     path, f"{shown(run.path)} is not synced yet, and has links to files in it"
@@ -101,7 +103,7 @@ def _strange(
 
 
 def _is_log_of(run: FoundRun, folder: Folder, name: bytes) -> bool:
-    return folder is run.folder and name == b"run-%s.wandb" % os.fsencode(run.wandb_id)
+    return folder is run.folder and name == log_name(folder.name, folder.names())
 
 
 def _since(run: FoundRun, started: Mapping[bytes, float]) -> float | None:

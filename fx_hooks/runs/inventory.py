@@ -7,37 +7,25 @@ import stat
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.best_models.provenance import fits
+from fx_hooks.frameworks.configuration import MAX_BYTES
+from fx_hooks.frameworks.framework import Ending, Role, State
+from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
-from fx_hooks.runs.details import run_details, wandb_start
-from fx_hooks.runs.directories import MAX_BYTES, run_patterns
 from fx_hooks.runs.foreign_files import find_obstacles
 from fx_hooks.runs.layouts import (
     HYDRA_JOB,
     HYDRA_SWEEP,
-    LIGHTNING,
-    WANDB_FOLDERS,
-    WANDB_NAME,
     WANDB_RUN,
     FoundRun,
     find_runs,
+    run_patterns,
 )
 from fx_hooks.runs.liveness import Processes, find_processes
 from fx_hooks.runs.milestone_runs import milestones_of_runs
-from fx_hooks.runs.state import (
-    FAILED,
-    FINISHED,
-    LIVE,
-    SYNCED,
-    UNSYNCED,
-    Ending,
-    hydra_ending,
-    wandb_ending,
-)
 from fx_hooks.util.disk import Problem, Scan, Size, files_only, scan
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents, shown
@@ -47,22 +35,20 @@ if TYPE_CHECKING:
     from fx_hooks.util.disk import Folder
 
 __all__ = [
-    "FAILED", "FINISHED", "HYDRA_JOB", "HYDRA_SWEEP", "LIGHTNING", "LIVE", "SYNCED", "UNSYNCED",
-    "WANDB_RUN", "Run", "Survey", "kept_because", "outermost", "survey",
+    "FAILED", "FINISHED", "HYDRA_JOB", "HYDRA_SWEEP", "LIVE", "SYNCED", "UNSYNCED", "WANDB_RUN",
+    "Run", "Survey", "kept_because", "outermost", "survey",
 ]  # fmt: skip
 
+LIVE, UNSYNCED, SYNCED = State.LIVE, State.UNSYNCED, State.SYNCED
+FINISHED, FAILED = State.FINISHED, State.FAILED
 HOUR = 3600.0
 # A run that does not say that it has ended, and whose processes nobody sees from here.
 _UNSEEN = 7 * 24 * HOUR
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
-# W&B's names have seconds of the local time: zones differ by quarters of an hour.
-_WITHIN = 0.5
-_QUARTER = 900.0
-_ZONES = 26 * HOUR
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
-_USUAL = (*WANDB_FOLDERS, b"outputs", b"multirun", b"logs", b"lightning_logs", b"runs")
+_USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
 
 
 class Run(NamedTuple):
@@ -70,7 +56,7 @@ class Run(NamedTuple):
 
     ``state`` is the worst of its own and of what it holds and ``owns``, and ``reason``
     says why, as part of a sentence. ``within`` is the innermost run around it;
-    ``owner`` the Hydra job that started this W&B run, wherever it lies. ``milestones``
+    ``owner`` the job that started this tracker's run, wherever it lies. ``milestones``
     are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
     says why it could not be deleted, whoever wanted to, and is mostly empty.
     """
@@ -80,7 +66,7 @@ class Run(NamedTuple):
     size: Size
     started: float
     last_write: float
-    state: str
+    state: State
     reason: str
     within: bytes | None
     owner: bytes | None
@@ -123,14 +109,16 @@ def outermost(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if run.within is None]
 
 
-def kept_because(run: Run) -> str | None:
-    """Why *run* must not be deleted; None where it may."""
+def kept_because(run: Run, *, archived: bool = False) -> str | None:
+    """Why *run* must not be deleted; None where it may. *archived*: it is packed before."""
     if run.state in (LIVE, UNSYNCED):
         return f"{run.state}: {run.reason}"
     if run.milestones:
         return f"{_some(run.milestones)} came from it"
     if run.tracked:
         return f"git tracks {_some(run.tracked)}"
+    if KINDS[run.kind].only_copy and not archived:
+        return "it usually exists nowhere else: add --archive FILE, which packs it before"
     return run.obstacle or None
 
 
@@ -160,7 +148,10 @@ def survey(
         raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
     processes = processes.found_in(found_tree)
     notes[:0] = _links(found_tree.top, root)
-    found = find_runs(found_tree.top, run_patterns(_configuration(root, index)))
+    found = [
+        run._replace(run_id=run.about.identity(run.folder, root))
+        for run in find_runs(found_tree.top, run_patterns(_configuration(root, index)))
+    ]
     judge = _Judge(found_tree, processes, time.time() if now is None else now)
     endings = {run.path: judge.ending(run) for run in found}
     started = {run.path: _started(run, root) for run in found}
@@ -170,7 +161,7 @@ def survey(
     tracked = sorted(index)
     by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
-    obstacles = find_obstacles(found, endings, started, judge.syncs, root)
+    obstacles = find_obstacles(found, endings, started, Syncs(found_tree), root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
@@ -195,7 +186,7 @@ def survey(
                 ),
                 milestones=tuple(sorted(chosen)),
                 tracked=_below(tracked, run.path),
-                run_id=run.wandb_id,
+                run_id=run.run_id,
                 obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
             )
         )
@@ -210,8 +201,7 @@ def survey(
 
 class _Judge:
     def __init__(self, tree: Scan, processes: Processes, now: float) -> None:
-        self.root = tree.root
-        self.syncs = Syncs(tree)
+        self._endings = {kind.name: kind.endings(tree) for kind in KINDS.values()}
         self.processes = processes
         self.now = now
 
@@ -225,12 +215,7 @@ class _Judge:
         age = self.now - run.folder.size().newest
         if age < HOUR:
             return Ending(LIVE, _written(age), False)
-        if run.kind == WANDB_RUN:
-            ending = wandb_ending(run.folder, self.root, self.syncs)
-        elif run.kind == HYDRA_JOB:
-            ending = hydra_ending(run.folder, self.root)
-        else:
-            ending = Ending(FINISHED, "nothing writes to it any more", False)
+        ending = self._endings[run.kind](run.folder)
         if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
             why = (
                 "it does not say that it has ended, and a process of it could not be seen from here"
@@ -286,13 +271,13 @@ def _members(
 def _owners(
     found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
 ) -> dict[bytes, bytes]:
-    """The Hydra job of each W&B run: the one around it, or the one whose time it was in."""
-    jobs = [run for run in found if run.kind == HYDRA_JOB]
+    """The job of each tracker's run: the one around it, or the one whose time it was in."""
+    jobs = [run for run in found if run.about.role is Role.JOB]
     by_path = {job.path: job for job in jobs}
     timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
     owners = {}
     for run in found:
-        if run.kind != WANDB_RUN:
+        if run.about.role is not Role.TRACKER:
             continue
         above = reversed(parents(run.path))
         around = next((by_path[path] for path in above if path in by_path), None)
@@ -314,7 +299,7 @@ def _jobs_of(
     waiting = [owners.get(run.path), run.within]
     while waiting:
         path = waiting.pop()
-        if path is not None and by_path[path].kind != HYDRA_SWEEP:
+        if path is not None and by_path[path].about.role is not Role.GROUP:
             jobs.append(path)
             waiting += [owners.get(path), by_path[path].within]
     return jobs
@@ -332,7 +317,7 @@ class _Span(NamedTuple):
 def _span(job: FoundRun, started: float) -> _Span:
     first = started - 0.5
     last = max(job.folder.size().newest, first + _BEFORE_INIT)
-    if b".hydra" not in job.folder.folders:
+    if job.about.first_folder not in job.folder.folders:
         first -= _BEFORE_INIT  # nothing in it has the time of its beginning
     return _Span(job, started, first, last + 1)
 
@@ -349,7 +334,7 @@ class _Timeline:
         self._configurations: dict[bytes, Any] = {}
 
     def owner(self, run: FoundRun, started: float) -> FoundRun | None:
-        """The job that W&B's *run* most likely belongs to."""
+        """The job that a tracker's *run* most likely belongs to."""
         around = []
         number = bisect_right(self._firsts, started)
         while number and self._ends[number - 1] >= started:
@@ -358,7 +343,7 @@ class _Timeline:
                 around.append(self._spans[number])
         around.sort(key=lambda span: (abs(started - span.started), span.job.path))
         possible = [span.job for span in around]
-        # Jobs side by side: what W&B was told of the configuration tells them apart.
+        # Jobs side by side: what the tracker was told of the configuration tells them apart.
         told = self._configuration(run) if possible[1:] else None
         for job in possible if told else ():
             if fits(told, self._configuration(job)):
@@ -368,34 +353,20 @@ class _Timeline:
     def _configuration(self, run: FoundRun) -> Any:
         if run.path not in self._configurations:
             place = os.path.join(self._root, run.path)
-            self._configurations[run.path] = run_details(place, run.kind).config
+            self._configurations[run.path] = run.about.details(place).config
         return self._configurations[run.path]
 
 
 def _started(run: FoundRun, root: bytes) -> float:
-    """By what a W&B run says, else by its name, else by the oldest that is known of its files."""
-    match = WANDB_NAME.fullmatch(run.folder.name) if run.kind == WANDB_RUN else None
-    # Hydra writes its configuration first of all.
-    first = run.folder.folders.get(b".hydra", run.folder)
-    times = [file[3] for folder in first.walk() for file in folder.files]
-    oldest = min(times, default=run.folder.mtime)
-    if match is None:
-        return oldest
-    told = wandb_start(os.path.join(root, run.path))
+    """Return when *run* began, as it says itself; else the time of the oldest of its files."""
+    told = run.about.started(run.folder, root)
     if told is not None:
         return told
-    try:
-        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
-    except (ValueError, OverflowError, OSError):
-        return oldest
-    # The time of some other zone, perhaps: the last such before the first of its files.
-    if -_ZONES <= oldest - named <= _ZONES:
-        named += (oldest + _WITHIN - named) // _QUARTER * _QUARTER
-    return named + _WITHIN
+    return run.folder.folders.get(run.about.first_folder, run.folder).oldest()
 
 
 def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
-    """What the tracked YAML files say on disk that may set Hydra's run directory."""
+    """What the tracked YAML files say on disk that may set the folder of runs."""
     files = {}
     for path in index:
         if path.endswith((b".yaml", b".yml")):

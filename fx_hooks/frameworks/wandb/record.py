@@ -51,6 +51,13 @@ class WandbLog(NamedTuple):
     host: str = ""
 
 
+class WandbHead(NamedTuple):
+    """The run's id, and when it began in seconds since the epoch, as far as a log says."""
+
+    run_id: str
+    started: float | None
+
+
 class WandbEnd(NamedTuple):
     """How a run ended: ``exit_code`` is None without a word of it."""
 
@@ -76,14 +83,16 @@ def _exit_code(record: bytes) -> int:
     return code - (1 << 64) if code >> 63 else code
 
 
-def read_wandb_start(file: BinaryIO) -> float | None:
-    """When the run began, in seconds since the epoch; None where the log does not say."""
+def read_wandb_head(file: BinaryIO) -> WandbHead:
+    """Return what the run's first record says."""
     for record in _records(file, limit=_HEAD):
         for field, content in _fields(record):
             if field == _RUN:
-                time = dict(_fields(content)).get(_START)
-                return _seconds(time) if time else None
-    return None
+                found = dict(_fields(content))
+                time = found.get(_START)
+                run_id = found.get(_RUN_ID, b"").decode("utf-8", "replace")
+                return WandbHead(run_id, _seconds(time) if time else None)
+    return WandbHead("", None)
 
 
 def _seconds(time: bytes) -> float:

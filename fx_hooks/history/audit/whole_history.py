@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fx_hooks.history.commit_check import Artifact, Judged, RangeClassifier
     from fx_hooks.reporting import output
 
-_STEP = 1000
+STEP = 1000
 _SHIFT = 32
 _TIMES = (1 << _SHIFT) - 1
 _Weights = Mapping[str, "tuple[int, int] | None"]
@@ -116,7 +116,7 @@ class _Collector:
         if item.mode == SUBMODULE_MODE:
             self.submodules.add(item.blob)
         self._count += 1
-        if not self._count % _STEP:
+        if not self._count % STEP:
             self._progress("commits", item.commit, self._commits)
 
     def first(self, blob: str) -> int:

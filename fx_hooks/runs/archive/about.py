@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.best_models.metadata import without_private
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.runs.archive.manifest import as_text
-from fx_hooks.runs.details import run_details
 
 if TYPE_CHECKING:
     from fx_hooks.runs.inventory import Run, Survey
@@ -32,7 +32,7 @@ def _known(root: bytes, run: Run) -> dict[str, Any]:
         "reason": run.reason,
         "started": _time(run.started),
         "last_write": _time(run.last_write),
-        **run_details(os.path.join(root, run.path), run.kind).as_json(),
+        **KINDS[run.kind].details(os.path.join(root, run.path)).as_json(),
     }
     told: dict[str, Any] = without_private(known, os.fsdecode(root))
     return told

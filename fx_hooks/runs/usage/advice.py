@@ -6,13 +6,13 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
 from fx_hooks.git.commands import cover, from_folder, untrack
-from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because
+from fx_hooks.runs.inventory import SYNCED, UNSYNCED, Run, Survey, kept_because
 from fx_hooks.runs.usage.git_usage import LFS, LOOSE, GitSpace
 from fx_hooks.runs.usage.measure import CACHES, GIT, Item, Space
-from fx_hooks.runs.usage.outside import WANDB_ARTIFACTS, WANDB_LOGS
-from fx_hooks.util.disk import Folder, freed_by
+from fx_hooks.util.disk import freed_by
 from fx_hooks.util.paths import parents, quoted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def remedies(
         *_of_runs(items, seen, older_than, ways),
         *_of_caches(items, index, ways),
         *_of_git(items, git),
-        *_of_wandb(items, ways),
+        *_of_outside(items, ways),
     ]
     found.sort(key=lambda remedy: -remedy.frees)
     return [*found, *_of_tracked(space, index, path_to_root)]
@@ -85,7 +85,7 @@ def _of_runs(
     waiting = {
         run.path: _outermost(run, runs)
         for run in runs.values()
-        if run.kind == WANDB_RUN and run.state == UNSYNCED
+        if KINDS[run.kind].waits_for_upload and run.state == UNSYNCED
     }
     folders = {path: place for path in waiting if (place := find(path)) is not None}
     hopeless = {path for path, place in folders.items() if not can_be_synced(place)}
@@ -164,19 +164,17 @@ def _of_git(items: Sequence[Item], git: GitSpace) -> list[Remedy]:
     return found
 
 
-def _of_wandb(items: Sequence[Item], ways: _Ways) -> list[Remedy]:
+def _of_outside(items: Sequence[Item], ways: _Ways) -> list[Remedy]:
     found = []
+    frees = {kind: free for each in FRAMEWORKS for kind, free in each.outside_frees.items()}
     for item in items:
-        if item.kind == WANDB_ARTIFACTS:
-            what = "artifacts that W&B downloads again"
-            left = _file_blocks(item.folder, b"tmp")
-            options = "--remove-temp " * bool(left)
-            command = f"wandb artifact cache cleanup {options}0GB"
-            # The folders stay.
-            found.append(Remedy(what, [command], _file_blocks(item.folder, b"obj") + left))
-        elif item.kind == WANDB_LOGS:
-            what = "what W&B's own processes logged"
-            found.append(Remedy(what, ways.commands("rm -r --", [item.path]), _freed([item])))
+        if item.folder is not None and item.kind in frees:
+            freed = frees[item.kind](item.folder)
+            if freed.command:
+                found.append(Remedy(freed.what, [freed.command], freed.disk))
+            else:
+                commands = ways.commands("rm -r --", [item.path])
+                found.append(Remedy(freed.what, commands, _freed([item])))
     return found
 
 
@@ -197,12 +195,6 @@ def _freed(items: Sequence[Item]) -> int:
     folders = [item.folder for item in items if item.folder is not None]
     single = sum(item.size.disk for item in items if item.folder is None)
     return freed_by(folders).disk + single
-
-
-def _file_blocks(folder: Folder | None, name: bytes) -> int:
-    """What the files in the folder of that name take."""
-    inner = folder.folders.get(name) if folder is not None else None
-    return sum(file[2] for each in inner.walk() for file in each.files) if inner else 0
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,8 +1,6 @@
-"""What takes space outside the work tree: behind its links and mounts, and in W&B's folders.
+"""What takes space outside the work tree: behind its links and mounts, and in tools' folders.
 
-Nothing in there is this repository's alone, so it is told apart. W&B's places are those of
-wandb/env.py (``get_cache_dir``, ``get_data_dir``), which asks platformdirs where no variable
-says otherwise.
+Nothing in there is this repository's alone, so it is told apart.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.frameworks.registry import FRAMEWORKS
 from fx_hooks.runs.layouts import find_runs
 from fx_hooks.runs.usage.measure import MOUNT, Item, Lead
 from fx_hooks.util.disk import Problem, scan
@@ -18,54 +17,19 @@ from fx_hooks.util.disk import Problem, scan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-WANDB_ARTIFACTS = "W&B artifact cache"
-WANDB_LOGS = "W&B logs"
-WANDB_STAGING = "W&B staging"
-WANDB_DIR = "WANDB_DIR"
+    from fx_hooks.frameworks.framework import OutsideFolder
 
 
-class OutsideFolder(NamedTuple):
-    """A folder of W&B's; *kind* says which."""
-
-    kind: str
-    path: bytes
-
-
-def wandb_folders(
+def tool_folders(
     environ: Mapping[str, str] = os.environ, platform: str = sys.platform
 ) -> list[OutsideFolder]:
-    """W&B's folders for this user; they need not be there."""
-    own_cache = environ.get("WANDB_CACHE_DIR", "")
-    cache = own_cache or _user_folder("cache", environ, platform)
-    data = environ.get("WANDB_DATA_DIR") or _user_folder("data", environ, platform)
-    # wandb-core puts its logs into wandb/logs of the cache folder: the user's, or that one.
-    logs = os.path.join(own_cache, "wandb", "logs") if own_cache else os.path.join(cache, "logs")
-    places = [
-        (WANDB_ARTIFACTS, os.path.join(cache, "artifacts")),
-        (WANDB_LOGS, logs),
-        (WANDB_STAGING, os.path.join(data, "artifacts", "staging")),
+    """Return the folders that the tools keep for this user; they need not be there."""
+    return [
+        folder
+        for framework in FRAMEWORKS
+        if framework.outside is not None
+        for folder in framework.outside(environ, platform)
     ]
-    if environ.get("WANDB_DIR"):
-        places.append((WANDB_DIR, os.path.join(environ["WANDB_DIR"], "wandb")))
-    return [OutsideFolder(kind, os.fsencode(os.path.abspath(path))) for kind, path in places]
-
-
-def _user_folder(use: str, environ: Mapping[str, str], platform: str) -> str:
-    """``platformdirs.user_cache_dir("wandb")``, or the same of its data folder."""
-    home = environ.get("HOME") or os.path.expanduser("~")
-    if platform == "win32":
-        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-        inner = ("wandb", "wandb", "Cache") if use == "cache" else ("wandb", "wandb")
-        return os.path.join(base, *inner)
-    chosen = environ.get("XDG_CACHE_HOME" if use == "cache" else "XDG_DATA_HOME", "").strip()
-    if os.path.isabs(chosen):
-        base = chosen
-    elif platform == "darwin":
-        folder = "Caches" if use == "cache" else "Application Support"
-        base = os.path.join(home, "Library", folder)
-    else:
-        base = os.path.join(home, ".cache" if use == "cache" else ".local/share")
-    return os.path.join(base, "wandb")
 
 
 class Outside(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.runs.usage.measure import GIT, REST, Item, Space
 from fx_hooks.util.paths import human_size, shown
 
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from fx_hooks.runs.usage.advice import Remedy
     from fx_hooks.util.disk import Size
 
-_PLURAL = {
-    "W&B run": "W&B runs",
-    "Hydra job": "Hydra jobs",
-    "Hydra sweep": "Hydra sweeps",
-    "Lightning version": "Lightning versions",
-}
 # Commands of one kind that are shown without being asked for more.
 _COMMANDS = 4
 _UNITS = (("y", 365 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
@@ -84,7 +79,11 @@ def _kinds(answer: Answer) -> Table:
     rows = []
     for kind, size, count in answer.kinds:
         share = size.disk / total.disk if total.disk else 0.0
-        name = f"{_PLURAL.get(kind, kind)} ({count:,})" if kind not in (GIT, REST) else kind
+        name = (
+            f"{KINDS[kind].plural if kind in KINDS else kind} ({count:,})"
+            if kind not in (GIT, REST)
+            else kind
+        )
         rows.append(Row((human_size(size.disk), f"{share:.0%}", name), share=share))
     return Table(title, (), rows)
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from fx_hooks.frameworks.framework import Ending, State
+from fx_hooks.frameworks.run_files import read_tail
+from fx_hooks.frameworks.wandb.names import RUN_NAME, SYNCED_MARK, id_of, log_name
 from fx_hooks.frameworks.wandb.record import WandbEnd, read_wandb_end
 from fx_hooks.frameworks.wandb.sync_logs import was_refused
-from fx_hooks.runs.layouts import WANDB_NAME
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
 
@@ -24,49 +26,38 @@ if TYPE_CHECKING:
     from fx_hooks.frameworks.wandb.sync_logs import Syncs
     from fx_hooks.util.disk import Folder
 
-LIVE, UNSYNCED, SYNCED, FINISHED, FAILED = "live", "unsynced", "synced", "finished", "failed"
-SYNCED_MARK = b".synced"
-_TAIL = 1 << 20
 _COMPLETE = re.compile(rb'"complete":\s*true')
 _ANSWERED = re.compile(rb'"filestream: request sent".*"status":\s*"200 OK"')
-_TRACEBACK = b"Traceback (most recent call last):"
 _VERSION = re.compile(rb"\bcli_version:\s*[\"']?(\d+)\.(\d+)")
 _FIRST_WITH_LOG = (0, 18)
 
 
-class Ending(NamedTuple):
-    """A state but for ``live``, the reason, and whether the run says that it has ended."""
-
-    state: str
-    reason: str
-    ended: bool
-
-
 def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
     """What the W&B run in *folder* says of itself, and what *syncs* say of it."""
-    match = WANDB_NAME.fullmatch(folder.name)
-    log = b"run-%s.wandb" % (match["id"] if match else b"")
+    match = RUN_NAME.fullmatch(folder.name)
+    log = log_name(folder.name, folder.names())
     place = os.path.join(root, folder.path)
-    end = _wandb_end(os.path.join(place, log)) if log in folder.names() else None
-    if end is None:
-        return Ending(UNSYNCED, f"its log {shown(log)} is missing or cannot be read", False)
+    end = _wandb_end(os.path.join(place, log)) if log is not None else None
+    if log is None or end is None:
+        name = shown(log or b"run-%s.wandb" % id_of(folder.name, None))
+        return Ending(State.UNSYNCED, f"its log {name} is missing or cannot be read", False)
     ended = end.exit_code is not None
     marked, against = was_synced(folder, log, syncs)
     if against:
-        return Ending(UNSYNCED, against, ended)
+        return Ending(State.UNSYNCED, against, ended)
     if marked:
         return _in_the_cloud(end, "it has been synced")
     if match is not None and match["offline"]:
-        return Ending(UNSYNCED, f"offline, and no {shown(log + SYNCED_MARK)}", ended)
+        return Ending(State.UNSYNCED, f"offline, and no {shown(log + SYNCED_MARK)}", ended)
     if not ended:
-        return Ending(UNSYNCED, "online, and it did not come to its end", False)
+        return Ending(State.UNSYNCED, "online, and it did not come to its end", False)
     answered = _was_answered(folder, place)
     if answered is None:
         answered = _is_of_old_version(place) and b"wandb-summary.json" in _names(folder, b"files")
     if not answered:
-        return Ending(UNSYNCED, "online, and nothing says that all of it was uploaded", True)
+        return Ending(State.UNSYNCED, "online, and nothing says that all of it was uploaded", True)
     if was_refused(os.path.join(place, b"logs", b"debug-internal.log")):
-        return Ending(UNSYNCED, "online, and not all of its files could be uploaded", True)
+        return Ending(State.UNSYNCED, "online, and not all of its files could be uploaded", True)
     return _in_the_cloud(end, "online, and all of it was uploaded")
 
 
@@ -89,24 +80,10 @@ def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> tuple[bool, str]:
     return True, ""
 
 
-def hydra_ending(folder: Folder, root: bytes) -> Ending:
-    """What a Hydra job left: its log ends in a traceback, or nothing is known against it.
-
-    Hydra itself writes no word of how a job ended, and no traceback into its log: only a
-    program that logs its exceptions says so.
-    """
-    for name in folder.names():
-        if name.endswith(b".log"):
-            tail = _tail(os.path.join(root, folder.path, name))
-            if tail is not None and _ends_in_traceback(tail):
-                return Ending(FAILED, f"{shown(name)} ends in a traceback", True)
-    return Ending(FINISHED, "nothing writes to it any more", False)
-
-
 def _in_the_cloud(end: WandbEnd, how: str) -> Ending:
     if end.exit_code:
-        return Ending(FAILED, f"exit code {end.exit_code}; {how}", True)
-    return Ending(SYNCED, how, end.exit_code is not None)
+        return Ending(State.FAILED, f"exit code {end.exit_code}; {how}", True)
+    return Ending(State.SYNCED, how, end.exit_code is not None)
 
 
 def _wandb_end(place: bytes) -> WandbEnd | None:
@@ -121,7 +98,7 @@ def _was_answered(folder: Folder, place: bytes) -> bool | None:
     """Whether the server has taken the run's last word; None where no log tells."""
     if b"debug-internal.log" not in _names(folder, b"logs"):
         return None
-    tail = _tail(os.path.join(place, b"logs", b"debug-internal.log"))
+    tail = read_tail(os.path.join(place, b"logs", b"debug-internal.log"))
     if tail is None or b'"msg":' not in tail:
         return None
     ends = [found.end() for found in _COMPLETE.finditer(tail)]
@@ -130,7 +107,7 @@ def _was_answered(folder: Folder, place: bytes) -> bool | None:
 
 def _is_of_old_version(place: bytes) -> bool:
     """Whether a version made the run that kept no log of what it uploaded."""
-    found = _VERSION.search(_tail(os.path.join(place, b"files", b"config.yaml")) or b"")
+    found = _VERSION.search(read_tail(os.path.join(place, b"files", b"config.yaml")) or b"")
     return found is not None and (int(found[1]), int(found[2])) < _FIRST_WITH_LOG
 
 
@@ -138,18 +115,3 @@ def _names(folder: Folder, name: bytes) -> list[bytes]:
     """What is in the folder of that name, if there is one."""
     inner = folder.folders.get(name)
     return inner.names() if inner is not None else []
-
-
-def _ends_in_traceback(tail: bytes) -> bool:
-    start = tail.rfind(_TRACEBACK)
-    # A line that a logger began means that the program went on.
-    return start >= 0 and b"\n[" not in tail[start:]
-
-
-def _tail(place: bytes) -> bytes | None:
-    try:
-        with open(place, "rb", opener=files_not_links) as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
-            return file.read()
-    except OSError:
-        return None

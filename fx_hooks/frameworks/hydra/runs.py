@@ -1,0 +1,101 @@
+"""Hydra's jobs and sweeps."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fx_hooks.frameworks.framework import Details, Ending, Framework, Role, RunKind, State
+from fx_hooks.frameworks.hydra.output import job_patterns, output_folders
+from fx_hooks.frameworks.run_files import read_tail, read_yaml
+from fx_hooks.util.paths import shown
+
+if TYPE_CHECKING:
+    from fx_hooks.util.disk import Folder, Scan
+
+HYDRA_JOB = "Hydra job"
+HYDRA_SWEEP = "Hydra sweep"
+
+SUBFOLDER = b".hydra"
+# hydra/core/utils.py: run_job
+_FILES = {b"config.yaml", b"hydra.yaml", b"overrides.yaml"}
+# outputs/2024-01-31/23-59-59, runs/2024-01-31_23-59-59: nobody keeps a package there.
+_DATED = re.compile(rb"(?:^|/)\d{4}-\d{2}-\d{2}[/_]\d{2}-\d{2}-\d{2}\Z")
+_TRACEBACK = b"Traceback (most recent call last):"
+
+
+def is_dated(path: bytes) -> bool:
+    """Return whether *path* is a time to the second, as Hydra names the folder of a job."""
+    return _DATED.search(path) is not None
+
+
+def _is_job(folder: Folder, _path: bytes, _names: set[bytes]) -> bool:
+    hydra = folder.folders.get(SUBFOLDER)
+    return hydra is not None and bool(_FILES & set(hydra.names()))
+
+
+def _is_sweep(folder: Folder, _path: bytes, names: set[bytes]) -> bool:
+    return b"multirun.yaml" in names and any(_is_job(each, b"", set()) for each in folder.walk())
+
+
+def _job_details(place: bytes) -> Details:
+    hydra = os.path.join(place, SUBFOLDER)
+    config = read_yaml(os.path.join(hydra, b"config.yaml"))
+    return Details(config, read_yaml(os.path.join(hydra, b"overrides.yaml")))
+
+
+def _sweep_details(place: bytes) -> Details:
+    return Details(read_yaml(os.path.join(place, b"multirun.yaml")))
+
+
+def _job_endings(tree: Scan) -> Callable[[Folder], Ending]:
+    return lambda folder: _job_ending(folder, tree.root)
+
+
+def _job_ending(folder: Folder, root: bytes) -> Ending:
+    """Return what a job left: its log ends in a traceback, or nothing is known against it.
+
+    Hydra itself writes no word of how a job ended, and no traceback into its log: only a
+    program that logs its exceptions says so.
+    """
+    for name in folder.names():
+        if name.endswith(b".log"):
+            tail = read_tail(os.path.join(root, folder.path, name))
+            if tail is not None and _ends_in_traceback(tail):
+                return Ending(State.FAILED, f"{shown(name)} ends in a traceback", True)
+    return Ending(State.FINISHED, "nothing writes to it any more", False)
+
+
+def _ends_in_traceback(tail: bytes) -> bool:
+    start = tail.rfind(_TRACEBACK)
+    # A line that a logger began means that the program went on.
+    return start >= 0 and b"\n[" not in tail[start:]
+
+
+FRAMEWORK = Framework(
+    name="Hydra",
+    kinds=(
+        RunKind(
+            name=HYDRA_SWEEP,
+            plural="Hydra sweeps",
+            recognise=_is_sweep,
+            details=_sweep_details,
+            role=Role.GROUP,
+        ),
+        RunKind(
+            name=HYDRA_JOB,
+            plural="Hydra jobs",
+            recognise=_is_job,
+            endings=_job_endings,
+            details=_job_details,
+            patterns=job_patterns,
+            role=Role.JOB,
+            first_folder=SUBFOLDER,
+        ),
+    ),
+    usual_places=(b"outputs", b"multirun"),
+    output_rule="hydra-run-dir",
+    output_folders=output_folders,
+)

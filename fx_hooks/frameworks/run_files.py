@@ -1,0 +1,51 @@
+"""Reading the small files of a run: what is missing, broken or too long gives nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from fx_hooks.util.disk import files_not_links
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_yaml import plain_data
+
+_MAX_TEXT = 1 << 20
+
+
+def read_yaml(place: bytes) -> Any:
+    """Return the data of a YAML file; None without any."""
+    content = read_text(place)
+    try:
+        return None if content is None else plain_data(content, os.fsdecode(place))
+    except FatalError:
+        return None
+
+
+def read_json(place: bytes) -> dict[str, Any]:
+    """Return the object in a JSON file; empty where there is none."""
+    try:
+        value = json.loads(read_text(place) or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_text(place: bytes) -> bytes | None:
+    """Return all of a file; None where it cannot be read or is long."""
+    try:
+        with open(place, "rb", opener=files_not_links) as file:
+            content = file.read(_MAX_TEXT + 1)
+    except OSError:
+        return None
+    return content if len(content) <= _MAX_TEXT else None
+
+
+def read_tail(place: bytes) -> bytes | None:
+    """Return the last MiB of a file; None where it cannot be read."""
+    try:
+        with open(place, "rb", opener=files_not_links) as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _MAX_TEXT, 0))
+            return file.read()
+    except OSError:
+        return None

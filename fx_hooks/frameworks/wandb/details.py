@@ -1,0 +1,84 @@
+"""What a W&B run says of itself: its id, its beginning, its configuration and metrics."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fx_hooks.frameworks.framework import Details
+from fx_hooks.frameworks.run_files import read_json
+from fx_hooks.frameworks.wandb.names import id_of, log_name
+from fx_hooks.frameworks.wandb.record import (
+    WandbHead,
+    WandbLog,
+    read_wandb_head,
+    read_wandb_log,
+)
+from fx_hooks.frameworks.wandb.sync_logs import time_in
+from fx_hooks.util.disk import files_not_links
+
+if TYPE_CHECKING:
+    from fx_hooks.util.disk import Folder
+
+_MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too
+
+
+def run_id(folder: Folder, root: bytes) -> str:
+    """Return the id in the run's first record, or else that of the names."""
+    log = log_name(folder.name, folder.names())
+    told = _head(os.path.join(root, folder.path), log).run_id
+    return told or os.fsdecode(id_of(folder.name, log))
+
+
+def started(folder: Folder, root: bytes) -> float | None:
+    """Return when the run began, as it says itself, in seconds since the epoch."""
+    place = os.path.join(root, folder.path)
+    began = _head(place, log_name(folder.name, folder.names())).started
+    if began is None:
+        told = read_json(os.path.join(place, b"files", b"wandb-metadata.json")).get("startedAt")
+        try:
+            began = time_in(told) if isinstance(told, str) else None
+        except ValueError:
+            return None
+    return began
+
+
+def run_log(place: bytes) -> WandbLog:
+    """Return what the log of the run at *place* says, with the id from its names if need be."""
+    try:
+        name = log_name(os.path.basename(place), os.listdir(place))
+    except OSError:
+        name = None
+    log = WandbLog("", "", "", "", {}, {})
+    if name is not None:
+        try:
+            with open(os.path.join(place, name), "rb", opener=files_not_links) as file:
+                log = read_wandb_log(file, limit=_MAX_LOG)
+        except OSError:
+            pass
+    return log._replace(run_id=log.run_id or os.fsdecode(id_of(os.path.basename(place), name)))
+
+
+def run_details(place: bytes) -> Details:
+    """Return configuration and metrics of the run at *place*, and where W&B has it."""
+    log = run_log(place)
+    wandb = {"id": log.run_id, "project": log.project, "entity": log.entity}
+    metrics = {**log.summary, **read_json(os.path.join(place, b"files", b"wandb-summary.json"))}
+    return Details(log.config or None, None, metrics, {k: v for k, v in wandb.items() if v})
+
+
+def run_commit(place: bytes) -> str:
+    """Return the commit that the run at *place* was made from, as W&B noted it; empty if none."""
+    git = read_json(os.path.join(place, b"files", b"wandb-metadata.json")).get("git")
+    commit = git.get("commit", "") if isinstance(git, dict) else ""
+    return commit if isinstance(commit, str) and commit else run_log(place).commit
+
+
+def _head(place: bytes, log: bytes | None) -> WandbHead:
+    if log is None:
+        return WandbHead("", None)
+    try:
+        with open(os.path.join(place, log), "rb", opener=files_not_links) as file:
+            return read_wandb_head(file)
+    except OSError:
+        return WandbHead("", None)

@@ -1,0 +1,84 @@
+"""W&B's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fx_hooks.frameworks.framework import Ending, Framework, Role, RunKind
+from fx_hooks.frameworks.wandb import details, outside
+from fx_hooks.frameworks.wandb.ending import wandb_ending
+from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME, log_name
+from fx_hooks.frameworks.wandb.output import output_folders
+from fx_hooks.frameworks.wandb.sync_logs import Syncs
+
+if TYPE_CHECKING:
+    from fx_hooks.util.disk import Folder, Scan
+
+WANDB_RUN = "W&B run"
+
+# W&B's names have seconds of the local time: zones differ by quarters of an hour.
+_WITHIN = 0.5
+_QUARTER = 900.0
+_ZONES = 26 * 3600.0
+
+
+def _is_run(folder: Folder, _path: bytes, names: set[bytes]) -> bool:
+    if RUN_NAME.fullmatch(folder.name) is None:
+        return False
+    if log_name(folder.name, names) is not None:
+        return True
+    # Killed at once, or of an old version: then it lies where W&B puts its runs.
+    parent = folder.parent
+    return parent is not None and parent.name in FOLDERS and b"files" in folder.folders
+
+
+def _endings(tree: Scan) -> Callable[[Folder], Ending]:
+    syncs = Syncs(tree)
+    return lambda folder: wandb_ending(folder, tree.root, syncs)
+
+
+def _started(folder: Folder, root: bytes) -> float | None:
+    """By what the run says, else by its name."""
+    told = details.started(folder, root)
+    match = RUN_NAME.fullmatch(folder.name)
+    if told is not None or match is None:
+        return told
+    try:
+        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+    oldest = folder.oldest()
+    # The time of some other zone, perhaps: the last such before the first of its files.
+    if -_ZONES <= oldest - named <= _ZONES:
+        named += (oldest + _WITHIN - named) // _QUARTER * _QUARTER
+    return named + _WITHIN
+
+
+FRAMEWORK = Framework(
+    name="W&B",
+    kinds=(
+        RunKind(
+            name=WANDB_RUN,
+            plural="W&B runs",
+            recognise=_is_run,
+            endings=_endings,
+            details=details.run_details,
+            started=_started,
+            identity=details.run_id,
+            role=Role.TRACKER,
+            among_sources=True,
+            closed=True,
+            waits_for_upload=True,
+        ),
+    ),
+    usual_places=FOLDERS,
+    output_rule="wandb-dir",
+    output_folders=output_folders,
+    outside=outside.wandb_folders,
+    outside_frees={
+        outside.WANDB_ARTIFACTS: outside.artifacts_free,
+        outside.WANDB_LOGS: outside.logs_free,
+    },
+)
