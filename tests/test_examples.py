@@ -237,6 +237,11 @@ SESSIONS = {
         prepare=explained,
         commands=("fx-explain wandb/latest-run src/train.py assets/tokenizer.pt",),
     ),
+    "hooks": Session(
+        page="docs/fx-hooks.md",
+        prepare=trained,
+        commands=("fx-hooks --help", "fx-hooks rules python-caches"),
+    ),
     "init": Session(
         page="docs/fx-init.md",
         prepare=before_init,
@@ -511,6 +516,7 @@ def keys(value: object) -> set[str]:
         ("fx-explain", "fx-explain --format json model.pt src/a.py outputs/x"),
         ("fx-report-space", "fx-report-space --format json"),
         ("fx-archive-runs", "fx-archive-runs --list a.tar.gz --format json"),
+        ("fx-hooks", "fx-hooks rules --format json"),
     ],
 )
 def test_keys_of_json_are_on_the_page(empty: Repo, name: str, command: str) -> None:
