@@ -1,7 +1,7 @@
 """What packing runs costs: `python -m benchmarks.archive`.
 
-Run it like `benchmarks.gate`; it needs GNU tar, gzip and zstd, and some 3 GB of room. The command
-also hashes every file, syncs the archive and reads it back, which tar does not.
+Run it like `benchmarks.fastpath`; it needs GNU tar, gzip and zstd, and some 3 GB of room. The
+command also hashes every file, syncs the archive and reads it back, which tar does not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.gate import SCRIPTS, repository
+from benchmarks.fastpath import SCRIPTS, repository
 from benchmarks.rounds import Bound, Command, report
 
 ARCHIVE = str(SCRIPTS / "fx-archive-runs")

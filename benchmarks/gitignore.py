@@ -1,6 +1,6 @@
 """What the block of .gitignore costs: `python -m benchmarks.gitignore`.
 
-Run it like `benchmarks.gate`.
+Run it like `benchmarks.fastpath`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.gate import SCRIPTS, git, repository
+from benchmarks.fastpath import SCRIPTS, git, repository
 from benchmarks.rounds import Bound, Command, report
 
 SYNC = str(SCRIPTS / "fx-sync-gitignore")

@@ -1,6 +1,6 @@
 """What judging commits costs: `python -m benchmarks.history`.
 
-Run it like `benchmarks.gate`. The history takes some minutes to make, and 200 MB of room.
+Run it like `benchmarks.fastpath`. The history takes some minutes to make, and 200 MB of room.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.gate import SCRIPTS, WORDS, git
+from benchmarks.fastpath import SCRIPTS, WORDS, git
 from benchmarks.rounds import Bound, Command, report
 
 CHECK = str(SCRIPTS / "fx-check-range")

@@ -1,6 +1,6 @@
 """What it costs to look at a tree of runs: `python -m benchmarks.space`.
 
-Run it like `benchmarks.gate`, with the extra `tools`.
+Run it like `benchmarks.fastpath`, with the extra `tools`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.gate import SCRIPTS, repository
+from benchmarks.fastpath import SCRIPTS, repository
 from benchmarks.rounds import Bound, Command, report
 
 SCAN = "import os; from fx_hooks.util.disk import scan; scan(os.getcwdb()).top.size()"

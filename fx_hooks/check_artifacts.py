@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Exit code 0: clean; 1: artifacts found; 2: usage, policy or git error.
 
-    Everything but the gate is imported only when the gate is not sure: that is what
+    Everything but the fast path is imported only when the fast path is not sure: that is what
     makes a clean commit cheap.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -180,13 +180,13 @@ class Repo:
         shutil.rmtree(Path(os.environ["HOME"]) / ".cache", ignore_errors=True)
 
     def check(self, *arguments: str | bytes, cwd: str = ".") -> Result:
-        """``fx-check-artifacts`` in full, and the gate asked again with the tables it left.
+        """``fx-check-artifacts`` in full, and the fast path asked again with the tables it left.
 
-        So every test also shows that the gate is never sure of what the desk refuses.
+        So every test also shows that the fast path is never sure of what the command refuses.
         """
         self.forget_tables()
         result = self.check_once(*arguments, cwd=cwd)
-        if self.gate(*arguments, cwd=cwd):
+        if self.fast_path(*arguments, cwd=cwd):
             assert result == CLEAN
         return result
 
@@ -195,8 +195,8 @@ class Repo:
         with working_directory(self.root / cwd):
             return run_main([os.fsdecode(argument) for argument in arguments])
 
-    def gate(self, *arguments: str | bytes, cwd: str = ".") -> bool:
-        """What the gate alone says."""
+    def fast_path(self, *arguments: str | bytes, cwd: str = ".") -> bool:
+        """What the fast path alone says."""
         with working_directory(self.root / cwd):
             return proven_clean([os.fsdecode(argument) for argument in arguments])
 

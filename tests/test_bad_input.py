@@ -153,7 +153,7 @@ def test_unreadable_policy(repo: Repo) -> None:
 )
 def test_bad_milestones(repo: Repo, text: str) -> None:
     with working_directory(repo.root):
-        assert run_main([]) == CLEAN  # leaves tables for the gate
+        assert run_main([]) == CLEAN  # leaves tables for the fast path
         repo.stage("best_models/milestones.yaml", text)
         for arguments in ([], ["--", "train.py"], ["--all-files"]):
             assert_error(run_main(arguments), "best_models/milestones.yaml:")

@@ -471,35 +471,35 @@ def test_no_repository(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
     assert result.err.startswith("fx-check-best-models: error: not in a git repository")
 
 
-def gate(repo: Repo) -> bool:
+def fast_path(repo: Repo) -> bool:
     with working_directory(repo.root):
         return proven_untouched()
 
 
-def test_the_gate(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not gate(committed)  # nothing is staged
+def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not fast_path(committed)  # nothing is staged
     committed.stage("src/best_models/x.pt", b"x")
-    assert gate(committed)
+    assert fast_path(committed)
     assert check(committed) == CLEAN
     for path in (METADATA, ".gitattributes", ".fx-hooks.yaml"):
         committed.stage(path, META + " " if path == METADATA else "# text\n")
-        assert not gate(committed)
+        assert not fast_path(committed)
         committed.git("reset", "-q", "--", path)
         committed.git("checkout-index", "-q", "-f", "-a")
     committed.write(".fx-hooks.yaml", "best_models:\n  folder: chosen\n")
-    assert not gate(committed)
+    assert not fast_path(committed)
     # YAML reads the same key.
     committed.write(".fx-hooks.yaml", 'best_models: {"f\\x6flder": chosen}\n')
-    assert not gate(committed)
+    assert not fast_path(committed)
     committed.remove(".fx-hooks.yaml")
     committed.link(".fx-hooks.yaml", "nowhere")
-    assert not gate(committed)
+    assert not fast_path(committed)
     committed.remove(".fx-hooks.yaml")
     monkeypatch.setenv("PATH", str(committed.root))
-    assert not gate(committed)
+    assert not fast_path(committed)
 
 
-def test_the_gate_imports_next_to_nothing(committed: Repo) -> None:
+def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
     committed.stage("src/x.py", b"x")
     code = (
         "import sys; before = set(sys.modules); from fx_hooks.check_best_models import main;"

@@ -23,9 +23,9 @@ RUN = "wandb/run-20240131_235959-abc"
 def check(
     repo: Repo, *arguments: str, stdin: bytes = b"", environ: dict[str, str] | None = None
 ) -> Result:
-    """The command in full, and its gate asked again with the tables it left.
+    """The command in full, and its fast path asked again with the tables it left.
 
-    So every test also shows that the gate is never sure of what the desk refuses.
+    So every test also shows that the fast path is never sure of what the command refuses.
     """
     repo.forget_tables()
     done = subprocess.run(
@@ -36,13 +36,13 @@ def check(
         env={**os.environ, **(environ or {})},
     )
     result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
-    if gate(repo, *arguments, environ=environ):
+    if fast_path(repo, *arguments, environ=environ):
         assert result == CLEAN
     return result
 
 
-def gate(repo: Repo, *arguments: str, environ: dict[str, str] | None = None) -> bool:
-    """What the gate alone says."""
+def fast_path(repo: Repo, *arguments: str, environ: dict[str, str] | None = None) -> bool:
+    """What the fast path alone says."""
     with working_directory(repo.root), pytest.MonkeyPatch.context() as patch:
         for name, value in (environ or {}).items():
             patch.setenv(name, value)
@@ -324,9 +324,9 @@ def test_ways_to_say_it(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
         (("..HEAD",), "..HEAD: says no old side"),
         (("nothing..HEAD",), "nothing: there is no such commit here"),
         (("--from-ref", "-x", "--to-ref", "HEAD"), "expected one argument"),
-        (("HEAD..HEAD", "--all"), "A..B and --all are two ways to say the range: choose one"),
-        (("--pre-push", "--pre-receive"), "are two ways to say the range"),
-        (("a..b", "c..d"), "one range A..B at a time"),
+        (("HEAD..HEAD", "--all"), "A..B and --all both say the range: choose one"),
+        (("--pre-push", "--pre-receive"), "both say the range"),
+        (("a..b", "c..d"), "give one range A..B at a time"),
         (("--html", "x"), "--html goes with --all"),
         (("--to-ref", "HEAD"), "--from-ref and --to-ref go together"),
         (("HEAD..HEAD", "--policy-ref", "none"), "none: there is no such commit here"),

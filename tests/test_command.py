@@ -128,7 +128,7 @@ def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
         assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt
 

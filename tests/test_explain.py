@@ -530,8 +530,8 @@ def test_quiet_knows_the_tree(outside: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param((), "name PATHs, or give them with --stdin", id="nothing"),
-        pytest.param(("--stdin", "a"), "name PATHs, or give them with --stdin", id="both"),
+        pytest.param((), "name PATHs, or use --stdin (not both)", id="nothing"),
+        pytest.param(("--stdin", "a"), "name PATHs, or use --stdin (not both)", id="both"),
         pytest.param(("-z", "a"), "-z goes with --stdin", id="z-without-stdin"),
         pytest.param(("--format", "xml", "a"), "invalid choice", id="format"),
         pytest.param(("--path", "a"), "--path", id="no-abbreviations"),

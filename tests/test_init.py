@@ -173,7 +173,7 @@ def redundant(repo: Repo, lines: str) -> list[str]:
     return [line.split(": ", 1)[1] for line in out if line.startswith("    .gitignore:")]
 
 
-def test_what_the_block_makes_superfluous(repo: Repo) -> None:
+def test_what_the_block_makes_redundant(repo: Repo) -> None:
     assert redundant(repo, "/foo\n/wandb/  \r\n\n#/wandb\n/outputs\n*.pyc\n") == [
         "/wandb/",
         "*.pyc",
@@ -185,7 +185,7 @@ def test_a_blank_before_a_name_is_part_of_it(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("own", ["!/mine/**", "!__pycache__/", "!mine", "!/mine/", "![!a]", "!*"])
-def test_what_closes_what_another_line_opens_is_not_superfluous(repo: Repo, own: str) -> None:
+def test_what_closes_what_another_line_opens_is_not_redundant(repo: Repo, own: str) -> None:
     repo.write("mine/a.py")
     closing = "/mine/__pycache__/\n"
     assert redundant(repo, f"{own}\n{closing}") == []

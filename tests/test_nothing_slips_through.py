@@ -1,6 +1,6 @@
 """Real git, real situations: what is stopped, what is let through, what mends it.
 
-``Repo.check`` also asks the gate, which must not be sure of what the desk refuses;
+``Repo.check`` also asks the fast path, which must not be sure of what the command refuses;
 ``Repo.mend`` also does literally what the report says.
 """
 
@@ -90,7 +90,7 @@ def test_odd_names_that_are_fine(repo: Repo) -> None:
         repo.stage(name, "x = 1\n")
     for arguments in ([], ["--", *names], ["--all-files"]):
         assert repo.check(*arguments) == CLEAN
-        assert repo.gate(*arguments)
+        assert repo.fast_path(*arguments)
 
 
 def test_glob_characters_take_nothing_else_along(repo: Repo) -> None:
@@ -782,7 +782,7 @@ def test_linked_work_tree(repo: Repo) -> None:
     linked.stage("fine.txt")
     assert linked.check() == CLEAN
     assert linked.check("fine.txt") == CLEAN
-    assert linked.gate("fine.txt")
+    assert linked.fast_path("fine.txt")
     linked.stage("wandb/x.dat")
     assert "wandb/" in linked.git("commit", "-q", "-m", "no", fails=True)
     assert repo.check() == CLEAN
@@ -805,7 +805,7 @@ def test_submodule(submodule: Repo) -> None:
     submodule.hook("pre-commit")
     submodule.stage("fine.txt")
     assert submodule.check("fine.txt") == CLEAN
-    assert submodule.gate("fine.txt")
+    assert submodule.fast_path("fine.txt")
     submodule.stage("wandb/x.dat")
     submodule.stage("x.pt", WEIGHTS)
     assert "wandb" in submodule.git("commit", "-q", "-m", "no", fails=True)
@@ -1043,7 +1043,7 @@ def test_object_formats(home: Path, tmp_path: Path, format_option: list[str]) ->
     repo.commit()
     repo.stage("fine.txt")
     assert repo.check("fine.txt", "good.pt") == CLEAN
-    assert repo.gate("fine.txt", "good.pt")
+    assert repo.fast_path("fine.txt", "good.pt")
     repo.stage("y.pt", WEIGHTS)
     assert repo.mend() == {b"y.pt"}
 
@@ -1072,9 +1072,9 @@ def test_three_thousand_clean_files_in_one_commit(repo: Repo) -> None:
     assert repo.check() == CLEAN
     assert repo.check("--all-files") == CLEAN
     assert repo.check("--", *names) == CLEAN
-    assert repo.gate()
-    assert repo.gate("--all-files")
-    assert repo.gate("--", *names)
+    assert repo.fast_path()
+    assert repo.fast_path("--all-files")
+    assert repo.fast_path("--", *names)
 
 
 @pytest.fixture

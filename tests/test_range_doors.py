@@ -218,12 +218,12 @@ def test_many_tags_that_the_remote_has_cost_one_question(
     monkeypatch.setattr(ObjectStore, "run", counting)
     with working_directory(repo.root):
         environ = {"PRE_COMMIT_REMOTE_NAME": "origin", "PRE_COMMIT_TO_REF": new}
-        said = ranges.handed_on(ObjectStore(), environ, given_only=False)
+        said = ranges.from_runner(ObjectStore(), environ, given_only=False)
         assert said is not None
         assert [one.tip for one in said] == [new]
         lines = [f"refs/tags/v{number} {head(repo)} refs/tags/v{number} {'0' * 40}".encode()
                  for number in range(30)]  # fmt: skip
-        assert len(ranges.pushed(ObjectStore(), lines, "origin")) == 1
+        assert len(ranges.from_pre_push(ObjectStore(), lines, "origin")) == 1
     assert len(asked) < 60
 
 

@@ -27,7 +27,7 @@ RULES |= {(mark.rule, mark.why) for mark in POLICY.run_marks}
 
 
 @pytest.fixture(scope="module")
-def judge() -> Classifier:
+def classifier() -> Classifier:
     return Classifier(load_policy())
 
 
@@ -59,10 +59,10 @@ def test_repositories_without_artifacts_are_left_alone(head: Measure) -> None:
     [pytest.param(*case, id=f"{case[2] or 'none'}: {case[0]}") for case in CASES],
 )
 def test_case(
-    judge: Classifier, path: str, verdict: str, rule: str, reason: str, beside: str
+    classifier: Classifier, path: str, verdict: str, rule: str, reason: str, beside: str
 ) -> None:
     paths = [name.encode() for name in (path, *beside.split())]
-    got = judge.judge(paths, read_tree(paths, judge.policy.run_marks))[0]
+    got = classifier.classify(paths, read_tree(paths, classifier.policy.run_marks))[0]
     assert got.blocked == (verdict == "blocked"), reason
     if got.blocked:
         assert got.decider is not None

@@ -1,4 +1,4 @@
-"""Is this path an artifact? Patterns first, then what the tree around it says.
+"""The classifier of paths: patterns first, then the tree around a path.
 
 Everything here is a function from paths and a policy to verdicts; git and the disk are
 asked elsewhere.
@@ -28,7 +28,7 @@ _SOURCE_NAMES = frozenset(
 
 
 class Tree(NamedTuple):
-    """What the paths of a tree say of its directories.
+    """The runs and packages among the directories of a tree.
 
     ``runs`` are those with a file that makes them a run, ``packages`` those that hold
     source files directly.
@@ -39,7 +39,7 @@ class Tree(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What decides one path.
+    """The verdict on one path.
 
     ``entry`` is the pattern that matches last. ``mark`` is the file that makes
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
@@ -57,19 +57,19 @@ class Verdict(NamedTuple):
 
     @property
     def decider(self) -> Entry | RunMark | None:
-        """What the verdict rests on; None where nothing has anything against the path."""
+        """The entry or mark that the verdict rests on; None where no pattern matches the path."""
         if self.blocked and not (self.entry is not None and self.entry.blocks):
             return self.mark
         return self.entry
 
     @property
     def binary_only(self) -> bool:
-        """Whether a look at the content could release the path."""
+        """True if a look at the content could release the path."""
         return self.blocked and self.entry is not None and self.entry.binary_only
 
 
 class Classifier:
-    """Judges paths by one policy."""
+    """A classifier of paths by one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -77,10 +77,10 @@ class Classifier:
         self._single: dict[str, Matcher] = {}
         self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
 
-    def judge(
+    def classify(
         self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
     ) -> list[Verdict]:
-        """A verdict for each of *paths* in *tree*; *text* are those known to be text."""
+        """Return a verdict for each of *paths* in *tree*; *text* are those known to be text."""
         paths = list(paths)
         within = _Within(tree.runs)
         return [
@@ -109,7 +109,7 @@ class Classifier:
     def _released(
         self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
     ) -> tuple[Entry | None, str]:
-        """What decides *path* once content and tree have their say, and what they say."""
+        """Return the entry that decides *path* given content and tree, and why they matter."""
         reasons: list[str] = []
         binary = False
         packages: frozenset[str] = frozenset()
@@ -127,7 +127,7 @@ class Classifier:
         return entry, " and ".join(reasons)
 
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
-        """The outermost directory above *path* that the pattern of *entry* matches."""
+        """Return the outermost directory above *path* that the pattern of *entry* matches."""
         if entry.pattern not in self._single:
             self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
         matcher = self._single[entry.pattern]
@@ -141,7 +141,7 @@ class Classifier:
         packages: frozenset[str] = frozenset(),
         admitted: bool = False,
     ) -> Entry | None:
-        """What decides *path* without the named kinds of entries.
+        """Return the entry that decides *path* without the named kinds of entries.
 
         *packages* are the rules whose ``unless_source`` entries have nothing to say.
         """
@@ -161,11 +161,11 @@ class Classifier:
         return kept[number] if number >= 0 else None
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
-        """Those of *paths* that the patterns alone block."""
+        """Return those of *paths* that the patterns alone block."""
         return self._matcher.blocked(paths)
 
     def group(self, verdict: Verdict) -> bytes:
-        """The run or directory that a blocked path is shown with, or the path itself."""
+        """Return the run or directory that a blocked path is shown with, or the path itself."""
         path = verdict.path
         if verdict.directory:
             return verdict.directory
@@ -179,12 +179,12 @@ class Classifier:
 
 
 def is_source(name: bytes) -> bool:
-    """Whether a file of that name makes its directory a package."""
+    """Return True if a file of that name makes its directory a package."""
     return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
 
 
 def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
-    """What *paths*, all of a tree, say of its directories.
+    """Return the runs and packages of a tree that consists of *paths*.
 
     The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
     Neither is a directory with source files, for the same reason one level deeper.
@@ -207,7 +207,7 @@ def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
 
 
 class _Within:
-    """Finds the outermost run that a path is in; each directory is asked once."""
+    """A finder of the outermost run that a path is in; looks each directory up once."""
 
     def __init__(self, runs: Mapping[bytes, RunMark]) -> None:
         self._runs = runs

@@ -1,4 +1,4 @@
-"""What is to be judged where it stands: the index, what of it is staged, and the disk."""
+"""The check of paths against the index, its staged changes, and the disk."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from functools import cached_property
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
-from fx_hooks.weights.text import is_text_file, text_blobs
+from fx_hooks.weights.plain_text import is_text_file, text_blobs
 
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """What is in the index, what of it is staged, and who judges it."""
+    """The index, its staged changes, and the classifier that they are checked with."""
 
     repository: Repository
     index: Mapping[bytes, IndexEntry]
     staged: Mapping[bytes, Change]
-    judge: Classifier
+    classifier: Classifier
 
     @cached_property
     def tree(self) -> Tree:
-        """What the index says of its directories."""
-        return read_tree(self.index, self.judge.policy.run_marks)
+        """The runs and packages that the index has."""
+        return read_tree(self.index, self.classifier.policy.run_marks)
 
     def verdicts(self, paths: Iterable[bytes], *, ask_disk: bool) -> list[Verdict]:
-        """Classifier *paths*, in their order.
+        """Classify *paths*, in their order.
 
         The index says which directories are runs and packages; with *ask_disk* also the
         disk, but only for files that ``HEAD`` does not have, so that a commit and CI
         never differ about the others.
         """
         paths = list(paths)
-        verdicts = self._judged(paths, self.tree)
+        verdicts = self._classified(paths, self.tree)
         if not ask_disk:
             return verdicts
         fresh = [path for path in paths if self.is_new(path)]
         runs = dict(self.tree.runs)
         for folder in {folder for path in fresh for folder in parents(path)}:
-            for mark in self.judge.policy.run_marks:
+            for mark in self.classifier.policy.run_marks:
                 place = os.path.join(self.repository.root, folder, os.fsencode(mark.path))
                 if folder not in self.tree.packages and os.path.lexists(place):
                     runs.setdefault(folder, mark)
         if runs.keys() == self.tree.runs.keys():
             return verdicts
-        judged = self._judged(fresh, self.tree._replace(runs=runs))
-        again = dict(zip(fresh, judged, strict=True))
+        classified = self._classified(fresh, self.tree._replace(runs=runs))
+        again = dict(zip(fresh, classified, strict=True))
         return [again.get(verdict.path, verdict) for verdict in verdicts]
 
-    def _judged(self, paths: list[bytes], tree: Tree) -> list[Verdict]:
+    def _classified(self, paths: list[bytes], tree: Tree) -> list[Verdict]:
         # A submodule is a folder, to patterns that match only those.
         asked = [path + b"/" if self._is_submodule(path) else path for path in paths]
-        verdicts = self.judge.judge(asked, tree)
+        verdicts = self.classifier.classify(asked, tree)
         doubtful = [verdict.path for verdict in verdicts if verdict.binary_only]
         text = self._text_among(doubtful)
         if text:
-            verdicts = self.judge.judge(asked, tree, text)
+            verdicts = self.classifier.classify(asked, tree, text)
         return [verdict._replace(path=path) for path, verdict in zip(paths, verdicts, strict=True)]
 
     def _is_submodule(self, path: bytes) -> bool:
@@ -66,7 +66,7 @@ class IndexCheck:
         return entry is not None and entry.mode == SUBMODULE_MODE
 
     def _text_among(self, paths: Iterable[bytes]) -> set[bytes]:
-        """Those of *paths* whose content is text, and no pointer to weights."""
+        """Return those of *paths* whose content is text, and no pointer to weights."""
         blobs = {}
         text = set()
         for path in paths:
@@ -80,7 +80,7 @@ class IndexCheck:
         return text | {path for path, blob in blobs.items() if blob in found}
 
     def is_new(self, path: bytes) -> bool:
-        """Whether ``HEAD`` does not have *path*: it is being added, or git ignores it."""
+        """Return True if ``HEAD`` does not have *path*: it is being added, or git ignores it."""
         change = self.staged.get(path)
         return change.status == "A" if change is not None else path not in self.index
 
@@ -88,7 +88,7 @@ class IndexCheck:
 def rm_needs_force(
     repository: Repository, staged: Mapping[bytes, Change], paths: Collection[bytes]
 ) -> bool:
-    """Whether ``git rm --cached`` would refuse one of *paths*, which all are in the index.
+    """Return True if ``git rm --cached`` refuses one of *paths*, which all are in the index.
 
     It does where the staged version is neither that of ``HEAD`` nor the one on disk.
     """

@@ -110,11 +110,11 @@ def check_structure(
         )
         for path in sorted(set(index) - set(inside))
     ]
-    judge = Classifier(policy)
+    classifier = Classifier(policy)
     milestones_file = best_models.milestones_file.encode()
     listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
     paired = {os.fsencode(metadata_path(path)) for path in milestones}
-    for verdict in judge.judge(inside, Tree({}, ())):
+    for verdict in classifier.classify(inside, Tree({}, ())):
         path, entry = verdict.path, index[verdict.path]
         fault = _entry_fault(path, entry, targets.get(path), folder)
         if not fault and entry.mode == LINK_MODE:

@@ -1,12 +1,14 @@
-"""What all commands share: how they end, and how they write."""
+"""Shared by all commands: the head of the parser, and the exit codes."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from fx_hooks import __version__
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.paths import shown
@@ -17,6 +19,26 @@ if TYPE_CHECKING:
     from typing import ParamSpec
 
     P = ParamSpec("P")
+
+
+def command_parser(name: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
+    """Return the parser of the command *name*, with the options that every command has.
+
+    *exit_codes* says what 0 and 1 mean; 2 and 130 mean the same everywhere.
+    """
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=f"Exit code {exit_codes}; 2: usage, policy or git error; 130: interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def add_policy_option(parser: argparse.ArgumentParser) -> None:
+    """Give *parser* the option for a policy from another file."""
+    parser.add_argument("--policy", metavar="FILE", help="use FILE instead of .fx-hooks.yaml")
 
 
 def entry_point(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:

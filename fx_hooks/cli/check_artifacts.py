@@ -1,4 +1,4 @@
-"""The desk: ``fx-check-artifacts`` in full, for what the gate is not sure of."""
+"""``fx-check-artifacts`` in full, for what the fast path is not sure of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
@@ -22,37 +21,41 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-check-artifacts"
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-artifacts``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs,"
-        " or among what is staged if no FILE is named.",
-        epilog="Exit code 0: clean; 1: artifacts found; 2: usage, policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs. If you name no"
+        " FILE, look at what is staged.",
+        "0: clean; 1: artifacts found",
     )
     parser.add_argument("files", nargs="*", metavar="FILE")
-    parser.add_argument("--all-files", action="store_true", help="check everything tracked")
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    parser.add_argument("--all-files", action="store_true", help="check every tracked file")
+    add_policy_option(parser)
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-check-artifacts``."""
+    command = parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
-    options, dashed = parser.parse_known_args(arguments[:options_end])
+    options, dashed = command.parse_known_args(arguments[:options_end])
     if options.all_files and (options.files or dashed or after):
-        parser.error("--all-files goes without FILEs")
+        command.error("give either --all-files or FILEs, not both")
     out = output.begin(options)
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     files = [from_root(name, repository.root) for name in options.files]
     files = _with_folders(files, index) + [from_root(name, repository.root) for name in after]
     for name in dashed:
         path = from_root(name, repository.root)
         if path not in index:
             shown = one_line(name)
-            parser.error(f"unknown option {shown} (a file that is called so goes behind --)")
+            command.error(f"unknown option {shown} (if it is a file, put it after --)")
         files.append(path)
     return check(
         repository,
@@ -81,11 +84,11 @@ def check(
     :class:`~fx_hooks.util.errors.FatalError`.
     """
     in_force = policy_in_force(repository, index, policy_file)
-    judge = Classifier(in_force.policy)
+    classifier = Classifier(in_force.policy)
     if policy_file is None:
         keep_tables(repository.git_directory, in_force)
-    staged = {change.path: change for change in repository.staged()}
-    scene = IndexCheck(repository, index, staged, judge)
+    staged = repository.staged_by_path()
+    check = IndexCheck(repository, index, staged, classifier)
     if all_files:
         candidates: Iterable[bytes] = index
     elif files:
@@ -99,10 +102,10 @@ def check(
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     blocked = [
-        verdict for verdict in scene.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
+        verdict for verdict in check.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
     ]
-    findings = _findings(scene, blocked)
-    steps = _steps(scene, findings, named=bool(files)) if findings else []
+    findings = _findings(check, blocked)
+    steps = _steps(check, findings, named=bool(files)) if findings else []
     report = Report(NAME, findings, steps=steps, notes=in_force.notes)
 
     def text(colour: bool) -> list[str]:
@@ -114,10 +117,10 @@ def check(
     return out.deliver(report, text)
 
 
-def _findings(scene: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
-    """What to report of the *blocked* verdicts, with sizes from the index."""
-    entries = [scene.index.get(verdict.path) for verdict in blocked]
-    sizes = scene.repository.sizes(
+def _findings(check: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
+    """Return findings for the *blocked* verdicts, with sizes from the index."""
+    entries = [check.index.get(verdict.path) for verdict in blocked]
+    sizes = check.repository.sizes(
         entry.blob for entry in entries if entry is not None and entry.mode != SUBMODULE_MODE
     )
     findings = []
@@ -131,75 +134,75 @@ def _findings(scene: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
                 decider.rule,
                 decider.why,
                 decider.advice,
-                scene.judge.group(verdict),
+                check.classifier.group(verdict),
                 None if entry is None else sizes.get(entry.blob),
-                not scene.is_new(verdict.path),
+                not check.is_new(verdict.path),
                 blob=None if entry is None else entry.blob,
             )
         )
     return findings
 
 
-def _steps(scene: IndexCheck, findings: Sequence[Finding], *, named: bool) -> list[Step]:
-    """What to do about *findings*, in the order in which to do it.
+def _steps(check: IndexCheck, findings: Sequence[Finding], *, named: bool) -> list[Step]:
+    """Return what to do about *findings*, in the order in which to do it.
 
     One batch of a runner knows only its own files, so directories are taken whole by what
     the policy says of all staged or tracked files, not by what was named.
     """
     paths = {finding.path for finding in findings}
-    added = {path for path, change in scene.staged.items() if change.status == "A"}
+    added = {path for path, change in check.staged.items() if change.status == "A"}
     tracked = {finding.path for finding in findings if finding.tracked}
     steps = []
-    missing = [path for path in sorted(paths) if _is_missing(scene, path)]
+    missing = [path for path in sorted(paths) if _is_missing(check, path)]
     if missing:
         commands = git_commands.put_back(missing)
         steps.append(Step("Only the index has these; put them back on disk first:", commands))
     if paths & added:
-        commands = _unstaging(scene, paths & added, added)
+        commands = _unstaging(check, paths & added, added)
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
     if tracked:
         groups = {finding.group for finding in findings if finding.tracked}
-        commands = _untracking(scene, tracked, groups, added, named=named)
+        commands = _untracking(check, tracked, groups, added, named=named)
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
         steps.append(Step("What is not staged: leave it out of `git add`.", ()))
-    way = scene.repository.path_to_root()
+    way = check.repository.path_to_root()
     steps = [Step(what, git_commands.from_folder(commands, way)) for what, commands in steps]
     keep = "If one of them belongs in Git, name it under `keep` in .fx-hooks.yaml."
     return [*steps, Step(keep, ())]
 
 
-def _is_missing(scene: IndexCheck, path: bytes) -> bool:
-    """Whether taking *path* out of the index would lose its staged version."""
-    change = scene.staged.get(path)
+def _is_missing(check: IndexCheck, path: bytes) -> bool:
+    """Return True if taking *path* out of the index would lose its staged version."""
+    change = check.staged.get(path)
     return (
         change is not None
         and change.mode != SUBMODULE_MODE
-        and not os.path.lexists(os.path.join(scene.repository.root, path))
+        and not os.path.lexists(os.path.join(check.repository.root, path))
     )
 
 
-def _unstaging(scene: IndexCheck, found: set[bytes], added: set[bytes]) -> list[str]:
-    verdicts = scene.verdicts(added, ask_disk=True)
+def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> list[str]:
+    verdicts = check.verdicts(added, ask_disk=True)
     chosen = found | {verdict.path for verdict in verdicts if verdict.blocked}
     # `git reset` would also drop intent-to-add entries of the folders that it is given.
-    whole = git_commands.cover(chosen, {*scene.staged, *scene.repository.intended()})
+    whole = git_commands.cover(chosen, {*check.staged, *check.repository.intended()})
     return git_commands.unstage([path for path in whole if _holds(path, found)])
 
 
 def _untracking(
-    scene: IndexCheck, found: set[bytes], groups: set[bytes], added: set[bytes], *, named: bool
+    check: IndexCheck, found: set[bytes], groups: set[bytes], added: set[bytes], *, named: bool
 ) -> list[str]:
-    verdicts = scene.verdicts([path for path in scene.index if path not in added], ask_disk=False)
+    verdicts = check.verdicts([path for path in check.index if path not in added], ask_disk=False)
     chosen = found | {
         verdict.path
         for verdict in verdicts
-        if verdict.blocked and scene.judge.group(verdict) in groups
+        if verdict.blocked and check.classifier.group(verdict) in groups
     }
     return git_commands.untrack(
-        git_commands.cover(chosen, scene.index),
-        force=rm_needs_force(scene.repository, scene.staged, chosen),
-        sparse=not chosen.isdisjoint(scene.repository.left_out()),
+        git_commands.cover(chosen, check.index),
+        force=rm_needs_force(check.repository, check.staged, chosen),
+        sparse=not chosen.isdisjoint(check.repository.left_out()),
         repeatable=named,
     )
 
@@ -209,7 +212,7 @@ def _holds(path: bytes, chosen: Collection[bytes]) -> bool:
 
 
 def _with_folders(files: Sequence[bytes], index: Mapping[bytes, IndexEntry]) -> list[bytes]:
-    """*files*, with what is tracked in it in place of each folder."""
+    """Return *files*, with what is tracked in it in place of each folder."""
     named = []
     for path in files:
         prefix = path + b"/" if path else b""

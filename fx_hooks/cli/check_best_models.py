@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fx_hooks import __version__
 from fx_hooks.best_models.contract import RULES
 from fx_hooks.best_models.staged_models import ContractScene
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting import output
@@ -17,22 +16,25 @@ from fx_hooks.reporting.text import Report, contract_report
 NAME = "fx-check-best-models"
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-best-models``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Check that the folder of chosen models holds only metadata, documents and"
-        " the milestones listed in its milestones.yaml, as they were approved. What is read are"
-        " the models that the staged changes touch; all of them if nothing is staged.",
-        epilog="Exit code 0: clean; 1: the contract is broken; 2: usage, policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Check that the folder of chosen models holds only metadata, documents and the milestones"
+        " that milestones.yaml lists, as they were approved. It reads the models that your staged"
+        " changes touch, or all models if nothing is staged.",
+        "0: clean; 1: the folder breaks the rules",
     )
     parser.add_argument("--all-files", action="store_true", help="read every milestone")
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_policy_option(parser)
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-check-best-models``."""
+    options = parser().parse_args(arguments)
     return check(
         all_files=options.all_files,
         policy_file=options.policy,
@@ -48,13 +50,13 @@ def check(
 ) -> int:
     """Report what breaks the contract, and return the exit code."""
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
-    scene = ContractScene(repository, index, in_force.policy)
+    check = ContractScene(repository, index, in_force.policy)
     touched = None
     if not all_files:
         touched = {change.path for change in repository.staged()} or None
-    findings = scene.findings(touched)
+    findings = check.findings(touched)
 
     def text(colour: bool) -> list[str]:
         if not findings:

@@ -1,4 +1,4 @@
-"""``fx-check-range`` in full, for what its gate is not sure of."""
+"""``fx-check-range`` in full, for what the fast path is not sure of."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
-from fx_hooks.history.commit_check import DIGEST_RULE, Judged, RangeClassifier, milestones_of_commit
+from fx_hooks.history.commit_check import (
+    DIGEST_RULE,
+    RangeClassifier,
+    RangeResult,
+    milestones_of_commit,
+)
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
 from fx_hooks.policy.in_force import keep_tables, policy_of_commit
@@ -29,42 +33,52 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-check-range``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Check every file that commits bring in, also what a later one deletes."
-        " Without a range, the commits of HEAD that no remote has.",
-        epilog="Exit code 0: clean; 1: artifacts; 2: usage, policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Check every file that commits bring in, even if a later commit deletes it again. Without"
+        " a range it checks the commits of HEAD that no remote has.",
+        "0: clean; 1: artifacts found",
     )
-    parser.add_argument("range", nargs="*", metavar="A..B", help="the commits of B and not of A")
+    parser.add_argument(
+        "range", nargs="*", metavar="A..B", help="the commits that B has and A does not"
+    )
     parser.add_argument("--from-ref", metavar="A", help="with --to-ref: the old side")
     parser.add_argument("--to-ref", metavar="B", help="with --from-ref: the new side")
     parser.add_argument(
         "--pre-push",
         action="store_true",
-        help="as git's pre-push hook: read standard input; arguments are git's, REMOTE and URL",
+        help="run as git's pre-push hook: read the refs from standard input; git gives the"
+        " arguments REMOTE and URL",
     )
     parser.add_argument(
-        "--pre-receive", action="store_true", help="as a server's pre-receive hook: likewise"
+        "--pre-receive",
+        action="store_true",
+        help="run as a server's pre-receive hook: read the refs from standard input",
     )
     parser.add_argument("--all", action="store_true", help="audit the whole history of all refs")
-    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a page")
+    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a web page")
     parser.add_argument(
-        "--policy-ref", metavar="REF", help="judge by the policy and milestones of REF"
+        "--policy-ref", metavar="REF", help="use the policy and the milestones of REF"
     )
     parser.add_argument(
         "--given-only",
         action="store_true",
-        help="in pre-push, only the ref that the runner hands on, not all that is unpublished",
+        help="with a pre-push runner: check only the ref that the runner names, not everything"
+        " that is unpublished",
     )
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(arguments)
-    _check_usage(parser, options)
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-check-range``."""
+    command = parser()
+    options = command.parse_args(arguments)
+    _check_usage(command, options)
     return _run(options)
 
 
@@ -78,11 +92,11 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     }
     chosen = [way for way, used in ways.items() if used]
     if len(chosen) > 1:
-        parser.error(f"{' and '.join(chosen)} are two ways to say the range: choose one")
+        parser.error(f"{' and '.join(chosen)} both say the range: choose one")
     if (options.from_ref is None) != (options.to_ref is None):
         parser.error("--from-ref and --to-ref go together")
     if len(options.range) > (2 if options.pre_push else 1):
-        parser.error("one range A..B at a time")
+        parser.error("give one range A..B at a time")
     if options.html is not None and not options.all:
         parser.error("--html goes with --all")
 
@@ -94,13 +108,13 @@ def _run(options: argparse.Namespace) -> int:
         from fx_hooks.history.audit.whole_history import audit
 
         tip = store.head()
-        judge = judge_for(store, tip, "HEAD", options.policy_ref)
+        classifier = classifier_for(store, tip, "HEAD", options.policy_ref)
         notes = []
         if tip is None and options.policy_ref is None:
             notes = ["HEAD leads to no commit, so the built-in policy counts: see --policy-ref"]
         return audit(
             store,
-            judge,
+            classifier,
             out,
             command=NAME,
             rules=RULES,
@@ -120,21 +134,21 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _is_said(options: argparse.Namespace) -> bool:
-    """Whether the options say the range."""
+    """Return True if the options say the range."""
     ways = (options.pre_push, options.pre_receive, options.range, options.from_ref is not None)
     return any(ways)
 
 
 def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
     if options.pre_push:
-        return ranges.pushed(store, _standard_input("pre-push"), (options.range or [""])[0])
+        return ranges.from_pre_push(store, _standard_input("pre-push"), (options.range or [""])[0])
     if options.pre_receive:
-        return ranges.received(store, _standard_input("pre-receive"))
+        return ranges.from_pre_receive(store, _standard_input("pre-receive"))
     if options.range:
-        return ranges.dotted(store, options.range[0])
+        return ranges.parse(store, options.range[0])
     if options.from_ref is not None:
         return ranges.between(store, options.from_ref, options.to_ref)
-    said = ranges.handed_on(store, os.environ, given_only=options.given_only)
+    said = ranges.from_runner(store, os.environ, given_only=options.given_only)
     return ranges.unpublished(store) if said is None else said
 
 
@@ -159,22 +173,22 @@ def check(
     *by_runner* says that only the first of *wanted* surely is pushed.
     """
     cut_off = ranges.shallow_commits(store)
-    judged: list[tuple[Range, Judged]] = []
+    results: list[tuple[Range, RangeResult]] = []
     for one in wanted:
-        found = judge_for(store, one.tip, one.name, policy_ref).judge(one.tip, one.old)
+        found = classifier_for(store, one.tip, one.name, policy_ref).classify(one.tip, one.old)
         if cut_off & set(found.commits):
             raise FatalError(
                 f"{one.name}: the clone is shallow, and cut off within the range: git fetch"
                 " --unshallow, or check out with full depth"
             )
-        judged.append((one, found))
+        results.append((one, found))
     notes: list[str] = []
     if by_runner:
-        judged, notes = _without_old_tags(store, judged)
-    for _, found in judged:
+        results, notes = _without_old_tags(store, results)
+    for _, found in results:
         notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
     notes = list(dict.fromkeys(notes))
-    guilty = [(one, found) for one, found in judged if found.artifacts]
+    guilty = [(one, found) for one, found in results if found.artifacts]
     findings = _findings(store, guilty)
     steps: list[Step] = []
     if findings:
@@ -188,7 +202,7 @@ def check(
             for one, found in guilty
         ]
         steps = how_to_remove(places, "" if on_server else store.path_to_root(), verbose=verbose)
-    commits = {commit for _, found in judged for commit in found.commits}
+    commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
         said = [f"note: {note}" for note in notes]
@@ -201,29 +215,29 @@ def check(
 
 
 def _without_old_tags(
-    store: ObjectStore, judged: list[tuple[Range, Judged]]
-) -> tuple[list[tuple[Range, Judged]], list[str]]:
-    """*judged* without the tags that the remote of a push had before; and what to say of them.
+    store: ObjectStore, results: list[tuple[Range, RangeResult]]
+) -> tuple[list[tuple[Range, RangeResult]], list[str]]:
+    """Return *results* without tags that the remote of a push already has, and notes on them.
 
     The remote is asked only where such a tag would refuse the push.
     """
-    every = [one for one, _ in judged]
-    doubtful = [one for one, found in judged
+    every = [one for one, _ in results]
+    doubtful = [one for one, found in results
                 if found.artifacts and ranges.is_other_tag(one, every)]  # fmt: skip
     if not doubtful:
-        return judged, []
+        return results, []
     try:
         there = ranges.published_tags(store, os.environ)
     except FatalError:
-        return judged, ["the remote does not say which tags it has, so all tags here count"]
-    return [(one, found) for one, found in judged
+        return results, ["the remote does not say which tags it has, so all tags here count"]
+    return [(one, found) for one, found in results
             if one not in doubtful or one.tip not in there], []  # fmt: skip
 
 
-def judge_for(
+def classifier_for(
     store: ObjectStore, tip: str | None, name: str, policy_ref: str | None
 ) -> RangeClassifier:
-    """The judge whose policy is that of *tip*, or of *policy_ref*; the built-in one without any."""
+    """Return the classifier with the policy of *policy_ref* or *tip*, else the built-in one."""
     source, called = tip, name
     if policy_ref is not None:
         source, called = ranges.commit(store, policy_ref), policy_ref
@@ -236,27 +250,27 @@ def judge_for(
     return RangeClassifier(store, in_force.policy, approved, trust_range=policy_ref is None)
 
 
-def _findings(store: ObjectStore, judged: Sequence[tuple[Range, Judged]]) -> list[Finding]:
-    found = {(item.commit, item.path): item for _, one in judged for item in one.artifacts}
+def _findings(store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]) -> list[Finding]:
+    found = {(item.commit, item.path): item for _, one in results for item in one.artifacts}
     artifacts = list(found.values())
     paths = list(dict.fromkeys(item.path for item in artifacts))
     there = {
         place
-        for tip in dict.fromkeys(one.tip for one, _ in judged)
+        for tip in dict.fromkeys(one.tip for one, _ in results)
         for place in store.found(tip, paths).items()
     }
     return findings_of(store, artifacts, store.sizes(item.blob for item in artifacts), there)
 
 
-def _place(store: ObjectStore, one: Range, judged: Judged, *, on_server: bool) -> Place:
-    ids = list(dict.fromkeys(item.commit for item in judged.artifacts))
+def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bool) -> Place:
+    ids = list(dict.fromkeys(item.commit for item in result.artifacts))
     published = set() if on_server else set(ids) - ranges.without(store, ids)
-    order = {name: number for number, name in enumerate(judged.commits)}
+    order = {name: number for number, name in enumerate(result.commits)}
     oldest = max(ids, key=lambda name: order[name])
-    parents = ranges.parents(store, judged.commits[: order[oldest] + 1])
+    parents = ranges.parents(store, result.commits[: order[oldest] + 1])
     above = parents.get(oldest, [])
-    blobs = {(item.path, item.blob) for item in judged.artifacts}
-    paths = dict.fromkeys(item.path for item in judged.artifacts)
+    blobs = {(item.path, item.blob) for item in result.artifacts}
+    paths = dict.fromkeys(item.path for item in result.artifacts)
     ref = one.ref if on_server else ranges.full_name(store, one)
     return Place(
         one.name,

@@ -9,11 +9,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.best_models.staged_models import ContractScene
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
@@ -26,35 +25,39 @@ from fx_hooks.util.terminal import complain, one_line
 NAME = "fx-explain"
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; with ``--quiet`` 1 if a path is blocked; 2: usage or policy error."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Say which rule decides each PATH, and why. Inside a repository the answer"
-        " is the hook's; none is needed.",
-        epilog="Exit code 0; with --quiet 1 if a path is blocked; 2: usage or policy error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Say which rule decides each PATH, and why. In a repository you get the same answer as"
+        " from the hook. It also works outside a repository.",
+        "0: answered; 1: with --quiet, a path is blocked",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument(
-        "--stdin", action="store_true", help="read paths, one a line, and judge them as one tree"
+        "--stdin", action="store_true", help="read paths, one per line, and treat them as one tree"
     )
-    parser.add_argument("-z", action="store_true", help="input paths end in NUL, not newline")
     parser.add_argument(
-        "--paths-only", action="store_true", help="judge each path by the patterns alone"
+        "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"
     )
+    parser.add_argument("--paths-only", action="store_true", help="decide by the patterns alone")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing; exit 1 if a path is blocked"
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    add_policy_option(parser)
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fx-explain`` and return its exit code; see its ``--help``."""
+    command = parser()
+    options = command.parse_args(argv)
     if options.stdin == bool(options.paths):
-        parser.error("name PATHs, or give them with --stdin")
+        command.error("name PATHs, or use --stdin (not both)")
     if options.z and not options.stdin:
-        parser.error("-z goes with --stdin")
+        command.error("-z goes with --stdin")
     return explain(
         options.paths,
         from_stdin=options.stdin,
@@ -90,10 +93,10 @@ def explain(
         in_force = policy_on_disk(policy_file)
         root = os.getcwdb()
     else:
-        index = {entry.path: entry for entry in repository.index()}
+        index = repository.index_by_path()
         in_force = policy_in_force(repository, index, policy_file)
         root = repository.root
-    judge = Classifier(in_force.policy)
+    classifier = Classifier(in_force.policy)
     if from_stdin:
         given, paths = _read_paths(sys.stdin.buffer.read(), nul=nul, root=root)
     else:
@@ -102,14 +105,14 @@ def explain(
         # What the index has is no folder, whatever is on disk.
         paths = [path[:-1] if path[:-1] in index else path for path in paths]
     if quiet and paths_only:
-        return FOUND if judge.blocked(paths) else CLEAN
+        return FOUND if classifier.blocked(paths) else CLEAN
     if paths_only:
-        verdicts = judge.judge(paths, Tree({}, ()))
+        verdicts = classifier.classify(paths, Tree({}, ()))
     elif from_stdin or repository is None:
-        verdicts = judge.judge(paths, read_tree(paths, in_force.policy.run_marks))
+        verdicts = classifier.classify(paths, read_tree(paths, in_force.policy.run_marks))
     else:
-        staged = {change.path: change for change in repository.staged()}
-        verdicts = IndexCheck(repository, index, staged, judge).verdicts(paths, ask_disk=True)
+        staged = repository.staged_by_path()
+        verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
@@ -135,16 +138,16 @@ def _terms(
     policy: Policy,
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
-    """What the contract says of each path in the folder of chosen models."""
+    """Return what the contract says of each path in the folder of chosen models."""
     folder = policy.best_models.folder.encode() + b"/"
     inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
     if not inside:
         return {}
     try:
-        scene = ContractScene(repository, index, policy)
+        check = ContractScene(repository, index, policy)
     except FatalError as exc:
         return {path: [str(exc)] for path in inside}
-    return {path: scene.terms(path) for path in inside}
+    return {path: check.terms(path) for path in inside}
 
 
 def _is_folder(name: str) -> bool:
@@ -158,7 +161,7 @@ def _named(name: str, root: bytes, *, is_folder: bool) -> bytes:
 
 
 def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The paths as given, and relative to *root*."""
+    """Return the paths as given, and relative to *root*."""
     end = b"\0" if nul else b"\n"
     given = data.split(end)
     if not given[-1]:
@@ -180,7 +183,7 @@ _CONTROL = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
 
 
 def _unquoted(line: bytes) -> bytes:
-    """*line* without the quotes that git puts around unusual names."""
+    """Return *line* without the quotes that git puts around unusual names."""
     if len(line) < 2 or not (line.startswith(b'"') and line.endswith(b'"')):
         return line
 

@@ -1,4 +1,4 @@
-"""``fx-init``: puts a repository under the policy."""
+"""``fx-init``: sets fx-hooks up in a repository."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
 from fx_hooks.frameworks.registry import FRAMEWORKS
@@ -63,7 +63,7 @@ class File(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be written, what to tell, and the tracked files that break the policy.
+    """The files to write, what to tell, and the tracked files that break the policy.
 
     ``open_lines`` say what people have to write themselves; ``install`` is the command that
     installs the runner's hooks, empty where they are installed or where it is none of ours.
@@ -76,27 +76,29 @@ class Plan(NamedTuple):
     broken: list[Verdict]
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: all is in place; 1: something is left to do; 2: usage, policy or git error."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Bring the repository under the policy: .fx-hooks.yaml, .gitignore and"
-        f" {CONFIG}. Shows what it would write, and asks.",
-        epilog="Exit code 0: all is in place; 1: tracked files break the policy, lines are left"
-        " to be added by hand, or nothing was written although something is missing; 2: usage,"
-        " policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Set up fx-hooks in this repository: .fx-hooks.yaml, .gitignore and"
+        f" {CONFIG}. It shows you what it would write, and asks first.",
+        "0: everything is set up; 1: tracked files break the policy, or there are lines that you"
+        " have to add yourself, or something is missing and was not written",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument(
         "--keep-tracked",
         action="store_true",
-        help="let in by name what is tracked today although the policy blocks it",
+        help="keep files that are tracked today although the policy blocks them: list them by name",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(argv)
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fx-init`` and return its exit code; see its ``--help``."""
+    options = parser().parse_args(argv)
     return init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked)
 
 
@@ -133,8 +135,7 @@ def init(*, yes: bool = False, dry_run: bool = False, keep_tracked: bool = False
 
 def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[bytes, IndexEntry]]:
     root = repository.root
-    entries = repository.index()
-    index = {entry.path: entry for entry in entries}
+    index = repository.index_by_path()
     refuse_unmerged(index)
     refuse_unstaged(repository, index)
     in_force = policy_in_force(repository, index)
@@ -146,15 +147,15 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
 
     notes = list(in_force.notes)
     text = before
-    judge = Classifier(loaded(text))
+    classifier = Classifier(loaded(text))
     paths = [*index, *repository.untracked()]
     # What runs have left tells where they were, not where they go.
-    artifacts = set(judge.blocked(paths))
+    artifacts = set(classifier.blocked(paths))
     directories = run_directories(_contents(root, [p for p in paths if p not in artifacts]))
     missing = []
     for found in directories:
         inside = os.fsencode(found.path) + b"/"
-        if judge.blocked([inside + b"x/x"]):
+        if classifier.blocked([inside + b"x/x"]):
             continue
         if problem("/" + literal(found.path)):
             notes.append(
@@ -185,7 +186,7 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     if ignore_file.is_left_out(repository, index):
         raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
     old = ignore_file.read(root)
-    merged = ignore_file.merged_versions(repository, entries)
+    merged = ignore_file.merged_versions(repository, index)
     new = rewritten(old or b"", block_lines(policy), merged=merged)
     if new != old:
         files.append(File(FILE, old, new))
@@ -248,7 +249,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 def _may_be_kept(verdict: Verdict) -> bool:
-    """Weights in best_models come in as milestones only; YAML has no place for bytes."""
+    """Return False for weights in best_models (milestones only) and for names YAML cannot hold."""
     try:
         pattern = "/" + literal(verdict.path.decode())
     except UnicodeDecodeError:
@@ -259,13 +260,13 @@ def _may_be_kept(verdict: Verdict) -> bool:
 def _broken(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> list[Verdict]:
-    """Verdicts of the tracked files that *policy* blocks, as CI would judge them."""
-    scene = IndexCheck(repository, index, {}, Classifier(policy))
-    return [verdict for verdict in scene.verdicts(index, ask_disk=False) if verdict.blocked]
+    """Return verdicts of the tracked files that *policy* blocks, the same as in CI."""
+    check = IndexCheck(repository, index, {}, Classifier(policy))
+    return [verdict for verdict in check.verdicts(index, ask_disk=False) if verdict.blocked]
 
 
 class Runner(NamedTuple):
-    """What has to be done so that git starts our hooks; see :class:`Plan`."""
+    """The changes that make git start our hooks; see :class:`Plan`."""
 
     files: list[File]
     open_lines: list[str]
@@ -273,7 +274,7 @@ class Runner(NamedTuple):
 
 
 def _runner(repository: Repository) -> Runner:
-    """The runner's configuration with our entry, or the lines for another runner."""
+    """Return the runner's configuration with our entry, or the lines for another runner."""
     root = repository.root
     hooks = os.path.join(root, repository.run("rev-parse", "--git-path", "hooks")[:-1])
     place = os.path.join(root, CONFIG.encode())
@@ -306,7 +307,7 @@ def entry_lines(indent: str) -> list[str]:
 
 
 def _our_hooks(config: bytes) -> list[str]:
-    """The ids of our hooks in the runner's configuration, wherever they come from."""
+    """Return the ids of our hooks in the runner's configuration, wherever they come from."""
     data = plain_data(config, CONFIG)
     entries = data.get("repos") if isinstance(data, dict) else None
     hooks: list[object] = []
@@ -318,7 +319,7 @@ def _our_hooks(config: bytes) -> list[str]:
 
 
 def _install(hooks: bytes, ids: Sequence[str]) -> str:
-    """The command that installs the git hooks that *ids* need, if one is missing."""
+    """Return the command that installs the git hooks that *ids* need, if one is missing."""
     types = ["pre-commit", "pre-merge-commit"] + ["pre-push"] * (RANGE_HOOK in ids)
     texts = [_uncommented(os.path.join(hooks, name.encode()), all_of_it=True) for name in types]
     if all(_GENERATED in text for text in texts):
@@ -328,7 +329,7 @@ def _install(hooks: bytes, ids: Sequence[str]) -> str:
 
 
 def _other_runners(root: bytes, hooks: bytes) -> list[tuple[str, str]]:
-    """The files of other runners, and how a command is written there."""
+    """Return the files of other runners, and how a command is written there."""
     found = [
         (f"{folder}lefthook.{ending}", ending)
         for folder in ("", ".", ".config/")
@@ -344,7 +345,7 @@ def _other_runners(root: bytes, hooks: bytes) -> list[tuple[str, str]]:
 
 
 def _lines_for(name: str, text: str, form: str) -> list[str]:
-    """What to add to the file *name* of another runner, whose *text* has no comments."""
+    """Return lines to add to the file *name* of another runner; its *text* has no comments."""
     missing = [command for command in COMMANDS if not re.search(rf"{command}(?![\w-])", text)]
     if not missing:
         return []
@@ -369,7 +370,7 @@ def _lines_for(name: str, text: str, form: str) -> list[str]:
 
 
 def _uncommented(path: bytes, *, all_of_it: bool = False) -> str:
-    """The lines of a file that do not begin with ``#``; of a folder, or of none, nothing."""
+    """Return the lines of a file that do not begin with ``#``; empty for a folder or no file."""
     try:
         with open(path, "rb") as file:
             text = file.read(MAX_BYTES).decode("utf-8", "replace")
@@ -424,7 +425,7 @@ def _print_broken(
     paths = {verdict.path for verdict in broken}
     sparse = not paths.isdisjoint(repository.left_out())
     whole = git_commands.cover(paths, index)
-    staged = {change.path: change for change in repository.staged()}
+    staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
     commands = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
     commands = git_commands.from_folder(commands, repository.path_to_root())

@@ -6,8 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.fastpath import gitignore as ignore_state
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
@@ -29,36 +28,39 @@ NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
 
 
-@entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit code is that of ``fx-sync-gitignore``."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Make the managed block of .gitignore say what the policy says.",
-        epilog="Exit code 0: nothing to do; 1: rewritten (or it has to be), or findings; 2: usage,"
-        " policy or git error.",
-        allow_abbrev=False,
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser(
+        NAME,
+        "Make the managed block of .gitignore say what the policy says.",
+        "0: nothing to do; 1: .gitignore was rewritten or needs to be, or there are findings",
     )
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    parser.add_argument("--diff", action="store_true", help="change nothing, show what would be")
+    parser.add_argument("--check", action="store_true", help="report only, change nothing")
+    parser.add_argument("--diff", action="store_true", help="show the change, do not make it")
     parser.add_argument(
-        "--force", action="store_true", help="rewrite a block that was edited or is broken"
+        "--force", action="store_true", help="rewrite the block even if it was edited or is broken"
     )
     parser.add_argument(
         "--findings",
         action="store_true",
-        help="change nothing, list what is wrong around the block",
+        help="list what is wrong in the lines around the block, change nothing",
     )
     output.add_options(parser)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+@entry_point(NAME)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit code of ``fx-sync-gitignore``."""
+    command = parser()
+    options = command.parse_args(arguments)
     if options.findings and (options.check or options.diff or options.force):
-        parser.error("--findings goes alone")
+        command.error("--findings cannot be combined with --check, --diff or --force")
     changes_nothing = options.findings or options.check
     if not changes_nothing and (options.format != "text" or options.output is not None):
-        parser.error("--format and --output go with --check or --findings")
+        command.error("--format and --output go with --check or --findings")
     if options.diff and (options.format != "text" or options.output is not None):
-        parser.error("--diff has no other format: leave out --format and --output")
+        command.error("--diff only prints text: leave out --format and --output")
     if options.findings:
         return _report_findings(output.begin(options))
     return sync(
@@ -81,8 +83,7 @@ def sync(
     Raises :class:`~fx_hooks.util.errors.FatalError`.
     """
     repository = Repository()
-    entries = repository.index()
-    index = {entry.path: entry for entry in entries}
+    index = repository.index_by_path()
     refuse_unmerged(index)
     in_force = policy_in_force(repository, index)
     refuse_unmerged(index, in_force.policy)
@@ -92,7 +93,7 @@ def sync(
     if ignore_file.is_left_out(repository, index):
         return _left_out(repository, index, wanted)
     before = ignore_file.read(repository.root)
-    merged = ignore_file.merged_versions(repository, entries)
+    merged = ignore_file.merged_versions(repository, index)
     after = rewritten(before or b"", wanted, force=force, merged=merged)
     command, *_ = git_commands.from_folder([f"git add {FILE}"], repository.path_to_root())
     conflict = _own_conflict(index, after)
@@ -141,7 +142,7 @@ def sync(
 def _left_out(
     repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
 ) -> int:
-    """Of a file that a sparse checkout leaves out, the index says what there is to say."""
+    """Check the staged version of a file that a sparse checkout leaves out."""
     fault = _fault_in_index(repository, index, wanted)
     if fault:
         raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
@@ -149,7 +150,7 @@ def _left_out(
 
 
 def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
-    """What to do about a conflict around the block, which is left to people."""
+    """Return what to do about a conflict around the block, which is left to people."""
     entry = index.get(FILE.encode())
     if entry is None or not entry.stage:
         return ""
@@ -161,7 +162,7 @@ def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
 def _fault_in_index(
     repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
 ) -> str:
-    """What is wrong with the staged version, where that on disk is right; empty if nothing.
+    """Return what is wrong with the staged version, when that on disk is right; else empty.
 
     It is what the commit will have. Lines around the block may differ: people stage parts.
     """
@@ -187,7 +188,7 @@ def _finding(why: str, advice: str, *, tracked: bool) -> Finding:
 
 def _report_findings(out: output.Output) -> int:
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     in_force = policy_in_force(repository, index)
     findings = ignore_findings.findings_around(repository, index, in_force.policy)
     untrack = ignore_findings.untracking(repository, findings)

@@ -15,7 +15,7 @@ SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 
 
 def proven_clean(arguments: "list[str]") -> bool:
-    """Whether ``fx-check-artifacts`` with *arguments* has nothing to say.
+    """Return True if ``fx-check-artifacts`` with *arguments* has nothing to say.
 
     True is certain; False means that somebody has to look closely.
     """
@@ -71,7 +71,7 @@ _ODD = (
 
 
 def plain(paths: bytes) -> bool:
-    """Whether *paths*, with a NUL before and after each, are spelled as git spells them."""
+    """Return True if *paths*, each between NULs, are spelled as git spells them."""
     return not any(odd in paths for odd in _ODD)
 
 

@@ -8,7 +8,7 @@ FOLDER = b"best_models"  # as in the built-in policy
 
 
 def proven_untouched() -> bool:
-    """Whether something is staged, and nothing of it is the contract's business.
+    """Return True if something is staged, and none of it concerns the chosen models.
 
     True is certain; False means that somebody has to look closely: where a repository
     has moved the folder, that is every time.

@@ -24,7 +24,7 @@ _SUBMODULE = b" 160000 "
 
 
 def proven_clean(arguments: "list[str]") -> bool:
-    """Whether ``fx-check-range`` with *arguments* has nothing to say.
+    """Return True if ``fx-check-range`` with *arguments* has nothing to say.
 
     True is certain; False means that somebody has to look closely.
     """
@@ -65,7 +65,7 @@ def proven_clean(arguments: "list[str]") -> bool:
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
-    """What is old and what is new, as words for ``git log``; None where that is not plain."""
+    """Return what is old and new, as words for ``git log``; None where that is not plain."""
     environ = os.environ
     if len(arguments) == 1 and ".." in arguments[0]:
         old, _, new = arguments[0].partition("..")
@@ -85,7 +85,7 @@ def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
 
 
 def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
-    """Whether *tree* has a regular file *path* with the object id *blob*; none if that is empty."""
+    """Return True if *tree* has the regular file *blob* at *path*, or nothing if that is empty."""
     end = b"\t" + path + b"\0"
     if not blob:
         return end not in tree

@@ -23,7 +23,7 @@ _NO_HINT = ("-c", "advice.graftFileDeprecated=false")
 
 
 def output(*arguments: str, pushed: bool = False) -> "bytes | None":
-    """What ``git`` prints to standard output; None if it fails or cannot be started.
+    """Return what ``git`` prints; None if it fails or cannot be started.
 
     With *pushed* it sees objects as a push sends them, and what it has to complain of comes
     first in the output. Where there is no answer, the caller asks

@@ -1,4 +1,4 @@
-"""Has anything changed since ``.gitignore`` was found in step with the policy?
+"""The fast path of ``fx-sync-gitignore``: nothing has changed since the last good check.
 
 What it was made from is kept in one file of the git directory, byte for byte: the built-in
 policy, ``.fx-hooks.yaml`` and ``.gitignore`` as they are on disk, the index entries of both
@@ -22,7 +22,7 @@ _SOURCES = (
 
 
 def proven_in_step(arguments: "list[str]") -> bool:
-    """Whether ``fx-sync-gitignore`` with *arguments* has nothing to do.
+    """Return True if ``fx-sync-gitignore`` with *arguments* has nothing to do.
 
     True is certain; False means that somebody has to look closely.
     """
@@ -66,7 +66,7 @@ def _state(milestones_file: bytes) -> "bytes | None":
 
 
 def _content() -> "bytes | None":
-    """The bytes of ``.gitignore``, whoever may write it; None for what is no regular file."""
+    """Return the bytes of ``.gitignore``; None for anything but a regular file."""
     try:
         state = os.lstat(FILE)
         if state.st_mode & 0o170000 != 0o100000 or state.st_size > table_cache.MAX_BYTES:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_index(git_directory: str) -> "bytes | None":
-    """The index as bytes, empty where there is none yet; None if it is not plain."""
+    """Return the index as bytes, empty where there is none yet; None if it is not plain."""
     path = os.environ.get("GIT_INDEX_FILE") or os.path.join(git_directory, "index")
     try:
         with open(path, "rb") as file:
@@ -32,8 +32,9 @@ def read_index(git_directory: str) -> "bytes | None":
 
 
 def is_as_it_was(path: bytes, tracked: bytes, index: bytes) -> bool:
-    """Whether the index has *path* with the object id *tracked*, as it had when the tables
-    were made; empty means that it was not tracked.
+    """Return True if the index has *path* with the object id *tracked*.
+
+    The id is from when the tables were made; empty means that it was not tracked.
     """
     if tracked:
         # Object id, two bytes of flags that hold the path's length, path.
@@ -47,7 +48,7 @@ def is_as_it_was(path: bytes, tracked: bytes, index: bytes) -> bool:
 
 
 def has_run(directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_disk: bool) -> bool:
-    """Whether one of *directories*, but the root, has *mark* in the index or on disk.
+    """Return True if one of *directories*, but the root, has *mark* in the index or on disk.
 
     Only the paths matter of the *index*, and that a NUL ends each.
     """

@@ -1,4 +1,4 @@
-"""Which pattern decides a path: the tables that every commit reads.
+"""The matcher: finds the pattern that decides a path, in tables that every commit reads.
 
 This module is on the path of every commit of every person, so it imports nothing and
 trades beauty for speed, in three ways:
@@ -13,7 +13,7 @@ trades beauty for speed, in three ways:
 
 A process that matches one million clean names takes about as long as ``git check-ignore
 --stdin`` with ten plain patterns: from half of its time to 1.2 times, by what a look for
-a ``.gitignore`` in each folder costs the machine (``python -m benchmarks.gate``).
+a ``.gitignore`` in each folder costs the machine (``python -m benchmarks.fastpath``).
 
 Inside the tables a directory is also looked up under its name with a slash behind it.
 So a pattern that matches only directories is an ordinary entry whose text ends in
@@ -89,7 +89,7 @@ class Matcher:
         self._states: dict[bytes, State] = {b"": (-1, names, tests)}
 
     def decide(self, paths: "Iterable[bytes]") -> list[int]:
-        """The number of the last pattern that matches each path; -1 where none does."""
+        """Return the number of the last pattern that matches each path; -1 where none does."""
         states = self._states
         any_names = self._names.get
         any_suffixes = self._suffixes.get
@@ -132,23 +132,23 @@ class Matcher:
         return decided
 
     def blocks(self, number: int) -> bool:
-        """Whether the pattern of that number blocks; -1, no pattern, does not."""
+        """Return True if the pattern of that number blocks; -1, no pattern, does not."""
         return self._blocked[number] == 1
 
     def blocked(self, paths: "list[bytes]") -> "list[bytes]":
-        """Those of *paths* that the patterns block, in the order given."""
+        """Return those of *paths* that the patterns block, in the order given."""
         blocked = self._blocked
         return [path for path, best in zip(paths, self.decide(paths), strict=True) if blocked[best]]
 
     def decide_directory(self, directory: bytes) -> int:
-        """The number of the last pattern that matches all of *directory*, or -1."""
+        """Return the number of the last pattern that matches all of *directory*, or -1."""
         try:
             return self._states[directory][0]
         except KeyError:
             return self._state(directory)[0]
 
     def directories(self) -> "list[bytes]":
-        """All directories above the paths decided so far; the root is ``b""``."""
+        """Return all directories above the paths decided so far; the root is ``b""``."""
         return list(self._states)
 
     def _state(self, directory: bytes) -> "State":
@@ -197,7 +197,7 @@ class Matcher:
         return best, names, tests + inside
 
     def _look_up(self, name: bytes) -> "tuple[int, tuple[Test, ...], tuple[Test, ...]]":
-        """All that a directory's *name* alone can tell, for patterns of any depth.
+        """Return all that a directory's *name* alone can tell, for patterns of any depth.
 
         The number of the last pattern that matches it, the tests whose expression has to
         see the whole path, and the tests for what lies right in such a directory.

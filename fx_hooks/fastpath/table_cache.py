@@ -63,7 +63,7 @@ def cache_key(policy: "bytes | None") -> bytes:
 
 
 def places(git_directory: "str | None", key: bytes) -> "list[str]":
-    """Where the tables for *key* may be kept, the best place first."""
+    """Return the places where the tables for *key* may be kept, the best one first."""
     found = [] if git_directory is None else [os.path.join(git_directory, NAME)]
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     if not base:
@@ -75,7 +75,7 @@ def places(git_directory: "str | None", key: bytes) -> "list[str]":
 
 
 def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
-    """The content of the first of *paths* that holds the tables for *key*, or None."""
+    """Return the content of the first of *paths* that holds the tables for *key*, or None."""
     for path in paths:
         data = own_file(path)
         if data is not None and data.startswith(MAGIC):
@@ -105,7 +105,7 @@ def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None
 
 
 def own_file(path: str) -> "bytes | None":
-    """The bytes of a regular file that nobody but this user can have written."""
+    """Return the bytes of a regular file that only this user can have written."""
     try:
         # Not through a link, and never waiting for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -6,7 +6,7 @@ from fx_hooks.fastpath import POLICY, table_cache
 
 
 def find_git_directory() -> "str | None":
-    """The git directory, if the current directory is plainly a work tree's root."""
+    """Return the git directory, if the current directory is plainly a work tree's root."""
     if "GIT_WORK_TREE" in os.environ:
         return None
     given = os.environ.get("GIT_DIR")
@@ -24,7 +24,7 @@ def find_git_directory() -> "str | None":
 
 
 def _linked_git_directory() -> "str | None":
-    """Where the ``.git`` file of a linked work tree or a submodule points."""
+    """Return the directory that the ``.git`` file of a work tree or submodule points to."""
     try:
         with open(".git", encoding="utf-8", errors="surrogateescape") as file:
             head, _, path = file.read(4096).partition("gitdir: ")
@@ -35,14 +35,14 @@ def _linked_git_directory() -> "str | None":
 
 
 def kept_tables(git_directory: str) -> "tuple[bytes | None, table_cache.Content | None]":
-    """The policy file on disk, and what was kept for it; None for each that is not there."""
+    """Return the policy file on disk and its cached tables; None for each that is not there."""
     policy = read_policy()
     key = table_cache.cache_key(policy)
     return policy, table_cache.read(table_cache.places(git_directory, key), key)
 
 
 def read_policy() -> "bytes | None":
-    """The bytes of the policy file on disk; None where there is none."""
+    """Return the bytes of the policy file on disk, or None."""
     try:
         if os.stat(POLICY).st_mode & 0o170000 == 0o100000:
             with open(POLICY, "rb") as file:

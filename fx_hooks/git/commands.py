@@ -11,7 +11,7 @@ _LINE = 4000
 
 
 def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
-    """The fewest paths, files or whole directories, that stand for *chosen* alone.
+    """Return the fewest paths, files or whole directories, that stand for *chosen* alone.
 
     A directory stands for its files only if all of *everything* below it is chosen, and
     nothing else has been in its place.
@@ -26,7 +26,7 @@ def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]
 
 
 def from_folder(commands: Iterable[str], path_to_root: str) -> list[str]:
-    """*commands*, whose paths count from the root, for somebody who is below it."""
+    """Return *commands*, whose paths count from the root, for somebody who is below it."""
     start = f"git -C {path_to_root} " if path_to_root else "git "
     return [start + command.removeprefix("git ") for command in commands]
 

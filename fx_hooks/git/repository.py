@@ -1,4 +1,4 @@
-"""What git says: the only module (with :mod:`fx_hooks.fastpath.fast_git`) that starts it.
+"""Repositories: the only module (with :mod:`fx_hooks.fastpath.fast_git`) that starts git.
 
 Paths are bytes relative to the root, and every call that prints them uses ``-z``. The
 index is asked, never the work tree; the caller's ``GIT_INDEX_FILE`` holds (git sets one
@@ -74,14 +74,14 @@ class IgnoreLine(NamedTuple):
 
 
 class LfsPointer(NamedTuple):
-    """What a Git LFS pointer stands for: the content's SHA-256 and bytes."""
+    """A Git LFS pointer: the content's SHA-256 and its size in bytes."""
 
     oid: str
     size: int
 
 
 def zsplit(output: bytes) -> list[bytes]:
-    """The fields of output that ends each of them with a NUL."""
+    """Return the fields of output that ends each of them with a NUL."""
     return output.split(b"\0")[:-1]
 
 
@@ -98,7 +98,7 @@ class ObjectStore:
         self._head: str | None = None
 
     def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
-        """Standard output of one git command."""
+        """Run one git command and return its standard output."""
         result = _start(arguments, self._where, stdin)
         if result.returncode not in codes:
             raise self._failure(arguments, result.stderr)
@@ -132,7 +132,7 @@ class ObjectStore:
         return {line.split(b"\t")[0].decode() for line in listed.splitlines()}
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
-        """The fields of the output of one git command that ends each of them with a NUL.
+        """Yield the fields of the output of one git command that ends each of them with a NUL.
 
         They come while git still runs, so that nobody has to hold all of them. Raises
         :class:`FatalError` at the end if git has failed.
@@ -140,7 +140,7 @@ class ObjectStore:
         yield from self.streams(arguments, (stdin,))
 
     def streams(self, arguments: Sequence[str], stdins: Sequence[bytes]) -> Iterator[bytes]:
-        """The same of a command for each of *stdins*, one after the other.
+        """Yield the same of a command for each of *stdins*, one after the other.
 
         All of them run at once; what the later ones say waits on the disk meanwhile.
         """
@@ -176,7 +176,7 @@ class ObjectStore:
                     process.wait()
 
     def path_to_root(self) -> str:
-        """The way from the user's folder to the root: ``../..``; empty in the root itself.
+        """Return the path from the user's folder to the root: ``../..``; empty in the root.
 
         git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
         """
@@ -188,7 +188,7 @@ class ObjectStore:
         return "/".join(".." for _ in below.split("/")) if below else ""
 
     def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
-        """The size in bytes of each object; None where it is not in this clone.
+        """Return the size in bytes of each object; None where it is not in this clone.
 
         A partial clone lacks objects, and nothing is fetched for a question: git then
         says "missing" or stops at the first such object.
@@ -196,7 +196,7 @@ class ObjectStore:
         return {blob: None if found is None else found[0] for blob, found in self.weigh(blobs)}
 
     def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
-        """Each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
+        """Yield each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
 
         On disk it is compressed, and in a pack it may be what differs from another object.
         """
@@ -221,7 +221,7 @@ class ObjectStore:
             yield blob, None
 
     def contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """The whole content of each blob, without those that are not in this clone.
+        """Return the whole content of each blob, without those that are not in this clone.
 
         The caller asks :meth:`sizes` first, and only for small ones here.
         """
@@ -238,7 +238,7 @@ class ObjectStore:
         return found
 
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
-        """The ids of what *commit* has at *paths*, without those where it has nothing."""
+        """Return the ids of what *commit* has at *paths*, without those where it has nothing."""
         wanted = list(dict.fromkeys(paths))
         # Of trees alone: a partial clone may lack the blobs, and git stops at the first.
         names: dict[bytes, list[bytes]] = {}
@@ -252,7 +252,7 @@ class ObjectStore:
         return found
 
     def entry(self, commit: str, path: bytes) -> IndexEntry | None:
-        """What *commit* has at *path*; None if nothing."""
+        """Return what *commit* has at *path*; None if nothing."""
         options = ("ls-tree", "-z", "--full-tree", commit, "--", os.fsdecode(path))
         for record in zsplit(self.run("--literal-pathspecs", *options)):
             head, name = record.split(b"\t", 1)
@@ -264,7 +264,7 @@ class ObjectStore:
     def folders(
         self, places: Iterable[tuple[str, bytes]]
     ) -> Iterator[tuple[tuple[str, bytes], dict[bytes, str]]]:
-        """What is right in folders of commits, by name its id; nothing for what is no folder.
+        """Yield the entries of folders of commits, ids by name; nothing where there is no folder.
 
         Raises :class:`FatalError` where a partial clone lacks a folder.
         """
@@ -302,9 +302,9 @@ class ObjectStore:
 
     @contextmanager
     def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
-        """The content of *blob* as a stream, empty if it is not in this clone.
+        """Yield the content of *blob* as a stream, empty if it is not in this clone.
 
-        Whoever has seen enough closes it; git ends then.
+        Close it when you have seen enough; git ends then.
         """
         with nameless_file() as errors, open(os.devnull, "rb") as nothing:
             process = _popen(("cat-file", "blob", blob), self._where, nothing, None, errors)
@@ -316,7 +316,7 @@ class ObjectStore:
                 process.wait()
 
     def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
-        """The answers of ``git cat-file``, and why it stopped before the end; empty if not."""
+        """Return the answers of ``git cat-file``, and why it stopped early; empty if it did not."""
         if not objects:
             return b"", b""
         stdin = b"".join(name + b"\n" for name in objects)
@@ -356,11 +356,11 @@ class Repository(ObjectStore):
         self._where = _work_tree(self.root, self.git_directory)
 
     def merging(self) -> bool:
-        """Whether a merge is under way."""
+        """Return True while a merge is under way."""
         return os.path.lexists(os.path.join(self.git_directory, "MERGE_HEAD"))
 
     def index(self) -> list[IndexEntry]:
-        """All entries, sorted by path; unmerged paths come up to three times."""
+        """Return all entries, sorted by path; unmerged paths come up to three times."""
         entries = []
         for record in zsplit(self.run("ls-files", "-s", "-z")):
             head, path = record.split(b"\t", 1)
@@ -368,8 +368,16 @@ class Repository(ObjectStore):
             entries.append(IndexEntry(int(mode, 8), blob, int(stage), path))
         return entries
 
+    def index_by_path(self) -> dict[bytes, IndexEntry]:
+        """Return one entry per path; of an unmerged path that with the highest stage."""
+        return {entry.path: entry for entry in self.index()}
+
+    def staged_by_path(self) -> dict[bytes, Change]:
+        """Return what :meth:`staged` does, by path."""
+        return {change.path: change for change in self.staged()}
+
     def staged(self) -> list[Change]:
-        """What a commit of the index would change against ``HEAD``."""
+        """Return what a commit of the index would change against ``HEAD``."""
         base = self.head()
         if base is None:
             base = self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
@@ -395,7 +403,7 @@ class Repository(ObjectStore):
         return {record[2:] for record in records if record.startswith(b"S ")}
 
     def blob_id(self, path: str, content: bytes) -> str:
-        """The object id that *content* would have if it were staged at *path*.
+        """Return the object id that *content* would have if it were staged at *path*.
 
         Line ends and filters count, as for ``git add``; nothing is written.
         """
@@ -405,7 +413,7 @@ class Repository(ObjectStore):
     def ignore_lines(
         self, paths: Iterable[bytes], *, tree: bytes | None = None
     ) -> dict[bytes, IgnoreLine]:
-        """The line that decides each of *paths*, tracked or not, where there is one.
+        """Return the line that decides each of *paths*, tracked or not, where there is one.
 
         The folder *tree* may stand in for the work tree. No path may lie behind a symbolic
         link or in a submodule: git refuses them.
@@ -435,7 +443,7 @@ class Repository(ObjectStore):
         return set(zsplit(self.run("diff-files", "-z", "--name-only", "--no-renames")))
 
     def at_head(self, path: bytes) -> bytes | None:
-        """The content of *path* in ``HEAD``; None where it has no such file."""
+        """Return the content of *path* in ``HEAD``; None where it has no such file."""
         if self.head() is None:
             return None
         spec = b"HEAD:" + path
@@ -443,7 +451,7 @@ class Repository(ObjectStore):
         return result.stdout if result.returncode == 0 else None
 
     def sent_to_lfs(self, paths: Sequence[bytes], *, staged: bool = True) -> set[bytes]:
-        """Those of *paths* that ``.gitattributes``, *staged* or on disk, send to Git LFS."""
+        """Return those of *paths* that ``.gitattributes``, *staged* or on disk, send to Git LFS."""
         stdin = b"".join(path + b"\0" for path in paths)
         where = ("--cached",) if staged else ()
         output = self.run("check-attr", *where, "-z", "--stdin", "filter", stdin=stdin)
@@ -452,7 +460,7 @@ class Repository(ObjectStore):
         return {path for path, value in values if value == b"lfs"}
 
     def common_directory(self) -> bytes:
-        """The git directory that all work trees of the repository share."""
+        """Return the git directory that all work trees of the repository share."""
         found = self.run("rev-parse", "--git-common-dir")[:-1]
         return os.path.join(self.root, found)
 
@@ -464,7 +472,7 @@ def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
-    """What *content* points to if Git LFS takes it for a pointer, else None.
+    """Parse *content* if Git LFS takes it for a pointer, else return None.
 
     As ``lfs/pointer.go`` of git-lfs 3.3 decodes it, which ``git lfs pointer --check`` asks:
     blanks around are nothing, empty lines are skipped, lines end as they like, three keys come
@@ -501,7 +509,7 @@ class _GitFailed(FatalError):
 
 
 class _Where(NamedTuple):
-    """Where git is started, and what its environment has beside ours."""
+    """The folder that git is started in, and what its environment has in addition to ours."""
 
     folder: bytes | None = None
     variables: Mapping[str, str] = {}
@@ -602,7 +610,7 @@ def _start(
 
 
 def _fields(descriptor: int) -> Iterator[bytes]:
-    """What can be read from *descriptor*, as soon as it is there, without the NULs at the ends."""
+    """Yield the NUL-terminated fields read from *descriptor*, as soon as they are there."""
     rest = b""
     while chunk := os.read(descriptor, _CHUNK):
         fields = (rest + chunk).split(b"\0")

@@ -56,7 +56,7 @@ class Parsed(NamedTuple):
 
 
 def block_lines(policy: Policy) -> list[bytes]:
-    """What stands between the markers for *policy*, without ends of lines."""
+    """Return the lines between the markers for *policy*, without their ends."""
     lines = list(_HEAD)
     for section in sections(policy):
         if section.rule == MILESTONE_RULE:
@@ -102,7 +102,7 @@ def parse(text: bytes) -> Parsed:
 def rewritten(
     text: bytes, wanted: Sequence[bytes], *, force: bool = False, merged: Sequence[bytes] = ()
 ) -> bytes:
-    """*text* with a block of the *wanted* lines, and every other byte as it was.
+    """Return *text* with a block of the *wanted* lines, and every other byte as it was.
 
     A new block goes first, so that what follows has the last word. Where *text* is what git
     could not merge, *merged* are the versions that it comes from. Raises
@@ -125,13 +125,13 @@ def rewritten(
 
 
 def _is_whole(parsed: Parsed) -> bool:
-    """Whether the block is as it was written, but for milestones."""
+    """Return True if the block is as it was written, apart from milestones."""
     marker = _BEGIN.match(bare(parsed.lines[parsed.start]))
     return marker is not None and marker[1] == b"%08x" % _checksum(parsed.block)
 
 
 def _written(version: bytes) -> list[bytes]:
-    """The lines of the block of one *version*, if nobody has edited it."""
+    """Return the lines of the block of one *version*, if no one has edited it."""
     try:
         parsed = parse(version)
     except FatalError:
@@ -152,7 +152,7 @@ def _refuse_to_lose_lines(parsed: Parsed, known: Collection[bytes]) -> None:
 
 
 def _about_the_block(lines: Sequence[bytes]) -> list[Conflict]:
-    """The conflicts that are within the block, or that a marker is in."""
+    """Return the conflicts that are within the block, or that a marker is in."""
     begins, ends = _places(lines, _BEGIN), _places(lines, _END)
     return [
         found
@@ -167,7 +167,7 @@ def _about_the_block(lines: Sequence[bytes]) -> list[Conflict]:
 
 
 def _resolved(text: bytes, known: Collection[bytes]) -> Parsed:
-    """*text* taken apart, without the conflicts that are about nothing but our lines."""
+    """Return *text* taken apart, without the conflicts that are about nothing but our lines."""
     lines = _split(text).lines
     conflicts = _about_the_block(lines)
     if not conflicts:
@@ -217,7 +217,7 @@ def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collecti
 
 
 def _is_milestone(lines: Sequence[bytes], place: int) -> bool:
-    """Whether the line is one of the two that let in a milestone."""
+    """Return True if the line is one of the two that let in a milestone."""
     line = bare(lines[place])
     before, after = (bare(b"".join(lines[at : at + 1])) for at in (place - 1, place + 1))
     return (line.startswith(b"!/") and after == line[1:] + b"/") or (
@@ -226,7 +226,7 @@ def _is_milestone(lines: Sequence[bytes], place: int) -> bool:
 
 
 def _without_rests(parsed: Parsed) -> Parsed:
-    """*parsed* without lines of a conflict right at the block, which is whole no longer."""
+    """Return *parsed* without lines of a conflict at the block, which is no longer whole."""
     lines = parsed.lines
     whole = {
         place for found in find_conflicts(lines) for place in range(found.ours, found.over + 1)
@@ -245,7 +245,7 @@ def _without_rests(parsed: Parsed) -> Parsed:
 
 
 def _without_conflicts(text: bytes) -> bytes:
-    """*text* with all lines of both sides where the block is in a conflict."""
+    """Return *text* with all lines of both sides where the block is in a conflict."""
     parsed = _split(text)
     dropped: set[int] = set()
     for ours, base, theirs, over in _about_the_block(parsed.lines):
@@ -256,7 +256,7 @@ def _without_conflicts(text: bytes) -> bytes:
 
 
 def _without_blocks(text: bytes, known: Collection[bytes]) -> Parsed:
-    """*text* without any block, and without what is left of broken ones.
+    """Return *text* without any block, and without what is left of broken ones.
 
     Where only one marker is left, the lines next to it go that are *known* to be ours.
     """
@@ -290,12 +290,12 @@ def _split(text: bytes) -> Parsed:
 
 
 def lines_of(text: bytes) -> list[bytes]:
-    """The lines of an ignore file as git counts them, without their ends."""
+    """Return the lines of an ignore file as git counts them, without their ends."""
     return [bare(line) for line in _split(text).lines]
 
 
 def patterns_of(text: bytes) -> list[str]:
-    """The lines of an ignore file without the blanks at their ends that git leaves out."""
+    """Return the lines of an ignore file without the trailing blanks that git leaves out."""
     patterns = []
     for line in lines_of(text):
         pattern = line.rstrip(b" ")
@@ -310,7 +310,7 @@ def _places(lines: Sequence[bytes], marker: re.Pattern[bytes]) -> list[int]:
 
 
 def _checksum(lines: Sequence[bytes]) -> int:
-    """The CRC-32 of *lines* without the milestones."""
+    """Return the CRC-32 of *lines* without the milestones."""
     counted = list(lines)
     start = next((n for n, line in enumerate(lines) if line.startswith(_MILESTONES)), None)
     if start is not None:

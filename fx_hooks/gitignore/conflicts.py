@@ -1,4 +1,4 @@
-"""What git writes into a file where it cannot merge, and what either side has."""
+"""Merge conflicts: what git writes into a file it cannot merge, and what each side has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Conflict(NamedTuple):
 
 
 def find_conflicts(lines: Sequence[bytes]) -> Iterator[Conflict]:
-    """The whole conflicts among *lines*, one after the other."""
+    """Yield the whole conflicts among *lines*, one after the other."""
     places: dict[bytes, int] = {}
     for place, line in enumerate(map(bare, lines)):
         if line.startswith(_OURS):
@@ -35,14 +35,14 @@ def find_conflicts(lines: Sequence[bytes]) -> Iterator[Conflict]:
 
 
 def is_of_conflict(line: bytes) -> bool:
-    """Whether git wrote *line*."""
+    """Return True if git wrote *line*."""
     return line == _THEIRS or line.startswith((_OURS, _BASE, _OVER))
 
 
 def one_side(
     lines: Sequence[bytes], conflicts: Sequence[Conflict], *, ours: bool
 ) -> tuple[list[bytes], list[int]]:
-    """*lines* with one side of each of *conflicts*, and the places of those on the other."""
+    """Return *lines* with one side of each of *conflicts*, and the places of those on the other."""
     lost: list[int] = []
     dropped: set[int] = set()
     for ours_at, base, theirs, over in conflicts:
@@ -53,5 +53,5 @@ def one_side(
 
 
 def bare(line: bytes) -> bytes:
-    """*line* without its end."""
+    """Return *line* without its end."""
     return line.removesuffix(b"\n").removesuffix(b"\r")

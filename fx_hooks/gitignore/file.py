@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.gitignore import FILE
@@ -22,7 +22,7 @@ LEFT_OUT = (
 
 
 def is_left_out(repository: Repository, index: Mapping[bytes, IndexEntry]) -> bool:
-    """Whether it is tracked, and a sparse checkout leaves it out of the work tree."""
+    """Return True if it is tracked, and a sparse checkout leaves it out of the work tree."""
     name = FILE.encode()
     there = os.path.lexists(os.path.join(repository.root, name))
     return not there and name in index and name in repository.left_out()
@@ -50,9 +50,12 @@ def read(root: bytes) -> bytes | None:
         raise FatalError(f"{FILE}: cannot be read: {exc.strerror}") from exc
 
 
-def merged_versions(repository: Repository, entries: Iterable[IndexEntry]) -> list[bytes]:
-    """The versions that git could not merge, as the *entries* of the index name them."""
-    blobs = [entry.blob for entry in entries if entry.stage and entry.path == FILE.encode()]
+def merged_versions(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[bytes]:
+    """Return the versions that git could not merge, empty if it could."""
+    entry = index.get(FILE.encode())
+    if entry is None or not entry.stage:
+        return []
+    blobs = [entry.blob for entry in repository.index() if entry.path == FILE.encode()]
     return list(repository.contents(blobs).values())
 
 

@@ -1,4 +1,4 @@
-"""Questions about path patterns that need no path: do two overlap, does one hold the other?
+"""Relations of path patterns without a path: overlap, and one within the other.
 
 A pattern is a :data:`Glob` here: its parts from the root down, where None stands for
 ``**``, any number of parts, also none. Parts are text in which a character is a byte, as
@@ -26,13 +26,13 @@ _ANY_BYTE = frozenset(range(256)) - {0, ord("/")}
 
 @lru_cache(maxsize=1 << 16)
 def is_literal(part: str | None) -> bool:
-    """Whether *part* matches exactly one name."""
+    """Return True if *part* matches exactly one name."""
     return part is not None and all(not kind for kind, _ in tokens_of(part))
 
 
 @lru_cache(maxsize=1 << 16)
 def spelled_alike(part: str | None) -> str | None:
-    """*part* without needless escapes, so that the same name is the same text."""
+    """Return *part* without needless escapes, so that the same name is the same text."""
     if part is None or not is_literal(part):
         return part
     name = "".join(text for _, text in tokens_of(part))
@@ -40,7 +40,7 @@ def spelled_alike(part: str | None) -> str | None:
 
 
 def is_single(glob: Glob) -> bool:
-    """Whether *glob* matches one path only."""
+    """Return True if *glob* matches one path only."""
     return all(is_literal(part) for part in glob)
 
 
@@ -61,19 +61,19 @@ class Places:
                 self._below[beginning[:depth]].append(number)
 
     def above(self, glob: Glob, after: int = -1) -> list[int]:
-        """Those behind *after* that may match all that *glob* matches, or a directory above."""
+        """Return those after *after* that may match all of *glob*, or a directory above."""
         beginning = _beginning(glob)
         lists = [self._at.get(beginning[:depth], ()) for depth in range(len(beginning) + 1)]
         return sorted(number for found in lists for number in found[bisect_right(found, after) :])
 
     def near(self, glob: Glob) -> list[int]:
-        """Those that may match something in common with *glob*, or beneath it."""
+        """Return those that may match something in common with *glob*, or beneath it."""
         return sorted((*self.above(glob), *self._below.get(_beginning(glob), ())))
 
 
 @lru_cache(maxsize=1 << 16)
 def _beginning(glob: Glob) -> tuple[str, ...]:
-    """The names that *glob* begins with, without escapes."""
+    """Return the names that *glob* begins with, without escapes."""
     names = []
     for part in glob:
         if part is None or not is_literal(part):
@@ -125,7 +125,7 @@ def _suffix_beginning(name: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=1 << 18)
 def overlap(one: Glob, other: Glob) -> bool:
-    """Whether some path is matched by both."""
+    """Return True if some path is matched by both."""
     for first, second in (one[:1] + other[:1], one[-1:] + other[-1:]):
         # Most pairs already differ at one of their ends.
         if first is not None and second is not None and not parts_overlap(first, second):
@@ -135,7 +135,7 @@ def overlap(one: Glob, other: Glob) -> bool:
 
 @lru_cache(maxsize=1 << 18)
 def covers(wide: Glob, narrow: Glob) -> bool:
-    """Whether *wide* surely matches each path that *narrow* matches; False is "not sure"."""
+    """Return True if *wide* surely matches all that *narrow* matches; False is "not sure"."""
     for first, second in (wide[:1] + narrow[:1], wide[-1:] + narrow[-1:]):
         # Most pairs already differ at one of their ends.
         if first is not None and (second is None or not _part_covers(first, second)):
@@ -145,7 +145,7 @@ def covers(wide: Glob, narrow: Glob) -> bool:
 
 @lru_cache(maxsize=1 << 18)
 def rests(above: Glob, glob: Glob) -> frozenset[int]:
-    """Where *glob* can stand once *above* has matched a directory: the places in it.
+    """Return the places in *glob* where a match can stand once *above* matched a directory.
 
     ``glob[place:]`` then is what a path below that directory has to match; a place
     behind the last part is left out.
@@ -156,7 +156,7 @@ def rests(above: Glob, glob: Glob) -> frozenset[int]:
 
 @lru_cache(maxsize=1 << 18)
 def parts_overlap(one: str, other: str) -> bool:
-    """Whether some name is matched by both parts."""
+    """Return True if some name is matched by both parts."""
     if one == other or "*" in (one, other):
         return True
     (start, end), (other_start, other_end) = _ends(one), _ends(other)
@@ -180,7 +180,7 @@ def _part_covers(wide: str, narrow: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _ends(part: str) -> tuple[str, str]:
-    """The literal bytes at both ends of *part*: most parts already differ there."""
+    """Return the literal bytes at both ends of *part*: most parts already differ there."""
     runs = [""]
     for kind, text in tokens_of(part):
         if kind:
@@ -191,7 +191,7 @@ def _ends(part: str) -> tuple[str, str]:
 
 
 def example(glob: Glob) -> bytes:
-    """A path that *glob* matches: as short as it can be, ``x`` for what may be anything."""
+    """Return a shortest path that *glob* matches, with ``x`` for what may be anything."""
     names = []
     for part in glob:
         if part is not None:
@@ -203,7 +203,7 @@ def example(glob: Glob) -> bytes:
 
 
 def example_of(pattern: str) -> bytes:
-    """The same for a pattern, which may match only what is beneath it."""
+    """Return the same for a pattern, which may match only what is beneath it."""
     parts, _, beneath = split(pattern)
     return example((*parts, "*") if beneath or not parts else parts)
 
@@ -215,7 +215,7 @@ def _share(one: frozenset[int], other: frozenset[int]) -> bool:
 def _together(
     one: Sequence[_T | None], other: Sequence[_T | None], meet: Callable[[_T, _T], bool]
 ) -> set[tuple[int, int]]:
-    """The places (i, j) with something that ``one[:i]`` and ``other[:j]`` both match."""
+    """Return the places (i, j) with something that ``one[:i]`` and ``other[:j]`` both match."""
     seen: set[tuple[int, int]] = set()
     waiting = [(0, 0)]
     while waiting:
@@ -238,7 +238,7 @@ def _together(
 def _holds(
     wide: Sequence[_T | None], narrow: Sequence[_T | None], contains: Callable[[_T, _T], bool]
 ) -> bool:
-    """Whether *wide* matches all of *narrow*, each item of it within one item of *wide*."""
+    """Return True if *wide* matches all of *narrow*, each item within one item of *wide*."""
     places = _with_stars({0}, wide)
     for item in narrow:
         following = {place for place in places if place < len(wide) and wide[place] is None}
@@ -251,7 +251,7 @@ def _holds(
 
 
 def _with_stars(places: set[int], wide: Sequence[object]) -> set[int]:
-    """*places*, and those behind the stars that stand there: a star may match nothing."""
+    """Return *places*, and those behind the stars that stand there: a star may match nothing."""
     found = set(places)
     for place in sorted(places):
         while place < len(wide) and wide[place] is None:
@@ -274,7 +274,7 @@ def _tokens(part: str) -> tuple[frozenset[int] | None, ...]:
 
 
 def _members(inside: str) -> frozenset[int]:
-    """The bytes of a set, such as ``a-f0-9_``."""
+    """Return the bytes of a set, such as ``a-f0-9_``."""
     members: set[int] = set()
     position = 0
     while position < len(inside):

@@ -1,4 +1,4 @@
-"""What is wrong around the managed block of ``.gitignore``.
+"""Problems in the lines around the managed block of ``.gitignore``.
 
 git is asked about paths of four kinds: those that are there, an example of what each line
 of every ``.gitignore`` is about, the same in the folders that the policy blocks and in one
@@ -65,7 +65,7 @@ class _Example(NamedTuple):
 def findings_around(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> list[Finding]:
-    """Each line at fault with its place, and what is tracked although ignored.
+    """Return each line at fault with its place, and what is tracked although ignored.
 
     Raises :class:`~fx_hooks.util.errors.FatalError`.
     """
@@ -79,7 +79,7 @@ def findings_around(
     paths = list(
         dict.fromkeys([*existing, *kept, *(p for e in examples.values() for p in e.paths)])
     )
-    verdicts = dict(zip(paths, Classifier(policy).judge(paths, Tree({}, ())), strict=True))
+    verdicts = dict(zip(paths, Classifier(policy).classify(paths, Tree({}, ())), strict=True))
     idle = {
         place: example.paths
         for place, example in examples.items()
@@ -136,7 +136,7 @@ def findings_around(
 
 
 def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
-    """*findings* for people, with the commands of :func:`untracking`."""
+    """Return *findings* for people, with the commands of :func:`untracking`."""
     lines = [f"{shown(f.path)}:{f.line}: {f.why}" for f in findings if f.rule == LINE]
     lines += [LINES_ADVICE] * bool(lines)
     tracked = [finding for finding in findings if finding.rule == TRACKED]
@@ -154,21 +154,21 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
 
 
 def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]:
-    """The commands that stop tracking what is tracked although ignored."""
+    """Return the commands that stop tracking what is tracked although ignored."""
     tracked = [finding for finding in findings if finding.rule == TRACKED]
     if not tracked:
         return []
     groups = list(dict.fromkeys(finding.group for finding in tracked))
     paths = {finding.path for finding in tracked}
     sparse = not repository.left_out().isdisjoint(paths)
-    staged = {change.path: change for change in repository.staged()}
+    staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
     commands = git_commands.untrack(groups, force=force, sparse=sparse, repeatable=False)
     return git_commands.from_folder(commands, repository.path_to_root())
 
 
 def _openers(repository: Repository, paths: Sequence[bytes]) -> dict[bytes, IgnoreLine]:
-    """The lines that open a folder above each of *paths*, which no line is about itself.
+    """Return the lines that open a folder above each of *paths*, which have no line themselves.
 
     git takes what does not exist for a file, so it is asked in a tree of empty folders.
     """
@@ -235,7 +235,7 @@ def _examples(
 
 
 def _let_in(policy: Policy) -> list[bytes]:
-    """What the repository lets in by name, and the metadata of models."""
+    """Return the paths that the repository admits by name, and the metadata of models."""
     own = [entry for entry in policy.entries if not entry.blocks and entry.source != BUILTIN_SOURCE]
     best_models = policy.best_models
     folder = os.fsencode(best_models.folder) + b"/"
@@ -254,13 +254,13 @@ def _paths_of(pattern: str, folder: bytes, tops: Sequence[bytes]) -> list[bytes]
 
 
 def _is_top(entry: Entry) -> bool:
-    """Whether *entry* blocks one folder of the root."""
+    """Return True if *entry* blocks one folder of the root."""
     parts, floating, _ = split(entry.pattern)
     return entry.blocks and not floating and len(parts) == 1 and is_literal(parts[0])
 
 
 def _can_be_asked(repository: Repository, index: Mapping[bytes, IndexEntry], path: bytes) -> bool:
-    """git answers nothing of paths behind links and in submodules."""
+    """Return False for a path behind a link or in a submodule: git says nothing of it."""
     for folder in parents(path):
         entry = index.get(folder)
         if entry is not None and entry.mode == SUBMODULE_MODE:

@@ -84,7 +84,7 @@ class _Line(NamedTuple):
 
 
 def sections(policy: Policy) -> list[Section]:
-    """The block for *policy*, rule by rule, without rules that no line is left of.
+    """Return the block for *policy*, rule by rule, without rules that no line is left of.
 
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
     and no other ignore file that has its say) what the patterns block.
@@ -129,7 +129,7 @@ def sections(policy: Policy) -> list[Section]:
 def says_the_same(
     policy: Policy, pattern: str, let_in: Iterable[str], is_folder: Callable[[Glob], bool]
 ) -> bool:
-    """Whether a line *pattern* behind the block changes nothing of what git ignores.
+    """Return True if a line *pattern* after the block does not change what git ignores.
 
     *let_in* are the patterns that other lines behind it let in. *is_folder* says whether a
     glob matches a folder that is there: what is let in by a name is mostly a file.
@@ -153,7 +153,7 @@ def says_the_same(
 
 
 def decides(policy: Policy, pattern: str) -> bool:
-    """Whether one pattern of *policy* blocks all that a line *pattern* is about.
+    """Return True if one pattern of *policy* blocks all that a line *pattern* is about.
 
     Others may let in some of it: in front of the block, the line changes nothing.
     """
@@ -163,12 +163,12 @@ def decides(policy: Policy, pattern: str) -> bool:
 
 
 def _own(policy: Policy, text: str) -> _Pattern:
-    """A line of a person's own like a pattern of *policy*."""
+    """Return the pattern of *policy* that a person's own line is like."""
     return _pattern(policy.entries[0]._replace(pattern=text, blocks=True))
 
 
 def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool]) -> bool:
-    """Whether *policy* blocks all that *line* is about."""
+    """Return True if *policy* blocks all that *line* is about."""
     for entry in reversed(policy.entries):
         other = _pattern(entry)
         if other.blocks:
@@ -195,7 +195,7 @@ def _pattern(entry: Entry) -> _Pattern:
 
 
 class _Allowed(NamedTuple):
-    """What a later pattern allows.
+    """Paths that a later pattern allows.
 
     From *depth* parts on a pattern in between blocks the way to it, and opens it.
     """
@@ -205,7 +205,7 @@ class _Allowed(NamedTuple):
 
 
 class _Later(NamedTuple):
-    """What later patterns allow in what one pattern blocks.
+    """Paths that later patterns allow in what one pattern blocks.
 
     *tops* are the single directories above something allowed that it may match, each
     with what is allowed there.
@@ -218,7 +218,7 @@ class _Later(NamedTuple):
 def _with_what_later_ones_allow(
     patterns: Sequence[_Pattern], shut: Mapping[int, int]
 ) -> Iterator[tuple[_Pattern, _Later]]:
-    """Each pattern, with what the later ones allow where it is not *shut* again behind them."""
+    """Yield each pattern, with what later ones allow unless it is *shut* again after them."""
     allowing = [number for number, pattern in enumerate(patterns) if not pattern.blocks]
     places = Places([patterns[number].glob for number in allowing])
     ways = _ways(patterns)
@@ -303,7 +303,7 @@ def _names_in(
     blocking: Sequence[tuple[int, bool]],
     shut: Mapping[int, int],
 ) -> list[str] | None:
-    """The names that are blocked in what *pattern* allows; None where that cannot be said."""
+    """Return the names blocked in what *pattern* allows; None where that is unknown."""
     if not pattern.beneath or pattern.glob[0] is not None:
         return None
     names = []
@@ -325,7 +325,7 @@ def _names_in(
 
 
 def _blocking(pattern: _Pattern, later: _Later) -> Iterator[_Line]:
-    """The lines of a blocking pattern, with those that lead to what later ones allow."""
+    """Return the lines of a blocking pattern, with those that lead to what later ones allow."""
     entry, glob = pattern.entry, pattern.glob
     yield _Line(entry, True, glob, pattern.beneath)
     yield from _opened(entry, glob, later.allowed)
@@ -368,7 +368,7 @@ def _leading(entry: Entry, glob: Glob, leading: Collection[Glob]) -> Iterator[_L
 
 
 def _closing_last(lines: Sequence[_Line]) -> list[_Line]:
-    """*lines* with one for all folders in a directory, where a line each closes what was opened.
+    """Return *lines* with one for all folders of a directory that a line each closes again.
 
     It goes behind all rules: git tries the lines from the last one up, and a directory of runs
     has thousands of folders.
@@ -409,7 +409,7 @@ _Both: TypeAlias = Callable[[_S, _S], bool]
 def _pruned(
     items: Sequence[_S], glob_of: Callable[[_S], Glob], instead: _Instead[_S], both: _Both[_S]
 ) -> list[_S]:
-    """*items* without those that cannot matter, where the last that matches decides.
+    """Return *items* without those that cannot matter, where the last that matches decides.
 
     *both* says whether there may be something that two items match. Only those are
     compared whose literal beginnings agree.
@@ -434,7 +434,7 @@ def _pruned(
 
 
 def _matters(item: _S, before: Iterable[_S], instead: _Instead[_S], both: _Both[_S]) -> bool:
-    """Whether *item* may change what those *before* it say, the last one first.
+    """Return True if *item* may change what those *before* it say, the last one first.
 
     Without any, all is allowed.
     """

@@ -1,4 +1,4 @@
-"""Which lines of a ``.gitignore`` its block makes redundant."""
+"""Lines of a ``.gitignore`` that its block makes redundant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def redundant_lines(
     root: bytes, paths: Iterable[bytes], text: bytes, policy: Policy
 ) -> list[tuple[int, bytes]]:
-    """The lines of *text* beside its block that the block of *policy* makes redundant.
+    """Return the lines of *text* around its block that the block of *policy* makes redundant.
 
     Each with its number from 1. *text* is the ``.gitignore`` of *root*; its block need not be
     there yet. *paths* are those that are in the repository.

@@ -1,1 +1,1 @@
-"""What ranges of commits bring in."""
+"""Ranges of commits and what they bring in."""

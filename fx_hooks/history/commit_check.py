@@ -1,4 +1,4 @@
-"""Which of all that a range of commits brings in are artifacts.
+"""The classifier of a range: the artifacts among all that its commits bring in.
 
 Nearly all commits are clean, so this goes in two steps. The first looks at each path once
 and by the patterns alone, while git still walks. Only what they block, and what lies in
@@ -24,7 +24,7 @@ from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.text import text_blobs
+from fx_hooks.weights.plain_text import text_blobs
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
@@ -49,8 +49,8 @@ class Artifact(NamedTuple):
     group: bytes
 
 
-class Judged(NamedTuple):
-    """What a range brings in: its ``commits``, the newest first, and the ``artifacts``.
+class RangeResult(NamedTuple):
+    """The result of a range: its ``commits``, the newest first, and the ``artifacts``.
 
     ``times`` are when they were committed, in seconds since 1970.
 
@@ -65,7 +65,7 @@ class Judged(NamedTuple):
 
 
 class RangeClassifier:
-    """Judges ranges by one policy; *approved* are the milestones it comes with."""
+    """A classifier of ranges by one policy; *approved* are the milestones it comes with."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class RangeClassifier:
         self._policy = policy
         self._approved = approved
         self._trust_range = trust_range
-        self._judge = Classifier(policy)
+        self._classifier = Classifier(policy)
         patterns = compile_tables(policy.patterns())
         self._matcher = Matcher(patterns)
         loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
@@ -87,14 +87,14 @@ class RangeClassifier:
         self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
         self._milestones = {os.fsencode(path) for path in approved}
 
-    def judge(
+    def classify(
         self,
         new: str,
         old: Iterable[str] = (),
         *,
         each: Callable[[Introduction], None] | None = None,
-    ) -> Judged:
-        """All artifacts that the commits of *new* bring in, without those of *old*.
+    ) -> RangeResult:
+        """Return all artifacts that the commits of *new* bring in, without those of *old*.
 
         *new* is a commit, or an option such as ``--all``; then there is nothing old. *each*
         is called with everything that the commits bring in, artifact or not.
@@ -115,12 +115,12 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        return Judged(walk.commits, walk.times, artifacts + found, changed, notes)
+        return RangeResult(walk.commits, walk.times, artifacts + found, changed, notes)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
     ) -> tuple[list[Introduction], list[Introduction], dict[str, list[str]], set[bytes]]:
-        """What the patterns block, what may be a milestone, and which folders may be runs."""
+        """Return what the patterns block, possible milestones, and folders that may be runs."""
         known: dict[bytes, bool] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
@@ -183,12 +183,13 @@ class RangeClassifier:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
         trees = self._trees(commits, by_commit, folders)
-        judged = {
-            number: self._judge.judge(items, trees[number]) for number, items in by_commit.items()
+        classified = {
+            number: self._classifier.classify(items, trees[number])
+            for number, items in by_commit.items()
         }
         doubtful = {
             by_commit[number][verdict.path].blob
-            for number, verdicts in judged.items()
+            for number, verdicts in classified.items()
             for verdict in verdicts
             if verdict.binary_only and by_commit[number][verdict.path].mode not in _NO_CONTENT
         }
@@ -196,9 +197,9 @@ class RangeClassifier:
         artifacts = []
         for number, items in sorted(by_commit.items()):
             texts = {path for path, item in items.items() if item.blob in text}
-            verdicts = judged[number]
+            verdicts = classified[number]
             if texts:
-                verdicts = self._judge.judge(items, trees[number], texts)
+                verdicts = self._classifier.classify(items, trees[number], texts)
             artifacts += [
                 self._artifact(commits[number], items[verdict.path], verdict)
                 for verdict in verdicts
@@ -209,7 +210,7 @@ class RangeClassifier:
     def _artifact(self, commit: str, item: Introduction, verdict: Verdict) -> Artifact:
         decider = verdict.decider
         assert decider is not None  # it is blocked
-        group = self._judge.group(verdict).rstrip(b"/")
+        group = self._classifier.group(verdict).rstrip(b"/")
         return Artifact(
             commit, item.path, item.mode, item.blob, decider.rule, decider.why, decider.advice,
             group,
@@ -221,7 +222,7 @@ class RangeClassifier:
         by_commit: Mapping[int, Mapping[bytes, Introduction]],
         folders: set[bytes],
     ) -> dict[int, Tree]:
-        """What each commit's tree says of the folders that matter."""
+        """Return what each commit's tree says of the folders that matter."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
         for number, items in by_commit.items():
@@ -253,13 +254,13 @@ class RangeClassifier:
         return trees
 
     def _text(self, blobs: Collection[str]) -> set[str]:
-        """Those of *blobs* whose content is text, and no pointer to weights."""
+        """Return those of *blobs* whose content is text, and no pointer to weights."""
         return text_blobs(self._store, blobs)
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]
     ) -> tuple[list[Artifact], list[str]]:
-        """Listed milestones whose content nobody approved when it was committed.
+        """Return listed milestones whose content was not approved when it was committed.
 
         It has to be the one that is listed now or, if the range is to be trusted, the one
         that was listed in its own commit: a milestone may be approved again.
@@ -293,7 +294,7 @@ class RangeClassifier:
         return artifacts, [f"{said} not compared"]
 
     def _was_approved(self, item: Artifact) -> bool:
-        """Whether *item* was a milestone in its own commit, and is listed no more."""
+        """Return True if *item* was a milestone in its own commit, and is no longer listed."""
         folder = os.fsencode(self._policy.best_models.folder) + b"/"
         if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
             return False
@@ -311,7 +312,7 @@ class RangeClassifier:
         return approved
 
     def _digest(self, blob: str) -> str | None:
-        """The SHA-256 of the model that *blob* is or points to; None if it is not here."""
+        """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
         size = self._store.sizes([blob])[blob]
         if size is not None and size < LFS_POINTER_BYTES:
             pointer = lfs_pointer(self._store.contents([blob]).get(blob, b""))
@@ -327,7 +328,7 @@ _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
 def milestones_of_commit(
     store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
 ) -> dict[str, Milestone]:
-    """The milestones that *commit* lists; if not *strict*, a broken list has none."""
+    """Return the milestones that *commit* lists; if not *strict*, a broken list has none."""
     if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
         return {}  # *policy* is that of the commit, and has read the list
     entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))

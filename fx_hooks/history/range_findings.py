@@ -20,7 +20,7 @@ def findings_of(
     sizes: Mapping[str, int | None],
     there: Collection[tuple[bytes, str]],
 ) -> list[Finding]:
-    """The *artifacts* as findings; *there* are paths and blobs that a tip has now."""
+    """Return the *artifacts* as findings; *there* are paths and blobs that a tip has now."""
     commits = describe(store, (item.commit for item in artifacts))
     times = Counter(item.blob for item in artifacts)
     return [

@@ -1,4 +1,4 @@
-"""What a range brings in, for people: commit by commit, and how to take it out again."""
+"""The report of a range for people: commit by commit, and how to remove artifacts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AMEND = "git commit --amend --no-edit --allow-empty"
 
 
 class Place(NamedTuple):
-    """Where the artifacts of one range stand, which decides how they are taken out.
+    """The position of the artifacts of one range, which decides how to remove them.
 
     ``name`` is what people call the tip, ``branch`` the branch it is, empty if it is none;
     ``checked_out`` says that the work tree has it. ``published`` are the guilty commits that
@@ -50,7 +50,7 @@ def range_report(
     verbose: bool,
     colour: bool,
 ) -> list[str]:
-    """The lines to print: the findings by commit, then what to do."""
+    """Return the lines to print: the findings by commit, then what to do."""
     guilty = len({finding.commit for finding in findings})
     sizes = {finding.blob: finding.size for finding in findings}
     total = sum(size for size in sizes.values() if size is not None)
@@ -120,7 +120,7 @@ def _row(group: bytes, files: Sequence[Finding]) -> str:
 def how_to_remove(
     found: Sequence[tuple[Place, Sequence[Finding]]], path_to_root: str, *, verbose: bool
 ) -> list[Step]:
-    """The commands that take findings out of the history; nothing is rewritten here.
+    """Return the commands that remove findings from the history; this rewrites nothing.
 
     Each range comes with its findings. The commands are for the folder from which
     *path_to_root* leads to the root.
@@ -144,7 +144,7 @@ def how_to_remove(
 def rewrite_history(
     findings: Sequence[Finding], kept: Collection[bytes], said: str, *, verbose: bool
 ) -> Step:
-    """How to take *findings* out of the history that everybody has; *said* comes first.
+    """Return the steps that remove *findings* from published history; *said* comes first.
 
     Of *kept* paths only the blobs of the findings go.
     """
@@ -156,7 +156,7 @@ def rewrite_history(
 
 
 def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> list[Step]:
-    """How to take *findings* out of commits that nobody else has."""
+    """Return the steps that remove *findings* from commits that no one else has."""
     paths = sorted({finding.path for finding in findings})
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
     there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
@@ -193,7 +193,7 @@ def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> li
 
 
 def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
-    """Whether a rebase that takes *findings* out where they come in meets them again.
+    """Return True if a rebase that removes *findings* where they come in meets them again.
 
     A later commit that changes, deletes or renames such a file is a conflict, and what a
     merge brings in is no commit that could be edited.
@@ -210,7 +210,7 @@ def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
 def _filter_repo(
     findings: Sequence[Finding], kept: Collection[bytes], options: Sequence[str], *, verbose: bool
 ) -> list[str]:
-    """The command that takes *findings* out wherever they are.
+    """Return the command that removes *findings* wherever they are.
 
     Where a path also has, or had, what belongs in Git (*kept*), only the blobs go.
     """
@@ -236,7 +236,7 @@ def _few(commands: list[str], verbose: bool) -> list[str]:
 
 
 def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[str]:
-    """That a range changes what it is judged by, a line a file."""
+    """Return notes that a range changes its own policy or milestones, one per file."""
     counts = f"that of {policy_ref} counts" if policy_ref else "what it says at the end counts"
     notes = []
     for name, commits in changed.items():

@@ -1,4 +1,4 @@
-"""Which commits somebody means: refs, what git says to its hooks, what runners say.
+"""Parsers of commit ranges: refs, the input of git's hooks, the environment of runners.
 
 A :class:`Range` is a new side and what is known already; git walks from the one to the
 other (``git rev-list NEW --not OLD``).
@@ -40,15 +40,15 @@ class Range(NamedTuple):
 
 
 def between(store: ObjectStore, old: str, new: str) -> list[Range]:
-    """What *new* has and *old* has not; zeros for *old* mean that there is nothing old."""
+    """Return the range that *new* has and *old* has not; zeros for *old* mean nothing is old."""
     tip = commit(store, new)
     if _ZERO.match(old):
         return [Range(new, tip, ("--remotes",))]
     return [Range(new, tip, (commit(store, old),))]
 
 
-def dotted(store: ObjectStore, text: str) -> list[Range]:
-    """The range ``A..B``; without ``B`` up to ``HEAD``."""
+def parse(store: ObjectStore, text: str) -> list[Range]:
+    """Parse the range ``A..B``; without ``B`` up to ``HEAD``."""
     old, dots, new = text.partition("..")
     if not dots:
         raise FatalError(f"{text}: is no range: write {text}..HEAD, or origin/main..{text}")
@@ -61,14 +61,14 @@ def dotted(store: ObjectStore, text: str) -> list[Range]:
 
 
 def unpublished(store: ObjectStore) -> list[Range]:
-    """What ``HEAD`` has and no remote."""
+    """Return the ranges that ``HEAD`` has and no remote."""
     return [Range("HEAD", commit(store, "HEAD"), ("--remotes",))]
 
 
-def handed_on(
+def from_runner(
     store: ObjectStore, environ: Mapping[str, str], *, given_only: bool
 ) -> list[Range] | None:
-    """What pre-commit and prek say in their environment; None if they say nothing.
+    """Parse the environment that pre-commit and prek set; None if they say nothing.
 
     In ``pre-push`` they hand on the first ref alone, and of a first push no old side; so
     there all branches and tags count, as far as the remote does not have them yet, unless
@@ -93,7 +93,7 @@ def handed_on(
 
 
 def published_tags(store: ObjectStore, environ: Mapping[str, str]) -> set[str]:
-    """The commits of the tags that the remote of a push has.
+    """Return the commits of the tags that the remote of a push has.
 
     No clone knows them, so the remote is asked. Raises :class:`FatalError` if it does not
     answer.
@@ -103,12 +103,12 @@ def published_tags(store: ObjectStore, environ: Mapping[str, str]) -> set[str]:
 
 
 def is_other_tag(one: Range, ranges: Sequence[Range]) -> bool:
-    """Whether *one* is a tag that counts only because nobody knows what is pushed."""
+    """Return True if *one* is a tag that counts only because the pushed refs are unknown."""
     return one.ref.startswith(_TAGS) and one is not ranges[0]
 
 
-def pushed(store: ObjectStore, lines: Iterable[bytes], remote: str) -> list[Range]:
-    """What git tells its ``pre-push`` hook: ``LOCAL-REF ID REMOTE-REF ID``, a ref a line."""
+def from_pre_push(store: ObjectStore, lines: Iterable[bytes], remote: str) -> list[Range]:
+    """Parse git's input to ``pre-push``: ``LOCAL-REF ID REMOTE-REF ID``, one ref per line."""
     known = _remotes(store, remote)
     # The local side is what somebody has typed, and may have blanks in it.
     updates = [_fields(line.rsplit(b" ", 3), (1, 3), "pre-push", line) for line in lines]
@@ -123,8 +123,8 @@ def pushed(store: ObjectStore, lines: Iterable[bytes], remote: str) -> list[Rang
     return _news(store, ranges, known)
 
 
-def received(store: ObjectStore, lines: Iterable[bytes]) -> list[Range]:
-    """What git tells a server's ``pre-receive`` hook: ``OLD-ID NEW-ID REF``, a ref a line."""
+def from_pre_receive(store: ObjectStore, lines: Iterable[bytes]) -> list[Range]:
+    """Parse git's input to ``pre-receive``: ``OLD-ID NEW-ID REF``, one ref per line."""
     updates = [_fields(line.split(b" ", 2), (0, 1), "pre-receive", line) for line in lines]
     known = ("--all",)
     ranges = [
@@ -136,7 +136,7 @@ def received(store: ObjectStore, lines: Iterable[bytes]) -> list[Range]:
 
 
 def everything(store: ObjectStore) -> tuple[list[tuple[str, str]], list[str]]:
-    """All refs that lead to commits, with their commits, and those that lead to none.
+    """Return all refs that lead to commits, with their commits, and those that lead to none.
 
     ``HEAD`` is among them if it is detached.
     """
@@ -148,7 +148,7 @@ def everything(store: ObjectStore) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def shallow_commits(store: ObjectStore) -> set[str]:
-    """The commits at which a shallow clone has been cut off."""
+    """Return the commits at which a shallow clone has been cut off."""
     place = store.run("rev-parse", "--git-path", "shallow")[:-1]
     try:
         with open(place, "rb") as file:
@@ -160,7 +160,7 @@ def shallow_commits(store: ObjectStore) -> set[str]:
 def without(
     store: ObjectStore, ids: Iterable[str], known: Iterable[str] = ("--remotes",)
 ) -> set[str]:
-    """Those of the commits *ids* that *known* (as :attr:`Range.old`) does not reach."""
+    """Return those of the commits *ids* that *known* (as :attr:`Range.old`) does not reach."""
     wanted = set(ids)
     options = [name for name in known if name.startswith("--")]
     there = [f"^{name}" for name in known if not name.startswith("--")]
@@ -172,7 +172,7 @@ def without(
 def _news(
     store: ObjectStore, ranges: Iterable[Range], known: Iterable[str], seen: Iterable[Range] = ()
 ) -> list[Range]:
-    """The *ranges* with something that is not *known*, each tip once, without those *seen*.
+    """Return the *ranges* with something not *known*, each tip once, without those *seen*.
 
     There may be hundreds of tags, and one question is enough for all of them.
     """
@@ -186,7 +186,7 @@ def _news(
 
 
 def full_name(store: ObjectStore, one: Range) -> str:
-    """The ref that leads to *one*, in full; empty where it is none."""
+    """Return the full name of the ref that leads to *one*; empty where it is not a ref."""
     if one.ref.startswith("refs/"):
         return one.ref
     said = store.run("rev-parse", "-q", "--symbolic-full-name", one.ref or one.name,
@@ -195,7 +195,7 @@ def full_name(store: ObjectStore, one: Range) -> str:
 
 
 def parents(store: ObjectStore, ids: Sequence[str]) -> dict[str, list[str]]:
-    """The parents of each of the commits *ids*."""
+    """Return the parents of each of the commits *ids*."""
     stdin = "".join(f"{name}\n" for name in ids).encode()
     found = store.run("rev-list", "--no-walk=unsorted", "--parents", "--stdin", stdin=stdin)
     lines = (line.split() for line in found.decode().splitlines())
@@ -230,7 +230,7 @@ def _tips(store: ObjectStore, prefixes: Sequence[str]) -> tuple[list[tuple[str, 
 
 
 def commit(store: ObjectStore, name: str, ref: str = "") -> str:
-    """The commit that *name* leads to; *ref* is what people call it, if it is an id.
+    """Return the commit that *name* leads to; *ref* is what people call it, if it is an id.
 
     Raises :class:`FatalError` if there is none, or *name* could be a tag and a branch.
     """
@@ -274,7 +274,7 @@ def _refuse_ambiguous(store: ObjectStore, name: str) -> None:
 
 
 def _remotes(store: ObjectStore, name: str) -> tuple[str, ...]:
-    """What the remote called *name* is known to have; empty if none is called so."""
+    """Return what the remote *name* is known to have; empty if there is no such remote."""
     remotes = os.fsdecode(store.run("remote")).split("\n")[:-1]
     if name not in remotes:
         return ()

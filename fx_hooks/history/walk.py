@@ -1,4 +1,4 @@
-"""What commits bring in: every path with its blob, also what a later commit takes away.
+"""A walk over commits: every path they bring in with its blob, also if deleted later.
 
 A commit brings in what it has and none of its parents has: the same path with the same
 content and mode. So a merge brings in only what somebody changed while merging; what it
@@ -62,7 +62,7 @@ class Walk:
         self._paths = [f":(top,literal){os.fsdecode(path)}" for path in paths]
 
     def _fields(self) -> Iterator[bytes]:
-        """What git says, the newest commit first."""
+        """Yield the fields that git prints, the newest commit first."""
         if self._new == ["--all"] and not self._old and not self._paths:
             # git compares trees on one core. Which commits there are is quickly said, and two
             # of it then take half of them each.
@@ -122,7 +122,7 @@ def _is_option(name: str) -> bool:
 
 
 def describe(store: ObjectStore, ids: Iterable[str]) -> dict[str, Commit]:
-    """What people know commits by, by their full ids."""
+    """Return the subject and date of commits, by their full ids."""
     wanted = list(dict.fromkeys(ids))
     if not wanted:
         return {}

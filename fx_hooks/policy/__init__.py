@@ -1,1 +1,1 @@
-"""What belongs in Git: loading, compiling and matching the policy."""
+"""The policy, which says what belongs in Git: loading, compiling and matching."""

@@ -107,7 +107,7 @@ def _simple_patterns(patterns: Sequence[tuple[str, bool]]) -> Iterator[tuple[int
 
 
 def _last_ones(tests: Sequence[_T]) -> tuple[_T, ...]:
-    """*tests* without those that a later one repeats: the last pattern decides anyway."""
+    """Return *tests* without those that a later one repeats: the last pattern decides anyway."""
     return tuple({_apart_from_number(test): test for test in tests}.values())
 
 
@@ -120,7 +120,7 @@ def _apart_from_number(test: tuple[object, ...]) -> tuple[object, ...]:
 def _by_needed_text(
     items: Sequence[_T], look: Callable[[_T], Look]
 ) -> tuple[tuple[bytes, tuple[_T, ...]], ...]:
-    """*items* in groups, each behind a text without which none of its looks can match.
+    """Return *items* in groups, each behind a text without which none of its looks can match.
 
     ``test-*``, ``*_tests`` and ``*.testdata.*`` are all behind ``test``: dozens of
     tests cost a name that does not contain it one search.
@@ -160,7 +160,7 @@ def _literal_prefix(parents: Sequence[Segment | None]) -> int:
 
 
 def _as_directory(last: Segment) -> Segment:
-    """What *last* looks like with the slash that only a directory's look-up has."""
+    """Return *last* with the slash that only a directory's look-up has."""
     if last.literal:
         name = last.prefix + b"/"
         return Segment(name, b"", b"", len(name), True, True)

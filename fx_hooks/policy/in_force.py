@@ -1,4 +1,4 @@
-"""Which policy and which milestones count in a repository.
+"""The policy and the milestones in force in a repository.
 
 What the index holds counts, so that a commit and CI never differ; a policy file that
 git does not track yet counts as it is on disk. Milestones always have to be staged.
@@ -43,7 +43,7 @@ class PolicyInForce(NamedTuple):
 def policy_in_force(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy_file: str | None = None
 ) -> PolicyInForce:
-    """The policy for *repository*, whose merged *index* entries are given by path.
+    """Return the policy for *repository*, whose merged *index* entries are given by path.
 
     With *policy_file* that file counts, wherever it is, in place of the repository's.
     """
@@ -65,7 +65,7 @@ def policy_in_force(
             unstaged = _read_or_none(place)
             on_disk = _is_staged(repository, blob, unstaged)
             if on_disk:
-                # The same content, with the line ends that the gate will see.
+                # The same content, with the line ends that the fast path will see.
                 text = unstaged
             elif unstaged is not None:
                 notes.append(
@@ -87,14 +87,14 @@ def policy_in_force(
 def policy_of_text(
     repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None
 ) -> Policy:
-    """What :func:`policy_in_force` would say if *text* were the policy file."""
+    """Return what :func:`policy_in_force` would if *text* were the policy file."""
     return _with_listed(repository, index, load_policy(text))[0]
 
 
 def _with_listed(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> tuple[Policy, IndexEntry | None]:
-    """*policy* with the staged milestones, and the entry of their file."""
+    """Return *policy* with the staged milestones, and the entry of their file."""
     milestones_file = policy.best_models.milestones_file
     entry = index.get(milestones_file.encode())
     if entry is None:
@@ -140,7 +140,7 @@ def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = N
 
 
 def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
-    """The policy of the current directory, where there is no repository around it."""
+    """Return the policy of the current directory, outside any repository."""
     if policy_file is None:
         source = POLICY_NAME
         text = read_policy_file(POLICY_NAME, missing_ok=True)
@@ -157,7 +157,7 @@ def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
 
 
 def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForce:
-    """The policy and the milestones that *commit*, which people call *name*, has.
+    """Return the policy and the milestones that *commit*, which people call *name*, has.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` if they are invalid, links, or not in this
     clone.
@@ -180,7 +180,7 @@ def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForc
 def _committed(
     store: ObjectStore, commit: str, name: str, path: str
 ) -> tuple[bytes, str] | tuple[None, None]:
-    """The content and the object id of the regular file that *commit* has at *path*."""
+    """Return the content and the object id of the regular file that *commit* has at *path*."""
     entry = store.entry(commit, os.fsencode(path))
     if entry is None:
         return None, None
@@ -195,7 +195,7 @@ def _committed(
 
 
 def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
-    """Keep the compiled policy for the gates, if what is on disk is what counts."""
+    """Keep the compiled policy for the fast paths, if what is on disk is what counts."""
     if not in_force.on_disk:
         return
     key = table_cache.cache_key(in_force.text)
@@ -216,7 +216,7 @@ def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
 def read_policy_file(
     path: str, source: str | None = None, *, missing_ok: bool = False
 ) -> bytes | None:
-    """The bytes of a file on disk that has to be regular; None if it is *missing_ok* and missing.
+    """Return the bytes of a regular file on disk; None if it is missing and *missing_ok*.
 
     With *source*, the repository's name for it, nobody has named the file.
     """
@@ -248,7 +248,7 @@ def _read_or_none(path: str) -> bytes | None:
 
 
 def staged_text(repository: Repository, entry: IndexEntry) -> bytes:
-    """The content of a staged regular file that commands cannot do without."""
+    """Return the content of a staged regular file that commands cannot do without."""
     name = os.fsdecode(entry.path)
     if entry.mode == LINK_MODE:
         raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")

@@ -86,7 +86,7 @@ class _Document(NamedTuple):
 
 
 def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
-    """The built-in policy with what *text*, a repository's policy file, changes.
+    """Return the built-in policy with what *text*, a repository's policy file, changes.
 
     None stands for a repository without such a file. Raises
     :class:`~fx_hooks.util.errors.FatalError` for an invalid one.
@@ -194,7 +194,7 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
 
 @functools.cache
 def _builtin(file_name: str, tools: tuple[str, ...]) -> _Document:
-    """The built-in policy: its own file and those of the tools, joined and put in order."""
+    """Return the built-in policy: its own file and those of the tools, joined and ordered."""
     with open(file_name, "rb") as file:
         general = _read(file.read(), BUILTIN_SOURCE, builtin=True)
     rules = [*general.rules]
@@ -212,7 +212,7 @@ def _builtin(file_name: str, tools: tuple[str, ...]) -> _Document:
 
 
 def _joined(parts: Iterable[_Rule]) -> Iterator[_Rule]:
-    """The rules that *parts* say, each once: a rule may have a part in several files."""
+    """Return the rules of *parts*, each once: a rule may have a part in several files."""
     by_name: dict[str, list[_Rule]] = {}
     for part in parts:
         by_name.setdefault(part.name, []).append(part)

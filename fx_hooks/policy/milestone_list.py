@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_milestones(text: bytes, best_models: BestModels) -> dict[str, int]:
-    """The root-relative paths that *text* lists, each with the line that lists it.
+    """Return the root-relative paths that *text* lists, each with the line that lists it.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` with file, line and key where the file
     is not one mapping ``milestones:`` from paths below the folder to mappings. What an

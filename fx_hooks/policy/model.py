@@ -66,7 +66,7 @@ def _place(source: str, tool: str, line: int) -> str:
 
 
 class BestModels(NamedTuple):
-    """Where chosen models live, and what may stand there.
+    """The settings of the folder of chosen models.
 
     ``metadata``, ``documents`` and ``weights`` are patterns for a file's name at any
     depth below ``folder``. ``required_keys`` are those that the metadata of a model has
@@ -102,12 +102,12 @@ class Policy(NamedTuple):
     admitted_from: int
 
     def patterns(self) -> list[tuple[str, bool]]:
-        """Each pattern and whether it blocks, in order, as the compiler takes them."""
+        """Return each pattern and whether it blocks, in order, as the compiler takes them."""
         return [(entry.pattern, entry.blocks) for entry in self.entries]
 
 
 def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Policy:
-    """*policy* with the listed milestones let in; *lines* says where each is listed."""
+    """Return *policy* with the listed milestones let in; *lines* says where each is listed."""
     if all(entry.rule != BEST_MODELS_RULE for entry in policy.entries):
         return policy
     admitted: list[Entry] = []
@@ -120,5 +120,5 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
 
 
 def literal(path: str) -> str:
-    """*path* as a pattern that matches nothing else."""
+    """Return *path* as a pattern that matches nothing else."""
     return re.sub(r"([\\*?\[])", r"\\\1", path)

@@ -94,7 +94,7 @@ def problem(pattern: str) -> str | None:
 
 
 def encodable(text: str) -> bool:
-    """Whether *text* stands for bytes that a path can have; lone surrogates do not."""
+    """Return True if a path can have the bytes of *text*; lone surrogates stand for none."""
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -136,7 +136,7 @@ def _parts_problem(pattern: str) -> str | None:
 
 
 def _set_end(part: str, start: int) -> int | None:
-    """The place of the ``]`` that closes the set whose inside begins at *start*."""
+    """Return the place of the ``]`` that closes the set whose inside begins at *start*."""
     position = start
     if part[position : position + 1] in ("!", "^"):
         position += 1
@@ -185,7 +185,7 @@ def _pathspec_problem(pattern: str) -> str | None:
 
 
 def regex_source(pattern: str) -> bytes:
-    """pathspec's own expression for *pattern*, on bytes as git sees them.
+    """Return pathspec's own expression for *pattern*, on bytes as git sees them.
 
     Compile it with :data:`re.DOTALL`. Three things are adapted. ``$`` would also match
     before a line break at the end of a name; a UTF-8 character whose last byte looks like
@@ -212,7 +212,7 @@ _SPECIAL = re.compile(rb"[\[&|~]")
 
 
 def _sets(pattern: str) -> Iterator[str]:
-    """The insides of the sets in a valid *pattern*."""
+    """Yield the insides of the sets in a valid *pattern*."""
     for part in pattern.split("/"):
         position = 0
         while position < len(part):
@@ -228,7 +228,7 @@ def _sets(pattern: str) -> Iterator[str]:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """*pattern* without sets, as several patterns that together mean the same.
+    """Return *pattern* without sets, as several patterns that together mean the same.
 
     Only where a few will do, otherwise *pattern* itself: ``*[-_.]test`` becomes three
     suffixes, which are cheaper to look for than one expression.

@@ -1,4 +1,4 @@
-"""What was found, apart from how it is shown."""
+"""Findings, apart from how they are shown."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _NUMBERS = re.compile(r"\b(?:[0-9a-f]{7,}|[\d,.]+)\b")
 
 
 class Alert(NamedTuple):
-    """What is shown as one: the findings of a rule in a run or another directory.
+    """The findings of one rule in one run or other directory, shown as one.
 
     ``group`` is that directory, or the file. ``path`` is the first file, for pages that
     want one. The fingerprint is the same wherever and whenever the same problem is found,
@@ -52,7 +52,7 @@ class Alert(NamedTuple):
 
     @property
     def message(self) -> str:
-        """What is wrong in one line, and below it what to do."""
+        """The problem in one line, and below it what to do."""
         folder = self.group != self.path
         name = shown(self.group or b".") + "/" * folder
         facts = []
@@ -77,7 +77,7 @@ class Alert(NamedTuple):
 
 
 def alerts(report: Report, most: int | None = None) -> list[Alert]:
-    """The findings of *report* as alerts, at most *most* of them where that can be.
+    """Return the findings of *report* as alerts, at most *most* of them where possible.
 
     If they are more, whole folders stand for what is in them, as few levels up as will do.
     """
@@ -90,7 +90,7 @@ def alerts(report: Report, most: int | None = None) -> list[Alert]:
 
 
 class _Key(NamedTuple):
-    """What makes findings one alert.
+    """The key that findings of one alert share.
 
     ``own`` is what a rule says of this file alone, without numbers.
     """
@@ -140,12 +140,12 @@ def _alerts(report: Report, found: dict[_Key, list[Finding]]) -> list[Alert]:
 
 
 def shortened(text: str) -> str:
-    """*text*, cut so that pages show it: GitHub takes 1,024 characters of a description."""
+    """Return *text*, cut so that pages show it: GitHub takes 1,024 characters of a description."""
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 
 
 def _history(members: Sequence[Finding]) -> list[str]:
-    """Which commits of a range bring *members* in, and whether they are still there."""
+    """Return the line that says which commits bring *members* in, and if they are still there."""
     commits = list(dict.fromkeys(f.commit for f in members if f.commit is not None))
     if not commits:
         return []
@@ -162,7 +162,7 @@ def _history(members: Sequence[Finding]) -> list[str]:
 
 
 def json_lines(report: Report) -> list[str]:
-    """One JSON object with everything; docs/reports.md and a JSON Schema describe it."""
+    """Return one JSON object with everything; docs/reports.md and a JSON Schema describe it."""
     code = FOUND if report.findings else CLEAN
     document = {
         "version": JSON_VERSION,
@@ -200,17 +200,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def readable(path: bytes) -> str:
-    """*path* as text; U+FFFD stands for what is no UTF-8."""
+    """Return *path* as text; U+FFFD stands for what is not UTF-8."""
     return path.decode("utf-8", "replace")
 
 
 def clean(text: str) -> str:
-    """*text* without lone surrogates, which many readers of JSON refuse."""
+    """Return *text* without lone surrogates, which many readers of JSON refuse."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _odd_bytes(path: bytes) -> str | None:
-    """*path* in Base64, if it is no UTF-8."""
+    """Return *path* in Base64 if it is not UTF-8, else None."""
     try:
         path.decode()
     except UnicodeDecodeError:
@@ -219,7 +219,7 @@ def _odd_bytes(path: bytes) -> str | None:
 
 
 def dumped(document: object) -> str:
-    """*document* as JSON in one line of ASCII."""
+    """Return *document* as JSON in one line of ASCII."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
@@ -227,7 +227,7 @@ def dumped(document: object) -> str:
 
 
 def github_lines(report: Report) -> list[str]:
-    """Workflow commands that make annotations, the largest first.
+    """Return workflow commands that make annotations, the largest first.
 
     GitHub drops what goes beyond ten of a kind, so the tenth says what is left out.
     """
@@ -248,7 +248,7 @@ def github_lines(report: Report) -> list[str]:
 
 
 def _command(properties: dict[str, str], message: str) -> str:
-    """One ``::error`` command, escaped as actions/toolkit does (packages/core/src/command.ts)."""
+    """Return one ``::error`` command, escaped as packages/core of actions/toolkit does."""
     words = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::error {words}::{_data(message)}"
 
@@ -265,7 +265,7 @@ def _property(text: str) -> str:
 
 
 def gitlab_lines(report: Report) -> list[str]:
-    """A Code Quality report: https://docs.gitlab.com/ci/testing/code_quality/."""
+    """Return a Code Quality report: https://docs.gitlab.com/ci/testing/code_quality/."""
     return [
         dumped(
             [

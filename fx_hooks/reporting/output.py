@@ -1,4 +1,4 @@
-"""Where a report goes, and in which format: the options ``--format`` and ``--output``.
+"""The format and the place of a report: the options ``--format`` and ``--output``.
 
 What writes a format is imported only when that format is asked for.
 """
@@ -68,7 +68,7 @@ STANDARD = Output()
 
 
 def begin(options: Namespace) -> Output:
-    """What *options* ask for, before the work begins.
+    """Return the output that *options* ask for, and prepare it before the work begins.
 
     The file of an earlier run goes away now: whatever ends this one, an error or an
     interrupt, nobody shall take the old report for its own.
@@ -88,7 +88,7 @@ def begin(options: Namespace) -> Output:
 
 
 def _document(name: str, report: Report) -> list[str]:
-    """The lines of *report* in the format *name*; none for text, which its check writes."""
+    """Return the lines of *report* in the format *name*; none for text, which its check writes."""
     if name == "text":
         return []
     if name == "sarif":
@@ -105,7 +105,7 @@ def _document(name: str, report: Report) -> list[str]:
 
 
 def _without_commands(lines: list[str]) -> list[str]:
-    """*lines* so that GitHub takes none for a command, whatever files are called."""
+    """Return *lines* so that GitHub takes none for a command, whatever files are called."""
     if not any(line.lstrip().startswith("::") or "##[" in line for line in lines):
         return lines
     token = secrets.token_hex(16)
@@ -113,7 +113,7 @@ def _without_commands(lines: list[str]) -> list[str]:
 
 
 def _is_regular(name: str) -> bool:
-    """Whether *name* is a file; False for what is not there, and for a device or a pipe."""
+    """Return True if *name* is a file; False for what is not there, and for a device or a pipe."""
     try:
         mode = os.stat(name).st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How far a long work has come, in one line on a terminal.
+"""The progress of long work, in one line on a terminal.
 
 It is a few lines of its own because the hooks may not depend on rich.
 """

@@ -126,6 +126,6 @@ def _result(alert: Alert, number: int) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """*text* as a message: braces are placeholders there, and ``[a](b)`` is a link."""
+    """Return *text* as a message: braces are placeholders there, and ``[a](b)`` is a link."""
     text = clean(text).replace("{", "{{").replace("}", "}}")
     return _LINK.sub(r"\1\\](", text)

@@ -47,7 +47,7 @@ class _Row(NamedTuple):
 def artifact_report(
     findings: Sequence[Finding], steps: Sequence[Step], *, verbose: bool, colour: bool
 ) -> list[str]:
-    """The lines to print: groups by rule with their reason, then what to do.
+    """Return the lines to print: groups by rule with their reason, then what to do.
 
     At most :data:`MAX_LINES`, unless *verbose*, which names every file.
     """
@@ -68,7 +68,7 @@ def artifact_report(
 
 
 def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
-    """The lines to print: ``path: fact``, then the commands that mend it.
+    """Return the lines to print: ``path: fact``, then the commands that mend it.
 
     At most :data:`MAX_LINES`, but for the last finding that begins within them.
     """
@@ -161,7 +161,7 @@ def _fit(
 
 
 def _least(sections: Sequence[tuple[str, list[str], list[_Row]]]) -> int:
-    """How many lines the sections need with one row each."""
+    """Return the number of lines that the sections need with one row each."""
     return sum(1 + len(text) + 1 for _, text, _ in sections)
 
 

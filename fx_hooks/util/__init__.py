@@ -1,1 +1,1 @@
-"""Files, paths, text and formats: what knows nothing of the rest."""
+"""Files, paths, text and formats, independent of the rest of the package."""

@@ -1,4 +1,4 @@
-"""What is different between two versions of a text file, in lines."""
+"""The lines that differ between two versions of a text file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import difflib
 
 
 def changed_lines(before: bytes | None, after: bytes, *, context: int = 0) -> list[str]:
-    """A unified diff without the two lines that name the files."""
+    """Return a unified diff without the two lines that name the files."""
     old, new = ([_shown(line) for line in split(text or b"")] for text in (before, after))
     return list(difflib.unified_diff(old, new, lineterm="", n=context))[2:]
 
 
 def split(text: bytes) -> list[bytes]:
-    """The lines of *text*, each with its end: as for git, only a newline is one."""
+    """Return the lines of *text* with their ends; as for git, only a newline ends one."""
     lines = [line + b"\n" for line in text.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     return lines if lines[-1] else lines[:-1]

@@ -1,4 +1,4 @@
-"""What lies on the disk: one pass over a tree, each entry looked at once.
+"""A scan of the disk: one pass over a tree, each entry looked at once.
 
 Links are never followed, and other file systems are not entered. A hard-linked file
 counts once in each total. ``Size.disk`` is what ``du`` counts, directories included;
@@ -28,11 +28,11 @@ _STEP = 2048
 
 
 class NoFileError(OSError):
-    """It is a pipe, a directory or a device."""
+    """Raised for a pipe, a directory or a device in the place of a file."""
 
 
 def files_only(place: str, flags: int) -> int:
-    """An opener for what may be no file: a pipe without a writer would be waited for."""
+    """Open *place* only if it is a regular file: a pipe without a writer would block."""
     descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -41,12 +41,12 @@ def files_only(place: str, flags: int) -> int:
 
 
 def files_not_links(place: str, flags: int) -> int:
-    """The same, and what a link leads to is not opened either."""
+    """Open *place* only if it is a regular file and not a link to one."""
     return files_only(place, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 class File(NamedTuple):
-    """What is no directory, by its name; ``mode`` tells links and pipes from files."""
+    """An entry other than a directory; ``mode`` tells links and pipes from files."""
 
     name: bytes
     bytes: int
@@ -74,7 +74,7 @@ class Size(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What could not be read, relative to the root, and why."""
+    """A path, relative to the root, that could not be read, and the reason."""
 
     path: bytes
     reason: str
@@ -110,11 +110,11 @@ class Folder:
         return b"/".join(reversed(parts))
 
     def names(self) -> list[bytes]:
-        """The names of what is no directory."""
+        """Return the names of all entries other than directories and hard links."""
         return [file[0] for file in self.files]
 
     def walk(self) -> Iterator[Folder]:
-        """This folder and all below it."""
+        """Yield this folder and all folders below it."""
         stack = [self]
         while stack:
             folder = stack.pop()
@@ -127,7 +127,7 @@ class Folder:
         return min(times, default=self.mtime)
 
     def size(self) -> Size:
-        """What all of it takes; counted once, when all of it has been read."""
+        """Return the size of all of it; counted once, when all of it has been read."""
         if self._size is None:
             self._size = size_of((self,))
         return self._size
@@ -148,7 +148,7 @@ class Scan(NamedTuple):
     met: tuple[tuple[bytes, int], ...] = ()
 
     def find(self, path: bytes) -> Folder | None:
-        """The folder at *path*, relative to the root; None where there is none."""
+        """Return the folder at *path*, relative to the root, or None."""
         folder = self.top
         for part in path.split(b"/") if path else ():
             inner = folder.folders.get(part)
@@ -216,7 +216,7 @@ def _scan(
 
 @contextmanager
 def _entries(place: bytes, *, follow: bool) -> Iterator[Iterator[os.DirEntry[Any]]]:
-    """What is in the directory *place*; by its descriptor, which is faster, where that works."""
+    """Yield the entries of *place*; by its descriptor, which is faster, where that works."""
     if sys.platform == "win32" or os.scandir not in os.supports_fd:
         with os.scandir(place) as entries:
             yield entries
@@ -240,7 +240,7 @@ def _read(
     mounts: list[bytes],
     met: list[tuple[bytes, int]],
 ) -> int:
-    """Put what *entries* say into *folder*; how many there were."""
+    """Put what *entries* say into *folder*, and return their number."""
     is_top = folder.parent is None
     files, folders, links = folder.files, folder.folders, folder.links
     count = 0
@@ -278,7 +278,7 @@ def _read(
 
 
 def size_of(folders: Iterable[Folder]) -> Size:
-    """What all of *folders*, none of them within another, take together."""
+    """Return the size of all *folders*, none of which is within another."""
     size, disk, files, newest, links = _sums(folders)
     for (_, bytes_, blocks), count in links.values():
         size -= bytes_ * (count - 1)
@@ -287,7 +287,7 @@ def size_of(folders: Iterable[Folder]) -> Size:
 
 
 def freed_by(folders: Iterable[Folder]) -> Size:
-    """What comes free if *folders* go: not what has a further name elsewhere."""
+    """Return the bytes that come free if *folders* go, without files linked from elsewhere."""
     size, disk, files, newest, links = _sums(folders)
     for (names, bytes_, blocks), count in links.values():
         gone = count - 1 if count >= names else count
@@ -300,7 +300,7 @@ _Links = dict[tuple[int, int], tuple[tuple[int, int, int], int]]
 
 
 def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
-    """Sums over all names, and how often each file with several names is in them."""
+    """Return sums over all names, and how often each hard-linked file is in them."""
     size = disk = files = 0
     newest = 0.0
     links: _Links = {}

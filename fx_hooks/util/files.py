@@ -1,5 +1,4 @@
-"""What is written beside its place first: names that nobody else takes, and what is left of
-them when a process dies.
+"""Temporary files next to their final place, and what a process that dies leaves of them.
 
 Such a file or directory is locked as long as its process lives, so that the next one can tell
 what may go.
@@ -24,7 +23,7 @@ _FOLDER = getattr(os, "O_DIRECTORY", 0)
 
 
 def name_beside(place: bytes) -> bytes:
-    """A name in the folder of *place* that says whose it is."""
+    """Return a temporary name in the folder of *place* that says what it is for."""
     folder, name = os.path.split(place)
     return os.path.join(folder, _prefix(name) + secrets.token_hex(4).encode())
 
@@ -35,7 +34,7 @@ def _prefix(name: bytes) -> bytes:
 
 
 def left_beside(place: bytes) -> Iterator[bytes]:
-    """The paths that :func:`name_beside` gave for *place* and that are there."""
+    """Yield the existing paths that :func:`name_beside` gave for *place*."""
     folder, name = os.path.split(place)
     prefix = _prefix(name)
     with contextlib.suppress(OSError):
@@ -45,7 +44,7 @@ def left_beside(place: bytes) -> Iterator[bytes]:
 
 
 def create(path: bytes, mode: int = 0o666) -> int:
-    """A new locked file, open for reading and writing."""
+    """Create and lock a file, and return its descriptor, open for reading and writing."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     descriptor = os.open(path, flags, mode)
     lock(descriptor)

@@ -10,7 +10,7 @@ from fx_hooks.util.errors import FatalError
 
 
 def from_root(name: str, root: bytes, cwd: bytes | None = None) -> bytes:
-    """*name*, absolute or relative to *cwd*, as a path relative to *root*.
+    """Return *name*, absolute or relative to *cwd*, as a path relative to *root*.
 
     Links on the way are not followed if the path lies below the root as it is spelled:
     ``outputs`` may point to other storage. Raises
@@ -46,19 +46,19 @@ def _below(path: bytes, base: bytes) -> bytes | None:
 
 
 def parents(path: bytes) -> list[bytes]:
-    """The directories above *path*, the root left out, the outermost first."""
+    """Return the directories above *path*, the outermost first, without the root."""
     parts = path.split(b"/")[:-1]
     return [b"/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
 def shown(path: bytes) -> str:
-    """*path* for reading: as it is if it can be printed, else as a shell would take it."""
+    """Return *path* for reading: as it is if it can be printed, else as a shell would take it."""
     text = _printable(path)
     return quoted(path) if text is None else text
 
 
 def quoted(path: bytes) -> str:
-    """*path* as one word of a command for bash or zsh."""
+    """Return *path* as one word of a command for bash or zsh."""
     text = _printable(path)
     if text is not None:
         return shlex.quote(text)
@@ -86,7 +86,7 @@ def _printable(path: bytes) -> str | None:
 
 
 def human_size(size: int) -> str:
-    """*size* in bytes, as people read it: ``1.2 MiB``."""
+    """Return *size* in bytes, as people read it: ``1.2 MiB``."""
     if size < 1024:
         return f"{size} B"
     amount = float(size)

@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 
 
 class NotStrict(Exception):
-    """What is wrong with the text, in a few words."""
+    """A text that is not strict JSON; the message says why in a few words."""
 
 
 def parse_json(text: bytes) -> Any:
-    """The value that *text* is, as :mod:`json` gives it. Raises :class:`NotStrict`."""
+    """Return the value of *text*, as :mod:`json` gives it. Raise :class:`NotStrict`."""
     try:
         return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_constant)
     except UnicodeDecodeError as exc:

@@ -22,7 +22,7 @@ Node = yaml.Node
 
 
 def compose(text: bytes, source: str) -> yaml.Node | None:
-    """The node tree of one YAML document; None if it is empty."""
+    """Return the node tree of one YAML document; None if it is empty."""
     if len(text) > MAX_BYTES:
         raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
     try:
@@ -73,7 +73,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: bytes) -> list[Token]:
-    """The tokens of a text that :func:`compose` has read."""
+    """Return the tokens of a text that :func:`compose` has read."""
     return [
         Token(
             isinstance(token, yaml.BlockEntryToken),
@@ -86,7 +86,7 @@ def tokens(text: bytes) -> list[Token]:
 
 
 def plain_data(text: bytes, source: str) -> Any:
-    """One YAML document as JSON has it: dates, and what JSON has no form for, are text."""
+    """Return one YAML document as JSON data: dates, and what JSON has no form for, are text."""
     node = compose(text, source)
     return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
 
@@ -114,7 +114,7 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
 
 
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
-    """Each scalar below mappings only: its keys joined by dots, its text, and its line."""
+    """Yield each scalar below mappings: its keys joined by dots, its text, and its line."""
     waiting = [("", compose(text, source))]
     while waiting:
         key, node = waiting.pop()
@@ -129,7 +129,7 @@ def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
 
 
 def line_of(node: yaml.Node) -> int:
-    """The line, from 1, in which *node* begins."""
+    """Return the line, from 1, in which *node* begins."""
     return int(node.start_mark.line) + 1
 
 
@@ -138,7 +138,7 @@ def fault(source: str, node: yaml.Node, key: str, message: str) -> FatalError:
 
 
 def is_null(node: yaml.Node | None) -> bool:
-    """Whether *node* is missing or says nothing."""
+    """Return True if *node* is missing or null."""
     return node is None or node.tag == "tag:yaml.org,2002:null"
 
 
@@ -163,7 +163,7 @@ def mapping(
 def mapping_nodes(
     node: yaml.Node, source: str, key: str, expected: str = "must be a mapping"
 ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-    """The keys of a mapping, each once and a string, with key and value node."""
+    """Return the keys of a mapping, each once and a string, with key and value node."""
     if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
         raise fault(source, node, key, f"{expected}, not {kind(node)}")
     found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
@@ -184,7 +184,7 @@ def mapping_nodes(
 
 
 def sequence_nodes(node: yaml.Node, source: str, key: str) -> list[yaml.Node]:
-    """The items of a list."""
+    """Return the items of a list."""
     if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
         raise fault(source, node, key, f"must be a list, not {kind(node)}")
     return list(node.value)

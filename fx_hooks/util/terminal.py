@@ -1,4 +1,4 @@
-"""What a terminal shows of a text, and if it shows colours."""
+"""Text and colours on a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def complain(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """*text* with everything escaped that a terminal would not show as a character."""
+    """Return *text* with everything escaped that a terminal would not show as a character."""
     if text.isprintable():
         return text
     return "".join(
@@ -24,5 +24,5 @@ def one_line(text: str) -> str:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether *stream* is a terminal whose user has not asked for plain text."""
+    """Return True if *stream* is a terminal whose user has not asked for plain text."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

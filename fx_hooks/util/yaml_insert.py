@@ -27,7 +27,7 @@ Items = Callable[[str], list[str]]
 
 
 def with_items(text: bytes, source: str, key: str, items: Items, *, indent: str = "  ") -> bytes:
-    """*text* with more items behind the last one of the top-level list *key*.
+    """Return *text* with more items after the last one of the top-level list *key*.
 
     *items* makes their lines from the indentation that they have to have: that of the
     list, or *indent* where the list is new and goes to the end of the file. Raises
@@ -81,13 +81,13 @@ def with_items(text: bytes, source: str, key: str, items: Items, *, indent: str 
 
 
 def _ends(lines: Sequence[str]) -> list[int]:
-    """Where something can go to the end: behind all, or before the mark of the end."""
+    """Return the lines where something can be appended: the end, or the mark of the end."""
     marks = [place for place, line in enumerate(lines) if _DOCUMENT_END.match(line)]
     return [len(lines), *marks[-1:]]
 
 
 def _filled(lines: Sequence[str], value: Node, added: Sequence[str]) -> Iterator[str]:
-    """*lines* with items in place of an empty *value*."""
+    """Yield *lines* with items in place of an empty *value*."""
     (first, start), (last, stop) = _place(value), _place(value, end=True)
     head, tail = lines[first][:start], "".join(lines[last : last + 1])[stop:]
     whole = "".join(lines[first : last + 1])
@@ -102,7 +102,7 @@ def _filled(lines: Sequence[str], value: Node, added: Sequence[str]) -> Iterator
 def _continued(
     lines: Sequence[str], value: Node, listed: Sequence[Token], items: Items
 ) -> Iterator[str]:
-    """*lines* with items behind the last one of the list *value*."""
+    """Yield *lines* with items behind the last one of the list *value*."""
     start, stop = _place(value), _place(value, end=True)
     inside = [token for token in listed if start <= token.start < stop and not token.closes]
     # Not the column of the list: it begins with its anchor or tag.
@@ -145,7 +145,7 @@ def _items_of(node: Node | None) -> list[Any]:
 
 
 def _says_more(old: Node | None, new: Node | None, key: str, wanted: Sequence[Node]) -> bool:
-    """Whether *new* says what *old* says, and has the *wanted* items behind those of *key*."""
+    """Return True if *new* says what *old* says, and adds the *wanted* items to *key*."""
     if new is None or not isinstance(new.value, list):
         return False
     before = {name.value: value for name, value in _items_of(old)}
@@ -166,7 +166,7 @@ def _says_more(old: Node | None, new: Node | None, key: str, wanted: Sequence[No
 
 
 def _same(old: Node, new: Node, seen: set[tuple[int, int]]) -> bool:
-    """Whether both say the same; *seen* are pairs that are being compared or were."""
+    """Return True if both say the same; *seen* are pairs that are being compared or were."""
     pair = (id(old), id(new))
     if pair in seen:
         return True  # by an alias, which may even lead back to itself

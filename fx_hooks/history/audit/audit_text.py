@@ -13,7 +13,7 @@ _RULES, _FOLDERS, _COMMITS = 8, 10, 5
 
 
 def audit_report(audit: Audit, *, verbose: bool = False, colour: bool = False) -> list[str]:
-    """The lines to print; *verbose* leaves nothing out."""
+    """Return the lines to print; *verbose* leaves nothing out."""
     if not audit.commits:
         return ["No commits yet."]
     lines = [_history(audit)]
@@ -37,7 +37,7 @@ def audit_report(audit: Audit, *, verbose: bool = False, colour: bool = False) -
 
 
 def weighs(weight: Weight) -> str:
-    """*weight* as a part of a sentence."""
+    """Return *weight* as a part of a sentence."""
     if not weight.blobs:
         return "nothing"
     text = _blobs(weight.blobs)
@@ -48,7 +48,7 @@ def weighs(weight: Weight) -> str:
 
 
 def notes(audit: Audit) -> list[str]:
-    """What has to be known to read the figures rightly, in a line each."""
+    """Return notes that are needed to read the figures rightly, one line each."""
     found = []
     if audit.everything.unknown:
         found.append(
@@ -96,7 +96,7 @@ def _table(
 
 
 def still(weight: Weight, there: Weight) -> str:
-    """How much of *weight* a branch or tag still has."""
+    """Return how much of *weight* a branch or tag still has."""
     if not there.blobs:
         return "no"
     if there.blobs == weight.blobs:

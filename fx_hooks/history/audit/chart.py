@@ -84,7 +84,7 @@ def _dates(first: int, last: int, width: float) -> list[tuple[int, str]]:
 
 
 def _first_of(month: int) -> int:
-    """The first second of a *month*, counted from the year 0."""
+    """Return the first second of a *month*, counted from the year 0."""
     years = month // 12
     if years > datetime.max.year:
         return 1 << 62
@@ -92,17 +92,17 @@ def _first_of(month: int) -> int:
 
 
 def band(xs: Sequence[float], bottom: Sequence[float], top: Sequence[float]) -> str:
-    """The outline of the area between two lines, as the ``d`` of an SVG path."""
+    """Return the outline of the area between two lines, as the ``d`` of an SVG path."""
     upper = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, top, strict=True)]
     lower = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, bottom, strict=True)]
     return "M" + "L".join((*upper, *reversed(lower))) + "Z"
 
 
 def line(xs: Sequence[float], ys: Sequence[float]) -> str:
-    """A line through points, as the ``d`` of an SVG path."""
+    """Return a line through points, as the ``d`` of an SVG path."""
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
 def day(moment: int) -> str:
-    """The date of *moment* in UTC, as 2026-01-31."""
+    """Return the date of *moment* in UTC, as 2026-01-31."""
     return f"{_EPOCH + timedelta(seconds=moment):%Y-%m-%d}"

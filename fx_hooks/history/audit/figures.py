@@ -1,4 +1,4 @@
-"""What artifacts weigh in a history: per rule, per directory, per commit, over time.
+"""The weight of artifacts in a history: per rule, per directory, per commit, over time.
 
 Nothing here asks git: the figures come in as a stream of blobs, each of which is read
 once and not kept, so that the memory depends on the directories and commits alone.
@@ -75,7 +75,7 @@ class Weight(NamedTuple):
         return Weight(*(mine - its for mine, its in zip(self, other, strict=True)))
 
     def share_of(self, whole: Weight) -> float | None:
-        """The part of *whole*, packed, from 0 to 1; None where that cannot be said."""
+        """Return the part of *whole*, packed, from 0 to 1; None where that cannot be said."""
         if not whole.packed or self.unknown or whole.unknown:
             return None
         return self.packed / whole.packed
@@ -131,7 +131,7 @@ class Point(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """How the history grew; ``odd`` commits have a date far from all others'."""
+    """The growth of a history; ``odd`` commits have a date far from all others'."""
 
     points: tuple[Point, ...]
     odd: int = 0
@@ -162,7 +162,7 @@ class Audit(NamedTuple):
         return self.artifacts.minus(self.there)
 
     def numbers(self) -> set[int]:
-        """The numbers of the commits that a report names."""
+        """Return the numbers of the commits that a report names."""
         rows = (*self.rules, *self.folders)
         return {row.heaviest for row in rows} | {row.number for row in self.heaviest}
 
@@ -171,7 +171,7 @@ class Audit(NamedTuple):
 
 
 class _Sum:
-    """What has been counted so far of one directory or commit."""
+    """The running count of one directory or commit."""
 
     __slots__ = ("all", "commits", "own", "there")
 
@@ -199,7 +199,7 @@ class _Sum:
 def measure_history(
     times: Sequence[int], brought: Iterable[Brought], rest: Iterable[Rest], *, refs: int
 ) -> Audit:
-    """The figures of a history whose commit number n has the date ``times[n]``.
+    """Return the figures of a history whose commit number n has the date ``times[n]``.
 
     Dates are seconds since 1970. Each distinct blob comes once, in *brought* or in *rest*;
     both are read once.
@@ -268,7 +268,7 @@ def growth(
     gone: Sequence[int],
     most: int = MOST_POINTS,
 ) -> Growth:
-    """Sums over time of what each commit added, at up to *most* moments an equal time apart."""
+    """Return sums over time of what each commit added, at up to *most* equidistant moments."""
     if not times:
         return Growth(())
     order = sorted(range(len(times)), key=times.__getitem__)
@@ -292,7 +292,7 @@ def growth(
 
 
 def _span(times: Sequence[int]) -> tuple[int, int]:
-    """The first and the last of sorted *times*, but for a few that are far from the others.
+    """Return the first and the last of sorted *times*, without a few that are far off.
 
     A clock that was wrong once makes a commit of 1970 or of 2106; two years of work would
     be a single line at the edge.
@@ -322,9 +322,9 @@ def _heaviest(by_commit: Mapping[int, _Sum], rules: Mapping[str, _Sum]) -> list[
 def _rolled_up(
     folders: Mapping[tuple[str, bytes], _Sum], artifacts: Weight
 ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """All *folders* in at most :data:`MOST_FOLDERS` rows, and in at most :data:`FEW_FOLDERS`.
+    """Return all *folders* in at most :data:`MOST_FOLDERS` and :data:`FEW_FOLDERS` rows.
 
-    A directory has a row of its own if it is heavy enough; the light ones beside it share
+    A directory has a row of its own if it is heavy enough; the light ones next to it share
     one with the directory around them. There are more rows only where there are more rules.
     """
     totals: dict[tuple[str, bytes], _Sum] = {}
@@ -396,7 +396,7 @@ def _order(row: Row) -> tuple[int, int, str, bytes]:
 
 
 def folder_name(row: Row, show: Callable[[bytes], str]) -> str:
-    """What to call the directories of *row*; *show* makes a path readable."""
+    """Return a name for the directories of *row*; *show* makes a path readable."""
     count = f"{row.folders:,} {'other ' * (row.part == OTHERS)}director"
     count += "y" if row.folders == 1 else "ies"
     if not row.folder:
@@ -408,7 +408,7 @@ def folder_name(row: Row, show: Callable[[bytes], str]) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as people read it; ``?`` where it is not known."""
+    """Return a share as people read it; ``?`` where it is not known."""
     if share is None:
         return "?"
     hundredths = share * 100

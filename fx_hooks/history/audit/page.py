@@ -67,7 +67,7 @@ def check_place(path: str) -> None:
 
 
 def page(audit: Audit, name: str) -> str:
-    """The whole page, for the repository that is called *name*."""
+    """Return the whole page, for the repository that is called *name*."""
     style, script = _part("page.css"), _part("page.js")
     values = {
         "name": escape(one_line(name)),
@@ -93,13 +93,13 @@ def _part(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """*text* as a source that a Content-Security-Policy allows."""
+    """Return *text* as a source that a Content-Security-Policy allows."""
     # Browsers hash what stands between the tags.
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def readable(path: bytes) -> str:
-    """*path* as it is if it is printable UTF-8, which the page is in; else as a shell would."""
+    """Return *path* unchanged if it is printable UTF-8, like the page; else as a shell would."""
     try:
         text = path.decode()
     except UnicodeDecodeError:
@@ -138,7 +138,7 @@ def _summary(audit: Audit) -> str:
 
 
 def _tile(figure: str, label: str, kind: str = "") -> str:
-    """*label* is markup."""
+    """Return a figure with its *label*, which is markup."""
     mark = f' class="{kind}"' if kind else ""
     return f"<li{mark}><strong>{escape(figure)}</strong> <span>{label}</span></li>"
 
@@ -350,7 +350,7 @@ def _map_picture(audit: Audit, whole: Box, kind: str) -> str:
 
 
 def _head(rule: Row, box: Box) -> str:
-    """The name of a rule above its directories, with its weight if there is room."""
+    """Return the name of a rule above its directories, with its weight if there is room."""
     room = box.width - 8
     text = _fitting(f"{rule.rule} {_packed(rule.weight)}", room, cut=False)
     text = text or _fitting(rule.rule, room)

@@ -1,4 +1,4 @@
-"""Where the rectangles of a treemap go: areas in proportion, shapes near to squares.
+"""The rectangles of a treemap: areas in proportion, shapes near to squares.
 
 The squarified layout of Bruls, Huizing and van Wijk (Squarified Treemaps, 2000).
 """
@@ -18,7 +18,7 @@ class Box(NamedTuple):
     height: float
 
     def shrunk(self, left: float, top: float, right: float, bottom: float) -> Box:
-        """The rectangle within these borders; never less than nothing."""
+        """Return the rectangle within these borders; never less than nothing."""
         width = max(self.width - left - right, 0.0)
         height = max(self.height - top - bottom, 0.0)
         return Box(self.x + min(left, self.width), self.y + min(top, self.height), width, height)
@@ -54,7 +54,7 @@ def squarified(amounts: Sequence[int], area: Box) -> list[Box]:
 
 
 def _worst(row: Sequence[float], side: float) -> float:
-    """The longest of the shapes in a *row* along *side*: 1 is a square."""
+    """Return the longest of the shapes in a *row* along *side*: 1 is a square."""
     total = sum(row)
     if not side or not min(row):
         return 0.0
@@ -62,7 +62,7 @@ def _worst(row: Sequence[float], side: float) -> float:
 
 
 def _laid(row: Sequence[float], area: Box) -> tuple[list[Box], Box]:
-    """The boxes of *row* along the shorter side of *area*, and what is left of it."""
+    """Return the boxes of *row* along the shorter side of *area*, and what is left of it."""
     upright = area.width >= area.height
     side = area.height if upright else area.width
     total = sum(row)

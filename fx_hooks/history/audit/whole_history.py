@@ -22,7 +22,7 @@ from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
-    from fx_hooks.history.commit_check import Artifact, Judged, RangeClassifier
+    from fx_hooks.history.commit_check import Artifact, RangeClassifier, RangeResult
     from fx_hooks.reporting import output
 
 STEP = 1000
@@ -33,7 +33,7 @@ _Weights = Mapping[str, "tuple[int, int] | None"]
 
 def audit(
     store: ObjectStore,
-    judge: RangeClassifier,
+    classifier: RangeClassifier,
     out: output.Output,
     *,
     command: str,
@@ -58,27 +58,27 @@ def audit(
         # Only who looks at a bar wants to know how long it is.
         total = int(store.run("rev-list", "--count", "--all")) if progress.shows else None
         collector = _Collector(progress, total)
-        judged = judge.judge("--all", each=collector.take)
+        result = classifier.classify("--all", each=collector.take)
         weights = _weigh(store, collector, progress)
         tips = list(dict.fromkeys(tip for _, tip in refs))
-        there = _in_tips(store, judged.artifacts, tips) if judged.artifacts else set()
-    figures = _figures(judged, collector, weights, there, len(refs))
+        there = _in_tips(store, result.artifacts, tips) if result.artifacts else set()
+    figures = _figures(result, collector, weights, there, len(refs))
     numbers = sorted(figures.numbers())
-    described = describe(store, (judged.commits[number] for number in numbers))
+    described = describe(store, (result.commits[number] for number in numbers))
     figures = figures.with_commits(
-        {number: described[judged.commits[number]] for number in numbers}
+        {number: described[result.commits[number]] for number in numbers}
     )
     if html is not None:
         page.write_page(html, figures, _name(store))
     sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
-    findings = findings_of(store, judged.artifacts, sizes, there)
+    findings = findings_of(store, result.artifacts, sizes, there)
     steps = []
     if findings:
         paths = {finding.path for finding in findings}
         here = store.found(store.head() or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
         steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
-    said = [*judged.notes, *notes, *_passed_over(others)]
+    said = [*result.notes, *notes, *_passed_over(others)]
 
     def text(colour: bool) -> list[str]:
         lines = audit_text.audit_report(figures, verbose=verbose, colour=colour)
@@ -120,11 +120,11 @@ class _Collector:
             self._progress("commits", item.commit, self._commits)
 
     def first(self, blob: str) -> int:
-        """The number of the oldest commit that brought *blob*."""
+        """Return the number of the oldest commit that brought *blob*."""
         return self.blobs[blob] >> _SHIFT
 
     def times(self, blob: str) -> int:
-        """How often commits brought it, at whatever path."""
+        """Return how often commits brought it, at whatever path."""
         return self.blobs[blob] & _TIMES
 
 
@@ -140,7 +140,7 @@ def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _We
 def _in_tips(
     store: ObjectStore, artifacts: Sequence[Artifact], tips: Sequence[str]
 ) -> set[tuple[bytes, str]]:
-    """The paths and blobs of *artifacts* that one of *tips* has."""
+    """Return the paths and blobs of *artifacts* that one of *tips* has."""
     # A blob may be there at another path, but only one that is there at all.
     listed = store.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--no-walk", "--all"
@@ -158,15 +158,15 @@ def _in_tips(
 
 
 def _figures(
-    judged: Judged,
+    result: RangeResult,
     collector: _Collector,
     weights: _Weights,
     there: Collection[tuple[bytes, str]],
     refs: int,
 ) -> Audit:
-    artifacts = {item.blob: item for item in judged.artifacts}
+    artifacts = {item.blob: item for item in result.artifacts}
     stays = {blob for _, blob in there}
-    times = Counter(item.blob for item in judged.artifacts)
+    times = Counter(item.blob for item in result.artifacts)
     brought = []
     for blob, item in artifacts.items():
         size, packed = weights[blob] or (None, None)
@@ -175,13 +175,13 @@ def _figures(
         brought.append(
             Brought(item.path, item.rule, item.group, first, size, packed, blob in stays, shared)
         )
-    return measure_history(judged.times, brought, _rest(artifacts, collector, weights), refs=refs)
+    return measure_history(result.times, brought, _rest(artifacts, collector, weights), refs=refs)
 
 
 def _rest(
     artifacts: Mapping[str, Artifact], collector: _Collector, weights: _Weights
 ) -> Iterator[Rest]:
-    """All other blobs, by commit: there may be millions of them."""
+    """Yield all other blobs, by commit: there may be millions of them."""
     sums: dict[int, list[int]] = {}
     for blob, weight in weights.items():
         if blob not in artifacts and blob not in collector.submodules:

@@ -145,7 +145,7 @@ class _Stock:
         self._scan: Scan = survey.scan
         self._scene = scene
         self._runs = {run.path: run for run in survey.runs if run.within is None}
-        self._policy: Policy = scene.judge.policy
+        self._policy: Policy = scene.classifier.policy
         self._patterns = Matcher(compile_tables(self._policy.patterns()))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
@@ -292,7 +292,7 @@ class _Stock:
             if kind == REST or verdict is None:
                 self._add(rest, path, bytes_, disk, 1, mtime)
                 continue
-            group = (kind, self._scene.judge.group(verdict) if verdict.blocked else path)
+            group = (kind, self._scene.classifier.group(verdict) if verdict.blocked else path)
             groups.setdefault(group, _Sum()).add(bytes_, disk, 1, mtime)
             notes.setdefault(group, verdict)
         for (kind, path), total in groups.items():

@@ -1,7 +1,7 @@
-"""How long a clean commit takes: `python -m benchmarks.gate`.
+"""How long a clean commit takes: `python -m benchmarks.fastpath`.
 
 Run it with the interpreter of the environment that fx-hooks is installed into (not an
-editable installation: its import hook costs more than the gate), with
+editable installation: its import hook costs more than the fast path), with
 pre-commit-hooks beside it for the comparison.
 """
 
@@ -52,14 +52,14 @@ def commit(root: Path, rounds: int) -> bool:
     many = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
     names = [f"src/{WORDS[i % 14]}_{i % 10}/module_{i}.py" for i in range(2000)]
     bare = Command((sys.executable, "-c", "pass"), root)
-    gate = str(SCRIPTS / "fx-check-artifacts")
+    fast_path = str(SCRIPTS / "fx-check-artifacts")
     commands = {
         "bare python": bare,
-        "1 name": Command((gate, "--", "src/train.py"), root),
-        "staged": Command((gate,), root),
+        "1 name": Command((fast_path, "--", "src/train.py"), root),
+        "staged": Command((fast_path,), root),
         "fx-check-best-models": Command((contract,), root),
-        "2,000 names": Command((gate, "--", *names), root),
-        "2,000 names, 700 folders": Command((gate, "--", *many), root),
+        "2,000 names": Command((fast_path, "--", *names), root),
+        "2,000 names, 700 folders": Command((fast_path, "--", *many), root),
     }
     bounds = [
         Bound("1 name", "bare python", 1.5),

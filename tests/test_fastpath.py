@@ -1,7 +1,7 @@
-"""The gate and the desk say the same; the gate is quick; its tables are never trusted blindly.
+"""The fast path agrees with the command, is quick, and never trusts its tables blindly.
 
-``Repo.check`` runs every situation in full (the desk) and then asks the gate, which must
-not be sure of anything that the desk has something to say about.
+``Repo.check`` runs every situation in full (the command) and then asks the fast path, which must
+not be sure of anything that the command has something to say about.
 """
 
 from __future__ import annotations
@@ -93,15 +93,15 @@ def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy:
     assert found - bare == ALLOWED - bare
 
 
-# When the gate alone decides
+# When the fast path alone decides
 
 
 @pytest.mark.parametrize("arguments", [[], ["--"], ["train.py"], ["--", "train.py"]])
-def test_gate_is_sure_of_a_clean_commit(repo: Repo, arguments: list[str]) -> None:
+def test_fast_path_is_sure_of_a_clean_commit(repo: Repo, arguments: list[str]) -> None:
     repo.stage("pkg/m.py", "x = 1\n")
-    assert not repo.gate(*arguments)  # no tables yet
+    assert not repo.fast_path(*arguments)  # no tables yet
     assert repo.check(*arguments) == CLEAN
-    assert repo.gate(*arguments)
+    assert repo.fast_path(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -109,33 +109,33 @@ def test_gate_is_sure_of_a_clean_commit(repo: Repo, arguments: list[str]) -> Non
     [["--verbose"], ["--policy", "x"], ["-x"], ["x.py", "-x"], ["--all-files", "x"], ["--help"]],
     ids=" ".join,
 )
-def test_gate_leaves_options_to_the_desk(repo: Repo, arguments: list[str]) -> None:
+def test_fast_path_leaves_options_to_the_command(repo: Repo, arguments: list[str]) -> None:
     repo.check()
-    assert repo.gate()
-    assert not repo.gate(*arguments)
+    assert repo.fast_path()
+    assert not repo.fast_path(*arguments)
 
 
 @pytest.mark.parametrize(
     "name", ["/x.py", "./x.py", "a/../x.py", "a//x.py", "a/./x.py", "a/", "..", ".", "", "pkg"]
 )
-def test_gate_leaves_odd_spellings_to_the_desk(repo: Repo, name: str) -> None:
+def test_fast_path_leaves_odd_spellings_to_the_command(repo: Repo, name: str) -> None:
     repo.stage("pkg/m.py")
     repo.check()
-    assert not repo.gate(name)
+    assert not repo.fast_path(name)
 
 
-def test_gate_leaves_subfolders_to_the_desk(repo: Repo) -> None:
+def test_fast_path_leaves_subfolders_to_the_command(repo: Repo) -> None:
     repo.stage("pkg/m.py")
     repo.check()
-    assert not repo.gate("m.py", cwd="pkg")
+    assert not repo.fast_path("m.py", cwd="pkg")
     assert repo.check("m.py", cwd="pkg") == CLEAN
 
 
-def test_gate_leaves_merges_to_the_desk(repo: Repo) -> None:
+def test_fast_path_leaves_merges_to_the_command(repo: Repo) -> None:
     repo.check()
     head = repo.git("rev-parse", "HEAD")
     (repo.root / ".git" / "MERGE_HEAD").write_text(head)
-    assert not repo.gate("train.py")
+    assert not repo.fast_path("train.py")
     assert repo.check("train.py") == CLEAN
 
 
@@ -144,49 +144,49 @@ def test_gate_leaves_merges_to_the_desk(repo: Repo) -> None:
     ["x.pt", "wandb/x.dat", "outputs/a.bin", "logs/x.dat", "a/__pycache__/m.pyc", "wandb"],
 )
 @pytest.mark.parametrize("staged", [False, True], ids=["not-staged", "staged"])
-def test_gate_never_lets_an_artifact_through(repo: Repo, name: str, staged: bool) -> None:
+def test_fast_path_never_lets_an_artifact_through(repo: Repo, name: str, staged: bool) -> None:
     repo.check()
-    assert repo.gate("train.py")
+    assert repo.fast_path("train.py")
     if staged:
         repo.stage(name, WEIGHTS)
-        assert not repo.gate()
-        assert not repo.gate("--all-files")
-    assert not repo.gate("train.py", name)
+        assert not repo.fast_path()
+        assert not repo.fast_path("--all-files")
+    assert not repo.fast_path("train.py", name)
     assert repo.check("--", "train.py", name).code == 1
 
 
 @pytest.mark.parametrize("where", ["disk", "index", "index-only"])
-def test_gate_sees_runs(repo: Repo, where: str) -> None:
+def test_fast_path_sees_runs(repo: Repo, where: str) -> None:
     repo.stage(f"{HYDRA}/result.csv", "1\n")
     repo.stage("experiments/notes.md", "1\n")
     assert repo.check() == CLEAN
-    assert repo.gate(f"{HYDRA}/result.csv")
+    assert repo.fast_path(f"{HYDRA}/result.csv")
     repo.write(f"{HYDRA}/.hydra/config.yaml", "lr: 1\n")
     if where != "disk":
         repo.git("add", "-f", f"{HYDRA}/.hydra/config.yaml")
     if where == "index-only":
         repo.remove(f"{HYDRA}/.hydra/config.yaml")
     for arguments in ([], [f"{HYDRA}/result.csv"]):
-        assert not repo.gate(*arguments)
+        assert not repo.fast_path(*arguments)
         assert repo.check(*arguments).code == 1
-    assert repo.gate("--all-files") == (where == "disk")
+    assert repo.fast_path("--all-files") == (where == "disk")
     assert repo.check("--all-files").code == (where != "disk")
-    assert repo.gate("experiments/notes.md")
+    assert repo.fast_path("experiments/notes.md")
     assert repo.check("experiments/notes.md") == CLEAN
 
 
-def test_gate_sees_runs_by_a_mark_of_ones_own(repo: Repo) -> None:
+def test_fast_path_sees_runs_by_a_mark_of_ones_own(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
     repo.stage("a/b/params.yaml", "x: 1\n")
     repo.stage("a/b/c/result.csv", "x\n")
     repo.stage("a/fine.csv", "x\n")
     assert repo.check("a/fine.csv") == CLEAN
-    assert repo.gate("a/fine.csv")
+    assert repo.fast_path("a/fine.csv")
     assert repo.check("a/b/c/result.csv").code == 1
     assert repo.mend() == {b"a/b/params.yaml", b"a/b/c/result.csv"}
 
 
-def test_gate_sees_a_run_in_a_very_long_folder(repo: Repo) -> None:
+def test_fast_path_sees_a_run_in_a_very_long_folder(repo: Repo) -> None:
     folder = "/".join(f"{number:0200}" for number in range(25))
     repo.git("update-index", "--add", "--cacheinfo", f"100644,{'1' * 40},{folder}/data.csv")
     repo.git(
@@ -242,7 +242,7 @@ def test_names_that_an_index_does_not_have_in_full(repo: Repo) -> None:
     assert b"params.csv" in index
     assert b"params.yaml" not in index
     assert repo.check("--all-files").code == 1
-    assert not repo.gate("--all-files")
+    assert not repo.fast_path("--all-files")
 
 
 def test_index_with_extended_flags(two_kinds: Repo) -> None:
@@ -294,7 +294,7 @@ def test_sparse_index_hides_a_run_from_nobody(repo: Repo) -> None:
 def test_no_index_yet(empty: Repo) -> None:
     empty.write("train.py")
     assert empty.check("train.py") == CLEAN
-    assert empty.gate("train.py")
+    assert empty.fast_path("train.py")
     assert empty.check("x.pt").code == 1
 
 
@@ -319,7 +319,7 @@ def test_index_file_of_a_partial_commit(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_gate_and_desk_agree_on_any_tree(repo: Repo, seed: int) -> None:
+def test_fast_path_and_command_agree_on_any_tree(repo: Repo, seed: int) -> None:
     chance = random.Random(seed)
     parts = ["wandb", "outputs", "pkg", "experiments", "a b", "é", ".hydra", "x[1]", "logs"]
     names = ["m.py", "x.pt", "a.bin", "config.yaml", "-x", "é.txt", ".gitkeep", "params.yaml"]
@@ -358,13 +358,13 @@ def test_policy_that_is_not_tracked_counts(repo: Repo) -> None:
     repo.write(".fx-hooks.yaml", "keep: [x.pt]\nignore: [/secret]\n")
     repo.stage("x.pt", WEIGHTS)
     assert repo.check() == CLEAN
-    assert repo.gate("x.pt")
+    assert repo.fast_path("x.pt")
     assert repo.check("secret").code == 1
     repo.write(".fx-hooks.yaml", "keep: [y.pt]\n")
-    assert not repo.gate("x.pt")
+    assert not repo.fast_path("x.pt")
     assert repo.check_once().code == 1
     repo.remove(".fx-hooks.yaml")
-    assert not repo.gate("x.pt")
+    assert not repo.fast_path("x.pt")
     assert repo.check_once().code == 1
 
 
@@ -376,11 +376,11 @@ def test_policy_that_is_staged_counts_not_the_one_on_disk(repo: Repo) -> None:
     assert result.code == 1
     assert "git add .fx-hooks.yaml" in result.out
     assert repo.check("secret").code == 1
-    assert not repo.gate("train.py")
+    assert not repo.fast_path("train.py")
     repo.git("add", ".fx-hooks.yaml")
     assert repo.check_once("x.pt") == CLEAN
     assert repo.check_once("secret") == CLEAN
-    assert repo.gate("x.pt")
+    assert repo.fast_path("x.pt")
     repo.write(".fx-hooks.yaml", "ignore: [/secret]\n")
     assert repo.check_once("x.pt") == CLEAN
     assert repo.check_once("secret") == CLEAN
@@ -409,7 +409,7 @@ def test_policy_with_the_old_content_staged_again(repo: Repo) -> None:
         assert repo.check_once("x.pt").code == ("x.pt" not in text)
         assert repo.check_once("y.pt").code == ("y.pt" not in text)
         assert repo.check_once("train.py") == CLEAN
-        assert repo.gate("train.py")
+        assert repo.fast_path("train.py")
 
 
 def test_policy_touched_but_not_changed(repo: Repo) -> None:
@@ -418,7 +418,7 @@ def test_policy_touched_but_not_changed(repo: Repo) -> None:
     repo.commit()
     os.utime(repo.root / ".fx-hooks.yaml", (1_000_000_000, 1_000_000_000))
     assert repo.check("x.pt") == CLEAN
-    assert repo.gate("x.pt")
+    assert repo.fast_path("x.pt")
     assert "git add .fx-hooks.yaml" not in repo.check("y.pt").out
 
 
@@ -446,7 +446,7 @@ def test_policy_with_other_line_ends_on_disk(repo: Repo, setting: str) -> None:
     assert (repo.root / ".fx-hooks.yaml").read_bytes().count(b"\r\n") == 4
     repo.write("x.pt", WEIGHTS)
     assert repo.check("x.pt") == CLEAN
-    assert repo.gate("x.pt")
+    assert repo.fast_path("x.pt")
     assert repo.check("secret").code == 1
 
 
@@ -488,7 +488,7 @@ def test_git_directory_that_is_a_link(repo: Repo) -> None:
     (repo.root / ".git").rename(repo.root.parent / "moved.git")
     (repo.root / ".git").symlink_to(repo.root.parent / "moved.git")
     assert repo.check("train.py") == CLEAN
-    assert repo.gate("train.py")
+    assert repo.fast_path("train.py")
     assert repo.check("x.pt").code == 1
 
 
@@ -496,14 +496,14 @@ def test_separate_git_directory(repo: Repo) -> None:
     repo.git("init", "-q", "--separate-git-dir", "../moved.git")
     assert (repo.root / ".git").is_file()
     assert repo.check("train.py") == CLEAN
-    assert repo.gate("train.py")
+    assert repo.fast_path("train.py")
     assert repo.check("x.pt").code == 1
 
 
 def test_git_directory_from_the_environment(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", ".git")
     assert repo.check("train.py") == CLEAN
-    assert repo.gate("train.py")
+    assert repo.fast_path("train.py")
     repo.stage("x.pt", WEIGHTS)
     assert repo.check().code == 1
 
@@ -563,19 +563,19 @@ def poisoned(repo: Repo) -> Repo:
             key,
             (compile_tables([]), (), b"", b"best_models/milestones.yaml", b""),
         )
-    assert repo.gate("x.pt"), "so that the following tests mean something"
+    assert repo.fast_path("x.pt"), "so that the following tests mean something"
     return repo
 
 
 def test_tables_with_the_permissions_of_others_are_not_read(poisoned: Repo) -> None:
     for mode in (0o620, 0o602, 0o666, 0o777):
         poisoned.tables.chmod(mode)
-        assert not poisoned.gate("x.pt")
+        assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
-    # The desk has replaced them by its own.
+    # The command has replaced them by its own.
     assert poisoned.tables.stat().st_mode & 0o777 == 0o600
-    assert poisoned.gate("train.py")
-    assert not poisoned.gate("x.pt")
+    assert poisoned.fast_path("train.py")
+    assert not poisoned.fast_path("x.pt")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
@@ -583,7 +583,7 @@ def test_tables_of_somebody_else_are_not_read(
     poisoned: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
 
 
@@ -592,7 +592,7 @@ def test_tables_behind_a_link_are_not_read(poisoned: Repo) -> None:
     poisoned.tables.rename(moved)
     poisoned.tables.symlink_to(moved)
     content = moved.read_bytes()
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
     # Nor is anything written through the link.
     assert moved.read_bytes() == content
@@ -601,7 +601,7 @@ def test_tables_behind_a_link_are_not_read(poisoned: Repo) -> None:
 def test_tables_that_are_a_pipe_do_not_stop_anybody(poisoned: Repo) -> None:
     poisoned.tables.unlink()
     os.mkfifo(poisoned.tables)
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
 
 
@@ -611,7 +611,7 @@ def test_tables_that_are_a_folder(repo: Repo, home: Path) -> None:
         assert main(["train.py"]) == 0
         assert main(["x.pt"]) == 1
     # They are then kept in the user's cache directory.
-    assert repo.gate("train.py")
+    assert repo.fast_path("train.py")
     assert len(list((home / ".cache" / "fx-hooks").iterdir())) == 1
     assert not list(repo.root.glob(f".git/{TABLES}.*"))
 
@@ -622,7 +622,7 @@ def test_nowhere_to_keep_tables(repo: Repo, home: Path) -> None:
     for _ in range(2):
         assert repo.check_once("train.py") == CLEAN
         assert repo.check_once("x.pt").code == 1
-    assert not repo.gate("train.py")
+    assert not repo.fast_path("train.py")
     assert not list(repo.root.glob(f".git/{TABLES}.*"))
 
 
@@ -633,7 +633,7 @@ def test_git_directory_that_cannot_be_written(repo: Repo, home: Path) -> None:
     try:
         assert repo.check_once("train.py") == CLEAN
         assert repo.check_once("x.pt").code == 1
-        assert repo.gate("train.py")
+        assert repo.fast_path("train.py")
     finally:
         (repo.root / ".git").chmod(0o700)
     assert list((home / ".cache" / "fx-hooks").iterdir())
@@ -674,14 +674,14 @@ def test_truncated_tables(poisoned: Repo) -> None:
             assert table_cache.read([str(poisoned.tables)], key) is None, length
     for length in (0, 15, 16, 20, 28, 1000, size - 1):
         poisoned.tables.write_bytes(bytes(length))
-        assert not poisoned.gate("x.pt")
+        assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
 
 
 def test_tables_with_more_behind_them(poisoned: Repo) -> None:
     with open(poisoned.tables, "ab") as file:
         file.write(b"\0")
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
 
 
 @pytest.mark.parametrize("kind", ["poisoned", "real"])
@@ -714,23 +714,23 @@ def test_verdict_with_damaged_tables(poisoned: Repo, place: int) -> None:
     assert poisoned.check_once("x.pt").code == 1
     assert poisoned.check_once("train.py") == CLEAN
     # The damage is mended by the way.
-    assert poisoned.gate("train.py")
+    assert poisoned.fast_path("train.py")
 
 
 def test_tables_of_another_version(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_cache, "__version__", "99.0")
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
 
 
 def test_tables_of_another_interpreter(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.implementation, "cache_tag", "other-99")
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
 
 
 def test_tables_too_large_to_be_true(poisoned: Repo) -> None:
     os.truncate(poisoned.tables, table_cache.MAX_BYTES + 1)
-    assert not poisoned.gate("x.pt")
+    assert not poisoned.fast_path("x.pt")
 
 
 def test_many_commits_at_once(repo: Repo) -> None:

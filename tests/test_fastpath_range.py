@@ -1,7 +1,7 @@
-"""The gate of ``fx-check-range`` is sure of what is plainly clean, and of nothing else.
+"""The fast path of ``fx-check-range`` is sure of what is plainly clean, and of nothing else.
 
-``check`` runs each range in full and then asks the gate, which must not be sure of anything
-that the desk has something to say about.
+``check`` runs each range in full and then asks the fast path, which must not be sure of anything
+that the command has something to say about.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import pytest
 
 from fx_hooks import check_range
 from tests.support import CLEAN, Repo, working_directory
-from tests.test_check_range import SCRIPT, check, commit, gate, head
-from tests.test_gate import ALLOWED, imported, imported_anyway
+from tests.test_check_range import SCRIPT, check, commit, fast_path, head
+from tests.test_fastpath import ALLOWED, imported, imported_anyway
 
 HYDRA = "experiments/2024/first/.hydra/config.yaml"
 
@@ -42,18 +42,18 @@ def test_imports_of_a_clean_range(repo: Repo) -> None:
 def test_sure_of_a_clean_range(repo: Repo, arguments: list[str]) -> None:
     commit(repo, "more", "pkg/m.py")
     repo.git("branch", "side")
-    assert not gate(repo, *arguments)  # no tables yet
+    assert not fast_path(repo, *arguments)  # no tables yet
     assert check(repo, *arguments) == CLEAN
-    assert gate(repo, *arguments)
+    assert fast_path(repo, *arguments)
 
 
 def test_sure_of_what_a_runner_hands_on(repo: Repo) -> None:
     old, new = head(repo), commit(repo, "more", "pkg/m.py")
     environ = {"PRE_COMMIT_FROM_REF": old, "PRE_COMMIT_TO_REF": new}
     assert check(repo, environ=environ) == CLEAN
-    assert gate(repo, environ=environ)
+    assert fast_path(repo, environ=environ)
     # Of a push it says one ref alone.
-    assert not gate(repo, environ={**environ, "PRE_COMMIT_REMOTE_NAME": "origin"})
+    assert not fast_path(repo, environ={**environ, "PRE_COMMIT_REMOTE_NAME": "origin"})
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_sure_of_what_a_runner_hands_on(repo: Repo) -> None:
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_leaves_all_else_to_the_desk(repo: Repo, arguments: list[str]) -> None:
+def test_leaves_all_else_to_the_command(repo: Repo, arguments: list[str]) -> None:
     commit(repo, "more", "pkg/m.py")
     check(repo, "HEAD~1..HEAD")
-    assert gate(repo, "HEAD~1..HEAD")
-    assert not gate(repo, *arguments)
+    assert fast_path(repo, "HEAD~1..HEAD")
+    assert not fast_path(repo, *arguments)
 
 
 def test_own_policy_and_milestones_count_as_the_tip_has_them(repo: Repo) -> None:
@@ -80,15 +80,15 @@ def test_own_policy_and_milestones_count_as_the_tip_has_them(repo: Repo) -> None
     commit(repo, "rules")
     commit(repo, "clean", "src/a.py")
     assert check(repo, "HEAD~1..HEAD") == CLEAN
-    assert gate(repo, "HEAD~1..HEAD")
+    assert fast_path(repo, "HEAD~1..HEAD")
     # It says that the range changes them.
     assert check(repo, "HEAD~2..HEAD").code == 0
-    assert not gate(repo, "HEAD~2..HEAD")
+    assert not fast_path(repo, "HEAD~2..HEAD")
     # Another policy on disk than the tip has, and none at all.
     repo.write(".fx-hooks.yaml", "keep: ['*.bin']\n")
-    assert not gate(repo, "HEAD~1..HEAD")
+    assert not fast_path(repo, "HEAD~1..HEAD")
     repo.remove(".fx-hooks.yaml")
-    assert not gate(repo, "HEAD~1..HEAD")
+    assert not fast_path(repo, "HEAD~1..HEAD")
 
 
 @pytest.mark.parametrize("name", [".fx-hooks.yaml", "best_models/milestones.yaml"])
@@ -101,8 +101,8 @@ def test_no_tables_hold_for_a_tip_with_another_file(repo: Repo, name: str) -> No
     rules = head(repo)
     commit(repo, "more", "src/b.py")
     repo.git("checkout", "-q", "main")
-    assert gate(repo, f"{start}..HEAD")
-    assert not gate(repo, f"{rules}..other")
+    assert fast_path(repo, f"{start}..HEAD")
+    assert not fast_path(repo, f"{rules}..other")
     assert check(repo, f"{rules}..other").code == 2
 
 
@@ -111,20 +111,20 @@ def test_a_file_called_like_an_entry_of_a_tree_is_no_policy(repo: Repo) -> None:
     commit(repo, "rules")
     blob = repo.git("rev-parse", "HEAD:.fx-hooks.yaml").strip()
     assert check(repo, "HEAD..HEAD") == CLEAN
-    assert gate(repo, "HEAD..HEAD")
+    assert fast_path(repo, "HEAD..HEAD")
     repo.git("checkout", "-q", "-b", "other", "HEAD~1")
     commit(repo, "trick", f"x100644 blob {blob}\t.fx-hooks.yaml")
     start = commit(repo, "weights", "model.pt")
     repo.git("checkout", "-q", "main")
     check(repo, "HEAD..HEAD")
-    assert not gate(repo, f"{start}~1..{start}")
+    assert not fast_path(repo, f"{start}~1..{start}")
 
 
 def test_sees_a_run_that_was_there_before(repo: Repo) -> None:
     commit(repo, "run", HYDRA)
     commit(repo, "more of it", "experiments/2024/first/figure.png")
     assert check(repo, "HEAD~1..HEAD").code == 1
-    assert not gate(repo, "HEAD~1..HEAD")
+    assert not fast_path(repo, "HEAD~1..HEAD")
     commit(repo, "elsewhere", "experiments/2024/second/figure.png")
     assert check(repo, "HEAD~1..HEAD") == CLEAN
 
@@ -137,7 +137,7 @@ def test_sees_a_run_by_a_mark_of_ones_own_that_is_gone_again(repo: Repo) -> None
     repo.git("rm", "-q", "-r", "x")
     commit(repo, "gone")
     assert check(repo, "HEAD~2..HEAD").code == 1
-    assert not gate(repo, "HEAD~2..HEAD")
+    assert not fast_path(repo, "HEAD~2..HEAD")
 
 
 def test_sees_a_run_that_the_old_side_has_removed(repo: Repo) -> None:
@@ -153,18 +153,18 @@ def test_sees_a_run_that_the_old_side_has_removed(repo: Repo) -> None:
     commit(repo, "really away")
     assert base
     assert check(repo, "main..topic").code == 1
-    assert not gate(repo, "main..topic")
+    assert not fast_path(repo, "main..topic")
 
 
 def test_leaves_names_that_could_be_two_refs(repo: Repo) -> None:
     commit(repo, "more", "pkg/m.py")
     assert check(repo, "HEAD~1..main") == CLEAN
     repo.git("tag", "main", "HEAD~1")
-    assert not gate(repo, "HEAD~1..main")
+    assert not fast_path(repo, "HEAD~1..main")
     assert check(repo, "HEAD~1..main").code == 2
-    assert not gate(repo, "main..HEAD")
+    assert not fast_path(repo, "main..HEAD")
     assert check(repo, "HEAD~1..refs/heads/main") == CLEAN
-    assert gate(repo, "HEAD~1..refs/heads/main")
+    assert fast_path(repo, "HEAD~1..refs/heads/main")
 
 
 def test_leaves_submodules_shallow_clones_and_other_work_trees(repo: Repo, tmp_path: Path) -> None:
@@ -173,15 +173,15 @@ def test_leaves_submodules_shallow_clones_and_other_work_trees(repo: Repo, tmp_p
     repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
     linked = Repo(tmp_path / "linked")
     assert check(linked, "HEAD~1..HEAD") == CLEAN
-    assert not gate(linked, "HEAD~1..HEAD")
+    assert not fast_path(linked, "HEAD~1..HEAD")
     repo.git("clone", "-q", "--depth=2", repo.root.as_uri(), str(tmp_path / "shallow"))
     shallow = Repo(tmp_path / "shallow")
     check(shallow, "HEAD~1..HEAD")
-    assert not gate(shallow, "HEAD~1..HEAD")
+    assert not fast_path(shallow, "HEAD~1..HEAD")
     repo.gitlink("vendor")
     commit(repo, "submodule")
     assert check(repo, "HEAD~1..HEAD") == CLEAN
-    assert not gate(repo, "HEAD~1..HEAD")
+    assert not fast_path(repo, "HEAD~1..HEAD")
 
 
 def test_walks_what_is_pushed_not_what_replaces_it(repo: Repo) -> None:
@@ -191,12 +191,12 @@ def test_walks_what_is_pushed_not_what_replaces_it(repo: Repo) -> None:
     good = commit(repo, "source", "a.py")
     assert check(repo, f"{start}..good") == CLEAN
     repo.git("replace", bad, good)
-    assert not gate(repo, f"{start}..{bad}")
+    assert not fast_path(repo, f"{start}..{bad}")
     assert check(repo, f"{start}..{bad}").code == 1
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_gate_and_desk_agree_on_any_history(repo: Repo, seed: int) -> None:
+def test_fast_path_and_command_agree_on_any_history(repo: Repo, seed: int) -> None:
     chance = random.Random(seed)
     folders = ["wandb", "outputs", "pkg", "experiments/a", "a b", "é", "logs"]
     names = ["m.py", "x.pt", "a.bin", "params.yaml", "é.txt", "notes.md", ".hydra/config.yaml"]
@@ -225,15 +225,15 @@ def test_gate_and_desk_agree_on_any_history(repo: Repo, seed: int) -> None:
         check(repo, f"{old}..{new}")
 
 
-def test_a_clean_range_ends_at_the_gate(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clean_range_ends_at_the_fast_path(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(repo, "more", "pkg/m.py")
     with working_directory(repo.root):
-        assert check_range.main(["HEAD~1..HEAD"]) == 0  # the desk, which keeps tables
+        assert check_range.main(["HEAD~1..HEAD"]) == 0  # the command, which keeps tables
         monkeypatch.setattr("fx_hooks.cli.check_range.main", None)
         assert check_range.main(["HEAD~1..HEAD"]) == 0
 
 
-def test_interrupted_at_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: list[str]) -> bool:
         raise KeyboardInterrupt(arguments)
 
