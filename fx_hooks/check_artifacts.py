@@ -2,8 +2,6 @@
 
 import sys
 
-from fx_hooks.fastpath.artifacts import proven_clean
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +15,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        from fx_hooks.fastpath.artifacts import proven_clean
+
         if proven_clean(arguments):
             return 0
         from fx_hooks.cli import check_artifacts

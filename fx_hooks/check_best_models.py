@@ -2,8 +2,6 @@
 
 import sys
 
-from fx_hooks.fastpath.best_models import proven_untouched
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +14,14 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     only when it does.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments and proven_untouched():
-        return 0
-    from fx_hooks.cli import check_best_models
+    try:
+        from fx_hooks.fastpath.best_models import proven_untouched
 
+        if not arguments and proven_untouched():
+            return 0
+        from fx_hooks.cli import check_best_models
+    except KeyboardInterrupt:
+        return 130
     return check_best_models.main(arguments)
 
 

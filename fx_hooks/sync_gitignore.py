@@ -2,8 +2,6 @@
 
 import sys
 
-from fx_hooks.fastpath.gitignore import proven_in_step
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +13,14 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     As in ``fx-check-artifacts``, nothing more is imported where nothing has changed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if proven_in_step(arguments):
-        return 0
-    from fx_hooks.cli import sync_gitignore
+    try:
+        from fx_hooks.fastpath.gitignore import proven_in_step
 
+        if proven_in_step(arguments):
+            return 0
+        from fx_hooks.cli import sync_gitignore
+    except KeyboardInterrupt:
+        return 130
     return sync_gitignore.main(arguments)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from tests.support import IS_ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,7 +44,7 @@ def find() -> str:
 def started() -> Iterator[Browser]:
     path = find()
     # Root may start it only so.
-    alone = () if sys.platform == "win32" or os.geteuid() else ("--no-sandbox",)
+    alone = ("--no-sandbox",) if IS_ROOT else ()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*QUIET, *alone])
         try:

@@ -15,45 +15,59 @@ PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 HEAD = """\
 # The built-in rules
 
-Made from `fx_hooks/frameworks/*/rules.yaml`, one file for each tool, and from
-`fx_hooks/policy/builtin.yaml`. The last pattern that matches a path, or a directory above it,
-decides; patterns are those of `.gitignore`. `disable` switches a rule off by its name, `keep` lets
-single paths through.
+These rules hold in every repository, without any configuration. The patterns are those of
+`.gitignore`. The last pattern that matches a path, or a folder above it, decides. In your
+[`.fx-hooks.yaml`](policy.md#fx-hooksyaml), `disable` switches off a rule by its name, and `keep`
+lets single paths through.
+
+This page is made from `fx_hooks/frameworks/*/rules.yaml`, one file for each tool, and from
+`fx_hooks/policy/builtin.yaml`. Each rule says where its names come from: the documentation or the
+source code of the tool.
 """
 
 TEST_DATA = """\
 ## Test data
 
-Several rules let through files below a directory called `test`; or whose name begins with `test`
-and one of `-`, `_`, `.`, `c`, `d`, `f`, `s` (`test_files`, `testcases`, `testdata`, `tests`), ends
-with `tests` (`unit-tests`), or has `fixture` in it. In the rules it is called *test data*. Folders
-with the name of an artifact (`model.ckpt/`, `checkpoint-500/`) are refused there, too, and so is a
-real run.
+Several rules let files through that are *test data*. These are files below a folder
+
+- that is called `test`;
+- whose name begins with `test` and then `-`, `_`, `.`, `c`, `d`, `f` or `s` (`test_files`,
+  `testcases`, `testdata`, `tests`);
+- whose name ends with `tests` (`unit-tests`);
+- whose name has `fixture` in it.
+
+Even there, folders with the name of an artifact (`model.ckpt/`, `checkpoint-500/`) are refused, and
+so is a real run.
 """
 
 MISJUDGEMENTS = """\
 ## Known misjudgements
 
-Measured on 48 public repositories that were labelled by hand (`python -m tests.verdicts`): of the
-paths that are refused, 99.8 % are artifacts, and of the artifacts at the head of the repositories
-all are refused. What is known to be judged wrongly:
+`python -m tests.verdicts` measures the rules on 48 public repositories that were labelled by hand.
+99.8 % of the paths that are refused are artifacts. At the head of the repositories, all artifacts
+are refused. But the rules were made with these repositories in view, so expect a little less from
+others.
 
-- A hand-written `multirun.yaml` is refused outside a folder whose name begins with `conf`: name it
-  under `keep`.
-- Test data in a folder of another name (`unit_test/`, `samples/`) is refused.
-- A sweep definition that somebody keeps in `wandb/` at the root is refused (`wandb/sweep.yaml`), so
-  that git need not look into that folder: put it beside the configs, or name it under `keep`.
-- Weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`) are refused:
-  name them under `keep`.
-- `.log` and `.err` files that document something outside test data are refused.
-- One source file right in `logs/` makes it a package, and lets through what else is there and has
-  no signature (`logs/plot.py` lets `logs/result.csv` through).
-- A directory with `.hydra/config.yaml` and source only deeper down (`ml/src/train.py`, run in `ml/`
-  with `hydra.run.dir=.`) is taken for a run as a whole.
-- Passed, though they are artifacts: `hparams.yaml` without a `version_N/` above it, output
-  redirected into `*.out` (a suffix that LaTeX uses, too) or `*.txt`, Stable-Baselines3 archives
-  with a name of their own, Ultralytics runs outside `runs/`, `best_weights.data-00000-of-00001`
-  without `ckpt` in the name.
+Refused, although it is no artifact. Name it under `keep`:
+
+- a hand-written `multirun.yaml` outside a folder whose name begins with `conf`;
+- test data in a folder of another name (`unit_test/`, `samples/`);
+- a sweep definition in `wandb/` at the root (`wandb/sweep.yaml`). Git need not look into that
+  folder at all, and so is faster; better move the file to your configs;
+- weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`);
+- `.log` and `.err` files that document something, outside test data;
+- a folder with `.hydra/config.yaml` in it and source code only deeper down (`ml/src/train.py`, run
+  in `ml/` with `hydra.run.dir=.`): all of it counts as a run.
+
+Not refused, although it is an artifact:
+
+- files without a name of their own in a `logs/` that has a source file right in it:
+  `logs/plot.py` makes the folder a package, so `logs/result.csv` passes;
+- `hparams.yaml` without a `version_N/` above it;
+- output redirected into `*.out` (LaTeX uses that suffix, too) or `*.txt`;
+- Stable-Baselines3 archives with a name of your own;
+- Ultralytics runs outside `runs/`;
+- `best_weights.data-00000-of-00001`, without `ckpt` in the name.
 """
 
 
@@ -70,26 +84,27 @@ def page(policy: Policy) -> str:
         members = entries.get(rule, [])
         source = members[0] if members else marks[rule]
         why, advice = source.why, source.advice
-        parts.append(f"## {rule}\n\n{why}.{f' To do: {advice}.' if advice else ''}\n")
+        todo = f" What to do: {advice}." if advice else ""
+        parts.append(f"## {rule}\n\n{why[0].upper()}{why[1:]}.{todo}\n")
         lines = []
         if rule in marks:
-            lines.append(f"- refused: all in a directory with `{marks[rule].path}` in it")
-            lines.append("- but: the root, and directories that hold source files themselves")
+            lines.append(f"- Refused: everything in a folder with `{marks[rule].path}` in it")
+            lines.append("- Except: the root, and folders with source files right in them")
         exceptions = [entry.pattern for entry in members if not entry.blocks]
         # That an exception is a file, not a folder, goes without saying.
         folders = {f"{pattern}/**" for pattern in exceptions}
         paths = [e.pattern for e in members if e.blocks and e.pattern not in folders]
         if paths:
-            lines.append(f"- refused: {_list(paths)}")
+            lines.append(f"- Refused: {_list(paths)}")
         if exceptions:
-            shown = "*test data*" if exceptions == test_data else _list(exceptions)
-            lines.append(f"- but not: {shown}")
+            shown = "[test data](#test-data)" if exceptions == test_data else _list(exceptions)
+            lines.append(f"- Except: {shown}")
         if any(entry.binary_only for entry in members):
-            lines.append("- but not: files that are text (a Git LFS pointer is no text)")
+            lines.append("- Except: files that are text (a Git LFS pointer is no text)")
         if any(entry.unless_source for entry in members):
-            lines.append("- but not: a directory that holds source files itself: it is a package")
+            lines.append("- Except: a folder with source files right in it: it is a package")
         named = [f"{tool}: {source}" if tool else source for tool, source in origins[rule]]
-        lines += [f"- from {source}" for source in named]
+        lines += [f"- From {source}" for source in named]
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, TEST_DATA, MISJUDGEMENTS])
 

@@ -14,7 +14,10 @@ from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.writer import Item, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fx_hooks.runs.archive.restore import Restored
+    from fx_hooks.runs.archive.writer import Progress
 
 DAY = 86_400_000_000_000
 LONG_AGO = 1_700_000_000_123_456_789
@@ -92,15 +95,39 @@ def sparse(path: str | os.PathLike[str], size: int, parts: Sequence[tuple[int, b
     os.utime(path, ns=(LONG_AGO, LONG_AGO))
 
 
+def once(task: str, change: Callable[[], object]) -> Progress:
+    """Call *change* when the first of a *task* is done."""
+    waiting = [change]
+
+    def progress(what: str, done: int, total: int) -> None:  # noqa: ARG001
+        if what == task and waiting:
+            waiting.pop()()
+
+    return progress
+
+
+def at_the_end_of(task: str, change: Callable[[], object]) -> Progress:
+    """Call *change* when all of a *task* is done."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == task and done == total:
+            change()
+
+    return progress
+
+
 def pack(
     root: str | bytes | os.PathLike[str],
     target: str | bytes | os.PathLike[str],
     *runs: str | bytes,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Written:
     """An archive of *runs*, which are paths below *root*."""
     items = [Item(os.fsencode(run), {"state": "finished"}) for run in runs]
-    return writer.write(os.fsencode(root), items, os.fsencode(target), force=force)
+    return writer.write(
+        os.fsencode(root), items, os.fsencode(target), force=force, progress=progress
+    )
 
 
 def restore(
@@ -108,9 +135,12 @@ def restore(
     folder: str | bytes | os.PathLike[str],
     *patterns: str,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Restored:
     """What an archive holds, below *folder*, which is made if need be."""
     os.makedirs(folder, exist_ok=True)
     with Archive(os.fsencode(archive)) as opened:
         runs = run_restore.chosen(opened.manifest.runs, patterns)
-        return run_restore.restore(opened, os.fsencode(folder), runs, force=force)
+        return run_restore.restore(
+            opened, os.fsencode(folder), runs, force=force, progress=progress
+        )

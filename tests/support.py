@@ -16,6 +16,8 @@ from fx_hooks.check_artifacts import main
 from fx_hooks.fastpath.artifacts import proven_clean
 
 SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
+# Root may read and write everything, and become somebody else; Windows knows no root.
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 # What torch.save writes today begins like this.
 WEIGHTS = b"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl"
 TABLES = "fx-hooks.tables"
@@ -35,6 +37,12 @@ class Result(NamedTuple):
 
 
 CLEAN = Result(0, "", "")
+
+
+def git_version() -> tuple[int, ...]:
+    """The first two numbers of git's version."""
+    words = subprocess.check_output(("git", "version"), text=True).split()
+    return tuple(int(number) for number in words[2].split(".")[:2])
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from fx_hooks.cli import add_milestone
+from fx_hooks.weights.content import inspect
 from tests.contract_support import (
     LISTING,
     META,
@@ -141,7 +143,10 @@ def test_what_an_entry_allows_is_kept(ran: Repo) -> None:
     ran.write(FILE, MODULE)
     refused = add(ran, FILE, "--why", "x", *FIGURE)
     assert "imports torch.nn.modules.linear.Linear" in refused.err
-    assert "with --allow-global NAME" in refused.err
+    assert refused.err.endswith(
+        f"    fx-add-milestone {FILE} --why x --metric accuracy=0.9"
+        " --allow-global torch.nn.modules.linear.Linear\n"
+    )
     allow = ("--allow-global", "torch.nn.modules.linear.Linear")
     assert add(ran, FILE, "--why", "x", *FIGURE, *allow).code == 0
     ran.write(MODEL, MODULE)
@@ -152,8 +157,41 @@ def test_what_an_entry_allows_is_kept(ran: Repo) -> None:
 
 def test_torchscript_is_named(ran: Repo) -> None:
     ran.write(FILE, SCRIPTED)
-    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    refused = add(ran, FILE, "--why", "x", *FIGURE)
+    assert refused.code == 2
+    assert refused.err.endswith(
+        f"    fx-add-milestone {FILE} --why x --metric accuracy=0.9 --format torchscript\n"
+    )
+    assert not (ran.root / MODEL).exists()
+    assert add(ran, FILE, "--why", "x", *FIGURE, "--format", "pt2").code == 2
+    assert add(ran, FILE, "--why", "x", *FIGURE, "--format", "torchscript").code == 0
     assert "format: torchscript" in (ran.root / LISTING).read_text()
+    # Whoever said so once need not say it again.
+    assert add(ran, FILE, "--replace", *FIGURE).code == 0
+    assert "format: torchscript" in (ran.root / LISTING).read_text()
+
+
+def test_safetensors(ran: Repo) -> None:
+    result = add(ran, FILE, "--why", "x", *FIGURE, "--safetensors")
+    assert (result.code, result.err) == (0, "")
+    ran.git(*result.commands[0].split()[1:])
+    assert check(ran, "--all-files") == CLEAN
+    assert not (ran.root / MODEL).exists()
+    content = (ran.root / "best_models/m.safetensors").read_bytes()
+    assert inspect(io.BytesIO(content)).parameters == inspect(io.BytesIO(STATE)).parameters
+    assert written(ran)["format"] == "safetensors"
+    ran.write(FILE, SCRIPTED)
+    refused = add(ran, FILE, "--why", "x", *FIGURE, "--safetensors", "--as", "other")
+    assert "is no file that torch.save wrote" in refused.err
+
+
+@pytest.mark.parametrize("name", ["best.pth.tar", "pytorch_model.bin"])
+def test_other_names_of_torch_files(ran: Repo, name: str) -> None:
+    ran.write(f"{RUN}/{name}", STATE)
+    result = add(ran, f"{RUN}/{name}", "--why", "x", *FIGURE)
+    assert result.code == 0
+    ran.git(*result.commands[0].split()[1:])
+    assert check(ran, "--all-files") == CLEAN
 
 
 def test_lfs(ran: Repo) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -276,7 +275,7 @@ def test_what_windows_does_not_allow_is_told(
     def symlink(*_: object) -> None:
         raise OSError(1314, "A required privilege is not held by the client")
 
-    monkeypatch.setattr("fx_hooks.runs.archive.restore._WINDOWS", True)
+    monkeypatch.setattr("fx_hooks.runs.archive.restore.WINDOWS", True)
     monkeypatch.setattr(os, "symlink", symlink)
     (tmp_path / "there").mkdir()
     done = run(tmp_path / "there", "--restore", str(jobs / "a.tar.gz"))
@@ -376,6 +375,7 @@ def test_real_runs_come_back(states: States, tmp_path: Path) -> None:
 
 def on_terminal(folder: Path, *arguments: str, columns: int, **environment: str) -> tuple[int, str]:
     """The exit code and all that a terminal of that width gets."""
+    pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
     command = (sys.executable, "-m", "fx_hooks.cli.archive_runs", *arguments)
     process = subprocess.Popen(
@@ -423,9 +423,7 @@ def test_without_rich_there_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_progress_is_throttled() -> None:
     calls: list[object] = []
-    watch = byte_progress._Throttled(
-        lambda *_, **__: 1, lambda *_, **options: calls.append(options)
-    )
+    watch = byte_progress.Throttled(lambda *_, **__: 1, lambda *_, **options: calls.append(options))
     for done in range(1000):
         watch("packing", done, 1000)
     watch("packing", 1000, 1000)

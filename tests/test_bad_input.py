@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, Result, run_main, working_directory
+from tests.support import CLEAN, IS_ROOT, SCRIPT, WEIGHTS, Repo, Result, run_main, working_directory
 
 
 def assert_error(result: Result, *words: str) -> None:
@@ -134,9 +134,7 @@ def test_policy_as_submodule(repo: Repo) -> None:
     assert_error(repo.check("train.py"), ".fx-hooks.yaml")
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="for root every file is readable"
-)
+@pytest.mark.skipif(IS_ROOT or os.name == "nt", reason="every file is readable")
 def test_unreadable_policy(repo: Repo) -> None:
     repo.write(".fx-hooks.yaml", "keep: []\n")
     (repo.root / ".fx-hooks.yaml").chmod(0)

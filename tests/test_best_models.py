@@ -236,8 +236,11 @@ def test_one_bad_file_does_not_hide_another(repo: Repo) -> None:
 def test_max_size(approved: Repo) -> None:
     approved.stage(".fx-hooks.yaml", "best_models: {max_size: 1 KiB}\n")
     refused(approved, MODEL, "has 1.9 KiB: best_models.max_size is 1.0 KiB")
-    approved.stage(".fx-hooks.yaml", "best_models: {max_size: 2 kB}\n")
+    size = (approved.root / MODEL).stat().st_size
+    approved.stage(".fx-hooks.yaml", f"best_models: {{max_size: {size}}}\n")
     assert check(approved) == CLEAN
+    approved.stage(".fx-hooks.yaml", f"best_models: {{max_size: {size - 1}}}\n")
+    assert check(approved).code == 1
 
 
 def test_lfs_pointers(repo: Repo) -> None:
@@ -484,6 +487,9 @@ def test_the_gate(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         committed.git("reset", "-q", "--", path)
         committed.git("checkout-index", "-q", "-f", "-a")
     committed.write(".fx-hooks.yaml", "best_models:\n  folder: chosen\n")
+    assert not gate(committed)
+    # YAML reads the same key.
+    committed.write(".fx-hooks.yaml", 'best_models: {"f\\x6flder": chosen}\n')
     assert not gate(committed)
     committed.remove(".fx-hooks.yaml")
     committed.link(".fx-hooks.yaml", "nowhere")

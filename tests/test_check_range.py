@@ -527,9 +527,9 @@ def test_a_blob_that_also_belongs_there(repo: Repo) -> None:
 def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(repo, "more", "src/a.py", "src/b.py")
     terminal = Terminal()
-    monkeypatch.setattr("fx_hooks.reporting.progress._PATIENCE", 0)
-    monkeypatch.setattr("fx_hooks.reporting.progress._PAUSE", 0)
-    monkeypatch.setattr("fx_hooks.history.audit.whole_history._STEP", 1)
+    monkeypatch.setattr("fx_hooks.reporting.progress.PATIENCE", 0)
+    monkeypatch.setattr("fx_hooks.reporting.progress.PAUSE", 0)
+    monkeypatch.setattr("fx_hooks.history.audit.whole_history.STEP", 1)
     monkeypatch.setattr("sys.stderr", terminal)
     with working_directory(repo.root):
         assert check_range.main(["--all"]) == 0

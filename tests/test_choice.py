@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from tests.realruns.states import States
 
 
-def chosen(states: States, *arguments: str) -> set[str]:
+def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     selection.add_options(parser)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def chosen(states: States, *arguments: str) -> set[str]:
+    options = parsed(*arguments)
     found = selection.choose(survey(Repository()), options, options.names)
     names = {path: name for name, path in states.places.items()}
     return {names[run.path] for run in found}
@@ -46,6 +51,22 @@ def test_by_age(inside: States) -> None:
     assert chosen(inside, "--older-than", "6w") == {"lightning_0", "lightning_1"}
     assert chosen(inside, "--before", "2001-01-01") == set()
     assert chosen(inside, "--before", "2999-01-01T12:00") == chosen(inside)
+
+
+@pytest.mark.usefixtures("inside")
+def test_ages_are_passed_not_reached() -> None:
+    everything = survey(Repository())
+    run = everything.runs[0]._replace(last_write=1000.0, within=None)
+    everything = everything._replace(runs=(run,))
+
+    def is_chosen(*arguments: str, now: float) -> bool:
+        return selection.choose(everything, parsed(*arguments), [], now=now) == [run]
+
+    assert not is_chosen("--older-than", "1m", now=1060.0)
+    assert is_chosen("--older-than", "1m", now=1060.5)
+    written = datetime.fromtimestamp(1000).isoformat()
+    assert not is_chosen("--before", written, now=2000.0)
+    assert is_chosen("--before", f"{written}.5", now=2000.0)
 
 
 def test_by_ending(inside: States) -> None:

@@ -396,19 +396,25 @@ def test_a_run_that_changes_meanwhile_stays(
     """Before it is put aside, and after: it is whole in its place with what was written."""
     job(repo.root, "outputs/a")
     job(repo.root, "outputs/b")
-    real = run_removal._check
-    calls: list[int] = []
+    real_survey, real_rename = runs.survey, os.rename
 
-    def late(*arguments: Any) -> None:
-        calls.append(1)
-        if len(calls) == at:
-            write(os.path.join(os.fsdecode(arguments[0]), "new.txt"), "late", mtime=time.time_ns())
-        real(*arguments)
+    def late(place: str | bytes) -> None:
+        write(os.path.join(os.fsdecode(place), "new.txt"), "late", mtime=time.time_ns())
 
-    for at in (1, 2):  # noqa: B007 (read by `late`)
-        calls.clear()
-        monkeypatch.setattr(run_removal, "_check", late)
-        result = run(repo.root, capfd, "outputs/a", "--yes")
+    def survey(*arguments: Any, **options: Any) -> Any:
+        found = real_survey(*arguments, **options)
+        late(os.path.join(repo.root, "outputs/a"))
+        return found
+
+    def rename(old: bytes, new: bytes, **options: Any) -> None:
+        real_rename(old, new, **options)
+        if os.path.basename(old) == b"a":
+            late(new)
+
+    for place, name, change in ((clean_runs, "survey", survey), (os, "rename", rename)):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, change)
+            result = run(repo.root, capfd, "outputs/a", "--yes")
         assert result.code == 1
         assert "outputs/a: it has changed meanwhile" in result.out
         assert (repo.root / "outputs/a/new.txt").read_text() == "late"

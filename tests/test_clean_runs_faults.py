@@ -15,7 +15,7 @@ import pytest
 from fx_hooks.cli import clean_runs
 from tests.faults import Work, demoted, give_to_nobody, killed_at_every_step, needs_fork, run
 from tests.run_trees import Seen, seen, write
-from tests.support import Repo, working_directory
+from tests.support import IS_ROOT, Repo, working_directory
 
 pytestmark = needs_fork
 
@@ -203,7 +203,7 @@ def test_nothing_behind_a_mount_goes(scene: IndexCheck) -> None:
 # --- permissions --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
 def test_permission_denied(scene: IndexCheck) -> None:
     """What somebody else made stays, whole and named; our own goes, however closed it is."""
     # It imports as it goes, and the other user may not be able to read what is installed here.

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
+from importlib.metadata import distribution
 
 import pytest
 
@@ -16,7 +16,11 @@ from fx_hooks.cli._common import guarded
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.terminal import one_line, wants_colour
-from tests.support import WEIGHTS, Repo
+from tests.support import SCRIPT, WEIGHTS, Repo
+
+COMMANDS = sorted(
+    script.name for script in distribution("fx-hooks").entry_points.select(group="console_scripts")
+)
 
 
 def interrupted() -> int:
@@ -64,22 +68,51 @@ def test_a_reader_that_has_seen_enough() -> None:
     process.wait()
 
 
+NOWHERE = ">/dev/full 2>/dev/full"
+CLOSED = ">&- 2>&-"
+# Each calls a command, with the code that it ends with where its output is taken.
+CALLS = [
+    *((f"{name} --version", 0) for name in COMMANDS),
+    *((f"{name} --no-such-option", 2) for name in COMMANDS),
+    ("fx-explain --policy none a", 2),
+    ("fx-explain a.pt", 0),
+    ("fx-explain --quiet a.pt", 1),
+    ("fx-check-artifacts", 1),
+    ("fx-check-artifacts train.py", 0),
+]
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
-@pytest.mark.parametrize(("redirect", "code"), [(">/dev/full", 2), (">&-", 0), ("<&-", 0)])
-@pytest.mark.parametrize("call", ["check_artifacts --version", "tools.explain a.pt"])
-def test_streams_that_take_nothing(tmp_path: Path, call: str, redirect: str, code: int) -> None:
-    command = f"'{sys.executable}' -m fx_hooks.{call} {redirect}"
-    done = subprocess.run(("bash", "-c", command), cwd=tmp_path, capture_output=True)
-    assert b"Traceback" not in done.stderr
-    if "explain" in call:
-        assert done.returncode == code
-        assert len(done.stderr.splitlines()) == bool(code)
+@pytest.mark.parametrize(("call", "code"), CALLS)
+def test_exit_codes_hold_whatever_becomes_of_the_output(repo: Repo, call: str, code: int) -> None:
+    repo.stage("a.pt", WEIGHTS)
+    # Python decides by these if it keeps output back until it exits.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+    def ended(redirect: str) -> subprocess.CompletedProcess[bytes]:
+        command = ("bash", "-c", f"'{SCRIPT.parent}'/{call} {redirect}")
+        return subprocess.run(command, cwd=repo.root, env=environ, capture_output=True)
+
+    said = ended("")
+    assert said.returncode == code
+    assert ended(CLOSED).returncode == code
+    assert ended("2>/dev/full").returncode == code
+    # A report that nobody gets is no success.
+    unwritten = FATAL if said.stdout else code
+    assert ended(NOWHERE).returncode == unwritten
+    done = ended(">/dev/full")
+    assert done.returncode == unwritten
+    assert len(done.stderr.splitlines()) == (1 if said.stdout else len(said.stderr.splitlines()))
 
 
-def test_an_error_that_nobody_can_read(tmp_path: Path) -> None:
-    command = f"'{sys.executable}' -m fx_hooks.cli.explain --policy none a 2>/dev/full"
-    done = subprocess.run(("bash", "-c", command), cwd=tmp_path, stdout=subprocess.PIPE)
-    assert (done.returncode, done.stdout) == (FATAL, b"")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
+def test_a_note_that_nobody_can_read() -> None:
+    code = (
+        "from fx_hooks.cli._common import guarded; from fx_hooks.util.terminal import complain;"
+        "raise SystemExit(guarded('fx', lambda: complain('a note') or 1))"
+    )
+    with open("/dev/full", "w") as full:
+        assert subprocess.run((sys.executable, "-c", code), stderr=full).returncode == 1
 
 
 def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
@@ -99,7 +132,7 @@ def test_interrupted_in_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fx_hooks.check_artifacts.proven_clean", interrupt)
+    monkeypatch.setattr("fx_hooks.fastpath.artifacts.proven_clean", interrupt)
     assert check([]) == INTERRUPTED
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from fx_hooks.util import disk
 from fx_hooks.util.disk import freed_by, scan, size_of
+from tests.support import IS_ROOT
 
 if TYPE_CHECKING:
     from tests.realruns.states import States
@@ -106,7 +107,7 @@ def test_the_root_itself_may_be_a_link(tree: Path, tmp_path: Path) -> None:
     assert scan(os.fsencode(tmp_path / "other")).top.size() == scan(os.fsencode(tree)).top.size()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(IS_ROOT or os.name == "nt", reason="every file is readable")
 def test_what_cannot_be_read_is_told(tree: Path) -> None:
     (tree / "a").chmod(0)
     try:

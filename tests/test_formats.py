@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fx_hooks import __version__
+from fx_hooks.policy.loader import rule_origins
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Commit, Finding
 from fx_hooks.reporting.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
@@ -32,6 +33,8 @@ from fx_hooks.reporting.output import FORMATS, Output
 from fx_hooks.reporting.sarif import MOST_BYTES, sarif_lines
 from fx_hooks.reporting.text import Report, Step
 from fx_hooks.util.errors import FatalError
+from tests.documents import anchors
+from tests.promises import recorded
 from tests.support import WEIGHTS, Repo, working_directory
 
 ROOT = Path(__file__).parent.parent
@@ -240,6 +243,28 @@ def test_json() -> None:
     }
     assert (second["path"], second["size"], second["line"]) == ("\ufffd.pt", None, 3)
     assert base64.b64decode(second["path_bytes"]) == b"\xff.pt"
+
+
+@pytest.mark.parametrize(
+    ("rule", "page"),
+    [
+        *((rule, f"docs/rules.md#{rule}") for rule in rule_origins()),
+        *(
+            (rule, "docs/fx-check-best-models.md#what-it-refuses")
+            for rule in recorded()["rule ids"]["fx-check-best-models"]
+        ),
+        *(
+            (rule, "docs/fx-sync-gitignore.md#what-is-wrong-around-the-block")
+            for rule in recorded()["rule ids"]["fx-sync-gitignore"]
+        ),
+        ("a-rule-of-a-repository", "docs/policy.md"),
+    ],
+)
+def test_sarif_leads_to_the_rule(rule: str, page: str) -> None:
+    (shown,) = read_sarif(report(finding(b"a", rule=rule)))["tool"]["driver"]["rules"]
+    assert shown["helpUri"] == f"https://github.com/fx-hooks/fx-hooks/blob/main/{page}"
+    name, _, anchor = page.partition("#")
+    assert not anchor or anchor in anchors(name)
 
 
 def test_sarif() -> None:

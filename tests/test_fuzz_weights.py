@@ -15,11 +15,10 @@ from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.frameworks.wandb.record import read_wandb_log
 from fx_hooks.weights.content import inspect
 from tests.contract_support import META
-from tests.weight_files import malicious
+from tests.weight_files import SHIPPED, malicious
 
 pytest.importorskip("resource")
 
-SHIPPED = Path(__file__).parent / "data" / "weights"
 MUTATIONS = 6_000
 MEGABYTES = 200
 SECONDS = 120
@@ -50,7 +49,7 @@ def mutated(data: bytes, choose: random.Random) -> bytes:
 def fuzz(seed: int, count: int) -> float:
     """Inspect *count* mutations; the longest one's seconds."""
     choose = random.Random(seed)
-    files = [path.read_bytes() for path in sorted(SHIPPED.iterdir()) if path.suffix != ".py"]
+    files = [path.read_bytes() for path in SHIPPED]
     files += malicious().values()
     longest = 0.0
     for _ in range(count):

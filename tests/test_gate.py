@@ -19,7 +19,7 @@ from fx_hooks.check_artifacts import main
 from fx_hooks.fastpath import table_cache
 from fx_hooks.fastpath.artifacts import proven_clean
 from fx_hooks.policy.compiler import compile_tables
-from tests.support import CLEAN, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
+from tests.support import CLEAN, IS_ROOT, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
 
 HYDRA = "experiments/2024/first"
 
@@ -230,6 +230,19 @@ def assert_right(repo: Repo) -> None:
 def test_index_versions(two_kinds: Repo, version: int) -> None:
     two_kinds.git("update-index", f"--index-version={version}")
     assert_right(two_kinds)
+
+
+def test_names_that_an_index_does_not_have_in_full(repo: Repo) -> None:
+    """Version 4 says of a name only what differs from the one before."""
+    repo.write(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
+    for name in ("params.csv", "params.yaml", "result.csv"):
+        repo.stage(f"data/run/{name}", "a: 1\n")
+    repo.git("update-index", "--index-version=4")
+    index = (repo.git_directory / "index").read_bytes()
+    assert b"params.csv" in index
+    assert b"params.yaml" not in index
+    assert repo.check("--all-files").code == 1
+    assert not repo.gate("--all-files")
 
 
 def test_index_with_extended_flags(two_kinds: Repo) -> None:
@@ -613,9 +626,7 @@ def test_nowhere_to_keep_tables(repo: Repo, home: Path) -> None:
     assert not list(repo.root.glob(f".git/{TABLES}.*"))
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere"
-)
+@pytest.mark.skipif(IS_ROOT or os.name == "nt", reason="every folder can be written to")
 def test_git_directory_that_cannot_be_written(repo: Repo, home: Path) -> None:
     repo.forget_tables()
     (repo.root / ".git").chmod(0o500)

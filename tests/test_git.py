@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from fx_hooks.git.repository import (
     SUBMODULE_MODE,
     LfsPointer,
     NotARepository,
+    ObjectStore,
     Repository,
     lfs_pointer,
     zsplit,
 )
 from fx_hooks.util.errors import FatalError
-from tests.support import CLEAN, WEIGHTS, Repo
+from tests.support import CLEAN, WEIGHTS, Repo, git_version
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 NOBODY = "1" * 40
@@ -59,17 +61,95 @@ def test_root_with_odd_name(home: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert repo.mend() == {b"x.pt"}
 
 
-def test_no_repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def odd_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that says all it has to say to people in words that nobody knows."""
+    if os.name == "nt":
+        pytest.skip("needs a shell")
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(
+        f'#!/bin/sh\n"{shutil.which("git")}" "$@" 2>"{tmp_path}/said"\ncode=$?\n'
+        f'tr "a-z" "b-za" <"{tmp_path}/said" >&2\nexit $code\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("odd_messages")
+@pytest.mark.parametrize("kind", [ObjectStore, Repository])
+def test_no_repository(
+    home: Path, kind: type[ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
-    with pytest.raises(NotARepository):
-        Repository()
+    with pytest.raises(NotARepository, match="not in a git repository"):
+        kind()
+    # Nothing that git would take for one.
+    (home / ".git").mkdir()
+    (home / "HEAD").touch()
+    with pytest.raises(NotARepository, match="not in a git repository"):
+        kind()
 
 
+@pytest.mark.usefixtures("odd_messages")
 def test_bare_repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Repo.init(home, "--bare")
     monkeypatch.chdir(home)
-    with pytest.raises(NotARepository):
+    with pytest.raises(NotARepository, match="not in a work tree"):
         Repository()
+    monkeypatch.chdir(home / "refs")
+    with pytest.raises(NotARepository, match="not in a work tree"):
+        Repository()
+    assert ObjectStore().git_directory == os.path.realpath(home)
+
+
+@pytest.mark.usefixtures("odd_messages")
+def test_in_the_git_directory(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here.root / ".git" / "refs")
+    with pytest.raises(NotARepository, match="not in a work tree"):
+        Repository()
+
+
+@pytest.mark.usefixtures("odd_messages")
+def test_a_repository_above_a_ceiling(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.write("pkg/x")
+    monkeypatch.chdir(here.root / "pkg")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", f"/nowhere{os.pathsep}{here.root}")
+    with pytest.raises(NotARepository, match="not in a git repository"):
+        Repository()
+
+
+@pytest.mark.usefixtures("odd_messages")
+@pytest.mark.parametrize("fault", ["configuration", "GIT_DIR", "gitfile", "deleted folder"])
+def test_a_repository_that_git_refuses(
+    here: Repo, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.write("pkg/x")
+    monkeypatch.chdir(here.root / "pkg")
+    if fault == "configuration":
+        here.write(".git/config", "[core\n")
+    elif fault == "GIT_DIR":
+        monkeypatch.setenv("GIT_DIR", str(here.root / "nowhere"))
+    elif fault == "gitfile":
+        (here.root / ".git").rename(here.root / "elsewhere")
+        here.write(".git", "gitdir: nowhere\n")
+    else:
+        shutil.rmtree(here.root / "pkg")
+    with pytest.raises(FatalError, match=r"^git rev-parse failed: .*gbubm: .") as caught:
+        Repository()
+    assert not isinstance(caught.value, NotARepository)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
+@pytest.mark.skipif(git_version() < (2, 36), reason="this git asks nobody whose it is")
+def test_a_repository_of_somebody_else(here: Repo) -> None:
+    os.chown(here.root, 12345, -1)
+    os.chown(here.root / ".git", 12345, -1)
+    with pytest.raises(FatalError) as caught:
+        Repository()
+    # The first line names the fault, and a later one the command.
+    assert f"git config --global --add safe.directory {here.root}" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_index(here: Repo) -> None:
@@ -414,10 +494,39 @@ def test_quick_output_reads_nothing_from_standard_input(here: Repo) -> None:
     assert fast_git.output("cat-file", "--batch-check") == b""
 
 
-def test_head_that_is_damaged(here: Repo) -> None:
+@pytest.mark.parametrize("damage", ["damaged", "lost", "branch", "detached"])
+@pytest.mark.usefixtures("odd_messages")
+def test_head_that_is_damaged(here: Repo, damage: str) -> None:
     head = here.git("rev-parse", "HEAD").strip()
     path = here.root / ".git/objects" / head[:2] / head[2:]
-    path.chmod(0o644)
-    path.write_bytes(b"no object")
-    with pytest.raises(FatalError, match="git rev-parse failed"):
+    if damage == "branch":
+        here.write(".git/refs/heads/main", "no id\n")
+    elif damage == "damaged":
+        path.chmod(0o644)
+        path.write_bytes(b"no object")
+    else:
+        if damage == "detached":
+            here.git("checkout", "-q", "--detach")
+        path.unlink()
+    with pytest.raises(FatalError, match=r"lost or damaged|git rev-parse failed"):
         Repository().head()
+
+
+def test_head_that_leads_nowhere_yet(here: Repo) -> None:
+    here.git("checkout", "-q", "--orphan", "new")
+    assert Repository().head() is None
+
+
+def test_only_the_tags_of_a_remote_are_asked_for_online(
+    remote: Repo, here: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.git("tag", "v1")
+    here.git("push", "-q", "origin", "v1")
+    store = ObjectStore()
+    assert store.remote_tags("origin") == {store.head()}
+    with pytest.raises(FatalError):
+        store.run("ls-remote", str(remote.root))
+    # What a person forbids stays forbidden.
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "https")
+    with pytest.raises(FatalError):
+        store.remote_tags("origin")

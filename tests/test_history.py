@@ -104,7 +104,7 @@ def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
     "setting",
     [
         pytest.param(("log.showRoot", "false"), id="root"),
-        pytest.param(("diff.renames", "copies"), id="renames"),
+        pytest.param(("diff.renames", "true"), id="renames"),
         pytest.param(("diff.relative", "true"), id="relative"),
         pytest.param(("diff.ignoreSubmodules", "all"), id="submodules"),
         pytest.param(("log.diffMerges", "off"), id="merges"),
@@ -112,21 +112,36 @@ def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
         pytest.param(("color.ui", "always"), id="colour"),
         pytest.param(("log.decorate", "full"), id="decorate"),
         pytest.param(("format.pretty", "fuller"), id="format"),
-        pytest.param(("core.quotePath", "true"), id="quotes"),
+        pytest.param(("core.quotePath", "false"), id="quotes"),
         pytest.param(("log.abbrevCommit", "true"), id="abbrev"),
     ],
 )
 def test_no_setting_hides_anything(empty: Repo, setting: tuple[str, str]) -> None:
     commit(empty, "one", "folder/file", "wandb/x")
+    empty.git("checkout", "-q", "-b", "side")
+    commit(empty, "side", "wandb/modèle")
+    empty.git("checkout", "-q", "main")
     empty.git("mv", "wandb/x", "wandb/y")
     empty.gitlink("sub")
     commit(empty, "two")
+    empty.git("merge", "-q", "--no-ff", "--no-commit", "side")
+    commit(empty, "merge", "wandb/only in the merge")
+
+    def as_git_likes() -> list[str]:
+        """What git prints if nothing is said against its settings."""
+        log = ("log", "--raw", "-m")
+        return [empty.git(*log, "--all", cwd="folder"), empty.git(*log, "--", "wandb/y")]
+
     expected = walked(empty)
-    assert len(expected) == 4
+    assert expected[0] == ("merge", b"wandb/only in the merge")
+    assert len(expected) == 6
+    empty.git("config", "diff.renames", "false")  # not git's own choice, so that all differ
+    liked = as_git_likes()
     empty.git("config", *setting)
+    assert as_git_likes() != liked
     assert walked(empty) == expected
     with working_directory(empty.root / "folder"):
-        assert len(list(Walk(ObjectStore(), ["--all"]))) == 4
+        assert len(list(Walk(ObjectStore(), ["--all"]))) == 6
 
 
 def test_replaced_and_grafted_commits_are_seen_as_they_are_pushed(empty: Repo) -> None:

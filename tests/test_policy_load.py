@@ -24,7 +24,7 @@ LOADERS = {"fast": getattr(yaml, "CSafeLoader", yaml.SafeLoader), "pure": yaml.S
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test is run with both loaders."""
     name: str = request.param
-    monkeypatch.setattr(strict_yaml, "_Loader", LOADERS[name])
+    monkeypatch.setattr(strict_yaml, "Loader", LOADERS[name])
     return name
 
 
@@ -371,7 +371,7 @@ def test_nested_too_deeply(name: str, opening: str) -> None:
         "from fx_hooks.util.errors import FatalError\n"
         "from fx_hooks.policy.loader import load_policy\n"
         "from fx_hooks.util import strict_yaml\n"
-        "if sys.argv[1] == 'pure': strict_yaml._Loader = yaml.SafeLoader\n"
+        "if sys.argv[1] == 'pure': strict_yaml.Loader = yaml.SafeLoader\n"
         "try: load_policy((sys.argv[2] * 100_000).encode())\n"
         "except FatalError as exc: print(exc)\n"
     )

@@ -19,43 +19,9 @@ from fx_hooks.frameworks.wandb.record import (
     read_wandb_head,
     read_wandb_log,
 )
+from tests.wandb_records import ended_with, field, item, log, varint
 
 NOTHING = WandbLog("", "", "", "", {}, {})
-
-
-def varint(number: int) -> bytes:
-    out = b""
-    while number > 0x7F:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number: int, content: bytes | str) -> bytes:
-    data = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def item(key: str, value: object) -> bytes:
-    return field(1, field(1, key) + field(16, json.dumps(value)))
-
-
-def log(*records: bytes) -> bytes:
-    """A log as W&B writes it, records over the ends of blocks too."""
-    out = bytearray(b":W&B\xe1\xbe\x00")
-    for record in records:
-        first = True
-        while first or record:
-            left = (1 << 15) - len(out) % (1 << 15)
-            if left < 7:
-                out += bytes(left)
-                continue
-            piece, record = record[: left - 7], record[left - 7 :]
-            kind = 1 if first and not record else 2 if first else 3 if record else 4
-            out += bytes(4) + len(piece).to_bytes(2, "little") + bytes([kind]) + piece
-            first = False
-    return bytes(out)
-
 
 RUN = field(17, field(1, "abc") + field(2, "team") + field(3, "toy") + field(4, item("seed", 1))
             + field(21, field(2, "c0ffee")))  # fmt: skip
@@ -132,7 +98,8 @@ def test_how_a_run_ended() -> None:
     assert end(RUN, long) == WandbEnd(None)
     assert end(RUN, long, field(18, b"")) == WandbEnd(0)
     assert end(RUN, long, field(18, b"\x08\x03"), RUN) == WandbEnd(3)
-    assert end(field(18, b"\x08" + varint((1 << 64) - 1))) == WandbEnd(-1)
+    for code in (0, 3, -1, -9, (1 << 31) - 1, -(1 << 31)):
+        assert end(RUN, ended_with(code)) == WandbEnd(code)
 
 
 @pytest.fixture
@@ -242,6 +209,8 @@ PRIVATE = [
     ({"/home/me/x": 1}, "home directory under '...'"),
     ({"p": "C:\\Users\\me\\x"}, "home directory under 'p'"),
     ("file:///Users/me/x", "home directory under 'the top level'"),
+    ({"p": "/root"}, "home directory under 'p'"),
+    ({"p": "in /root/x"}, "home directory under 'p'"),
     ({"hostname": "gpu17"}, "a host name under 'hostname'"),
 ]
 
@@ -266,6 +235,8 @@ def test_private(value: object, fault: str) -> None:
         {"host": "localhost"},
         {"host": "https://api.wandb.ai"},
         {"data": "/data/home/x"},
+        {"data": "/rooted/x"},
+        {"data": "/data/root"},
         {"data": "/Users/Shared/x"},
     ],
 )

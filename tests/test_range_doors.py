@@ -13,7 +13,7 @@ import pytest
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.util.errors import FatalError
-from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
+from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, working_directory
 from tests.test_check_range import RUN, check, commit, found, head, hook, paths
 
 # Names.
@@ -50,7 +50,9 @@ def test_what_somebody_has_typed_may_have_blanks(remote: Repo, repo: Repo) -> No
 
 def test_remotes_whose_names_nest(remote: Repo, repo: Repo, tmp_path: Path) -> None:  # noqa: ARG001
     fork = Repo.init(tmp_path / "fork.git", "--bare")
-    repo.git("remote", "add", "origin/fork", str(fork.root))
+    # What `git remote add` refuses since 2.55 is in the configuration of older clones.
+    repo.git("config", "remote.origin/fork.url", str(fork.root))
+    repo.git("config", "remote.origin/fork.fetch", "+refs/heads/*:refs/remotes/origin/fork/*")
     commit(repo, "bad", "a.pt")
     repo.git("push", "-q", "origin/fork", "main")
     hook(repo, "pre-push", "--pre-push")
@@ -113,12 +115,24 @@ def test_a_clone_without_folders(remote: Repo, repo: Repo, tmp_path: Path) -> No
     commit(repo, "bad", "exp/a.pt")
     repo.git("push", "-q", "origin", "main")
     partial = partial_clone(remote, tmp_path / "partial", "tree:0")
+    objects = partial.git("count-objects", "-v")
     for arguments in (["HEAD~1..HEAD"], ["--all"]):
         result = check(partial, *arguments)
         assert (result.code, result.out) == (2, "")
         assert "git fetch --refetch --filter=blob:none" in result.err
-    partial.git("fetch", "-q", "--refetch", "--filter=blob:none")
+    assert partial.git("count-objects", "-v") == objects
+    if git_version() >= (2, 36):
+        partial.git("fetch", "-q", "--refetch", "--filter=blob:none")
+    else:
+        partial = partial_clone(remote, tmp_path / "again", "blob:none")
     assert paths(partial, "HEAD~1..HEAD") == {"exp/a.pt"}
+
+
+def test_what_else_fails_in_a_partial_clone(remote: Repo, repo: Repo, tmp_path: Path) -> None:
+    repo.git("push", "-q", "origin", "main")
+    partial = partial_clone(remote, tmp_path / "partial", "blob:none")
+    with working_directory(partial.root), pytest.raises(FatalError, match="git rev-parse failed"):
+        ObjectStore().run("rev-parse", "--verify", "no-such-thing")
 
 
 # What runners do not say.

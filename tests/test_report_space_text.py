@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(sys.executable).with_name("fx-report-space")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "fx-report-space.md").read_text("utf-8")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -194,16 +194,14 @@ def test_a_terminal_without_unicode_gets_signs_it_has(named: Repo) -> None:
     assert "###" in out
 
 
-def test_the_readme_shows_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_page_shows_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = pytest.importorskip("fx_hooks.runs.usage.usage_terminal")
     monkeypatch.setenv("COLUMNS", "80")
     printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     terminal.print_terminal(_answer(), printed, colour=False)
     printed.seek(0)
     expected = _COLOUR.sub("", printed.read())
-    (shown,) = re.findall(
-        r"^\$ fx-report-space --top 5\n(.*?)^```", README, re.DOTALL | re.MULTILINE
-    )
+    (shown,) = re.findall(r"^\$ fx-report-space --top 5\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     assert shown == expected
 
 

@@ -26,7 +26,7 @@ from fx_hooks.runs.archive.manifest import MEMBER
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
-from tests.run_trees import LONG_AGO, pack, restore, seen, sparse, write
+from tests.run_trees import LONG_AGO, once, pack, restore, seen, sparse, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
@@ -249,16 +249,26 @@ def test_permissions_but_no_foreign_identities(root: Path, tmp_path: Path) -> No
 
 
 def while_packing(monkeypatch: pytest.MonkeyPatch, name: str, change: object) -> None:
-    """Call *change* when the file *name* has just been read."""
-    real = writer._Packer._pack_content
+    """Call *change* when the file *name* has just been read for the first time."""
+    real_open, real_read = os.open, os.read
+    watched: list[int] = []
 
-    def pack_content(*args: object) -> str:
-        result = real(*args)  # type: ignore[arg-type]
-        if args[-1].path.endswith(os.fsencode(name)):  # type: ignore[attr-defined]
+    def open_(path: Any, *args: Any, **options: Any) -> int:
+        descriptor = real_open(path, *args, **options)
+        if os.fsencode(path).endswith(os.fsencode(name)):
+            watched.append(descriptor)
+        return descriptor
+
+    def read(descriptor: int, size: int) -> bytes:
+        data = real_read(descriptor, size)
+        if descriptor in watched:
+            monkeypatch.setattr(os, "open", real_open)
+            monkeypatch.setattr(os, "read", real_read)
             change()  # type: ignore[operator]
-        return result
+        return data
 
-    monkeypatch.setattr(writer._Packer, "_pack_content", pack_content)
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(os, "read", read)
 
 
 def new_with_the_old_time(run: Path) -> None:
@@ -482,8 +492,8 @@ def test_the_way_it_goes_on_windows(
     expected = seen(root / RUN)
     assert seen(tmp_path / "there" / RUN) == expected
 
-    monkeypatch.setattr(run_restore, "_BY_DESCRIPTOR", False)
-    monkeypatch.setattr(run_restore, "_CAN_SET_LINK_TIMES", False)
+    monkeypatch.setattr(run_restore, "BY_DESCRIPTOR", False)
+    monkeypatch.setattr(run_restore, "CAN_SET_LINK_TIMES", False)
     assert restore(tmp_path / "a.tar.gz", tmp_path / "links").notes == ()
     assert os.readlink(tmp_path / "links" / RUN / "link") == "model.pt"
 
@@ -493,7 +503,7 @@ def test_the_way_it_goes_on_windows(
     monkeypatch.setattr(os, "symlink", symlink)
     with pytest.raises(FatalError, match="link: cannot be restored: A required privilege"):
         restore(tmp_path / "a.tar.gz", tmp_path / "again")
-    monkeypatch.setattr(run_restore, "_WINDOWS", True)
+    monkeypatch.setattr(run_restore, "WINDOWS", True)
     restored = restore(tmp_path / "a.tar.gz", tmp_path / "windows")
     assert restored.notes == (
         f"{RUN}/link: link to model.pt left out: A required privilege is not held by the client",
@@ -578,38 +588,22 @@ def test_the_only_copy_of_a_run_is_not_replaced(root: Path, tmp_path: Path, name
     refused("cannot be trusted: it is cut off, or was not written by fx-archive-runs")
 
 
-def test_a_run_that_goes_while_its_archive_is_replaced(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_goes_while_its_archive_is_replaced(root: Path, tmp_path: Path) -> None:
     write(root / "outputs/other/train.log", "x")
     pack(root, tmp_path / "a.tar.gz", "outputs/other")
     before = (tmp_path / "a.tar.gz").read_bytes()
-    real = writer._verify
-
-    def verify(*args: Any) -> None:
-        real(*args)
-        shutil.rmtree(root / "outputs/other")
-
-    monkeypatch.setattr(writer, "_verify", verify)
+    goes = once("verifying", lambda: shutil.rmtree(root / "outputs/other"))
     with pytest.raises(FatalError, match="may hold the only copy of outputs/other"):
-        pack(root, tmp_path / "a.tar.gz", RUN, force=True)
+        pack(root, tmp_path / "a.tar.gz", RUN, force=True, progress=goes)
     assert (tmp_path / "a.tar.gz").read_bytes() == before
     assert no_temporaries(tmp_path)
 
 
-def test_somebody_else_is_faster(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_somebody_else_is_faster(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.tar.gz"
-    real = writer._verify
-
-    def verify(*args: object) -> None:
-        real(*args)  # type: ignore[arg-type]
-        target.write_bytes(b"theirs")
-
-    monkeypatch.setattr(writer, "_verify", verify)
+    theirs = once("verifying", lambda: target.write_bytes(b"theirs"))
     with pytest.raises(FatalError, match="somebody else has just made it"):
-        pack(root, target, RUN)
+        pack(root, target, RUN, progress=theirs)
     assert target.read_bytes() == b"theirs"
     assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "root"]
 
@@ -636,14 +630,14 @@ def test_what_a_dead_process_left_goes_and_that_of_a_living_one_stays(
 def test_a_disk_that_does_not_keep_what_is_written(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = writer._Output.sync
+    real = os.fsync
 
-    def sync(self: writer._Output) -> None:
-        real(self)
-        if self.size > 1000:
-            os.pwrite(self.descriptor, b"\xaa", 300)
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if os.fstat(descriptor).st_size > 1000:
+            os.pwrite(descriptor, b"\xaa", 300)
 
-    monkeypatch.setattr(writer._Output, "sync", sync)
+    monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(FatalError, match=r"a\.tar\.gz: cannot be trusted: "):
         pack(root, tmp_path / "a.tar.gz", RUN)
     assert os.listdir(tmp_path) == ["root"]

@@ -73,8 +73,12 @@ def test_every_way_to_use_a_run(tmp_path: Path, run: Path, way: str) -> None:
         assert use is not None
         assert use.pid == process.pid
         assert use.opened == (way != "works there")
+        size = scan(os.fsencode(run)).top.size()
         with pytest.raises(run_removal.Stays, match="uses it"):
-            run_removal._check_use(os.fsencode(tmp_path / "work"), RUN)
+            run_removal.remove_run(
+                os.fsencode(tmp_path / "work"), RUN, size, differs=lambda _: None, log=lambda: None
+            )
+        assert run.is_dir()
 
 
 @LINUX
@@ -94,7 +98,7 @@ def test_a_program_that_runs_from_there(tmp_path: Path, run: Path) -> None:
 def test_a_folder_that_is_read_in_passing(
     tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_processes, "_MOMENT", 0)
+    monkeypatch.setattr(run_processes, "MOMENT", 0)
     number = run.stat().st_ino
     read = tmp_path / "fd"
     use = Use(b"", "du", 1, True, str(read))
@@ -110,7 +114,7 @@ def test_a_folder_that_is_read_in_passing(
 
 
 def test_where_there_is_no_proc(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_processes, "_HAS_PROC", False)
+    monkeypatch.setattr(run_processes, "HAS_PROC", False)
     code = "import sys; file = open(sys.argv[1]); print(); sys.stdout.flush(); sys.stdin.read()"
     with other_process(sys.executable, "-c", code, str(run / "model.ckpt")) as process:
         assert process.stdout is not None

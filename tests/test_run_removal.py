@@ -21,6 +21,7 @@ from fx_hooks.runs.liveness import Processes, Use
 from fx_hooks.util.disk import Problem, Scan, Size, scan
 from tests.faults import as_nobody, demoted, give_to_nobody, needs_fork
 from tests.run_trees import Seen, seen, write
+from tests.support import IS_ROOT
 
 RUN = b"outputs/a"
 fcntl = pytest.importorskip("fcntl", reason="what is deleted is locked on POSIX systems only")
@@ -118,7 +119,7 @@ def test_one_that_is_locked(tree: bytes) -> None:
 
 def test_what_cannot_be_opened_or_renamed(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(run_removal, "_open_folder", _denied)
+        not_opened(patch, place(tree))
         assert why_it_stays(tree) == "it cannot be opened: Permission denied"
     with monkeypatch.context() as patch:
         fails(patch, "rename", 1, error=errno.EROFS)
@@ -130,6 +131,18 @@ def test_what_cannot_be_opened_or_renamed(tree: bytes, monkeypatch: pytest.Monke
 
 def _denied(place: bytes) -> int:
     raise PermissionError(errno.EACCES, "Permission denied", place)
+
+
+def not_opened(patch: pytest.MonkeyPatch, run: bytes) -> None:
+    """Let the directory *run* be seen, but not be opened to be locked."""
+    real = os.open
+
+    def open_(path: Any, flags: int, *args: Any, **options: Any) -> int:
+        if path == run and flags & os.O_NOFOLLOW:
+            _denied(path)
+        return real(path, flags, *args, **options)
+
+    patch.setattr(os, "open", open_)
 
 
 def test_one_that_cannot_be_put_back_is_named(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +234,7 @@ def test_a_link_in_its_place_where_folders_cannot_be_opened(
 ) -> None:
     """As on Windows, where nothing is locked and paths are all there is."""
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(run_removal, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(run_removal, "BY_DESCRIPTOR", False)
     size = scan(place(tree)).top.size()
     os.rename(place(tree), place(tree, b"b"))
     os.symlink(place(tree, b"b"), place(tree))
@@ -424,7 +437,7 @@ def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch
         said = settle(tree, left, done=False)
     assert said == f"{left.decode()} is the rest of a deleted run: {reason}"
     with monkeypatch.context() as patch:
-        patch.setattr(run_removal, "_open_folder", _denied)
+        not_opened(patch, place(tree, left))
         said = settle(tree, left, done=False)
     assert said == f"{left.decode()} is left of an interruption, and stays: Permission denied"
     with monkeypatch.context() as patch:
@@ -458,7 +471,7 @@ def test_folders_that_lie_very_deep(tree: bytes, monkeypatch: pytest.MonkeyPatch
     remove(tree)
     assert os.listdir(place(tree, b"outputs")) == []
     deep(place(tree, b"outputs/.fx-gone-a.01234567"))
-    monkeypatch.setattr(run_removal, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(run_removal, "BY_DESCRIPTOR", False)
     assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
     assert os.listdir(place(tree, b"outputs")) == []
 
@@ -572,7 +585,7 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     assert said.endswith(": it belongs to somebody else: what is in it cannot be deleted")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
 def test_really_somebody_elses(tree: bytes, tmp_path: Path) -> None:
     size = scan(place(tree)).top.size()
 

@@ -29,7 +29,7 @@ from fx_hooks.runs.archive.manifest import MEMBER, BadManifest, from_json, nanos
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.tree import Unfit
 from fx_hooks.util.errors import FatalError
-from tests.run_trees import pack, restore, seen, write
+from tests.run_trees import at_the_end_of, pack, restore, seen, write
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links")
@@ -631,37 +631,21 @@ def test_a_link_is_never_written_through(archive: Path, tmp_path: Path) -> None:
 
 
 @posix
-def test_a_link_that_appears_meanwhile(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_that_appears_meanwhile(archive: Path, tmp_path: Path) -> None:
     there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    real_unpack = run_restore._Unpacking.unpack
-
-    def unpack(*args: Any) -> None:
-        real_unpack(*args)
-        (there / "outputs").symlink_to(elsewhere)
-
-    monkeypatch.setattr(run_restore._Unpacking, "unpack", unpack)
+    appears = at_the_end_of("restoring", lambda: (there / "outputs").symlink_to(elsewhere))
     with pytest.raises(FatalError, match=r"^outputs/a: cannot be restored: "):
-        restore(archive, there)
+        restore(archive, there, progress=appears)
     assert os.listdir(elsewhere) == []
     assert os.listdir(there) == ["outputs"]
 
 
-def test_a_run_that_appears_meanwhile(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_appears_meanwhile(archive: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
-    real_unpack = run_restore._Unpacking.unpack
-
-    def unpack(*args: Any) -> None:
-        real_unpack(*args)
-        write(there / "outputs/a/mine.log")
-
-    monkeypatch.setattr(run_restore._Unpacking, "unpack", unpack)
+    appears = at_the_end_of("restoring", lambda: write(there / "outputs/a/mine.log"))
     with pytest.raises(FatalError, match="somebody else has just put it there"):
-        restore(archive, there)
+        restore(archive, there, progress=appears)
     assert seen(there).keys() == {b"outputs", b"outputs/a", b"outputs/a/mine.log"}
 
 
@@ -695,7 +679,7 @@ def test_a_pattern_that_names_nothing(archive: Path, tmp_path: Path) -> None:
 
 
 def test_names_that_windows_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_restore, "_WINDOWS", True)
+    monkeypatch.setattr(run_restore, "WINDOWS", True)
     for number, name in enumerate(("c:x", "a\\..\\x", "end.", "a b")):
         path = tmp_path / f"{number}.tar.gz"
         forge(path, a_run("outputs/a", folder(), file(name)))
@@ -710,7 +694,7 @@ def test_names_that_windows_does_not_have(tmp_path: Path, monkeypatch: pytest.Mo
 def test_where_a_system_has_no_such_calls(
     archive: Path, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_restore, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(run_restore, "BY_DESCRIPTOR", False)
     restore(archive, tmp_path / "there")
     restore(archive, tmp_path / "there", force=True)
     assert seen(tmp_path / "there/outputs/a") == seen(real / "root/outputs/a")

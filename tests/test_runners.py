@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.project import copy_project
 from tests.realruns.make import expected, make_runs
 
 ROOT = Path(__file__).parent.parent
@@ -42,16 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def hooks(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
     """This project as the repository of hooks that a user would name, as it is on disk."""
     target = tmp_path_factory.mktemp("hooks") / "fx-hooks"
-    listed = subprocess.run(
-        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0")[:-1]:
-        if (ROOT / name).exists() and (name.startswith("fx_hooks/") or "/" not in name):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    copy_project(target, beginnings=("fx_hooks/",))
     git = Git(target, environment)
     git("init", "-q", "-b", "main")
     git("add", "-A")

@@ -44,6 +44,8 @@ from fx_hooks.util.errors import FatalError
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import AGES, DAY, States, live_run
+from tests.wandb_records import ended_with
+from tests.wandb_records import log as log_of
 
 STATES = {
     "job": UNSYNCED,
@@ -93,7 +95,8 @@ def test_every_state(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs["chdir_wandb"].within == states.places["chdir"]
     assert runs["sweep_1"].within == states.places["sweep"]
     assert set(runs["sweep"].owns) == {states.places[f"sweep_{n}"] for n in (0, 1)}
-    assert runs["sweep_wandb_1"].owner in runs["sweep"].owns
+    for number in (0, 1):
+        assert runs[f"sweep_wandb_{number}"].owner == states.places[f"sweep_{number}"]
     assert states.places["sweep_0"] not in {run.path for run in outermost(found.runs)}
 
 
@@ -206,6 +209,15 @@ def test_a_run_that_went_on_while_it_was_synced(
     assert state(5, 4, 9) == state(5, None, 9) == UNSYNCED
     synced.write_text(json.dumps({**line, "time": "yesterday"}) + "\n[runsync: starting to read\n")
     assert state(5, 4, 9) == UNSYNCED
+
+
+def test_a_run_that_a_signal_ended(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = states.path("synced_wandb") / "run-synced.wandb"
+    times = log.stat()
+    log.write_bytes(log_of(ended_with(-9)))
+    os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
+    run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
+    assert (run.state, run.reason) == (FAILED, "exit code -9; it has been synced")
 
 
 REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}

@@ -65,7 +65,7 @@ def standard() -> Codec:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         zstd = _StandIn
-    return sections._StandardZstd(zstd)
+    return sections.StandardZstd(zstd)
 
 
 CODECS: list[Any] = [
@@ -194,7 +194,7 @@ def test_the_standard_library_is_the_second_choice(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression", SimpleNamespace(zstd=_StandIn))
     monkeypatch.setitem(sys.modules, "compression.zstd", _StandIn)
-    assert isinstance(sections.codec_for("a.tar.zst"), sections._StandardZstd)
+    assert isinstance(sections.codec_for("a.tar.zst"), sections.StandardZstd)
 
 
 def test_reading_ahead() -> None:

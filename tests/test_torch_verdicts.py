@@ -195,7 +195,10 @@ def test_the_globals_are_torchs(torch: Any, honest: dict[str, bytes]) -> None:
         except Exception:  # no torch zip, or pickle operations that it does not know
             continue
         if found.format == TORCH:
-            assert set(found.globals) == set(unsafe), name
+            # It prints imports alone, and then asks for the class of a dtype as well.
+            more = set(found.globals) - set(unsafe)
+            assert set(unsafe) <= set(found.globals), name
+            assert all(item.startswith("numpy.dtypes.") for item in more), name
             compared += 1
     assert compared >= 40
 

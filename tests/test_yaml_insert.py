@@ -85,7 +85,7 @@ ODD = (
 @pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
 def test_nothing_else_changes(text: str, loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it said before and the new item is what it says, and every byte is still there."""
-    monkeypatch.setattr("fx_hooks.policy.loader._Loader", getattr(yaml, loader))
+    monkeypatch.setattr("fx_hooks.util.strict_yaml.Loader", getattr(yaml, loader))
     new = with_items(text.encode(), "f", "k", lambda indent: [f"{indent}- x:", f"{indent}    y"])
     before = data(text) or {}
     assert data(new.decode()) == {**before, "k": [*(before.get("k") or []), {"x": "y"}]}

@@ -11,7 +11,14 @@ import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 
+# All that is shipped as data, but neither the program that makes it nor what Python keeps of that.
+SHIPPED = sorted(
+    path
+    for path in (Path(__file__).parent / "data" / "weights").iterdir()
+    if path.is_file() and path.suffix != ".py"
+)
 COMMAND = "touch PWNED"
 LEGACY_HEAD = (
     pickle.dumps(0x1950A86A20F9469CFC6C, 2)

@@ -10,7 +10,7 @@ from functools import cached_property
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
-from fx_hooks.weights.content import TEXT_BYTES, is_text, read_start
+from fx_hooks.weights.text import is_text_file, text_blobs
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,12 @@ class IndexCheck:
         for path in paths:
             entry = self.index.get(path)
             if entry is None:
-                if is_text(read_start(os.path.join(self.repository.root, path))):
+                if is_text_file(os.path.join(self.repository.root, path)):
                     text.add(path)
             elif entry.mode not in (LINK_MODE, SUBMODULE_MODE):
                 blobs[path] = entry.blob
-        sizes = self.repository.sizes(blobs.values())
-        small = {blob for blob, size in sizes.items() if size is not None and size <= TEXT_BYTES}
-        contents = self.repository.contents(small)
-        return text | {path for path, blob in blobs.items() if is_text(contents.get(blob))}
+        found = text_blobs(self.repository, set(blobs.values()))
+        return text | {path for path, blob in blobs.items() if blob in found}
 
     def is_new(self, path: bytes) -> bool:
         """Whether ``HEAD`` does not have *path*: it is being added, or git ignores it."""

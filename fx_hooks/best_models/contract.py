@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Tree
 from fx_hooks.best_models.metadata import SUFFIX
+from fx_hooks.best_models.milestones import can_be_allowed
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
 from fx_hooks.policy.compiler import compile_tables
@@ -205,8 +206,15 @@ def check_content(
         yield found("size", why)
     yield from (found("lfs", *fault) for fault in _lfs_faults(path, content, best_models.lfs))
     if content.inspection is not None:
-        for rule, why in _load_faults(milestone, content.inspection, place):
-            yield found(rule, why)
+        for rule, why, *commands in _load_faults(milestone, content.inspection, place):
+            yield found(rule, why, *commands)
+        refused = [name for name in content.inspection.globals if not can_be_allowed(name)]
+        if refused:
+            names = ", ".join(shown(os.fsencode(name)) for name in refused)
+            yield found("unsafe", f"imports {names} when it is loaded, which nobody can allow")
+        foreign = missing_globals(milestone, content.inspection)
+        if foreign:
+            yield found("unsafe", _foreign_names(foreign), allow_command(path, foreign))
 
 
 def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, ...]]:
@@ -237,7 +245,7 @@ def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, 
 
 def _load_faults(
     milestone: Milestone, inspection: Inspection, place: str
-) -> Iterable[tuple[str, str]]:
+) -> Iterable[tuple[str, ...]]:
     if inspection.format is None and not inspection.faults:
         yield "format", "is in none of the formats that can be checked"
     elif milestone.format is not None and inspection.format != milestone.format:
@@ -247,17 +255,34 @@ def _load_faults(
             "format",
             f"is {inspection.format}, which weights_only cannot load: save a state_dict, or write"
             f" 'format: {inspection.format}' into {place}",
+            f"{_approve(os.fsencode(milestone.path))} --format {inspection.format}",
         )
     for fault in inspection.faults:
         yield "unsafe", fault
-    foreign = [name for name in inspection.globals if name not in milestone.allow_globals]
-    if foreign:
-        few = ", ".join(foreign[:5]) + f" and {len(foreign) - 5:,} more" * (len(foreign) > 5)
-        yield (
-            "unsafe",
-            f"imports {few} when it is loaded, which weights_only does not: save a state_dict, or"
-            f" name them under allow_globals in {place}",
-        )
+
+
+def missing_globals(milestone: Milestone, inspection: Inspection) -> list[str]:
+    """The names that somebody can allow and has not."""
+    allowed = milestone.allow_globals
+    return [n for n in inspection.globals if n not in allowed and can_be_allowed(n)]
+
+
+def _foreign_names(names: Sequence[str]) -> str:
+    few = ", ".join(names[:5]) + f" and {len(names) - 5:,} more" * (len(names) > 5)
+    return (
+        f"imports {few} when it is loaded, which weights_only does not: save a state_dict, or"
+        " allow them if you trust the file"
+    )
+
+
+def allow_command(path: bytes, names: Sequence[str]) -> str:
+    """The command that allows all of *names* for the listed milestone at *path*."""
+    return f"{_approve(path)} {allow_options(names)}"
+
+
+def allow_options(names: Iterable[str]) -> str:
+    """The options of ``fx-add-milestone`` that allow *names*, which are plain words."""
+    return " ".join(f"--allow-global {name}" for name in names)
 
 
 def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:

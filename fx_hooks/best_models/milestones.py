@@ -13,7 +13,7 @@ from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
 from fx_hooks.weights.content import FORMATS
-from fx_hooks.weights.torch_allows import BLOCKED_MODULES
+from fx_hooks.weights.torch_allows import is_blocked
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import BestModels
@@ -25,6 +25,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+
+
+def can_be_allowed(name: str) -> bool:
+    """Whether ``allow_globals`` takes *name*: a dotted name, and no part of it a blocked module."""
+    return _GLOBAL.match(name) is not None and not is_blocked(name)
 
 
 class Milestone(NamedTuple):
@@ -133,8 +138,8 @@ class _Value:
         for number, item in enumerate(sequence_nodes(self._node, self._source, self._key)):
             value = _Value(self._source, f"{self._key}[{number}]", item)
             name = value.matching(_GLOBAL, "must be a name such as package.module.Class")
-            if name.partition(".")[0] in BLOCKED_MODULES:
-                value.fail(f"'{name}': torch loads nothing of this module, whoever allows it")
+            if is_blocked(name):
+                value.fail(f"'{name}': nobody can allow what is in os, posix, nt or sys")
             names.append(name)
         return tuple(names)
 

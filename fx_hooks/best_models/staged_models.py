@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +23,7 @@ from fx_hooks.git.repository import (
 from fx_hooks.policy.in_force import staged_text
 from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class ContractScene:
                 yield from contract.check_content(milestone, content, self._policy.best_models)
 
     def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
-        with tempfile.TemporaryFile() as file:
+        with nameless_file() as file:
             if not self._repository.copy_blob(self._index[path].blob, file):
                 return None
             size = file.seek(0, os.SEEK_END)
@@ -197,7 +197,7 @@ class ContractScene:
         for path in paths:
             if self._names.is_a("metadata", path):
                 continue
-            with tempfile.TemporaryFile() as file:
+            with nameless_file() as file:
                 if not self._repository.copy_blob(self._index[path].blob, file):
                     yield _not_here(path, self._index[path])
                     continue

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
 
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.paths import shown
+from fx_hooks.util.terminal import complain, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec
+
+    P = ParamSpec("P")
+
+
+def entry_point(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Decorate the main function of the command *name*, so that it always ends in its exit code.
+
+    That includes the ends of :mod:`argparse`: usage errors, ``--help`` and ``--version``.
+    """
+
+    def decorate(main: Callable[P, int]) -> Callable[P, int]:
+        @functools.wraps(main)
+        def run(*args: P.args, **options: P.kwargs) -> int:
+            return guarded(name, lambda: main(*args, **options))
+
+        return run
+
+    return decorate
 
 
 def guarded(name: str, work: Callable[[], int]) -> int:
@@ -21,9 +45,12 @@ def guarded(name: str, work: Callable[[], int]) -> int:
             # A name that the terminal cannot show must not end in a traceback.
             output.reconfigure(errors="backslashreplace")
     try:
-        code = work()
+        try:
+            code = work()
+        except SystemExit as exc:
+            code = int(exc.code or 0)
         sys.stdout.flush()
-        return code
+        return _end(code)
     except FatalError as exc:
         return _end(FATAL, f"{name}: error: {one_line(str(exc))}")
     except KeyboardInterrupt:
@@ -32,15 +59,36 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         # Whoever read has seen enough.
         return _end(FATAL)
     except OSError as exc:
-        return _end(FATAL, f"{name}: error: cannot write: {exc.strerror}")
+        return _end(FATAL, f"{name}: error: {_said(exc)}")
+
+
+def _said(exc: OSError) -> str:
+    """Return what failed, as far as that is known: a file, the output, or neither."""
+    if exc.filename is not None:
+        return f"{shown(os.fsencode(exc.filename))}: {exc.strerror}"
+    try:
+        # What could not be written is still held, and fails once more.
+        sys.stdout.flush()
+    except OSError:
+        return f"cannot write: {exc.strerror}"
+    return exc.strerror or type(exc).__name__
 
 
 def _end(code: int, message: str = "") -> int:
-    try:
-        if message:
-            print(message, file=sys.stderr)
-        sys.stdout.flush()
-    except OSError:
-        # Nobody can be told; what is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """Print *message* to standard error, if that takes it, and return *code*."""
+    if message:
+        complain(message)
+    _flush_or_drop(sys.stdout)
+    _flush_or_drop(sys.stderr)
     return code
+
+
+def _flush_or_drop(stream: TextIO) -> None:
+    """Write what *stream* holds; drop it where nothing takes it.
+
+    The interpreter would try once more as it exits, fail, and exit with a code of its own, 120.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -10,17 +10,25 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from fx_hooks import __version__
-from fx_hooks.best_models.contract import Content, Names, check_content, metadata_path
+from fx_hooks.best_models.contract import (
+    Content,
+    Names,
+    allow_options,
+    check_content,
+    metadata_path,
+    missing_globals,
+)
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
 from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
@@ -28,11 +36,13 @@ from fx_hooks.policy.model import LFS_REQUIRED, BestModels
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
-from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
+from fx_hooks.weights.convert import NotConvertible, write_safetensors
 
 NAME = "fx-add-milestone"
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
     parser = argparse.ArgumentParser(
@@ -56,24 +66,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[],
         help="a name that its pickle may import",
     )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="the format that it has; torchscript and pt2 hold code, so you have to name them",
+    )
+    parser.add_argument(
+        "--safetensors",
+        action="store_true",
+        help="write the milestone as safetensors, from the state dict of a torch file",
+    )
     parser.add_argument("--replace", action="store_true", help="approve changed content again")
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(argv)
-    return guarded(
-        NAME,
-        lambda: add_milestone(
-            options.file,
-            why=options.why,
-            metrics=options.metric,
-            name=options.name,
-            lfs=options.lfs,
-            allow_globals=options.allow_global,
-            replace=options.replace,
-            dry_run=options.dry_run,
-            policy_file=options.policy,
-        ),
+    return add_milestone(
+        options.file,
+        why=options.why,
+        metrics=options.metric,
+        name=options.name,
+        lfs=options.lfs,
+        allow_globals=options.allow_global,
+        format_name=options.format,
+        safetensors=options.safetensors,
+        replace=options.replace,
+        dry_run=options.dry_run,
+        policy_file=options.policy,
     )
 
 
@@ -83,6 +102,7 @@ class _Plan(NamedTuple):
     model: str
     copy_from: str | None
     texts: Mapping[str, str]
+    safetensors: bool = False
 
 
 def add_milestone(
@@ -93,6 +113,8 @@ def add_milestone(
     name: str | None = None,
     lfs: bool = False,
     allow_globals: Sequence[str] = (),
+    format_name: str | None = None,
+    safetensors: bool = False,
     replace: bool = False,
     dry_run: bool = False,
     policy_file: str | None = None,
@@ -101,13 +123,16 @@ def add_milestone(
 
     Raises :class:`~fx_hooks.util.errors.FatalError` before anything is written.
     """
+    again = _command(
+        file, why, metrics, name, lfs, allow_globals, format_name, safetensors, replace, policy_file
+    )
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
     best_models = policy_in_force(repository, index, policy_file).policy.best_models
     root = os.path.realpath(os.fsdecode(repository.root))
     _check_folder(root, best_models)
     figures = _figures(metrics)
-    model, outside = _destination(file, name, repository.root, best_models)
+    model, outside = _destination(file, name, repository.root, best_models, safetensors)
     target = os.path.join(root, model)
     listing = best_models.milestones_file
     raw = _read(root, listing) or b""
@@ -119,9 +144,9 @@ def add_milestone(
     reason = " ".join((why or "").split()) or (before.why if before is not None else "")
     if not reason:
         raise FatalError("no reason: say with --why why this model is chosen")
-    with _opened(file) as source:
+    with _opened(file) as original, _as_chosen(original, file, safetensors) as source:
         sha256, size, inspection = digest(source), _size(source), inspect(source)
-        created = datetime.fromtimestamp(os.fstat(source.fileno()).st_mtime, timezone.utc)
+        created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
     if not outside and os.path.islink(target):
         raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
     if outside and not replace and os.path.lexists(target):
@@ -134,7 +159,7 @@ def add_milestone(
         reason,
         date.today().isoformat(),
         before.by if before is not None else None,
-        inspection.format,
+        _format(inspection, format_name, before),
         tuple(dict.fromkeys(allowed)),
     )
     texts = {}
@@ -144,7 +169,8 @@ def add_milestone(
         wants_lfs = True
     if best_models.lfs == LFS_REQUIRED and not wants_lfs:
         raise FatalError("best_models.lfs is required: add --lfs")
-    _check_model(milestone, Content(size, sha256, wants_lfs, wants_lfs, inspection), best_models)
+    content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
+    _check_model(milestone, content, best_models, again)
     provenance = find_provenance(os.path.abspath(file), root) if outside else Provenance()
     commit = provenance.commit or repository.head() or ""
     texts[metadata_path(model)] = _metadata(
@@ -152,14 +178,60 @@ def add_milestone(
     )
     texts[listing] = with_entry(text, milestone, best_models)
     load_contract(texts[listing].encode(), best_models)
-    plan = _Plan(model, file if outside else None, texts)
+    plan = _Plan(model, file if outside else None, texts, safetensors)
     if dry_run:
-        for path, content in texts.items():
-            print(f"{path}:\n{content}")
+        for path, written in texts.items():
+            print(f"{path}:\n{written}")
         return CLEAN
     _write(root, plan, sha256)
     _report(plan, provenance, root)
     return CLEAN
+
+
+def _command(
+    file: str,
+    why: str | None,
+    metrics: Sequence[str],
+    name: str | None,
+    lfs: bool,
+    allow_globals: Sequence[str],
+    format_name: str | None,
+    safetensors: bool,
+    replace: bool,
+    policy_file: str | None,
+) -> str:
+    """The command that was given, for a shell."""
+    words = [NAME, file]
+    for option, value in (("--why", why), ("--as", name), ("--policy", policy_file)):
+        words += [] if value is None else [option, value]
+    words += [word for metric in metrics for word in ("--metric", metric)]
+    words += ["--lfs"] * lfs + ["--safetensors"] * safetensors + ["--replace"] * replace
+    words += [] if format_name is None else ["--format", format_name]
+    words += [word for allowed in allow_globals for word in ("--allow-global", allowed)]
+    return " ".join(quoted(os.fsencode(word)) for word in words)
+
+
+@contextmanager
+def _as_chosen(
+    original: io.BufferedReader, file: str, safetensors: bool
+) -> Iterator[io.BufferedReader | BinaryIO]:
+    """The model that becomes the milestone: the file, or its tensors as safetensors."""
+    if not safetensors:
+        yield original
+        return
+    with tempfile.TemporaryFile() as converted:
+        try:
+            write_safetensors(original, converted)
+        except NotConvertible as exc:
+            raise FatalError(f"{file}: {exc}: there is no safetensors file to be made") from exc
+        yield converted
+
+
+def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
+    """The format to write down; formats that hold code only where somebody names them."""
+    if inspection.format not in NAMED_FORMATS or asked is not None:
+        return asked or inspection.format
+    return before.format if before is not None else None
 
 
 def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
@@ -179,7 +251,7 @@ def _check_folder(root: str, best_models: BestModels) -> None:
 
 
 def _destination(
-    file: str, name: str | None, root: bytes, best_models: BestModels
+    file: str, name: str | None, root: bytes, best_models: BestModels, safetensors: bool
 ) -> tuple[str, bool]:
     """The root-relative path of the milestone, and whether it has to be copied there."""
     try:
@@ -192,9 +264,11 @@ def _destination(
         path = os.fsdecode(here)
     else:
         chosen = name if name is not None else os.path.basename(os.path.abspath(file))
-        if not names.is_a("weights", os.fsencode(chosen)):
-            chosen += os.path.splitext(file)[1]
+        if not safetensors and not names.is_a("weights", os.fsencode(chosen)):
+            chosen += _suffix(file)
         path = f"{folder}/{chosen}"
+    if safetensors:
+        path = path.removesuffix(_suffix(path)) + ".safetensors"
     parts = path.split("/")
     if {"", ".", ".."} & set(parts) or not path.isprintable() or "\\" in path:
         raise FatalError(f"{path!r}: choose a plain name with --as NAME")
@@ -203,6 +277,14 @@ def _destination(
             f"{path}: a milestone is called {', '.join(best_models.weights)}: choose one with --as"
         )
     return path, os.fsencode(path) != here
+
+
+def _suffix(path: str) -> str:
+    """The suffix of a weights' name: ``.pth.tar`` is one."""
+    stem, suffix = os.path.splitext(path)
+    if suffix == ".tar":
+        suffix = os.path.splitext(stem)[1] + suffix
+    return suffix if len(suffix) < len(os.path.basename(path)) else ""
 
 
 def _opened(file: str) -> io.BufferedReader:
@@ -219,7 +301,7 @@ def _opened(file: str) -> io.BufferedReader:
     return opened
 
 
-def _size(file: io.BufferedReader) -> int:
+def _size(file: io.BufferedReader | BinaryIO) -> int:
     return file.seek(0, os.SEEK_END)
 
 
@@ -237,13 +319,19 @@ def _figures(metrics: Sequence[str]) -> dict[str, float]:
     return figures
 
 
-def _check_model(milestone: Milestone, content: Content, best_models: BestModels) -> None:
-    """Refuse what ``fx-check-best-models`` would refuse."""
+def _check_model(
+    milestone: Milestone, content: Content, best_models: BestModels, again: str
+) -> None:
+    """Refuse what ``fx-check-best-models`` would refuse; *again* is the command as it was given."""
+    assert content.inspection is not None
+    foreign = missing_globals(milestone, content.inspection)
     for found in check_content(milestone, content, best_models):
-        advice = ""
-        if found.rule == "best-models-unsafe":
-            advice = "; with --allow-global NAME if you trust it"
-        raise FatalError(f"{milestone.path}: {found.why}{advice}")
+        command = ""
+        if found.rule == "best-models-format" and milestone.format is None:
+            command = f"\n    {again} --format {content.inspection.format}"
+        elif found.advice and foreign and found.rule == "best-models-unsafe":
+            command = f"\n    {again} {allow_options(foreign)}"
+        raise FatalError(f"{milestone.path}: {found.why}{command}")
 
 
 def _metadata(
@@ -319,7 +407,12 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
         if plan.copy_from is not None:
             target = os.path.join(root, plan.model)
             ready.append((_beside(target), target))
-            with open(plan.copy_from, "rb") as source, open(ready[-1][0], "w+b") as copy:
+            with (
+                _opened(plan.copy_from) as original,
+                _as_chosen(original, plan.copy_from, plan.safetensors) as source,
+                open(ready[-1][0], "w+b") as copy,
+            ):
+                source.seek(0)
                 shutil.copyfileobj(source, copy, 1 << 20)
                 if digest(copy) != sha256:
                     raise FatalError(f"{plan.copy_from}: is being written: wait until it is done")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from fx_hooks import __version__
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.runs import selection
 from fx_hooks.runs.archive import restore as run_restore
@@ -30,6 +30,7 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-archive-runs"
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: all of it is done; 1: runs were left out, or may be; 2: error."""
     parser = argparse.ArgumentParser(
@@ -58,20 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.list is None and options.format != "text":
         parser.error("--format goes with --list")
     if options.list is not None:
-        return guarded(NAME, lambda: list_archive(options.list, options.names, options.format))
+        return list_archive(options.list, options.names, options.format)
     force, dry_run = options.force, options.dry_run
     if options.restore is not None:
-        return guarded(
-            NAME,
-            lambda: restore_runs(options.restore, options.names, force=force, dry_run=dry_run),
-        )
+        return restore_runs(options.restore, options.names, force=force, dry_run=dry_run)
     if not options.names:
         parser.error("name an archive: NAME.tar.gz or NAME.tar.zst")
     *names, target = options.names
     ends = (".tar.gz", ".tar.zst")
     if not target.endswith(ends) and names and names[0].endswith(ends):
         parser.error(f"the archive comes last: {one_line(names[0])}")
-    return guarded(NAME, lambda: archive_runs(options, names, target, force=force, dry_run=dry_run))
+    return archive_runs(options, names, target, force=force, dry_run=dry_run)
 
 
 def archive_runs(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
@@ -22,12 +22,9 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-check-artifacts"
 
 
+@entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is that of ``fx-check-artifacts``."""
-    return guarded(NAME, lambda: _run(arguments))
-
-
-def _run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Find artifacts (W&B and Hydra runs, logs, weights, caches) among FILEs,"

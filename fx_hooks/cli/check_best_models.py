@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fx_hooks import __version__
 from fx_hooks.best_models.contract import RULES
 from fx_hooks.best_models.staged_models import ContractScene
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting import output
@@ -17,6 +17,7 @@ from fx_hooks.reporting.text import Report, contract_report
 NAME = "fx-check-best-models"
 
 
+@entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is that of ``fx-check-best-models``."""
     parser = argparse.ArgumentParser(
@@ -32,13 +33,10 @@ def main(arguments: Sequence[str]) -> int:
     output.add_options(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
-    return guarded(
-        NAME,
-        lambda: check(
-            all_files=options.all_files,
-            policy_file=options.policy,
-            out=output.begin(options),
-        ),
+    return check(
+        all_files=options.all_files,
+        policy_file=options.policy,
+        out=output.begin(options),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks import __version__
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.history.commit_check import DIGEST_RULE, Judged, RangeClassifier, milestones_of_commit
@@ -29,6 +29,7 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
+@entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is that of ``fx-check-range``."""
     parser = argparse.ArgumentParser(
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
     _check_usage(parser, options)
-    return guarded(NAME, lambda: _run(options))
+    return _run(options)
 
 
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -92,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.all:
         from fx_hooks.history.audit.whole_history import audit
 
-        tip = ranges.head(store)
+        tip = store.head()
         judge = judge_for(store, tip, "HEAD", options.policy_ref)
         notes = []
         if tip is None and options.policy_ref is None:
@@ -262,7 +263,7 @@ def _place(store: ObjectStore, one: Range, judged: Judged, *, on_server: bool) -
         ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
         one.tip,
         # Where the client is, no server knows.
-        on_server or one.tip == ranges.head(store),
+        on_server or one.tip == store.head(),
         frozenset(published),
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),

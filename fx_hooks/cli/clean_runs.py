@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks import __version__
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
 from fx_hooks.git.repository import Repository
@@ -50,6 +50,7 @@ class Stay(NamedTuple):
     asked: bool = False
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
     parser = argparse.ArgumentParser(
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.force and options.archive is None:
         parser.error("--force goes with --archive")
     words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(NAME, lambda: clean_runs(options, " ".join(map(_word, words))))
+    return clean_runs(options, " ".join(map(_word, words)))
 
 
 def clean_runs(options: argparse.Namespace, rule: str) -> int:

@@ -13,7 +13,7 @@ from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.best_models.staged_models import ContractScene
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
@@ -21,11 +21,12 @@ from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import from_root, shown
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.terminal import complain, one_line
 
 NAME = "fx-explain"
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0; with ``--quiet`` 1 if a path is blocked; 2: usage or policy error."""
     parser = argparse.ArgumentParser(
@@ -54,17 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name PATHs, or give them with --stdin")
     if options.z and not options.stdin:
         parser.error("-z goes with --stdin")
-    return guarded(
-        NAME,
-        lambda: explain(
-            options.paths,
-            from_stdin=options.stdin,
-            nul=options.z,
-            paths_only=options.paths_only,
-            as_json=options.format == "json",
-            quiet=options.quiet,
-            policy_file=options.policy,
-        ),
+    return explain(
+        options.paths,
+        from_stdin=options.stdin,
+        nul=options.z,
+        paths_only=options.paths_only,
+        as_json=options.format == "json",
+        quiet=options.quiet,
+        policy_file=options.policy,
     )
 
 
@@ -127,7 +125,7 @@ def explain(
             for line in contract or ():
                 print(f"    contract: {one_line(line)}")
     for note in in_force.notes:
-        print(f"{NAME}: note: {note}", file=sys.stderr)
+        complain(f"{NAME}: note: {note}")
     return CLEAN
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
 from fx_hooks.frameworks.registry import FRAMEWORKS
@@ -76,6 +76,7 @@ class Plan(NamedTuple):
     broken: list[Verdict]
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: all is in place; 1: something is left to do; 2: usage, policy or git error."""
     parser = argparse.ArgumentParser(
@@ -96,10 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(argv)
-    return guarded(
-        NAME,
-        lambda: init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked),
-    )
+    return init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked)
 
 
 def init(*, yes: bool = False, dry_run: bool = False, keep_tracked: bool = False) -> int:

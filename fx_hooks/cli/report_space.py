@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.artifacts.index_check import IndexCheck
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting.progress import Progress
@@ -27,7 +27,7 @@ from fx_hooks.runs.usage.usage_json import as_json
 from fx_hooks.runs.usage.usage_text import Answer, plain
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import shown
-from fx_hooks.util.terminal import one_line, wants_colour
+from fx_hooks.util.terminal import complain, one_line, wants_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -40,6 +40,7 @@ _TOP = 15
 _MAX_PROBLEMS = 20
 
 
+@entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0; 1: something could not be read; 2: usage, policy or git error."""
     parser = argparse.ArgumentParser(
@@ -72,15 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.top < 0:
         parser.error("--top: a number of lines, or 0 for all")
-    return guarded(
-        NAME,
-        lambda: report_space(
-            as_record=options.format == "json",
-            sort=options.sort,
-            older_than=options.older_than,
-            top=options.top,
-            policy_file=options.policy,
-        ),
+    return report_space(
+        as_record=options.format == "json",
+        sort=options.sort,
+        older_than=options.older_than,
+        top=options.top,
+        policy_file=options.policy,
     )
 
 
@@ -114,12 +112,12 @@ def report_space(
     else:
         _print_text(answer)
     for note in (*in_force.notes, *space.notes):
-        print(f"{NAME}: note: {one_line(note)}", file=sys.stderr)
+        complain(f"{NAME}: note: {one_line(note)}")
     for problem in answer.problems[:_MAX_PROBLEMS]:
-        print(f"{NAME}: not counted: {problem}", file=sys.stderr)
+        complain(f"{NAME}: not counted: {problem}")
     left = len(answer.problems) - _MAX_PROBLEMS
     if left > 0:
-        print(f"{NAME}: not counted: {left:,} more (--format json names them)", file=sys.stderr)
+        complain(f"{NAME}: not counted: {left:,} more (--format json names them)")
     return FOUND if answer.problems else CLEAN
 
 
@@ -187,10 +185,7 @@ def _print_text(answer: Answer) -> None:
         try:
             from fx_hooks.runs.usage.usage_terminal import print_terminal
         except ImportError:
-            print(
-                f"{NAME}: note: bars and colours need rich: install fx-hooks[tools]",
-                file=sys.stderr,
-            )
+            complain(f"{NAME}: note: bars and colours need rich: install fx-hooks[tools]")
         else:
             print_terminal(answer, sys.stdout, colour=wants_colour(sys.stdout))
             return

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 
 from fx_hooks import __version__
-from fx_hooks.cli._common import guarded
+from fx_hooks.cli._common import entry_point
 from fx_hooks.fastpath import gitignore as ignore_state
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
@@ -24,11 +23,13 @@ from fx_hooks.reporting.text import Report, Step
 from fx_hooks.util.diff import changed_lines, split
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.terminal import complain
 
 NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
 
 
+@entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is that of ``fx-sync-gitignore``."""
     parser = argparse.ArgumentParser(
@@ -59,15 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     if options.diff and (options.format != "text" or options.output is not None):
         parser.error("--diff has no other format: leave out --format and --output")
     if options.findings:
-        return guarded(NAME, lambda: _report_findings(output.begin(options)))
-    return guarded(
-        NAME,
-        lambda: sync(
-            check=options.check or options.diff,
-            show_diff=options.diff,
-            force=options.force,
-            out=output.begin(options),
-        ),
+        return _report_findings(output.begin(options))
+    return sync(
+        check=options.check or options.diff,
+        show_diff=options.diff,
+        force=options.force,
+        out=output.begin(options),
     )
 
 
@@ -89,7 +87,7 @@ def sync(
     in_force = policy_in_force(repository, index)
     refuse_unmerged(index, in_force.policy)
     for note in in_force.notes:
-        print(f"{NAME}: note: {note}", file=sys.stderr)
+        complain(f"{NAME}: note: {note}")
     wanted = block_lines(in_force.policy)
     if ignore_file.is_left_out(repository, index):
         return _left_out(repository, index, wanted)

@@ -1,12 +1,16 @@
 """One git call without :mod:`subprocess`, whose import costs more than the call."""
 
 import os
+import sys
 
-# What every git call has in its environment: messages as we know them, no fetching (a partial
-# clone lacks objects), no locks, and paths that mean what they always mean.
+# A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
+# unless no protocol is allowed.
+OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+# What every git call has in its environment: English messages, no fetching, no locks, and paths
+# that mean what they always mean.
 QUIET = {
     "LC_ALL": "C",
-    "GIT_NO_LAZY_FETCH": "1",
+    **OFFLINE,
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_LITERAL_PATHSPECS": "0",
     "GIT_GLOB_PATHSPECS": "0",
@@ -25,7 +29,7 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     first in the output. Where there is no answer, the caller asks
     :mod:`fx_hooks.git.repository`, which says what is wrong.
     """
-    if not hasattr(os, "posix_spawnp"):
+    if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
     reading, writing = os.pipe()
     try:

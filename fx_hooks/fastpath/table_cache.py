@@ -116,7 +116,7 @@ def own_file(path: str) -> "bytes | None":
         state = os.fstat(descriptor)
         if state.st_mode & 0o170000 != 0o100000 or state.st_size > MAX_BYTES:
             return None
-        if os.name == "posix" and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
+        if sys.platform != "win32" and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
             return None
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
+import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
-from fx_hooks.fastpath.fast_git import AS_PUSHED, QUIET
+from fx_hooks.fastpath.fast_git import AS_PUSHED, OFFLINE, QUIET
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.temporary import nameless_file
 
 LINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
@@ -24,7 +25,15 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
-_LFS_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_KEYS = (b"version", b"oid", b"size")
+_LFS_VERSIONS = (
+    b"http://git-media.io/v/2",
+    b"https://hawser.github.com/spec/v1",
+    b"https://git-lfs.github.com/spec/v1",
+)
+_LFS_EXTENSION = re.compile(rb"ext-[0-9]-\w+")
+_LFS_OID = re.compile(rb"[0-9a-f]{64}\Z")
+_LFS_SIZE = re.compile(rb"\+?[0-9]{1,18}\Z")
 
 
 _KINDS = (b"blob", b"tree", b"commit", b"tag")
@@ -84,12 +93,43 @@ class ObjectStore:
     """
 
     def __init__(self) -> None:
-        self.git_directory = os.fsdecode(_run(("rev-parse", "--absolute-git-dir"))[:-1])
+        self.git_directory = os.fsdecode(_place("--absolute-git-dir"))
         self._where = _Where(variables=AS_PUSHED)
+        self._head: str | None = None
 
     def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
         """Standard output of one git command."""
-        return _run(arguments, self._where, stdin=stdin, codes=codes)
+        result = _start(arguments, self._where, stdin)
+        if result.returncode not in codes:
+            raise self._failure(arguments, result.stderr)
+        return result.stdout
+
+    def head(self) -> str | None:
+        """Return the commit id of ``HEAD``; None before the first commit."""
+        if self._head is None:
+            spec = ("rev-parse", "-q", "--verify")
+            found = self.run(*spec, "HEAD^{commit}", codes=(0, 1))
+            # git ends with 1 also where the commit is lost, and where the ref cannot be read.
+            if not found and (self.run(*spec, "HEAD", codes=(0, 1)) or not self._unborn()):
+                raise FatalError("HEAD: its commit is lost or damaged: git fsck says more")
+            self._head = found.decode().strip() or None
+        return self._head
+
+    def _unborn(self) -> bool:
+        """Return True if ``HEAD`` is a branch that has no commit yet."""
+        branch = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))[:-1])
+        place = self.run("rev-parse", "--git-path", branch)[:-1]
+        return bool(branch) and not os.path.lexists(os.path.join(self._where.folder or b"", place))
+
+    def remote_tags(self, remote: str) -> set[str]:
+        """Return what the tags of *remote* are and lead to, as ids; the only call online.
+
+        Raises :class:`FatalError` if it does not answer.
+        """
+        online = self._where._replace(online=True)
+        listed = _run(("ls-remote", "-q", "--tags", "--", remote), online)
+        # Of an annotated tag both are listed, the tag and its commit.
+        return {line.split(b"\t")[0].decode() for line in listed.splitlines()}
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
         """The fields of the output of one git command that ends each of them with a NUL.
@@ -108,7 +148,7 @@ class ObjectStore:
             started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
             for stdin in stdins:
                 questions, errors, answers = (
-                    files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+                    files.enter_context(nameless_file()) for _ in range(3)
                 )
                 questions.write(stdin)
                 questions.seek(0)
@@ -125,7 +165,7 @@ class ObjectStore:
                     yield from _fields(answers.fileno())
                     if code:
                         errors.seek(0)
-                        raise _failure(arguments, errors.read())
+                        raise self._failure(arguments, errors.read())
             finally:
                 for process, _, _ in started:
                     # If nobody wants the rest, git is told so by a closed pipe, or at once.
@@ -233,7 +273,7 @@ class ObjectStore:
         questions = [name.encode() + b":" + path for name, path in plain]
         output, errors = self._ask("--batch", questions)
         if errors:
-            raise _failure(("cat-file",), errors)
+            raise self._failure(("cat-file",), errors)
         position = 0
         for place in plain:
             end = output.find(b"\n", position)
@@ -260,6 +300,21 @@ class ObjectStore:
         arguments = ("cat-file", "blob", blob)
         return _start(arguments, self._where, stdout=file).returncode == 0
 
+    @contextmanager
+    def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
+        """The content of *blob* as a stream, empty if it is not in this clone.
+
+        Whoever has seen enough closes it; git ends then.
+        """
+        with nameless_file() as errors, open(os.devnull, "rb") as nothing:
+            process = _popen(("cat-file", "blob", blob), self._where, nothing, None, errors)
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.stdout.close()
+                process.wait()
+
     def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
         """The answers of ``git cat-file``, and why it stopped before the end; empty if not."""
         if not objects:
@@ -268,30 +323,37 @@ class ObjectStore:
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
         return result.stdout, (result.stderr or b"?") if result.returncode else b""
 
+    def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
+        """Return the error that says why git, started in this repository, has failed."""
+        if self._lacks_folders():
+            return FatalError(
+                "this partial clone lacks folders of its commits: git fetch --refetch"
+                " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
+            )
+        return _failure(arguments, errors)
+
+    def _lacks_folders(self) -> bool:
+        """Return True in a partial clone that lacks trees of its commits.
+
+        How git ends where it misses one, and what it then says, differs between its versions.
+        """
+        promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
+        if not _start(promisors, self._where).stdout:
+            return False
+        options = ("--objects", "--filter=blob:none", "--missing=print", "--all")
+        # Each object that is not there is listed with a question mark before its id.
+        return b"\n?" in b"\n" + _start(("rev-list", *options), self._where).stdout
+
 
 class Repository(ObjectStore):
     """A work tree and its index. Raises :class:`FatalError` where there is none."""
 
     def __init__(self) -> None:
-        self.root = _run(("rev-parse", "--show-toplevel"))[:-1]
+        self.root = _place("--show-toplevel")
         super().__init__()
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
-        self._head: str | None = None
-
-    def head(self) -> str | None:
-        """The commit id of ``HEAD``; None before the first commit."""
-        if self._head is None:
-            try:
-                self._head = (
-                    self.run("rev-parse", "-q", "--verify", "HEAD^{commit}").decode().strip()
-                )
-            except _GitFailed as exc:
-                if exc.message:
-                    raise
-                return None
-        return self._head
 
     def merging(self) -> bool:
         """Whether a merge is under way."""
@@ -402,19 +464,31 @@ def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
 
 
 def lfs_pointer(content: bytes) -> LfsPointer | None:
-    """What *content* points to if it is a Git LFS pointer, else None.
+    """What *content* points to if Git LFS takes it for a pointer, else None.
 
-    The format is that of the Git LFS specification (docs/spec.md): ``key value``
-    lines, the version first.
+    As ``lfs/pointer.go`` of git-lfs 3.3 decodes it, which ``git lfs pointer --check`` asks:
+    blanks around are nothing, empty lines are skipped, lines end as they like, three keys come
+    in their order with extensions between, and the version is one of three.
     """
-    if not content.startswith(_LFS_VERSION) or len(content) >= LFS_POINTER_BYTES:
+    lines = content[:LFS_POINTER_BYTES].strip().split(b"\n")
+    values: list[bytes] = []
+    for line in lines:
+        line = line.removesuffix(b"\r")
+        if not line:
+            continue
+        key, blank, value = line.partition(b" ")
+        if not blank or len(values) == len(_LFS_KEYS):
+            return None
+        if key == _LFS_KEYS[len(values)]:
+            values.append(value)
+        elif not _LFS_EXTENSION.match(key):
+            return None
+    if len(values) < len(_LFS_KEYS) or values[0] not in _LFS_VERSIONS:
         return None
-    values = dict(line.partition(b" ")[::2] for line in content.splitlines())
-    kind, _, oid = values.get(b"oid", b"").partition(b":")
-    size = values.get(b"size", b"")
-    if kind != b"sha256" or not size.isdigit():
+    kind, _, oid = values[1].partition(b":")
+    if kind != b"sha256" or not _LFS_OID.match(oid) or not _LFS_SIZE.match(values[2]):
         return None
-    return LfsPointer(oid.decode("ascii", "replace"), int(size))
+    return LfsPointer(oid.decode("ascii", "replace"), int(values[2]))
 
 
 class NotARepository(FatalError):
@@ -424,7 +498,6 @@ class NotARepository(FatalError):
 class _GitFailed(FatalError):
     def __init__(self, command: str, message: str) -> None:
         super().__init__(f"git {command} failed: {message or 'it gave no reason'}")
-        self.message = message
 
 
 class _Where(NamedTuple):
@@ -432,6 +505,7 @@ class _Where(NamedTuple):
 
     folder: bytes | None = None
     variables: Mapping[str, str] = {}
+    online: bool = False
 
 
 _HERE = _Where()
@@ -454,21 +528,60 @@ def _run(
     return result.stdout
 
 
+def _place(option: str) -> bytes:
+    """Return the folder that ``git rev-parse`` knows by *option*.
+
+    Raises :class:`NotARepository` where there is none. git ends with 128 then, as it does where
+    it refuses a repository or cannot read its configuration, so it is asked, and looked for,
+    what holds; its messages are for people.
+    """
+    try:
+        return _run(("rev-parse", option))[:-1]
+    except _GitFailed:
+        if not _found_by_git():
+            raise NotARepository(
+                "not in a git repository: change into one, or run `git init`"
+            ) from None
+        inside = _start(("rev-parse", "--is-inside-work-tree"), _HERE)
+        if (inside.returncode, inside.stdout) == (0, b"false\n"):
+            raise NotARepository(
+                "not in a work tree: change into a clone that has its files checked out"
+            ) from None
+        raise
+
+
+def _found_by_git() -> bool:
+    """Return True if there is something here, or above, that git takes for a repository.
+
+    It looks as git does ("DISCUSSION" in git(1), and ``setup.c``): for ``GIT_DIR``, else in each
+    folder for ``.git``, a file or a repository, and for a repository without a work tree.
+    """
+    if "GIT_DIR" in os.environ:
+        return True
+    ceilings = os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    try:
+        folder = os.getcwd()
+    except OSError:
+        return True  # it is deleted, and git says so
+    while True:
+        git = os.path.join(folder, ".git")
+        if os.path.isfile(git) or any(
+            os.path.lexists(os.path.join(place, "HEAD"))
+            and os.path.isdir(os.path.join(place, "objects"))
+            for place in (git, folder)
+        ):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder or above in ceilings:
+            return False
+        folder = above
+
+
 def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
     lines = errors.decode("utf-8", "replace").splitlines()
-    message = "\n".join(line for line in lines if not line.startswith("hint:")).strip()
-    if "not a git repository" in message:
-        return NotARepository("not in a git repository: change into one, or run `git init`")
-    if "must be run in a work tree" in message:
-        return NotARepository(
-            "not in a work tree: change into a clone that has its files checked out"
-        )
-    if "from promisor remote" in message:
-        return FatalError(
-            "this partial clone lacks folders of its commits: git fetch --refetch"
-            " --filter=blob:none"
-        )
-    return _GitFailed(arguments[0], " ".join(message.split("\n", 1)[0].split()))
+    # The remedy may be in a later line, as that of safe.directory is.
+    words = " ".join(line for line in lines if not line.startswith("hint:")).split()
+    return _GitFailed(arguments[0], textwrap.shorten(" ".join(words), 500, placeholder=" ..."))
 
 
 def _start(
@@ -517,7 +630,11 @@ def _popen(
 
 
 def _environment(where: _Where) -> dict[str, str]:
-    return {**os.environ, **QUIET, **where.variables}
+    quiet = {**QUIET, **where.variables}
+    if where.online:
+        for name in OFFLINE:
+            del quiet[name]
+    return {**os.environ, **quiet}
 
 
 @contextmanager

@@ -10,7 +10,6 @@ was approved.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +23,8 @@ from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
-from fx_hooks.weights.content import TEXT_BYTES, is_text
+from fx_hooks.util.temporary import nameless_file
+from fx_hooks.weights.text import text_blobs
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
@@ -254,10 +254,7 @@ class RangeClassifier:
 
     def _text(self, blobs: Collection[str]) -> set[str]:
         """Those of *blobs* whose content is text, and no pointer to weights."""
-        sizes = self._store.sizes(blobs)
-        small = [blob for blob, size in sizes.items() if size is not None and size <= TEXT_BYTES]
-        contents = self._store.contents(small)
-        return {blob for blob in small if is_text(contents.get(blob))}
+        return text_blobs(self._store, blobs)
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]
@@ -320,7 +317,7 @@ class RangeClassifier:
             pointer = lfs_pointer(self._store.contents([blob]).get(blob, b""))
             if pointer is not None:
                 return pointer.oid
-        with tempfile.TemporaryFile() as file:
+        with nameless_file() as file:
             return digest(file) if self._store.copy_blob(blob, file) else None
 
 

@@ -99,9 +99,7 @@ def published_tags(store: ObjectStore, environ: Mapping[str, str]) -> set[str]:
     answer.
     """
     remote = environ.get("PRE_COMMIT_REMOTE_URL") or environ.get("PRE_COMMIT_REMOTE_NAME", "")
-    listed = store.run("ls-remote", "-q", "--tags", "--", remote)
-    # Of an annotated tag both are listed, the tag and its commit.
-    return {line.split(b"\t")[0].decode() for line in listed.splitlines()}
+    return store.remote_tags(remote)
 
 
 def is_other_tag(one: Range, ranges: Sequence[Range]) -> bool:
@@ -143,16 +141,10 @@ def everything(store: ObjectStore) -> tuple[list[tuple[str, str]], list[str]]:
     ``HEAD`` is among them if it is detached.
     """
     tips, others = _tips(store, ("refs",))
-    found = head(store)
+    found = store.head()
     if found is not None and found not in {tip for _, tip in tips}:
         tips.append(("HEAD", found))
     return tips, others
-
-
-def head(store: ObjectStore) -> str | None:
-    """The commit id of ``HEAD``; None before the first commit."""
-    found = store.run("rev-parse", "-q", "--verify", "HEAD^{commit}", codes=(0, 1))
-    return found.decode().strip() or None
 
 
 def shallow_commits(store: ObjectStore) -> set[str]:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TextIO
 
 # Seconds before the first line, so that quick work flashes nothing, and between two lines.
-_PATIENCE, _PAUSE = 0.5, 0.1
+PATIENCE, PAUSE = 0.5, 0.1
 _WIDTH = 24
 
 
@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.shows = stream.isatty()
-        self._next = time.monotonic() + _PATIENCE
+        self._next = time.monotonic() + PATIENCE
         self._drawn = 0
 
     def __enter__(self) -> Progress:
@@ -48,7 +48,7 @@ class Progress:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + _PAUSE
+        self._next = now + PAUSE
         self._write(progress_line(what, done, total, shutil.get_terminal_size().columns))
 
     def _write(self, text: str) -> None:

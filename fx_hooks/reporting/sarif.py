@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from fx_hooks import __version__
+from fx_hooks.policy.loader import rule_origins
 from fx_hooks.reporting.formats import MOST_ALERTS, Alert, alerts, clean, dumped, shortened
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 
@@ -23,6 +24,12 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 HOME = "https://github.com/fx-hooks/fx-hooks"
+_DOCUMENTS = f"{HOME}/blob/main/docs"
+# Where a rule is explained that is none of the policy's, by how its name begins.
+_PAGES = {
+    "best-models-": "fx-check-best-models.md#what-it-refuses",
+    "gitignore-": "fx-sync-gitignore.md#what-is-wrong-around-the-block",
+}
 # GitHub takes 10 MB after gzip; what is that small before it can never be too large.
 MOST_BYTES = 10_000_000
 _ROOT = "%SRCROOT%"
@@ -70,6 +77,14 @@ def _log(report: Report, found: list[Alert]) -> dict[str, Any]:
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
+def help_address(rule: str) -> str:
+    """Return the address of the place in the documentation that explains *rule*."""
+    if rule in rule_origins():
+        return f"{_DOCUMENTS}/rules.md#{rule}"
+    pages = (page for beginning, page in _PAGES.items() if rule.startswith(beginning))
+    return f"{_DOCUMENTS}/{next(pages, 'policy.md')}"
+
+
 def _rule(report: Report, name: str) -> dict[str, Any]:
     first = next(finding for finding in report.findings if finding.rule == name)
     why = clean(report.rules.get(name) or first.why or name)
@@ -79,7 +94,7 @@ def _rule(report: Report, name: str) -> dict[str, Any]:
         "shortDescription": {"text": _text(shortened(why))},
         "fullDescription": {"text": _text(shortened(why))},
         "help": {"text": _text("\n".join(filter(None, (shortened(why), shortened(advice)))))},
-        "helpUri": HOME,
+        "helpUri": help_address(name),
         "defaultConfiguration": {"level": "error"},
         "properties": {"precision": "very-high", "problem.severity": "error"},
     }

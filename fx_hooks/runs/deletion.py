@@ -34,7 +34,7 @@ _LEFT = re.compile(rb"\.fx-(aside|gone)-(.+)\.[0-9a-f]{8}", re.DOTALL)
 _LONGEST = 190  # of a name that still fits whole into that of what is put aside
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 # Looked up now: tests count the calls through functions of their own.
-_BY_DESCRIPTOR = {os.open, os.unlink, os.rmdir, os.rename, os.stat} <= os.supports_dir_fd and (
+BY_DESCRIPTOR = {os.open, os.unlink, os.rmdir, os.rename, os.stat} <= os.supports_dir_fd and (
     os.scandir in os.supports_fd
 )
 _LINKS = (b"latest-run", b"debug.log", b"debug-internal.log")
@@ -257,7 +257,7 @@ def _put_back(aside: bytes, place: bytes) -> None:
 
 def _empty_tree(place: bytes) -> None:
     """Delete all in a directory, by descriptors where the system has them."""
-    if not _BY_DESCRIPTOR:
+    if not BY_DESCRIPTOR:
         files.empty_tree(place)
         return
     top = os.open(place, _FOLDER)
@@ -316,7 +316,7 @@ def _open_up(descriptor: int) -> None:
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & stat.S_IRWXU != stat.S_IRWXU:
         with contextlib.suppress(OSError):  # it may be somebody else's, and open to us all the same
-            os.fchmod(descriptor, mode | stat.S_IRWXU)
+            os.chmod(descriptor, mode | stat.S_IRWXU)
 
 
 def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:

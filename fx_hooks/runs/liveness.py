@@ -21,13 +21,13 @@ from fx_hooks.util.errors import FatalError
 if TYPE_CHECKING:
     from fx_hooks.util.disk import Scan
 
-_HAS_PROC = sys.platform == "linux"
+HAS_PROC = sys.platform == "linux"
 # A path, device and inode, whether it is open, and `Use.link`.
 _Held = tuple[str, "tuple[int, int] | None", bool, str]
 # Of /proc: who is not root sees nobody else.
 _HIDES = re.compile(r"\bhidepid=(?:2|4|invisible|ptraceable)\b")
 # Who reads a tree has each folder open for a moment.
-_MOMENT = 0.2
+MOMENT = 0.2
 # File systems that other machines write to, as well.
 _SHARED = (
     "9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse.", "gluster", "gpfs", "lustre", "nfs",
@@ -74,7 +74,7 @@ class Processes(NamedTuple):
             if (use := self.numbered.get(number)) is not None
         ]
         if any(use.link for use, _ in met):
-            time.sleep(_MOMENT)
+            time.sleep(MOMENT)
         uses = [use for use, number in met if not use.link or _is_still(use.link, number)]
         return self._replace(uses=(*self.uses, *uses))
 
@@ -121,7 +121,7 @@ def find_processes(root: bytes) -> Processes:
         try:
             with process.oneshot():
                 name = process.name()
-                held = _held_on_linux(process.pid) if _HAS_PROC else _held(process)
+                held = _held_on_linux(process.pid) if HAS_PROC else _held(process)
                 for place, key, opened, link in held:
                     use = Use(b"", name, process.pid, opened, link)
                     path = _below(os.fsencode(place), base) if place else None
@@ -135,7 +135,7 @@ def find_processes(root: bytes) -> Processes:
             continue
         except (psutil.AccessDenied, OSError):
             unseen.add(_owner(process))
-    if hasattr(os, "geteuid"):
+    if sys.platform != "win32":
         # Our own processes can be looked into, but for agents that guard keys.
         unseen.discard(os.geteuid())
     found = psutil.disk_partitions(all=True)
@@ -144,7 +144,9 @@ def find_processes(root: bytes) -> Processes:
     mounts = tuple(sorted(point for point in points if point is not None))
     shared = shared_file_system(os.fsdecode(base), disks)
     only = None
-    if any(disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found):
+    if sys.platform != "win32" and any(
+        disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found
+    ):
         only = os.geteuid() or None
     return Processes(tuple(uses.values()), frozenset(unseen), shared, mounts, numbered, only)
 
@@ -180,7 +182,7 @@ def _held_on_linux(pid: int) -> Iterator[_Held]:
         # Address, rights, position, device, inode, path.
         mapped = {tuple(line.rstrip(b"\n").split(None, 5)[3:]) for line in maps}
     for device, inode, *path in mapped:
-        if inode != b"0":
+        if sys.platform != "win32" and inode != b"0":
             major, minor = (int(part, 16) for part in device.split(b":"))
             place = os.fsdecode(path[0]) if path else ""
             yield place, (os.makedev(major, minor), int(inode)), True, ""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 # What a file system reports blocks in, whatever its own are.
 _BLOCK = 512
-_HAS_BLOCKS = hasattr(os.stat_result, "st_blocks")
+_HAS_BLOCKS = sys.platform != "win32"
 _SKIPPED = frozenset({b".git"})
 _FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
@@ -217,7 +217,7 @@ def _scan(
 @contextmanager
 def _entries(place: bytes, *, follow: bool) -> Iterator[Iterator[os.DirEntry[Any]]]:
     """What is in the directory *place*; by its descriptor, which is faster, where that works."""
-    if os.scandir not in os.supports_fd:
+    if sys.platform == "win32" or os.scandir not in os.supports_fd:
         with os.scandir(place) as entries:
             yield entries
         return
@@ -261,7 +261,9 @@ def _read(
         if status.st_ino in wanted:
             met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
-        disk = status.st_blocks * _BLOCK if _HAS_BLOCKS else status.st_size
+        disk = status.st_size
+        if sys.platform != "win32":
+            disk = status.st_blocks * _BLOCK
         # Junctions of Windows are directories that lead elsewhere.
         if mode & _FORMAT != _DIRECTORY or getattr(status, "st_reparse_tag", False):
             files.append((name, status.st_size, disk, status.st_mtime, mode))
@@ -321,7 +323,9 @@ def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
 
 
 def _disk(status: os.stat_result) -> int:
-    return status.st_blocks * _BLOCK if _HAS_BLOCKS else 0
+    if sys.platform == "win32":
+        return 0
+    return status.st_blocks * _BLOCK
 
 
 def _below(folder: Folder, name: bytes) -> bytes:

@@ -17,7 +17,7 @@ MAX_DEPTH = 20
 _MAX_NODES = 100_000
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Node = yaml.Node
 
 
@@ -38,14 +38,14 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
     try:
         depth = 0
         # The composer calls itself for each level, in C without a limit.
-        for event in yaml.parse(decoded, Loader=_Loader):
+        for event in yaml.parse(decoded, Loader=Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 mark = event.start_mark
                 line = mark.line + 1 if mark is not None else 1
                 raise FatalError(f"{source}:{line}: YAML: nested too deeply")
-        node = yaml.compose(decoded, Loader=_Loader)
+        node = yaml.compose(decoded, Loader=Loader)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark is not None else 1
@@ -81,7 +81,7 @@ def tokens(text: bytes) -> list[Token]:
             (token.start_mark.line, token.start_mark.column),
             (token.end_mark.line, token.end_mark.column),
         )
-        for token in yaml.scan(text.decode("utf-8-sig"), Loader=_Loader)
+        for token in yaml.scan(text.decode("utf-8-sig"), Loader=Loader)
     ]
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from typing import TextIO
+
+
+def complain(text: str) -> None:
+    """Print *text* to standard error; where that takes nothing, no exit code depends on it."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -7,14 +7,17 @@ length of eight bytes, a JSON object, then the tensors' bytes without a gap.
 from __future__ import annotations
 
 import json
-import math
 import os
 from typing import Any, BinaryIO
 
 from fx_hooks.util.strict_json import NotStrict, parse_json
+from fx_hooks.weights.inspection import Stored
 
 # The library's own limit is 100 MB, which takes gigabytes to parse here.
 MAX_HEADER = 8_000_000
+# More than torch and NumPy have.
+MAX_DIMENSIONS = 64
+_MAX_ELEMENTS = 1 << 63
 
 _BITS = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8,
@@ -32,8 +35,8 @@ def looks_like_safetensors(start: bytes) -> bool:
     return len(start) > 8 and start[8:9] == b"{" and start[6:8] == b"\0\0"
 
 
-def count_elements(file: BinaryIO) -> int:
-    """The number of elements of all tensors. Raises :class:`BrokenHeader`."""
+def read_header(file: BinaryIO) -> list[Stored]:
+    """All tensors, in the order in which they stand. Raises :class:`BrokenHeader`."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
@@ -52,30 +55,48 @@ def count_elements(file: BinaryIO) -> int:
         isinstance(notes, dict) and all(isinstance(value, str) for value in notes.values())
     ):
         raise BrokenHeader("has metadata in its header that is not all text")
-    tensors = sorted((_tensor(value) for value in header.values()), key=lambda found: found[:2])
-    end = 0
-    for first, last, _ in tensors:
-        if first != end:
+    tensors = [_tensor(name, value, 8 + length) for name, value in header.items()]
+    tensors.sort(key=lambda tensor: (tensor.start, tensor.length))
+    end = 8 + length
+    for tensor in tensors:
+        if tensor.start != end:
             raise BrokenHeader("has a gap or an overlap between its tensors")
-        end = last
-    if 8 + length + end != size:
+        end += tensor.length
+    if end != size:
         raise BrokenHeader("has another length than its header says")
-    return sum(elements for _, _, elements in tensors)
+    return tensors
 
 
-def _tensor(value: Any) -> tuple[int, int, int]:
-    """Where a tensor's bytes begin and end, and how many elements they are."""
+def _tensor(name: str, value: Any, data: int) -> Stored:
+    """One tensor; its bytes are counted from *data* on."""
     if isinstance(value, dict) and value.keys() == {"dtype", "shape", "data_offsets"}:
         kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
         bits = _BITS.get(kind) if isinstance(kind, str) else None
-        if bits is not None and _counts(shape) and _counts(offsets) and len(offsets) == 2:
-            elements = math.prod(shape)
-            if elements * bits == 8 * (offsets[1] - offsets[0]):
-                return offsets[0], offsets[1], elements
-    raise BrokenHeader(f"describes a tensor wrongly: {json.dumps(value)[:80]}")
+        elements = _product(shape)
+        if bits and elements is not None and _counts(offsets, 2) and len(offsets) == 2:
+            start, end = offsets
+            if elements * bits == 8 * (end - start):
+                return Stored(name, kind, elements, data + start, end - start)
+    described = json.dumps(value)[:80] if not isinstance(value, dict) else json.dumps(name)[:80]
+    raise BrokenHeader(f"describes a tensor wrongly: {described}")
 
 
-def _counts(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(item) is int and 0 <= item < 1 << 64 for item in value
+def _product(shape: Any) -> int | None:
+    """The number of elements, None where it is none that a file can have."""
+    if not _counts(shape, MAX_DIMENSIONS):
+        return None
+    elements = 1
+    for count in shape:
+        elements *= count
+        if elements >= _MAX_ELEMENTS:
+            # The library, too, multiplies from the front and refuses what overflows.
+            return None
+    return elements
+
+
+def _counts(value: Any, most: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= most
+        and all(type(item) is int and 0 <= item < _MAX_ELEMENTS for item in value)
     )

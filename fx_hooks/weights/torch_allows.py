@@ -20,17 +20,26 @@ _REAL = [name for name in _STORED.split() if not name.startswith("Complex")]
 _TENSORS = " ".join(f"{name}Tensor" for name in _REAL)
 _SPARSE = " ".join(f"{name}Tensor" for name in _REAL if name != "Bool")
 
+TENSOR_CLASSES = frozenset(
+    {
+        "torch.Tensor",
+        *_all("torch", _TENSORS),
+        *_all("torch.cuda", _TENSORS),
+        *_all("torch.sparse", _SPARSE),
+        *_all("torch.cuda.sparse", _SPARSE),
+    }
+)
+
 GLOBALS = frozenset(
     {
+        *TENSOR_CLASSES,
         "_codecs.encode",
         *_all("builtins", "bytearray complex set"),
         *_all("collections", "Counter OrderedDict"),
-        *_all("torch", f"Size Tensor device {_STORAGES} {_TENSORS}"),
+        *_all("torch", f"Size device {_STORAGES}"),
         *_all("torch", "QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"),
         *_all("torch.storage", "TypedStorage UntypedStorage"),
-        *_all("torch.cuda", f"{_STORAGES} {_TENSORS}"),
-        *_all("torch.sparse", _SPARSE),
-        *_all("torch.cuda.sparse", _SPARSE),
+        *_all("torch.cuda", _STORAGES),
         "torch.nn.parameter.Parameter",
         "torch.serialization._get_layout",
         "torch._tensor._rebuild_from_type_v2",
@@ -66,11 +75,10 @@ OPERATIONS = frozenset(_OPERATION_NAMES.split())
 # These modules torch never accepts, whatever the user allows.
 BLOCKED_MODULES = frozenset({"nt", "os", "posix", "sys"})
 
-# Bytes of one element, by the name of the storage's class.
-ELEMENT_BYTES = {
-    "BFloat16Storage": 2, "BoolStorage": 1, "ByteStorage": 1, "CharStorage": 1,
-    "ComplexDoubleStorage": 16, "ComplexFloatStorage": 8, "DoubleStorage": 8, "FloatStorage": 4,
-    "HalfStorage": 2, "IntStorage": 4, "LongStorage": 8, "ShortStorage": 2,
-    "QInt32Storage": 4, "QInt8Storage": 1, "QUInt2x4Storage": 1, "QUInt4x2Storage": 1,
-    "QUInt8Storage": 1, "UntypedStorage": 1,
-}  # fmt: skip
+
+def is_blocked(name: str) -> bool:
+    """Whether nobody can allow *name*: a blocked module is any part of it.
+
+    torch looks at the module alone; ``torch.serialization.os.system`` gets by it.
+    """
+    return not BLOCKED_MODULES.isdisjoint(name.split("."))

@@ -230,12 +230,16 @@ class _Maker:
         return made.strftime(f"{folder}/%Y-%m-%d/%H-%M-%S")
 
     def wandb(self, name: str) -> list[Path]:
-        """The W&B runs of a job."""
+        """The W&B runs of a job, in the order in which they were made.
+
+        A folder's name says no more than the second, in which a sweep begins two of them.
+        """
         if name != "sweep":
             return list(self.root.glob(f"**/*run-*-{run_id(name)}"))
         runs = self.root.glob("wandb/offline-run-*")
         others = {run_id(name) for name in AGES}
-        return sorted(run for run in runs if run.name.rpartition("-")[2] not in others)
+        found = [run for run in runs if run.name.rpartition("-")[2] not in others]
+        return sorted(found, key=lambda run: next(run.glob("*.wandb")).stat().st_mtime_ns)
 
     def move_times(self) -> None:
         for name, days in AGES.items():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fx_hooks.history.commit_check import Artifact, Judged, RangeClassifier
     from fx_hooks.reporting import output
 
-_STEP = 1000
+STEP = 1000
 _SHIFT = 32
 _TIMES = (1 << _SHIFT) - 1
 _Weights = Mapping[str, "tuple[int, int] | None"]
@@ -75,7 +75,7 @@ def audit(
     steps = []
     if findings:
         paths = {finding.path for finding in findings}
-        here = store.found(ranges.head(store) or tips[0], paths).items()
+        here = store.found(store.head() or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
         steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
     said = [*judged.notes, *notes, *_passed_over(others)]
@@ -116,7 +116,7 @@ class _Collector:
         if item.mode == SUBMODULE_MODE:
             self.submodules.add(item.blob)
         self._count += 1
-        if not self._count % _STEP:
+        if not self._count % STEP:
             self._progress("commits", item.commit, self._commits)
 
     def first(self, blob: str) -> int:

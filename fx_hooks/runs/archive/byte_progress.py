@@ -36,10 +36,10 @@ def shown_progress() -> Iterator[Progress | None]:
     if console.width >= 70:
         columns[1:1] = [progress.BarColumn(None), progress.DownloadColumn(binary_units=True)]
     with progress.Progress(*columns, console=console, transient=True, expand=True) as bar:
-        yield _Throttled(bar.add_task, bar.update)
+        yield Throttled(bar.add_task, bar.update)
 
 
-class _Throttled:
+class Throttled:
     """A task a phase; small files come by thousands, and a person reads slowly."""
 
     def __init__(self, add: Callable[..., object], update: Callable[..., object]) -> None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fx_hooks.runs.archive.reader import Archive, Pieces
 
 Progress = Callable[[str, int, int], None]
-_WINDOWS = sys.platform == "win32"
+WINDOWS = sys.platform == "win32"
 _STAGING = b"restore"
 _REPLACED = b"replaced.json"
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -55,8 +55,8 @@ _CREATE = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_BY_DESCRIPTOR = {os.open, os.mkdir, os.rename, os.stat} <= os.supports_dir_fd
-_CAN_SET_LINK_TIMES = os.utime in os.supports_follow_symlinks
+BY_DESCRIPTOR = {os.open, os.mkdir, os.rename, os.stat} <= os.supports_dir_fd
+CAN_SET_LINK_TIMES = os.utime in os.supports_follow_symlinks
 
 
 class Kept(NamedTuple):
@@ -104,7 +104,7 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     """Raise :class:`~fx_hooks.util.errors.FatalError` if one of *runs* cannot go below *folder*."""
     taken = []
     for run in runs:
-        if _WINDOWS and not all(
+        if WINDOWS and not all(
             is_plain(join(run.path, entry.path), windows=True) for entry in run.entries
         ):
             raise FatalError(f"{shown(run.path)}: has names that Windows does not have")
@@ -292,7 +292,7 @@ class _Staging:
         self.place = files.name_beside(os.path.join(home, _STAGING))
         self._folder = folder
         os.mkdir(self.place, stat.S_IRWXU)
-        self._lock = None if _WINDOWS else os.open(self.place, _FOLDER)
+        self._lock = None if WINDOWS else os.open(self.place, _FOLDER)
         if self._lock is not None:
             files.lock(self._lock)
         self._numbers: dict[bytes, int] = {}
@@ -374,7 +374,7 @@ def _parent(folder: bytes, parent: bytes) -> Iterator[tuple[int | None, bytes]]:
     It comes as a descriptor, to which the second value is relative, where the system has
     such calls.
     """
-    if not _BY_DESCRIPTOR:
+    if not BY_DESCRIPTOR:
         path = os.path.join(folder, parent)
         os.makedirs(path, exist_ok=True)
         yield None, path
@@ -464,7 +464,7 @@ class _Unpacking:
         try:
             os.symlink(entry.target, place)
         except OSError as exc:
-            if not _WINDOWS:
+            if not WINDOWS:
                 raise
             # Windows lets only some users make them.
             path = shown(join(run.path, entry.path))
@@ -520,7 +520,7 @@ def _sync_file(place: bytes) -> None:
 
 def _set_time(place: bytes, entry: Entry, descriptor: int | None) -> None:
     times = (entry.mtime, entry.mtime)
-    if _CAN_SET_LINK_TIMES:
+    if CAN_SET_LINK_TIMES:
         os.utime(place, ns=times, dir_fd=descriptor, follow_symlinks=False)
     elif entry.type != LINK:
         os.utime(place, ns=times)

@@ -200,7 +200,7 @@ def _deflated(block: bytes, before: bytes, flush: int) -> bytes:
 
 
 def _zstd(name: str) -> Codec:
-    for module, codec in (("zstandard", _Zstandard), ("compression.zstd", _StandardZstd)):
+    for module, codec in (("zstandard", _Zstandard), ("compression.zstd", StandardZstd)):
         with contextlib.suppress(ImportError):
             return codec(importlib.import_module(module))
     raise FatalError(
@@ -262,7 +262,7 @@ class _Zstandard(_ZstdFooter):
         yield b"".join(ready)
 
 
-class _StandardZstd(_ZstdFooter):
+class StandardZstd(_ZstdFooter):
     """By the standard library, from Python 3.14 on."""
 
     def __init__(self, zstd: Any) -> None:

@@ -185,7 +185,7 @@ def _check_same(item: Found, descriptor: int) -> None:
 def data_of(descriptor: int, status: os.stat_result) -> list[tuple[int, int]] | None:
     """The parts of a sparse file that hold data, as positions and lengths; None if all does."""
     size = status.st_size
-    if _DATA is None or _HOLE is None or status.st_blocks * 512 >= size:
+    if sys.platform == "win32" or _DATA is None or _HOLE is None or status.st_blocks * 512 >= size:
         return None
     parts: list[tuple[int, int]] = []
     end = 0

@@ -15,7 +15,10 @@ VERSION = 1
 
 
 def as_json(answer: Answer) -> str:
-    """One object; README says what its keys mean. Bytes that are no UTF-8 are surrogates."""
+    """One object; docs/fx-report-space.md says what its keys mean.
+
+    Bytes that are no UTF-8 are surrogates.
+    """
     space = answer.space
     record = {
         "version": VERSION,

@@ -1,0 +1,155 @@
+"""``fx-hooks rules``: what is refused, why, and where that is written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fx_hooks import __version__
+from fx_hooks.cli._common import entry_point
+from fx_hooks.git.repository import NotARepository, Repository
+from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_disk
+from fx_hooks.policy.loader import rule_origins
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.exit_codes import CLEAN
+from fx_hooks.util.terminal import complain, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fx_hooks.policy.model import Entry, Policy, RunMark
+
+NAME = "fx-hooks rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of the policy in force, with its patterns in their order.
+
+    ``marks`` are files that make a run of the folder they are in; ``origins`` are pairs of a tool
+    and the place where a built-in name comes from.
+    """
+
+    name: str
+    why: str
+    advice: str
+    origins: tuple[tuple[str, str], ...] = ()
+    refused: list[Entry] = field(default_factory=list)
+    allowed: list[Entry] = field(default_factory=list)
+    marks: list[RunMark] = field(default_factory=list)
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; 2: usage, policy or git error, or no such rule."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="List the rules that are in force here, in their order: what they refuse, why,"
+        " and where that is written. The last pattern that matches a path decides. Outside a"
+        " repository you see the built-in rules.",
+        epilog="Exit code 0; 2: usage, policy or git error, or no rule of that name.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("rules", nargs="*", metavar="RULE", help="only these rules")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    options = parser.parse_args(argv)
+    return list_rules(options.rules, as_json=options.format == "json", policy_file=options.policy)
+
+
+def list_rules(
+    names: Sequence[str] = (), *, as_json: bool = False, policy_file: str | None = None
+) -> int:
+    """Print the rules in force, all or those of *names*, and return the exit code."""
+    in_force = _in_force(policy_file)
+    rules = rules_of(in_force.policy)
+    for name in names:
+        if name not in rules:
+            raise FatalError(f"there is no rule {name!r}: `fx-hooks rules` lists them")
+    chosen = [rule for name, rule in rules.items() if not names or name in names]
+    if as_json:
+        print(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2))
+    else:
+        print("\n\n".join("\n".join(_as_text(rule)) for rule in chosen))
+    for note in in_force.notes:
+        complain(f"{NAME}: note: {note}")
+    return CLEAN
+
+
+def _in_force(policy_file: str | None) -> PolicyInForce:
+    try:
+        repository = Repository()
+    except NotARepository:
+        return policy_on_disk(policy_file)
+    index = {entry.path: entry for entry in repository.index()}
+    return policy_in_force(repository, index, policy_file)
+
+
+def rules_of(policy: Policy) -> dict[str, Rule]:
+    """Return the rules of *policy* by name, as they come first in its order."""
+    origins = rule_origins()
+    rules: dict[str, Rule] = {}
+
+    def rule_of(one: Entry | RunMark) -> Rule:
+        new = Rule(name=one.rule, why=one.why, advice=one.advice, origins=origins.get(one.rule, ()))
+        return rules.setdefault(one.rule, new)
+
+    for entry in policy.entries:
+        rule = rule_of(entry)
+        if not entry.blocks:
+            rule.allowed.append(entry)
+        # That an exception for a file lets in no folder of its name goes without saying.
+        elif entry.pattern.removesuffix("/**") not in {one.pattern for one in rule.allowed}:
+            rule.refused.append(entry)
+    for mark in policy.run_marks:
+        rule_of(mark).marks.append(mark)
+    return rules
+
+
+def _as_record(rule: Rule) -> dict[str, Any]:
+    def written(one: Entry | RunMark) -> dict[str, Any]:
+        return {"tool": one.tool or None, "source": one.source, "line": one.line}
+
+    return {
+        "rule": rule.name,
+        "why": rule.why,
+        "advice": rule.advice,
+        "refused": [{"pattern": one.pattern, **written(one)} for one in rule.refused],
+        "beside": [{"path": one.path, **written(one)} for one in rule.marks],
+        "allowed": [{"pattern": one.pattern, **written(one)} for one in rule.allowed],
+        "names_from": [{"tool": tool or None, "source": source} for tool, source in rule.origins],
+    }
+
+
+def _as_text(rule: Rule) -> list[str]:
+    lines = [rule.name]
+    if rule.why:
+        lines.append(f"  {rule.why}")
+    if rule.advice:
+        lines.append(f"  to do: {rule.advice}")
+    for what, names in (
+        ("refused", [one.pattern for one in rule.refused]),
+        ("refused, with all of its folder", [one.path for one in rule.marks]),
+        ("allowed", [one.pattern for one in rule.allowed]),
+    ):
+        if names:
+            lines.append(f"  {what}: {', '.join(names)}")
+    lines.append(f"  written in: {'; '.join(_places(rule))}")
+    if rule.origins:
+        lines.append(f"  names from: {'; '.join(source for _, source in rule.origins)}")
+    return [one_line(line) for line in lines]
+
+
+def _places(rule: Rule) -> list[str]:
+    """Return the files that *rule* is written in, each with its first and last line."""
+    lines: dict[str, list[int]] = {}
+    members: list[Entry | RunMark] = [*rule.refused, *rule.marks, *rule.allowed]
+    for one in members:
+        lines.setdefault(one.place.rpartition(":")[0], []).append(one.line)
+    return [
+        f"{file}:{min(found)}" + (f"-{max(found)}" if max(found) > min(found) else "")
+        for file, found in lines.items()
+    ]

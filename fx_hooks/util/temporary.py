@@ -1,0 +1,12 @@
+"""A temporary file with the same type on every system."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import BinaryIO, cast
+
+
+def nameless_file() -> BinaryIO:
+    """Return a file that is gone when it is closed."""
+    # On Windows it is a wrapper, with the same methods.
+    return cast("BinaryIO", tempfile.TemporaryFile())

@@ -1,0 +1,119 @@
+"""TorchScript (``torch.jit.save``): code that runs when it is loaded, in torch's own language.
+
+No Python runs, but ``__setstate__`` and what it calls do, and torch has operators that write
+and read files. The members are those of ``torch/csrc/jit/serialization/export_module.cpp``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fx_hooks.weights.inspection import TORCHSCRIPT, Inspection, Stored
+from fx_hooks.weights.pickles import BrokenPickle, Budget, Reader, Report
+from fx_hooks.weights.polyglots import foreign_start
+from fx_hooks.weights.torch_files import (
+    NOTES,
+    check_note,
+    persistent_faults,
+    read_storages,
+    read_whole,
+    unsafe,
+)
+
+if TYPE_CHECKING:
+    from fx_hooks.weights.archives import Archive, Member
+
+# Not Python's: TorchScript has names of its own, and C++ looks them up.
+_OWN = ("__torch__.", "torch.jit._pickle.")
+# Operators of torch 2.13 (torch._C._jit_get_all_schemas) that touch files or other machines.
+_TOUCHING = frozenset({"save", "from_file", "load_tensor", "rpc_async", "rpc_sync", "rpc_remote"})
+# Namespaces of operators that compute, and do nothing else.
+_COMPUTING_NAMES = """
+    prim aten prims quantized _quantized quantization sparse mkldnn mkldnn_prepacked mkl onednn
+    prepacked torchvision torch_scatter torch_sparse profiler rngprims static_runtime
+"""
+_COMPUTING = frozenset(_COMPUTING_NAMES.split())
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_OPS = re.compile(r"\bops\s*\.\s*(\w+)")
+_GETATTR = re.compile(r"\bgetattr\s*\((?!\s*[\w.() ]+,\s*\"[\w.]*\"\s*\))")
+_CODE = re.compile(r"code/[\w./-]+\.py(\.debug_pkl)?\Z")
+_DEBUG = re.compile(r"(code/[\w./-]+\.py\.debug_pkl|mobile_debug_handles\.pkl)\Z")
+_EXTRA = re.compile(r"extra/[\w./ -]+\Z")
+_MAX_EXTRA = 1 << 20
+_CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r")
+
+
+def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
+    """What an archive below the folder *stem* is."""
+    members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
+    report, faults = Report(), set[str]()
+    stored: list[Stored] = []
+    for name, folder in (("data.pkl", "data/"), ("constants.pkl", "constants/")):
+        member = members.pop(name, None)
+        if member is None:
+            continue
+        report.storages = {}
+        try:
+            read_whole(archive, member, report, budget, Reader.TORCHSCRIPT)
+        except BrokenPickle as exc:
+            faults.add(f"has {name}, which {exc}")
+        found, missing = read_storages(archive, report.storages, folder, members)
+        stored += found
+        faults |= missing
+    for name in [*members]:
+        if name in NOTES:
+            faults |= check_note(archive, name, members.pop(name))
+        elif _CODE.match(name) and not _DEBUG.match(name):
+            faults |= _check_code(archive.read(members.pop(name), 1 << 30))
+        elif _DEBUG.match(name):
+            faults |= _check_pickle(archive, name, members.pop(name), report, budget)
+        elif _EXTRA.match(name):
+            faults |= _check_extra(archive, name, members.pop(name))
+    faults |= {f"has {name!r}, which torch.jit.save does not write" for name in members}
+    names = tuple(name for name in unsafe(report) if not name.startswith(_OWN))
+    return Inspection(
+        TORCHSCRIPT,
+        names,
+        (*sorted(report.faults | faults), *persistent_faults(report)),
+        sum(item.elements for item in stored),
+        tuple(stored),
+    )
+
+
+def _check_pickle(
+    archive: Archive, name: str, member: Member, report: Report, budget: Budget
+) -> set[str]:
+    try:
+        read_whole(archive, member, report, budget, Reader.TORCHSCRIPT)
+    except BrokenPickle as exc:
+        return {f"has {name}, which {exc}"}
+    return set()
+
+
+def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
+    """A file that the user added: text, so that no reader takes it for anything else."""
+    if member.size > _MAX_EXTRA:
+        return {f"has {name} with more than {_MAX_EXTRA:,} bytes"}
+    content = archive.read(member, _MAX_EXTRA + 1)
+    if foreign_start(content[:512]) or content.translate(None, _CONTROL) != content:
+        return {f"has {name}, which is no text"}
+    return set()
+
+
+def _check_code(source: bytes) -> set[str]:
+    """What TorchScript source names that does more than compute."""
+    try:
+        text = source.decode()
+    except UnicodeDecodeError:
+        return {"has code that is no UTF-8"}
+    words = {match[0] for match in _WORD.finditer(text)}
+    faults = {
+        f"has code that calls {name}, which touches files or other machines"
+        for name in sorted(words & _TOUCHING)
+    }
+    spaces = {match[1] for match in _OPS.finditer(text)} - _COMPUTING
+    faults |= {f"has code that calls operators of {name!r}, which others define" for name in spaces}
+    if "getattr" in words and _GETATTR.search(text):
+        faults.add("has code that computes the name of what it uses")
+    return faults
