@@ -97,15 +97,15 @@ def sync_of(folder: Folder, log: bytes, syncs: Syncs, end: WandbEnd | None) -> U
     # Versions before 0.31 leave the first, if at all, as it was when they sync again.
     began = max((time for time in told if time is not None and time <= marked), default=marked)
     evidence = (_evidence(folder.path + b"/" + mark, "there is one", Proof.NOTHING),)
+    if sync is not None and sync.refused:
+        said = _evidence(sync.place, "the server refused some of it", Proof.NOT_UPLOADED)
+        why = "not all of its files could be uploaded when it was synced"
+        return Upload(Proof.NOT_UPLOADED, why, (*evidence, said))
     if began < written:
         return Upload(Proof.NOTHING, "it was written to after it had been synced", evidence)
     if sync is None:
         why = "it is marked as synced, but no log of that sync says that all of it was uploaded"
         return Upload(Proof.NOTHING, why, evidence)
-    if sync.refused:
-        said = _evidence(sync.place, "the server refused some of it", Proof.NOT_UPLOADED)
-        why = "not all of its files could be uploaded when it was synced"
-        return Upload(Proof.NOT_UPLOADED, why, (*evidence, said))
     if not sync.complete:
         said = _evidence(sync.place, "nothing says that all was sent", Proof.NOTHING)
         why = "it is marked as synced, but the log of that sync does not say that all was sent"
