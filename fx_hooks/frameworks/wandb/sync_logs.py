@@ -68,9 +68,8 @@ class Syncs:
         if self._known is None:
             self._known = {}
             for place in self._logs():
-                found = _read_plain(place) if _CLI_LOG.fullmatch(os.path.basename(place)) else (
-                    _read(place)
-                )  # fmt: skip
+                read = _read_plain if _CLI_LOG.fullmatch(os.path.basename(place)) else _read
+                found = read(self._tree.root, place)
                 for name, sync in found.items():
                     known = self._known.get(name)
                     if known is None or known.began <= sync.began:
@@ -78,10 +77,10 @@ class Syncs:
         return self._known.get(run.name + b"/" + log)
 
     def _logs(self) -> Iterator[bytes]:
-        """Yield the logs of syncs, wherever below the root they were started."""
+        """Yield the logs of syncs that were started anywhere below the root, or for `WANDB_DIR`."""
         for folder in self._tree.top.walk():
             if folder.name in FOLDERS:
-                place = os.path.join(self._tree.root, folder.path)
+                place = folder.path
                 logs = folder.folders.get(b"logs")
                 yield from _matching(place, folder.names(), _CLI_LOG)
                 if logs is not None:
@@ -105,10 +104,10 @@ def _listed(place: bytes) -> list[bytes]:
         return []
 
 
-def _read(place: bytes) -> dict[bytes, Sync]:
+def _read(root: bytes, place: bytes) -> dict[bytes, Sync]:
     """Return the last sync of each run that a log of wandb-core tells of."""
     found: dict[bytes, Sync] = {}
-    for line in log_lines(place):
+    for line in log_lines(os.path.join(root, place)):
         begins = _BEGINS in line
         refused = b'"ERROR' in line and REFUSED.search(line) is not None
         asks = COMPLETE.search(line) is not None
@@ -133,11 +132,11 @@ def _read(place: bytes) -> dict[bytes, Sync]:
     return found
 
 
-def _read_plain(place: bytes) -> dict[bytes, Sync]:
+def _read_plain(root: bytes, place: bytes) -> dict[bytes, Sync]:
     """Return the last sync of each run that a log of older versions tells of: never all of it."""
     found: dict[bytes, Sync] = {}
     name = b""
-    for line in log_lines(place):
+    for line in log_lines(os.path.join(root, place)):
         opens = _OPENS.match(line)
         if opens is not None:
             name = _name(opens[2].rstrip(b"\r\n"))
