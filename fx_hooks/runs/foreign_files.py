@@ -85,7 +85,7 @@ def _strange(
         since = _since(run, started) if is_own else None
         for name, _, _, mtime, mode in folder.files:
             if name.endswith(b".wandb") and not _is_log_of(run, folder, name):
-                if was_synced(folder, name, syncs) != (True, ""):
+                if not was_synced(folder, name, syncs):
                     place = path + b"/" + name
                     yield run, place, f"{shown(place)} is a log of W&B's that is not synced"
             elif not stat.S_ISREG(mode):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.best_models.provenance import fits
 from fx_hooks.frameworks.configuration import MAX_BYTES
-from fx_hooks.frameworks.framework import Ending, Role, State
+from fx_hooks.frameworks.framework import Ending, Evidence, Proof, Role, State
 from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.runs.foreign_files import find_obstacles
@@ -24,7 +24,7 @@ from fx_hooks.runs.layouts import (
     find_runs,
     run_patterns,
 )
-from fx_hooks.runs.liveness import Processes, find_processes
+from fx_hooks.runs.liveness import Processes, Use, find_processes
 from fx_hooks.runs.milestone_runs import milestones_of_runs
 from fx_hooks.util.disk import Problem, Scan, Size, files_only, scan
 from fx_hooks.util.errors import FatalError
@@ -46,6 +46,7 @@ HOUR = 3600.0
 _UNSEEN = 7 * 24 * HOUR
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
+_PROCESSES = "the processes of this machine"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
@@ -58,7 +59,9 @@ class Run(NamedTuple):
     says why, as part of a sentence. ``within`` is the innermost run around it;
     ``owner`` the job that started this tracker's run, wherever it lies. ``milestones``
     are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
-    says why it could not be deleted, whoever wanted to, and is mostly empty.
+    says why it could not be deleted, whoever wanted to, and is mostly empty. ``evidence``
+    is what was read of this run itself; ``unproven`` says that all that it waits for is a
+    proof that it is uploaded.
     """
 
     path: bytes
@@ -75,6 +78,8 @@ class Run(NamedTuple):
     tracked: tuple[bytes, ...]
     run_id: str
     obstacle: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    unproven: bool = False
 
 
 class Survey(NamedTuple):
@@ -127,8 +132,12 @@ def survey(
     *,
     progress: Callable[[int], None] | None = None,
     now: float | None = None,
+    accepted: Collection[bytes] = (),
 ) -> Survey:
     """Look at all runs below the root of *repository*, as they are *now*.
+
+    Runs at or below *accepted* paths are taken for uploaded where nothing but the proof of
+    that is missing.
 
     Without psutil, or where it may not look, runs are judged by their files alone, and
     a note says so. Raises :class:`~fx_hooks.util.errors.FatalError` if the root or the policy
@@ -152,7 +161,7 @@ def survey(
         run._replace(run_id=run.about.identity(run.folder, root))
         for run in find_runs(found_tree.top, run_patterns(_configuration(root, index)))
     ]
-    judge = _Judge(found_tree, processes, time.time() if now is None else now)
+    judge = _Judge(found_tree, processes, time.time() if now is None else now, accepted)
     endings = {run.path: judge.ending(run) for run in found}
     started = {run.path: _started(run, root) for run in found}
     owners = _owners(found, started, root)
@@ -187,6 +196,8 @@ def survey(
                 milestones=tuple(sorted(chosen)),
                 tracked=_below(tracked, run.path),
                 run_id=run.run_id,
+                evidence=endings[run.path].evidence,
+                unproven=endings[run.path].unproven,
                 obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
             )
         )
@@ -200,36 +211,59 @@ def survey(
 
 
 class _Judge:
-    def __init__(self, tree: Scan, processes: Processes, now: float) -> None:
+    def __init__(
+        self, tree: Scan, processes: Processes, now: float, accepted: Collection[bytes]
+    ) -> None:
+        self._accepted = frozenset(accepted)
         self._endings = {kind.name: kind.endings(tree) for kind in KINDS.values()}
         self.processes = processes
         self.now = now
 
     def ending(self, run: FoundRun) -> Ending:
-        """What is to be said of *run* itself."""
+        """Return what is to be said of *run* itself, with what was read of it."""
         use = self.processes.using(run.path)
-        if use is not None:
-            how = "has" if use.opened else "works in"
-            what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
-            return Ending(LIVE, f"{use.process} (process {use.pid}) {how}{what}", False)
         age = self.now - run.folder.size().newest
+        seen = self._seen(run, use)
+        written = Evidence("its newest file", f"{_written(age)}", _proof_of_age(age))
+        if use is not None:
+            return Ending(State.LIVE, seen.says, False, (seen, written))
         if age < HOUR:
-            return Ending(LIVE, _written(age), False)
+            return Ending(State.LIVE, written.says, False, (seen, written))
         ending = self._endings[run.kind](run.folder)
+        ending = ending._replace(evidence=(seen, written, *ending.evidence))
         if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
             why = (
                 "it does not say that it has ended, and a process of it could not be seen from here"
             )
-            return Ending(LIVE, why, False)
+            return Ending(State.LIVE, why, False, ending.evidence)
+        if ending.unproven and not self._accepted.isdisjoint((*parents(run.path), run.path)):
+            reason = f"accepted without a proof that it is uploaded: {ending.reason}"
+            return ending._replace(state=State.SYNCED, reason=reason, unproven=False)
         return ending
+
+    def _seen(self, run: FoundRun, use: Use | None) -> Evidence:
+        if use is not None:
+            how = "has" if use.opened else "works in"
+            what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
+            says = f"{use.process} (process {use.pid}) {how}{what}"
+            return Evidence(_PROCESSES, says, Proof.IN_USE)
+        if self._would_be_seen(run):
+            return Evidence(_PROCESSES, "none uses it", Proof.NOT_IN_USE)
+        return Evidence(_PROCESSES, "none of those that can be seen uses it", Proof.NOTHING)
 
     def _would_be_seen(self, run: FoundRun) -> bool:
         return not self.processes.shared and self.processes.sees(run.folder.owner)
 
 
+def _proof_of_age(age: float) -> Proof:
+    return Proof.IN_USE if age < HOUR else Proof.NOT_IN_USE
+
+
 def _written(age: float) -> str:
     if age < -60:
         return "its newest file is from the future"
+    if age >= 2 * HOUR:
+        return f"written {age / (24 * HOUR):.1f} days ago"
     minutes = max(int(age // 60), 0)
     return f"written {minutes} minute{'s' * (minutes != 1)} ago"
 
@@ -244,7 +278,7 @@ def _worst(
         for path in members[run.path]:
             if endings[path].state == state:
                 reason = f"{shown(path)}: {endings[path].reason}"
-                return Ending(state, reason, endings[path].ended)
+                return endings[path]._replace(reason=reason)
     states = {endings[path].state for path in members[run.path]}
     if own.state == FINISHED and SYNCED in states:
         return own._replace(state=SYNCED, reason="what it sent to W&B has been synced")

@@ -63,7 +63,7 @@ def run_directories(files: Mapping[str, bytes]) -> list[RunDirectory]:
         if framework.output_folders is not None:
             for directory in framework.output_folders(configuration):
                 found.setdefault(directory.path, directory)
-    return list(found.values())
+    return sorted(found.values(), key=lambda directory: directory.tool)
 
 
 def run_patterns(files: Mapping[str, bytes]) -> list[RunPattern]:
