@@ -250,17 +250,18 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
         UNSYNCED, "not all of its files could be uploaded when it was synced",
     )  # fmt: skip
     # A later one was not.
-    later = whole_sync(path, "2999-01-02T00:00:00Z")
-    log.with_name("debug-sync.29990101.000000.log").write_text(later)
+    later = log.with_name("debug-sync.29990101.000000.log")
+    whole = whole_sync(path, "2999-01-02T00:00:00Z")
+    later.write_text(whole)
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
     # W&B numbers the logs of one second, and so the second one's name comes first.
     log.write_text(clean)
     second = later.with_name("debug-sync.29990101.000000.1.log")
-    second.write_text(json.dumps(begins))
-    later.write_text(json.dumps({**begins, "time": refusal["time"]}) + "\n" + json.dumps(refusal))
+    second.write_text(whole)
+    later.write_text(whole_sync(path, "2999-01-01T00:00:00Z") + json.dumps(refusal))
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
     refused_again = {**refusal, "time": "2999-01-02T00:00:00.5Z"}
-    second.write_text(json.dumps(begins) + "\n" + json.dumps(refused_again))
+    second.write_text(whole + json.dumps(refused_again))
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == UNSYNCED
 
 
