@@ -105,9 +105,11 @@ HUNGRY = {
     "one list in many calls": "torch_zip(b'\\x80\\x02ctorch\\nSize\\nq\\x00('"
     " + b'K\\x01' * 300_000"
     " + b'tq\\x010' + b'h\\x00h\\x01\\x85R0' * 2000 + b'}.')",
-    "many names": "torch_zip(b'\\x80\\x02' + b''.join(b'ca\\nb%d\\n0' % n for n in range(200_000)))",
+    "many names": "torch_zip(b'\\x80\\x02' + b''.join(b'ca\\nb%d\\n0' % n"
+    " for n in range(200_000)))",
     "long expressions": "as_zip({'m/archive_format': b'pt2', 'm/models/m.json': b'{\"a\":['"
-    " + b','.join(b'{\"expr_str\":\"%d' % n + b'+s0' * 1000 + b'\"}' for n in range(1000)) + b']}'})",
+    " + b','.join(b'{\"expr_str\":\"%d' % n + b'+s0' * 1000 + b'\"}' for n in range(1000))"
+    " + b']}'})",
     "code without end": "as_zip({'m/constants.pkl': b'', 'm/data.pkl': b'',"
     " 'm/code/__torch__.py': b'getattr(a' + b' ' * 3_000_000 + b'ops.' * 200_000})",
 }
