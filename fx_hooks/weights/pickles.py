@@ -19,15 +19,7 @@ from typing import IO, NoReturn
 
 from fx_hooks.weights import torch_allows
 from fx_hooks.weights.calls import MAX_WALK, RefusedCall, call, hashable, new, view
-from fx_hooks.weights.values import (
-    DTYPES,
-    Global,
-    Instance,
-    Mapping,
-    Storage,
-    Tensor,
-    Unknown,
-)
+from fx_hooks.weights.values import DTYPES, Global, Instance, Mapping, Storage, Tensor, Unknown
 
 # A checkpoint has some forty operations a tensor.
 MAX_OPERATIONS = 2_000_000
