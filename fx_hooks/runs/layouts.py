@@ -25,6 +25,7 @@ _LIGHTNING_NAME = re.compile(rb"version_\d+")
 # outputs/2024-01-31/23-59-59, runs/2024-01-31_23-59-59: nobody keeps a package there.
 _DATED = re.compile(rb"(?:^|/)\d{4}-\d{2}-\d{2}[/_]\d{2}-\d{2}-\d{2}\Z")
 _HYDRA_FILES = {b"config.yaml", b"hydra.yaml", b"overrides.yaml"}
+_REPOSITORIES = frozenset((b".git", b".hg", b".svn", b".jj", b".bzr", b"_darcs", b".pijul"))
 # What tools of ours put aside.
 _OURS = b".fx-"
 
@@ -123,5 +124,9 @@ def is_dated(path: bytes) -> bool:
 
 
 def is_repository(folder: Folder) -> bool:
-    """Whether *folder* is the root of a work tree of its own."""
-    return b".git" in folder.folders or b".git" in folder.names()
+    """Whether *folder* is a repository of its own: a work tree of one, or a bare one."""
+    if not _REPOSITORIES.isdisjoint(folder.folders):
+        return True
+    if b"objects" in folder.folders and b"refs" in folder.folders:
+        return b"HEAD" in folder.names()
+    return b".git" in folder.names() or b".fslckout" in folder.names()
