@@ -238,5 +238,5 @@ def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: list[str]) -> bool:
         raise KeyboardInterrupt(arguments)
 
-    monkeypatch.setattr(check_range, "proven_clean", interrupted)
+    monkeypatch.setattr("fx_hooks.fastpath.commit_range.proven_clean", interrupted)
     assert check_range.main(["HEAD~1..HEAD"]) == 130

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import struct
 import zipfile
 from collections import Counter, OrderedDict
@@ -64,17 +65,8 @@ def test_shipped(
 def test_malicious(name: str) -> None:
     found = look(malicious()[name])
     assert found.format is None or found.globals or found.faults
-    hidden = [
-        "two",
-        "another-case",
-        "nul",
-        "encrypted",
-        "extension",
-        "native",
-        "rubbish",
-        "without-suffix",
-    ]
-    if not any(word in name for word in hidden):
+    hidden = "two|another-case|nul|encrypted|extension|native|rubbish|without-suffix"
+    if not re.search(hidden, name):
         # Not only refused: what it would import is known.
         assert found.globals or any("computes" in fault for fault in found.faults), found
 
