@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.terminal import on_github, one_line, without_commands
 
 
 def guarded(name: str, work: Callable[[], int]) -> int:
@@ -38,7 +38,8 @@ def guarded(name: str, work: Callable[[], int]) -> int:
 def _end(code: int, message: str = "") -> int:
     try:
         if message:
-            print(message, file=sys.stderr)
+            for line in without_commands([message]) if on_github() else [message]:
+                print(line, file=sys.stderr)
         sys.stdout.flush()
     except OSError:
         # Nobody can be told; what is still buffered must not fail again at exit.
