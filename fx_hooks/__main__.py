@@ -23,6 +23,7 @@ COMMANDS = {
     "report-space": ("cli.report_space", "say what takes space, and what frees it"),
     "archive-runs": ("cli.archive_runs", "pack runs into an archive, and restore them"),
     "clean-runs": ("cli.clean_runs", "delete runs that nothing is lost with"),
+    "completion": ("cli.completion", "complete all of this in your shell"),
 }
 _USAGE = "usage: fx-hooks COMMAND [ARGUMENT ...]"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from pathlib import Path
 
@@ -15,6 +16,19 @@ pytest.register_assert_rewrite("tests.support")
 
 from tests.realruns.states import States, make_states  # noqa: E402
 from tests.support import Repo  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", metavar="SEED", help="run the tests in an order of that seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the modules, and the tests of each; all workers come to the same order."""
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        chance = random.Random(seed)
+        order = {item.path: chance.random() for item in items}
+        items.sort(key=lambda item: (order[item.path], chance.random()))
 
 
 @pytest.fixture

@@ -23,12 +23,14 @@ ROWS: tuple[dict[str, str], ...] = (
         "best_models": "milestones and their metadata",
         "gitignore": "the block, and lines around it",
     },
-    {"artifacts": "the classifier: from paths, tree and content to verdicts"},
+    {
+        "artifacts": "the classifier: paths, tree and content",
+        "reporting": "findings as text, JSON, SARIF",
+    },
     {"policy": "from YAML to compiled patterns", "weights": "reads models without running them"},
     {
         "frameworks": "what is known of each tool",
         "git": "the only one that starts git",
-        "reporting": "findings as text, JSON, SARIF",
     },
     {"fastpath": "proves a clean commit clean; imports next to nothing"},
     {"util": "files, paths, strict JSON and YAML"},

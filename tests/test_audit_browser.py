@@ -16,6 +16,8 @@ from tests.browser import Opened, started
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
+
 AUDITS = {
     "two-years": two_years,
     "clean": clean,

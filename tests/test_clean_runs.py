@@ -531,6 +531,7 @@ def faulty(
     return Faulty(repo.root, out / request.param if request.param else None, out)
 
 
+@pytest.mark.slow
 @needs_fork
 def test_killed_at_every_step(faulty: Faulty) -> None:
     """Each run is whole in its place, or all of it is on its way out (and in the archive)."""
@@ -541,6 +542,7 @@ def test_killed_at_every_step(faulty: Faulty) -> None:
     assert codes == {None, 0}
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize(
     ("error", "once", "calls"),
@@ -595,6 +597,7 @@ def in_archive(place: Path, name: str, own: dict[bytes, Seen]) -> bool:
     return found == own
 
 
+@pytest.mark.slow
 @POSIX
 def test_two_cleaners_at_once(repo: Repo) -> None:
     for number in range(40):

@@ -89,6 +89,7 @@ def log_of(scene: IndexCheck) -> str:
     return log.read_text() if log.exists() else ""
 
 
+@pytest.mark.slow
 def test_deleting_killed_at_every_step(scene: IndexCheck) -> None:
     calls = set()
     put_back = 0
@@ -105,6 +106,7 @@ def test_deleting_killed_at_every_step(scene: IndexCheck) -> None:
     assert put_back > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: IndexCheck) -> None:
     """Killed right after it was put aside, by whoever comes first, and however late."""
     for outcome in killed_at_every_step(scene.prepare):

@@ -115,6 +115,41 @@ def test_a_note_that_nobody_can_read() -> None:
         assert subprocess.run((sys.executable, "-c", code), stderr=full).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        pytest.param("open('no\\n')", r"$'no\x0a': No such file or directory", id="open"),
+        pytest.param("os.listdir(b'no')", "no: No such file or directory", id="bytes"),
+        pytest.param("os.read(9, 1)", "Bad file descriptor", id="no name"),
+        pytest.param("print('x'); os.read(9, 1)", "Bad file descriptor", id="printed before"),
+    ],
+)
+def test_an_error_that_nobody_expected_says_what_is_known(
+    capsys: pytest.CaptureFixture[str], code: str, said: str
+) -> None:
+    def fail() -> int:
+        exec(code, {"os": os})
+        return 0
+
+    assert guarded("fx", fail) == FATAL
+    assert capsys.readouterr().err == f"fx: error: {said}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_output_that_cannot_be_written(lines: int) -> None:
+    code = (
+        "from fx_hooks.cli._common import guarded\n"
+        f"raise SystemExit(guarded('fx', lambda: print('x\\n' * {lines}) or 0))"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            (sys.executable, "-c", code), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == FATAL
+    assert done.stderr == "fx: error: cannot write: No space left on device\n"
+
+
 def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
     repo.stage("a.pt", WEIGHTS)
     code = (

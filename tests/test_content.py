@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.git.repository import lfs_pointer
-from fx_hooks.weights.text import is_text, is_text_file
+from fx_hooks.weights.plain_text import is_text, is_text_file
 from tests.support import CLEAN, WEIGHTS, Repo
 from tests.weight_files import SHIPPED
 

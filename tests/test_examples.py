@@ -237,6 +237,11 @@ SESSIONS = {
         prepare=explained,
         commands=("fx-explain wandb/latest-run src/train.py assets/tokenizer.pt",),
     ),
+    "fx-hooks": Session(
+        page="docs/fx-hooks.md",
+        prepare=explained,
+        commands=("fx-hooks explain src/train.py", "fx-hooks rules mlflow"),
+    ),
     "init": Session(
         page="docs/fx-init.md",
         prepare=before_init,
@@ -511,6 +516,7 @@ def keys(value: object) -> set[str]:
         ("fx-explain", "fx-explain --format json model.pt src/a.py outputs/x"),
         ("fx-report-space", "fx-report-space --format json"),
         ("fx-archive-runs", "fx-archive-runs --list a.tar.gz --format json"),
+        ("fx-hooks", "fx-hooks rules --format json"),
     ],
 )
 def test_keys_of_json_are_on_the_page(empty: Repo, name: str, command: str) -> None:
@@ -580,3 +586,51 @@ def test_scripts_are_those_that_are_tested() -> None:
                 re.DOTALL | re.MULTILINE,
             )
             assert "chmod +x" in section, block
+
+
+@pytest.fixture
+def with_acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package with the tool that docs/frameworks.md adds."""
+    package = tmp_path / "changed" / "fx_hooks"
+    shutil.copytree(ROOT / "fx_hooks", package, ignore=shutil.ignore_patterns("__pycache__"))
+    (rules,) = blocks("docs/frameworks.md", "yaml")
+    runs, entry = (block.text for block in blocks("docs/frameworks.md", "python"))
+    frameworks = package / "frameworks"
+    (frameworks / "acme").mkdir()
+    (frameworks / "acme" / "__init__.py").touch()
+    (frameworks / "acme" / "rules.yaml").write_text(rules.text)
+    (frameworks / "acme" / "runs.py").write_text(runs)
+    for path, before, after in (
+        (frameworks / "__init__.py", '"torch",\n', '"torch",\n"acme",\n'),
+        (frameworks / "registry.py", "FRAMEWORKS = (", f"{entry}\nFRAMEWORKS = (ACME, "),
+    ):
+        text = path.read_text()
+        assert text.count(before) == 1
+        path.write_text(text.replace(before, after))
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    return package
+
+
+@pytest.mark.usefixtures("with_acme")
+def test_the_page_on_frameworks_adds_one(empty: Repo) -> None:
+    def command(words: str, code: int = 0) -> str:
+        return shell(empty, f"{shlex.quote(sys.executable)} -m fx_hooks {words}", code=code)
+
+    said = command("explain model.acme acme_runs/one/x tests/data/model.acme acme_runs.py")
+    verdicts = [line.partition(": ")[2] for line in said.splitlines()]
+    assert verdicts[0].startswith("blocked by weights (")
+    assert verdicts[1].startswith("blocked by acme-runs (")
+    assert [verdict.startswith("allowed") for verdict in verdicts[2:]] == [True, True]
+    assert "acme/run.py: DEFAULT_FOLDER" in command("rules acme-runs")
+    then = time.time() - 30 * DAY
+    for name, status in (("one", "done"), ("two", "failed")):
+        text = json.dumps({"status": status, "config": {"lr": 1}, "metrics": {"loss": 0.5}})
+        write(empty, f"acme_runs/{name}/acme.json", text, then)
+        write(empty, f"acme_runs/{name}/model.acme", b"\0", then)
+    assert "Acme runs (2)" in command("report-space")
+    assert "nowhere else: add --archive FILE" in command("clean-runs .", code=1)
+    command("archive-runs acme_runs a.tar.gz")
+    listed = command("archive-runs --list a.tar.gz")
+    assert "Acme run, finished" in listed
+    assert "Acme run, failed" in listed
+    assert "loss 0.5" in listed

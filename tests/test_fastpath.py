@@ -318,6 +318,7 @@ def test_index_file_of_a_partial_commit(
     assert two_kinds.check_once("x.pt").code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_fast_path_and_command_agree_on_any_tree(repo: Repo, seed: int) -> None:
     chance = random.Random(seed)
@@ -733,6 +734,7 @@ def test_tables_too_large_to_be_true(poisoned: Repo) -> None:
     assert not poisoned.fast_path("x.pt")
 
 
+@pytest.mark.slow
 def test_many_commits_at_once(repo: Repo) -> None:
     repo.stage("x.pt", WEIGHTS)
     repo.forget_tables()

@@ -195,6 +195,7 @@ def test_walks_what_is_pushed_not_what_replaces_it(repo: Repo) -> None:
     assert check(repo, f"{start}..{bad}").code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_fast_path_and_command_agree_on_any_history(repo: Repo, seed: int) -> None:
     chance = random.Random(seed)
@@ -237,5 +238,5 @@ def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: list[str]) -> bool:
         raise KeyboardInterrupt(arguments)
 
-    monkeypatch.setattr(check_range, "proven_clean", interrupted)
+    monkeypatch.setattr("fx_hooks.fastpath.commit_range.proven_clean", interrupted)
     assert check_range.main(["HEAD~1..HEAD"]) == 130

@@ -39,6 +39,7 @@ ALLOWED = {
     "runs/inventory.py": {"wandb": _JOBS, "hydra": _JOBS},
     "runs/layouts.py": {"wandb": _JOBS, "hydra": _JOBS},
     "runs/milestone_runs.py": {"wandb": "metadata names W&B's ids"},
+    "weights/pickles.py": {"lightning": "names of classes in checkpoints"},
     "runs/usage/advice.py": {"wandb": "prints `wandb sync`"},
 }
 WORDS = {

@@ -54,7 +54,7 @@ CALLS = [
     "fx-report-space",
     "fx-sync-gitignore",
 ]
-MOMENTS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597]
+MOMENTS = [1, 3, 13, 55, 233, 610, 1597]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_interrupted(here: Repo, tmp_path: Path, call: str) -> None:
         assert done.stderr in ("", f"{name}: interrupted\n", "fx-hooks rules: interrupted\n"), (
             moment
         )
-    assert interrupted > 3
+    assert interrupted > 2
 
 
 def test_each_command_is_interrupted() -> None:

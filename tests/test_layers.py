@@ -85,7 +85,13 @@ LAYERS = (
 )  # fmt: skip
 ENTRY_POINTS = {
     f"fx_hooks.{name}"
-    for name in ("check_artifacts", "check_best_models", "check_range", "sync_gitignore")
+    for name in (
+        "__main__",
+        "check_artifacts",
+        "check_best_models",
+        "check_range",
+        "sync_gitignore",
+    )
 }
 COMMANDS = {name for name in MODULES if name.startswith("fx_hooks.cli.") and "._" not in name}
 FAST_PATH = {name for name in MODULES if f"{name}.".startswith("fx_hooks.fastpath.")}
@@ -180,6 +186,11 @@ def test_a_name_stands_for_one_module() -> None:
 def test_the_fast_path_imports_next_to_nothing(name: str) -> None:
     allowed = FAST_PATH | {"fx_hooks", "os", "sys", "marshal", "binascii"}
     assert {found.module for found in imports(name) if not found.local} <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_an_entry_point_imports_nothing_before_it_answers_an_interruption(name: str) -> None:
+    assert {found.module for found in imports(name) if not found.local} == {"sys"}
 
 
 @pytest.mark.parametrize("name", sorted(FAST_PATH))

@@ -1051,6 +1051,7 @@ def test_object_formats(home: Path, tmp_path: Path, format_option: list[str]) ->
 # The report
 
 
+@pytest.mark.slow
 def test_three_thousand_files_in_one_commit(repo: Repo) -> None:
     for number in range(1500):
         repo.write(f"{RUN}/files/media/{number}.dat", f"{number}")
@@ -1087,6 +1088,7 @@ def scattered(repo: Repo) -> Repo:
     return repo
 
 
+@pytest.mark.slow
 def test_thousands_of_groups(scattered: Repo) -> None:
     result = scattered.check()
     assert result.code == 1

@@ -272,6 +272,7 @@ def disagreements(patterns: Sequence[str], paths: Sequence[bytes]) -> Iterator[o
             yield patterns, path, number, expected
 
 
+@pytest.mark.slow
 def test_agrees_with_pathspec() -> None:
     count: Counter[str] = Counter()
     policies = st.lists(st.tuples(valid_patterns(), st.booleans()), min_size=1, max_size=6)

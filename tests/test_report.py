@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fx_hooks.git.commands import cover, unstage, untrack
@@ -194,11 +196,11 @@ def test_colour() -> None:
 def test_names_are_shown_so_that_nothing_is_hidden() -> None:
     names = [b"\033[31m.pt", b"a\nb.pt", "modèle.pt".encode(), b"with blank.pt", b"\xff.pt"]
     assert report([*map(finding, names)])[3:] == [
-        r"  $'\x1b[31m.pt'  1 file       2.0 KiB",
-        r"  $'a\x0ab.pt'    1 file       2.0 KiB",
-        "  modèle.pt       1 file       2.0 KiB",
-        "  with blank.pt   1 file       2.0 KiB",
-        r"  $'\xff.pt'      1 file       2.0 KiB",
+        "  \"$(printf '\\033[31m.pt')\"  1 file       2.0 KiB",
+        "  \"$(printf 'a\\012b.pt')\"    1 file       2.0 KiB",
+        "  modèle.pt                  1 file       2.0 KiB",
+        "  with blank.pt              1 file       2.0 KiB",
+        "  \"$(printf '\\377.pt')\"      1 file       2.0 KiB",
     ]
 
 
@@ -277,7 +279,7 @@ def test_cover_means_exactly_what_was_chosen(chosen: set[bytes], others: set[byt
             id="question-mark-and-backslash",
         ),
         pytest.param(unstage([b"a:b"]), ["git reset -q -- a:b"], id="no-magic"),
-        pytest.param(unstage([b"a\nb"]), [r"git reset -q -- $'a\x0ab'"], id="newline"),
+        pytest.param(unstage([b"a\nb"]), ["git reset -q -- \"$(printf 'a\\012b')\""], id="newline"),
         pytest.param(unstage([]), [], id="nothing"),
     ],
 )
@@ -306,15 +308,23 @@ def test_commands_stay_short() -> None:
         pytest.param("modèle.pt".encode(), "'modèle.pt'", id="non-ascii"),
         pytest.param(b"a b", "'a b'", id="blank"),
         pytest.param(b"it's", "'it'\"'\"'s'", id="quote"),
-        pytest.param(b"$HOME `x` \\", "'$HOME `x` \\'", id="shell"),
+        pytest.param(b"$HOME `x` \\a", "'$HOME `x` \\a'", id="shell"),
+        pytest.param(b"=ls", "'=ls'", id="command-of-zsh"),
+        pytest.param(b"%self", "'%self'", id="process-of-fish"),
+        pytest.param(b"a\\\\b", "\"$(printf 'a\\134\\134b')\"", id="backslashes"),
+        pytest.param(b"a\\", "\"$(printf 'a\\134')\"", id="backslash-at-the-end"),
+        pytest.param(b"-\x01!", "\"$(printf '\\055\\001\\041')\"", id="option-of-printf"),
+        pytest.param(b"%d\x01", "\"$(printf '\\045d\\001')\"", id="format-of-printf"),
         pytest.param(b"~", "'~'", id="home"),
-        pytest.param(b"a\nb", r"$'a\x0ab'", id="newline"),
-        pytest.param(b"a\tb", r"$'a\x09b'", id="tab"),
-        pytest.param(b"\x1b[31m", r"$'\x1b[31m'", id="escape"),
-        pytest.param(b"\xff", r"$'\xff'", id="not-utf-8"),
-        pytest.param("é\xa0".encode(), r"$'\xc3\xa9\xc2\xa0'", id="no-break-space"),
-        pytest.param(b"\n'\\", r"$'\x0a\'\\'", id="newline-quote-backslash"),
-        pytest.param("\u202e.pt".encode(), r"$'\xe2\x80\xae.pt'", id="right-to-left"),
+        pytest.param(b"a\nb", "\"$(printf 'a\\012b')\"", id="newline"),
+        pytest.param(b"a\tb", "\"$(printf 'a\\011b')\"", id="tab"),
+        pytest.param(b"\x1b[31m", "\"$(printf '\\033[31m')\"", id="escape"),
+        pytest.param(b"\xff", "\"$(printf '\\377')\"", id="not-utf-8"),
+        pytest.param("é\xa0".encode(), "\"$(printf '\\303\\251\\302\\240')\"", id="no-break-space"),
+        pytest.param(b"\n'\\", "\"$(printf '\\012\\047\\134')\"", id="newline-quote-backslash"),
+        pytest.param(
+            "\u202e.pt".encode(), "\"$(printf '\\342\\200\\256.pt')\"", id="right-to-left"
+        ),
     ],
 )
 def test_quoted(path: bytes, word: str) -> None:
@@ -327,21 +337,34 @@ def test_quoted(path: bytes, word: str) -> None:
         pytest.param(b"a b", "a b", id="blank"),
         pytest.param(b"it's", "it's", id="quote"),
         pytest.param("modèle.pt".encode(), "modèle.pt", id="non-ascii"),
-        pytest.param(b"a\nb", r"$'a\x0ab'", id="newline"),
-        pytest.param(b"\xff", r"$'\xff'", id="not-utf-8"),
+        pytest.param(b"a\nb", "\"$(printf 'a\\012b')\"", id="newline"),
+        pytest.param(b"\xff", "\"$(printf '\\377')\"", id="not-utf-8"),
     ],
 )
 def test_shown(path: bytes, text: str) -> None:
     assert shown(path) == text
 
 
-def as_bash_reads(words: Sequence[str]) -> list[bytes]:
-    script = "printf '%s\\0' " + " ".join(words)
+# The shells that people paste commands into, each without its user's own settings.
+SHELLS = {"bash": ("bash",), "dash": ("dash",), "zsh": ("zsh", "-f"), "busybox": ("busybox", "sh")}
+
+
+@pytest.fixture(params=[*SHELLS, "fish"])
+def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    name = request.param
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    return SHELLS.get(name, (name, "-N"))
+
+
+def as_it_reads(shell: tuple[str, ...], words: Sequence[str]) -> list[bytes]:
+    """The arguments that a program gets from a command with *words*."""
+    code = "import os, sys; print(*(os.fsencode(word).hex() for word in sys.argv[1:]), sep=',')"
+    script = f'"{sys.executable}" -c "{code}" ' + " ".join(words)
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    result = subprocess.run(
-        ("bash", "-c", script), stdout=subprocess.PIPE, check=True, env=environment
-    )
-    return result.stdout.split(b"\0")[:-1]
+    result = subprocess.run((*shell, "-c", script), capture_output=True, env=environment)
+    assert (result.returncode, result.stderr) == (0, b"")
+    return [bytes.fromhex(word) for word in result.stdout.decode().strip("\n").split(",")]
 
 
 NAMES = st.lists(
@@ -357,17 +380,29 @@ NAMES = st.lists(
 ).map(b"".join)
 
 
-@settings(database=None, deadline=None, derandomize=True, max_examples=60)
+@settings(
+    database=None, deadline=None, derandomize=True, max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
 @given(st.lists(NAMES, min_size=1, max_size=40))
-def test_bash_reads_what_was_quoted(names: list[bytes]) -> None:
+def test_shells_read_what_was_quoted(shell: tuple[str, ...], names: list[bytes]) -> None:
+    if "fish" in shell:
+        names = [name + b"." for name in names]  # it has no line break at the end of a word
     words = [quoted(name) for name in names]
     assert all(word.isprintable() for word in words)
-    assert as_bash_reads(words) == names
+    assert as_it_reads(shell, words) == names
 
 
-def test_bash_reads_every_byte() -> None:
+def test_shells_read_every_byte(shell: tuple[str, ...]) -> None:
     names = [bytes([first, second]) for first in range(1, 256) for second in (0x41, 0xA0, 0x27)]
-    assert as_bash_reads([quoted(name) for name in names]) == names
+    assert as_it_reads(shell, [quoted(name) for name in names]) == names
+
+
+def test_shells_read_line_breaks_at_the_end(shell: tuple[str, ...]) -> None:
+    if "fish" in shell:
+        pytest.skip("it has no such word")
+    names = [b"\n", b"a\n", b"\n\n", b"a\n\nb\n\n", b"'\n", b"a b\n"]
+    assert as_it_reads(shell, [quoted(name) for name in names]) == names
 
 
 @pytest.mark.parametrize(

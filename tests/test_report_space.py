@@ -167,6 +167,7 @@ def test_each_thing_has_its_kind(odd: Repo, capfd: pytest.CaptureFixture[str]) -
     assert (same["disk"], same["files"]) == (0, 1)
 
 
+@pytest.mark.slow
 @POSIX
 def test_nothing_is_written(
     states: States, at_home: Path, capfd: pytest.CaptureFixture[str]
@@ -465,6 +466,7 @@ def test_outside_a_repository(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert "not in a git repository" in result.err
 
 
+@pytest.mark.slow
 @POSIX
 def test_the_commands_free_what_they_promise(
     states: States, at_home: Path, capfd: pytest.CaptureFixture[str]

@@ -712,6 +712,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("trees")
 
 
+@pytest.mark.slow
 @posix
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(

@@ -76,6 +76,7 @@ def packing(root: Path, target: Path, *, force: bool = False) -> Work:
     return lambda: guarded(NAME, work)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often_written")
 def test_packing_killed_at_every_step(root: Path, tmp_path: Path, name: str) -> None:
     expected = seen(root)
@@ -105,6 +106,7 @@ def test_packing_killed_at_every_step(root: Path, tmp_path: Path, name: str) -> 
     assert outcome.steps.index("fsync") < outcome.steps.index("link")
 
 
+@pytest.mark.slow
 def test_replacing_killed_at_every_step(root: Path, tmp_path: Path, name: str) -> None:
     expected = seen(root)
     out = tmp_path / "out"
@@ -129,6 +131,7 @@ def test_replacing_killed_at_every_step(root: Path, tmp_path: Path, name: str) -
     assert (out / f"{name}.manifest.json").read_bytes() != manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "calls"),
     [
@@ -197,6 +200,7 @@ def same(one: dict[bytes, Seen], other: dict[bytes, Seen]) -> bool:
     }
 
 
+@pytest.mark.slow
 def test_restoring_killed_at_every_step(root: Path, archive: Path, tmp_path: Path) -> None:
     expected = runs_in(root)
     there = tmp_path / "there"
@@ -219,6 +223,7 @@ def test_restoring_killed_at_every_step(root: Path, archive: Path, tmp_path: Pat
     assert calls >= {"mkdir", "write", "fsync", "link", "symlink", "rename", "chmod", "utime"}
 
 
+@pytest.mark.slow
 def test_replacing_runs_killed_at_every_step(root: Path, archive: Path, tmp_path: Path) -> None:
     expected = runs_in(root)
     there = tmp_path / "there"
@@ -258,6 +263,7 @@ def kept(there: Path, run_: str) -> list[dict[bytes, Seen]]:
     return [seen(place) for place in Path(folder).glob(f"{name}.replaced-*")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize(
     ("error", "calls"),
@@ -487,6 +493,7 @@ def test_runs_on_a_file_system_of_their_own(root: Path, archive: Path, tmp_path:
     assert (done.stdout, done.stderr) == ("True\nTrue\n['outputs'] ['a', 'b']\n", "")
 
 
+@pytest.mark.slow
 def test_several_at_once(root: Path, tmp_path: Path) -> None:
     out, there = tmp_path / "out", tmp_path / "there"
     out.mkdir()

@@ -457,6 +457,7 @@ def test_its_folder_alone_cannot_be_deleted(tree: bytes, monkeypatch: pytest.Mon
     assert settle(tree, left) == "the rest of outputs/a is deleted"
 
 
+@pytest.mark.slow
 def test_folders_that_lie_very_deep(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deeper than Python nests calls, and than a process has files open."""
 

@@ -407,6 +407,7 @@ def test_a_cut_archive_is_refused(real: Path, tmp_path: Path, name: str) -> None
     assert refused_or_whole(real, tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_flipped_bit_is_noticed(real: Path, tmp_path: Path, name: str) -> None:
     whole = (real / name).read_bytes()
@@ -439,6 +440,7 @@ def unpacked(real: Path) -> dict[str, Any]:
     return {"runs": manifest["runs"], "contents": contents}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     flips=st.lists(
@@ -727,3 +729,68 @@ def test_what_lies_there_as_if_it_were_ours(archive: Path, tmp_path: Path, text:
     assert not Path("/tmp/escaped-from-there").exists()
     assert {"outputs", "link"} <= set(os.listdir(there)) <= {"outputs", "link",
                                                             ".fx-restore.01234567"}  # fmt: skip
+
+
+# What other programs would run is not put back.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git", ".GIT", ".git.", "git~1", ".git::$INDEX_ALLOCATION", ".g\u200cit", ".ssh",
+        ".\uff53sh", ".husky", ".vscode", ".idea", ".envrc", ".bashrc", "sitecustomize",
+        "sitecustomize.py", "UserCustomize.cpython-312-x86_64-linux-gnu.so", "site-packages",
+        "conftest.py", "x.code-workspace",
+    ],
+)  # fmt: skip
+def test_what_programs_would_run_is_not_put_back(tmp_path: Path, name: str) -> None:
+    there = tmp_path / "there"
+    forge(tmp_path / "run.tar.gz", a_run(f"{name}/a", folder(), file("x")))
+    with pytest.raises(FatalError, match="leads elsewhere"):
+        restore(tmp_path / "run.tar.gz", there)
+    entries = (folder(), folder("a"), folder(f"a/{name}"), file(f"a/{name}/x"), file("z"))
+    forge(tmp_path / "a.tar.gz", a_run("outputs/a", *entries))
+    restored = restore(tmp_path / "a.tar.gz", there)
+    assert [note.partition(": left out")[1] for note in restored.notes] == [": left out"]
+    assert {*seen(there)} == {b"outputs", b"outputs/a", b"outputs/a/a", b"outputs/a/z"}
+
+
+@pytest.mark.parametrize(
+    "name", ["git", ".gitignore", "site", "model.pth", ".hydra", "code", "environment", ".metadata"]
+)
+def test_names_that_nothing_runs(tmp_path: Path, name: str) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("outputs/a", folder(), file(name)))
+    assert restore(tmp_path / "a.tar.gz", tmp_path / "there").notes == ()
+    assert (tmp_path / "there/outputs/a" / name).read_bytes() == CONTENT
+
+
+def test_a_repository_of_any_name_is_not_put_back(tmp_path: Path) -> None:
+    bare = (folder("r"), file("r/HEAD"), folder("r/objects"), folder("r/refs"), file("r/config"))
+    forge(tmp_path / "a.tar.gz", a_run("outputs/a", folder(), *bare))
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert {*seen(tmp_path / "there")} == {b"outputs", b"outputs/a"}
+    forge(tmp_path / "b.tar.gz", a_run("b", folder(), file("HEAD"), folder("objects")))
+    with pytest.raises(FatalError, match="is a repository, and no run"):
+        restore(tmp_path / "b.tar.gz", tmp_path / "there")
+
+
+def test_a_package_is_no_run(tmp_path: Path) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("numpy", folder(), file("__init__.py")))
+    with pytest.raises(FatalError, match="is a Python package, and no run"):
+        restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    dated = "outputs/2026-01-01/00-00-00"
+    forge(tmp_path / "b.tar.gz", a_run(dated, folder(), file("__init__.py")))
+    restore(tmp_path / "b.tar.gz", tmp_path / "there")
+    assert (tmp_path / "there" / dated / "__init__.py").read_bytes() == CONTENT
+
+
+@posix
+def test_a_hard_link_to_what_is_not_put_back(tmp_path: Path) -> None:
+    runs = (
+        a_run("outputs/a", folder(), file(".envrc"), file(".bashrc")),
+        a_run("outputs/b", folder(), hard_link("x", "outputs/a/.envrc")),
+    )
+    forge(tmp_path / "a.tar.gz", *runs)
+    restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert (tmp_path / "there/outputs/b/x").read_bytes() == CONTENT
+    assert not (tmp_path / "there/outputs/a/.envrc").exists()

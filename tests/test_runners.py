@@ -128,6 +128,7 @@ def within(path: str, rows: set[str]) -> bool:
     return any(f"{path}/".startswith(f"{row}/") for row in rows)
 
 
+@pytest.mark.slow
 def test_real_runs_are_refused_and_nothing_else(project: Git) -> None:
     artifacts, legitimate = expected(project.root)
     artifacts -= {".pre-commit-config.yaml"}

@@ -195,19 +195,18 @@ def test_a_run_that_went_on_while_it_was_synced(
     assert state(5, 6, 4) == UNSYNCED
     # Versions that touch nothing when they sync again: their log tells.
     (synced,) = (states.root / "wandb" / "logs").glob("debug-sync.*.log")
-    line = {"level": "INFO", "msg": "runsync: starting to read",
-            "sync_path": f"/elsewhere/{log.parent.name}/{log.name}"}  # fmt: skip
+    path = f"/elsewhere/{log.parent.name}/{log.name}"
     began = "2001-09-09T03:46:{}+02:00"  # 1e9 + 0
-    synced.write_text(json.dumps({**line, "time": began.format("47.123456789")}) + "\n")
+    synced.write_text(whole_sync(path, began.format("47.123456789")))
     assert state(5, 4, 9) == SYNCED
     assert state(5, None, 9) == SYNCED
-    earlier = json.dumps({**line, "time": began.format("44")}) + "\n"
+    earlier = whole_sync(path, began.format("44"))
     (states.root / "wandb" / "logs" / "debug-core.log").write_text(earlier)
     synced.write_text(synced.read_text() + earlier)
     assert state(5, 4, 9) == SYNCED
     synced.write_text(earlier)
     assert state(5, 4, 9) == state(5, None, 9) == UNSYNCED
-    synced.write_text(json.dumps({**line, "time": "yesterday"}) + "\n[runsync: starting to read\n")
+    synced.write_text(whole_sync(path, "yesterday") + "[runsync: starting to read\n")
     assert state(5, 4, 9) == UNSYNCED
 
 
@@ -218,6 +217,19 @@ def test_a_run_that_a_signal_ended(states: States, monkeypatch: pytest.MonkeyPat
     os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
     run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
     assert (run.state, run.reason) == (FAILED, "exit code -9; it has been synced")
+
+
+def whole_sync(path: str, time: str) -> str:
+    """What `wandb sync` logs of a run that the server took all of."""
+    lines = (
+        {"msg": "runsync: starting to read"},
+        {"msg": "filestream: sending request", "complete": True, "exit_code": 0},
+        {"msg": "filestream: request sent", "status": "200 OK"},
+    )
+    return "".join(
+        json.dumps({"time": time, "level": "INFO", "sync_path": path, **line}) + "\n"
+        for line in lines
+    )
 
 
 REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}
@@ -238,9 +250,19 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
         UNSYNCED, "not all of its files could be uploaded when it was synced",
     )  # fmt: skip
     # A later one was not.
-    begins = {"msg": "runsync: starting to read", "time": "2999-01-02T00:00:00Z", "sync_path": path}
-    log.with_name("debug-sync.29990101.000000.log").write_text(json.dumps(begins))
+    later = log.with_name("debug-sync.29990101.000000.log")
+    whole = whole_sync(path, "2999-01-02T00:00:00Z")
+    later.write_text(whole)
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    # W&B numbers the logs of one second, and so the second one's name comes first.
+    log.write_text(clean)
+    second = later.with_name("debug-sync.29990101.000000.1.log")
+    second.write_text(whole)
+    later.write_text(whole_sync(path, "2999-01-01T00:00:00Z") + json.dumps(refusal))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
+    refused_again = {**refusal, "time": "2999-01-02T00:00:00.5Z"}
+    second.write_text(whole + json.dumps(refused_again))
+    assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == UNSYNCED
 
 
 def test_what_the_real_sync_leaves_when_it_is_refused_files(
@@ -286,19 +308,20 @@ def test_a_run_without_its_log(states: States, monkeypatch: pytest.MonkeyPatch) 
     assert "run-online.wandb is missing" in run.reason
 
 
-def test_an_older_online_run_is_known_by_its_summary(
+def test_the_summary_of_an_older_online_run_proves_nothing(
     states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All versions write it before they have uploaded everything."""
     shutil.rmtree(states.path("online_wandb") / "logs")
-    # Today's versions write the summary before they upload anything.
-    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
+    run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
+    assert (run.state, run.unproven) == (UNSYNCED, True)
     config = states.path("online_wandb") / "files" / "config.yaml"
     times = (config.stat().st_atime, config.stat().st_mtime)
     config.write_text("_wandb:\n  value:\n    cli_version: 0.17.9\n")
     os.utime(config, times)
-    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == SYNCED
-    (states.path("online_wandb") / "files" / "wandb-summary.json").unlink()
-    assert by_name(states, look(states.root, monkeypatch))["online_wandb"].state == UNSYNCED
+    assert (states.path("online_wandb") / "files" / "wandb-summary.json").exists()
+    run = by_name(states, look(states.root, monkeypatch))["online_wandb"]
+    assert (run.state, run.unproven) == (UNSYNCED, True)
 
 
 def test_a_job_whose_log_ends_in_a_traceback_failed(
@@ -316,6 +339,42 @@ def test_a_job_whose_log_ends_in_a_traceback_failed(
     log.write_text(text + "[2026-01-01 00:00:01][HYDRA] went on\n")
     os.utime(log, times)
     assert by_name(states, look(states.root, monkeypatch))["online"].state == SYNCED
+
+
+ERROR_RECORD = (
+    "[2026-01-01 00:00:00,123][src.utils][ERROR] - \nTraceback (most recent call last):\n"
+    "  File\nValueError: [x]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (f"{ERROR_RECORD}[2026-01-01 00:00:00,124][src.utils][INFO] - Output dir: /x\n", FAILED),
+        (
+            f"{ERROR_RECORD}[2026-01-01 00:00:00,124][src.utils][INFO] - Output dir: /x\n"
+            "[2026-01-01 00:00:30,124][src.utils][INFO] - Closing wandb!\n",
+            FAILED,
+        ),
+        (f"{ERROR_RECORD}[2026-01-01 00:02:00,124][src][INFO] - epoch 2\n", SYNCED),
+        (f"{ERROR_RECORD}" + "[2026-01-01 00:00:01,1][src][INFO] - epoch\n" * 4, SYNCED),
+        (
+            ERROR_RECORD.replace("ERROR", "WARNING")
+            + "[2026-01-01 00:00:01,1][src][INFO] - done\n",
+            SYNCED,
+        ),
+        (f"{ERROR_RECORD}[2026-13-01 00:00:01,1][src][INFO] - odd\n", SYNCED),
+    ],
+)
+def test_last_words_after_a_traceback(
+    states: States, monkeypatch: pytest.MonkeyPatch, text: str, state: str
+) -> None:
+    """Who logs an exception may say more before the program ends, but little and at once."""
+    log = states.path("online") / "train.log"
+    times = (log.stat().st_atime, log.stat().st_mtime)
+    log.write_text(f"[2025-12-31 23:00:00,1][src][INFO] - begins\n{text}")
+    os.utime(log, times)
+    assert by_name(states, look(states.root, monkeypatch))["online"].state == state
 
 
 def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -620,7 +679,7 @@ def test_processes_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) 
     assert unseen(4711).sees(1000)
     assert not unseen(None).sees(1000)
     # Where users have no numbers, nothing is known of any of them.
-    monkeypatch.delattr(os, "geteuid")
+    monkeypatch.setattr(sys, "platform", "win32")
     assert unseen(None).unseen == {None}
 
 

@@ -355,6 +355,7 @@ DOCUMENTS = mostly(
 )
 
 
+@pytest.mark.slow
 def test_never_stricter_than_the_loader() -> None:
     count: Counter[tuple[bool, bool]] = Counter()
 
@@ -370,6 +371,7 @@ def test_never_stricter_than_the_loader() -> None:
     assert count[False, False] >= 200
 
 
+@pytest.mark.slow
 def test_patterns_are_told_apart_by_both() -> None:
     count: Counter[tuple[bool, bool]] = Counter()
 
@@ -431,6 +433,7 @@ def test_sound_structure(document: dict[str, Any]) -> None:
     VALIDATOR.validate(document)
 
 
+@pytest.mark.slow
 @settings(QUIET, max_examples=500)
 @given(STRUCTURE.filter(bool), st.data())
 def test_one_structural_fault(document: dict[str, Any], data: st.DataObject) -> None:

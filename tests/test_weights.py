@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import struct
 import zipfile
 from collections import Counter, OrderedDict
@@ -63,17 +64,8 @@ def test_shipped(
 def test_malicious(name: str) -> None:
     found = look(malicious()[name])
     assert found.format is None or found.globals or found.faults
-    hidden = [
-        "two",
-        "another-case",
-        "nul",
-        "encrypted",
-        "extension",
-        "native",
-        "rubbish",
-        "without-suffix",
-    ]
-    if not any(word in name for word in hidden):
+    hidden = "two|another-case|nul|encrypted|extension|native|rubbish|without-suffix"
+    if not re.search(hidden, name):
         # Not only refused: what it would import is known.
         assert found.globals or any("computes" in fault for fault in found.faults), found
 
@@ -219,6 +211,7 @@ def test_endless_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "imports more than 100 names" in look(b"\x80\x02" + many).faults[0]
 
 
+@pytest.mark.slow
 def test_the_real_limits_end_in_time_and_memory() -> None:
     assert look(b"\x80\x04" + b"]\x94" * 1_500_000).faults
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
-from fx_hooks.weights.text import is_text_file, text_blobs
+from fx_hooks.weights.plain_text import is_text_file, text_blobs
 
 
 @dataclass(frozen=True)

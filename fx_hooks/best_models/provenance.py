@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fx_hooks.frameworks.wandb.details import run_commit, run_details
+from fx_hooks.frameworks.wandb.details import named_id, run_commit, run_details
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import plain_data
@@ -63,7 +63,7 @@ def find_provenance(model: str, root: str) -> Provenance:
     run = _wandb_run(folders, hydra, model, config)
     if run is None:
         return Provenance(hydra, config, overrides)
-    known = dict(run.details.wandb)
+    known = {"id": named_id(os.fsencode(run.directory)), **run.details.wandb}
     if known.keys() >= {"id", "project", "entity"}:
         known["url"] = "https://wandb.ai/{entity}/{project}/runs/{id}".format_map(known)
     return Provenance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import os
 import sys
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from typing import ParamSpec
 
     P = ParamSpec("P")
+
+# Errors that nothing but writing has.
+_OF_WRITING = {errno.ENOSPC, errno.EFBIG, errno.EROFS}
 
 
 def command_parser(name: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
@@ -88,8 +92,10 @@ def _said(exc: OSError) -> str:
     """Return what failed, as far as that is known: a file, the output, or neither."""
     if exc.filename is not None:
         return f"{shown(os.fsencode(exc.filename))}: {exc.strerror}"
+    if exc.errno in _OF_WRITING:
+        return f"cannot write: {exc.strerror}"
     try:
-        # What could not be written is still held, and fails once more.
+        # What could not be written may be held back, and fails once more.
         sys.stdout.flush()
     except OSError:
         return f"cannot write: {exc.strerror}"

@@ -30,9 +30,8 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-archive-runs"
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: all of it is done; 1: runs were left out, or may be; 2: error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
@@ -53,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: all of it is done; 1: runs were left out, or may be; 2: error."""
+    parser = make_parser()
     options = selection.parsed(parser, argv)
     if options.list is not None and options.restore is not None:
         parser.error("--list and --restore are two things")
@@ -100,6 +106,9 @@ def archive_runs(
         print(f"note: {one_line(note)}")
     place = os.fsencode(target)
     writer.check_target(repository.root, items, place, force=force)
+    around = writer.run_around(repository.root, [run.path for run in found.runs], place)
+    if around is not None:
+        print(f"note: {shown(place)} lies in {shown(around)}, which stays as long as it is there")
     if dry_run:
         sizes = {run.path: run.size.bytes for run in runs}
         print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")

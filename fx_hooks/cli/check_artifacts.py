@@ -22,7 +22,7 @@ from fx_hooks.util.terminal import one_line
 NAME = "fx-check-artifacts"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -41,12 +41,12 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-artifacts``."""
-    command = parser()
+    parser = make_parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
-    options, dashed = command.parse_known_args(arguments[:options_end])
+    options, dashed = parser.parse_known_args(arguments[:options_end])
     if options.all_files and (options.files or dashed or after):
-        command.error("give either --all-files or FILEs, not both")
+        parser.error("give either --all-files or FILEs, not both")
     out = output.begin(options)
     repository = Repository()
     index = repository.index_by_path()
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         path = from_root(name, repository.root)
         if path not in index:
             shown = one_line(name)
-            command.error(f"unknown option {shown} (if it is a file, put it after --)")
+            parser.error(f"unknown option {shown} (if it is a file, put it after --)")
         files.append(path)
     return check(
         repository,

@@ -16,7 +16,7 @@ from fx_hooks.reporting.text import Report, contract_report
 NAME = "fx-check-best-models"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-best-models``."""
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     return check(
         all_files=options.all_files,
         policy_file=options.policy,

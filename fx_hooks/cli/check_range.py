@@ -34,7 +34,7 @@ NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -77,9 +77,9 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-range``."""
-    command = parser()
-    options = command.parse_args(arguments)
-    _check_usage(command, options)
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    _check_usage(parser, options)
     return _run(options)
 
 

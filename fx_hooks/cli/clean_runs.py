@@ -25,14 +25,16 @@ from fx_hooks.runs.archive.listing import plural
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.deletion import Gone, LeftAside, Stays, left_aside, remove_run, settle
 from fx_hooks.runs.deletion_log import CleanLog
+from fx_hooks.runs.evidence import explained
 from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.references import References
 from fx_hooks.runs.usage.usage_text import age, aligned
 from fx_hooks.util.disk import freed_by
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
-from fx_hooks.util.paths import human_size, quoted, shown
+from fx_hooks.util.paths import from_root, human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
@@ -50,9 +52,8 @@ class Stay(NamedTuple):
     asked: bool = False
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         usage=f"{NAME} [options] [RUN ...]",
@@ -74,16 +75,60 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
     )
     parser.add_argument("--archive", metavar="FILE", help="pack them into FILE first")
+    parser.add_argument(
+        "--include-added",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="RUN may go with the files that somebody has put into it",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument(
+        "--accept-unproven",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="take RUN for uploaded where nothing proves it, and nothing speaks against it",
+    )
+    parser.add_argument(
+        "--explain", metavar="RUN", help="only say what was read of RUN, and what that proves"
+    )
     parser.add_argument("--yes", action="store_true", help="delete them")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
+    parser = make_parser()
     options = selection.parsed(parser, argv)
+    if options.explain is not None:
+        if options.yes:
+            parser.error("--explain changes nothing: leave out --yes")
+        return explain(options.explain, options.accept_unproven)
+    if not selection.is_choice(options, options.names):
+        options.names = options.accept_unproven
     if not selection.is_choice(options, options.names):
         parser.error("say which runs: name them (`.` for all below), or with --older-than 30d")
     if options.force and options.archive is None:
         parser.error("--force goes with --archive")
     words = list(sys.argv[1:] if argv is None else argv)
     return clean_runs(options, " ".join(map(_word, words)))
+
+
+def explain(name: str, accept: Sequence[str]) -> int:
+    """Print what was read of a run, and what that proves; return the exit code."""
+    repository = Repository()
+    found = survey(repository, accepted=_accepted(repository, accept))
+    for run in selection.named(found, [name]):
+        for line in explained(found, run):
+            print(line)
+    return CLEAN
+
+
+def _accepted(repository: Repository, names: Sequence[str]) -> list[bytes]:
+    return [from_root(name, repository.root) for name in names]
 
 
 def clean_runs(options: argparse.Namespace, rule: str) -> int:
@@ -95,8 +140,11 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     root = repository.root
     if options.yes:
         find_processes(root)  # without psutil nothing is deleted
-    tracked = [entry.path for entry in repository.index()]
-    found = survey(repository)
+    index = repository.index()
+    tracked = [entry.path for entry in index]
+    accepted = _accepted(repository, options.accept_unproven)
+    found = survey(repository, accepted=accepted)
+    _check_accepted(found, accepted)
     left = left_aside(found.scan.top, tracked)
     log = CleanLog(repository.common_directory(), rule)
     unsettled = False
@@ -106,10 +154,10 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
             if settled is not None:
                 print(f"note: {settled.text}")
                 unsettled = unsettled or not settled.done
-        found = survey(repository)
+        found = survey(repository, accepted=accepted)
     elif left:
         print(f"note: {_left(left)}")
-    goes, stays = plan(found, options)
+    goes, stays = plan(found, options, References(repository, index, found.scan))
     for note in (*found.notes, *found.not_looked_into()):
         print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
@@ -134,6 +182,13 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     return FOUND if left_out else code
 
 
+def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
+    known = {run.path for run in found.runs}
+    for path in accepted:
+        if path not in known:
+            raise FatalError(f"--accept-unproven {shown(path)}: is no run: see fx-report-space")
+
+
 def _left(left: Sequence[bytes]) -> str:
     if len(left) == 1:
         return f"{shown(left[0])} is left of an interruption: --yes settles that, too"
@@ -143,17 +198,30 @@ def _left(left: Sequence[bytes]) -> str:
     )
 
 
-def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
+def plan(
+    found: Survey, options: argparse.Namespace, references: References
+) -> tuple[list[Run], list[Stay]]:
     """Which of the runs that are meant go, and which stay."""
     chosen = selection.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
+    named = {from_root(name, found.root) for name in options.names}
+    added = {from_root(name, found.root) for name in options.include_added}
     for run in chosen:
-        reason = kept_because(run, archived=options.archive is not None)
+        archived = options.archive is not None
+        reason = kept_because(
+            run,
+            is_named=run.path in named,
+            with_added=archived or run.path in added,
+            archived=archived,
+        )
         if reason is None:
             goes.append(run)
         else:
             stays.append(Stay(run, reason))
+    pointing = references.into([run.path for run in goes])
+    stays += [Stay(run, pointing[run.path]) for run in goes if run.path in pointing]
+    goes = [run for run in goes if run.path not in pointing]
     kept: dict[bytes, str] = {}
     if options.keep_last is not None:
         kept |= dict.fromkeys(
@@ -233,6 +301,7 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
     for stay in stays:
         print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
     _show_syncs(found, stays, way)
+    _show_unproven(found, stays, way)
 
 
 def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
@@ -260,6 +329,17 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
                     f"    # {word}: its log is empty or missing: it cannot be synced, only deleted"
                     " by hand"
                 )
+
+
+def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
+    """How to let go what W&B may have, though nothing proves it."""
+    runs = {run.path: run for run in found.runs}
+    paths = {path for stay in stays for path in _unsynced(found, stay.run) if runs[path].unproven}
+    if paths:
+        print("\nNothing proves that these are uploaded. If you have seen that they are:")
+    for path in sorted(paths):
+        word = quoted(posixpath.join(os.fsencode(way), path))
+        print(f"    {NAME} --accept-unproven {word}")
 
 
 def _sync(found: Survey, path: bytes) -> str | None:

@@ -25,7 +25,7 @@ from fx_hooks.util.terminal import complain, one_line
 NAME = "fx-explain"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -52,12 +52,12 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fx-explain`` and return its exit code; see its ``--help``."""
-    command = parser()
-    options = command.parse_args(argv)
+    parser = make_parser()
+    options = parser.parse_args(argv)
     if options.stdin == bool(options.paths):
-        command.error("name PATHs, or use --stdin (not both)")
+        parser.error("name PATHs, or use --stdin (not both)")
     if options.z and not options.stdin:
-        command.error("-z goes with --stdin")
+        parser.error("-z goes with --stdin")
     return explain(
         options.paths,
         from_stdin=options.stdin,

@@ -76,7 +76,7 @@ class Plan(NamedTuple):
     broken: list[Verdict]
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fx-init`` and return its exit code; see its ``--help``."""
-    options = parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     return init(yes=options.yes, dry_run=options.dry_run, keep_tracked=options.keep_tracked)
 
 

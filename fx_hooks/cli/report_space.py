@@ -40,9 +40,8 @@ _TOP = 15
 _MAX_PROBLEMS = 20
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1: something could not be read; 2: usage, policy or git error."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Say what takes the space in this repository, and what frees it: runs,"
@@ -70,6 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1: something could not be read; 2: usage, policy or git error."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     if options.top < 0:
         parser.error("--top: a number of lines, or 0 for all")

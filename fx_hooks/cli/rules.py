@@ -41,9 +41,8 @@ class Rule:
     marks: list[RunMark] = field(default_factory=list)
 
 
-@entry_point(NAME)
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 2: usage, policy or git error, or no such rule."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="List the rules that are in force here, in their order: what they refuse, why,"
@@ -56,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@entry_point(NAME)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; 2: usage, policy or git error, or no such rule."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     return list_rules(options.rules, as_json=options.format == "json", policy_file=options.policy)
 

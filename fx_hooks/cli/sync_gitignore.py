@@ -29,7 +29,7 @@ NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
@@ -53,15 +53,15 @@ def parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-sync-gitignore``."""
-    command = parser()
-    options = command.parse_args(arguments)
+    parser = make_parser()
+    options = parser.parse_args(arguments)
     if options.findings and (options.check or options.diff or options.force):
-        command.error("--findings cannot be combined with --check, --diff or --force")
+        parser.error("--findings cannot be combined with --check, --diff or --force")
     changes_nothing = options.findings or options.check
     if not changes_nothing and (options.format != "text" or options.output is not None):
-        command.error("--format and --output go with --check or --findings")
+        parser.error("--format and --output go with --check or --findings")
     if options.diff and (options.format != "text" or options.output is not None):
-        command.error("--diff only prints text: leave out --format and --output")
+        parser.error("--diff only prints text: leave out --format and --output")
     if options.findings:
         return _report_findings(output.begin(options))
     return sync(

@@ -42,12 +42,41 @@ class Role(Enum):
     GROUP = "group"  # of jobs, each of which is a run of its own
 
 
+class Proof(str, Enum):
+    """What a piece of evidence proves. It is a text, for JSON and messages."""
+
+    IN_USE = "in use"
+    NOT_IN_USE = "not in use"
+    ENDED = "ended"
+    UPLOADED = "uploaded"
+    NOT_UPLOADED = "not uploaded"
+    NOTHING = "nothing"
+
+    def __str__(self) -> str:
+        """Return the text: as a part of messages, in every version of Python."""
+        return self.value
+
+
+class Evidence(NamedTuple):
+    """What was read (a path from the root or an absolute one, or in words), and what it says."""
+
+    read: str
+    says: str
+    proves: Proof
+
+
 class Ending(NamedTuple):
-    """How a run ended: a state but for ``live``, the reason, and whether the run says so."""
+    """How a run ended: a state but for ``live``, the reason, and whether the run says so.
+
+    ``unproven``: all that is missing is a proof that it is uploaded, and nothing speaks
+    against that.
+    """
 
     state: State
     reason: str
     ended: bool
+    evidence: tuple[Evidence, ...] = ()
+    unproven: bool = False
 
 
 class Details(NamedTuple):

@@ -24,7 +24,7 @@ from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.text import text_blobs
+from fx_hooks.weights.plain_text import text_blobs
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore

@@ -19,6 +19,7 @@ from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import quoted
 from fx_hooks.util.strict_yaml import MAX_BYTES
 
 
@@ -78,7 +79,8 @@ def policy_in_force(
         os.path.join(repository.root, milestones_file.encode())
     ):
         notes.append(
-            f"{milestones_file} is not staged and does not count: git add {milestones_file}"
+            f"{milestones_file} is not staged and does not count:"
+            f" git add {quoted(os.fsencode(milestones_file))}"
         )
     listed = None if milestones is None else milestones.blob
     return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)

@@ -68,7 +68,7 @@ def choose(
     job, and goes as a whole unless one of its jobs is named. Raises
     :class:`~fx_hooks.util.errors.FatalError` for a name that is no run and holds none.
     """
-    runs = outermost(survey.runs) if not names else _named(survey, names)
+    runs = outermost(survey.runs) if not names else named(survey, names)
     now = time.time() if now is None else now
     if options.older_than is not None:
         runs = [run for run in runs if now - run.last_write > options.older_than]
@@ -99,7 +99,11 @@ def timestamp(text: str) -> float:
         ) from None
 
 
-def _named(survey: Survey, names: Iterable[str]) -> list[Run]:
+def named(survey: Survey, names: Iterable[str]) -> list[Run]:
+    """Return the runs that *names* mean, none of them within another.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` as :func:`choose` does.
+    """
     found: dict[bytes, Run] = {}
     for name in names:
         found.update((run.path, run) for run in _meant(survey, name))

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import string
 import sys
 
 from fx_hooks.util.errors import FatalError
+
+# No shell reads anything into these within quotes, nor does `printf`.
+_AS_IT_IS = frozenset(b" #()*+,-./0123456789:;<=>?@[]^_{|}~&") | frozenset(
+    string.ascii_letters.encode()
+)
 
 
 def from_root(name: str, root: bytes, cwd: bytes | None = None) -> bytes:
@@ -58,21 +64,34 @@ def shown(path: bytes) -> str:
 
 
 def quoted(path: bytes) -> str:
-    """Return *path* as one word of a command for bash or zsh."""
+    """Return *path* as one word, the same one for bash, dash, zsh and busybox sh.
+
+    For fish, too, but where it ends in a line break.
+    """
     text = _printable(path)
-    if text is not None:
-        return shlex.quote(text)
-    word = ""
-    for char in path.decode("utf-8", "surrogateescape"):
-        if "\udc80" <= char <= "\udcff":
-            word += f"\\x{ord(char) - 0xDC00:02x}"
-        elif char in "\\'":
-            word += "\\" + char
-        elif char.isascii() and char.isprintable():
-            word += char
-        else:
-            word += "".join(f"\\x{byte:02x}" for byte in char.encode())
-    return f"$'{word}'"
+    # zsh reads a leading "=" as the path of a command, fish a leading "%" as a process, and
+    # fish alone knows a backslash that escapes within single quotes.
+    if text is None or "\\\\" in text or "\\'" in text or text.endswith("\\"):
+        return _by_printf(path)
+    return f"'{text}'" if text.startswith(("=", "%")) and "'" not in text else shlex.quote(text)
+
+
+def _by_printf(path: bytes) -> str:
+    """*path* as a word that ``printf`` writes, whose escapes are octal in every shell."""
+    body = path.rstrip(b"\n")
+    written = "".join(
+        chr(byte) if byte in _AS_IT_IS and (place or byte != ord("-")) else f"\\{byte:03o}"
+        for place, byte in enumerate(body)
+    )
+    return f"\"$(printf '{written}'){_line_breaks(len(path) - len(body))}\""
+
+
+def _line_breaks(count: int) -> str:
+    """*count* line breaks within double quotes: from the end of ``$(...)`` a shell takes them."""
+    if not count:
+        return ""
+    # The first expansion sets the variable and stands for nothing: $? is digits alone.
+    return "${?##[0-9\"${fx_nl=$(printf '\\012.')}\"]*}" + "${fx_nl%.}" * count
 
 
 def _printable(path: bytes) -> str | None:

@@ -40,7 +40,8 @@ _DEVICE = re.compile(
 )
 _LAYOUT_NAMES = "strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc jagged _mkldnn"
 _LAYOUTS = frozenset(f"torch.{name}" for name in _LAYOUT_NAMES.split())
-_MAX_WALK = 1000
+# A tuple with more in it is no key: it may be shared so often that it never ends.
+MAX_WALK = 64
 
 
 def _check(condition: bool) -> None:
@@ -62,12 +63,12 @@ def hashable(value: object) -> bool:
         item = waiting.pop()
         seen += 1
         if isinstance(item, tuple):
-            waiting += item
+            waiting += item[: MAX_WALK + 1]
         elif isinstance(item, (list, Mapping)) or (
             isinstance(item, Instance) and item.name in ("builtins.set", "builtins.bytearray")
         ):
             return False
-        if seen + len(waiting) > _MAX_WALK:
+        if seen + len(waiting) > MAX_WALK:
             return False
     return True
 
@@ -78,8 +79,9 @@ def _whole(value: object) -> bool:
 
 def _counts(value: object) -> tuple[int, ...]:
     """*value* as sizes or strides."""
+    _check(isinstance(value, (list, tuple)) and len(value) <= MAX_DIMENSIONS)
     numbers = _items(value)
-    _check(len(numbers) <= MAX_DIMENSIONS and all(map(_whole, numbers)))
+    _check(all(map(_whole, numbers)))
     counts = tuple(_as(int, number) for number in numbers)
     _check(min(counts, default=0) >= 0)
     return counts
@@ -336,9 +338,11 @@ def _pairs(value: object) -> list[object]:
     if isinstance(value, Mapping):
         return list(value.items)
     items: list[object] = []
-    for pair in map(_items, _items(value)):
-        _check(len(pair) == 2 and hashable(pair[0]))
-        items += pair
+    for pair in _items(value):
+        _check(isinstance(pair, (list, tuple)) and len(pair) == 2)
+        key, item = _items(pair)
+        _check(hashable(key))
+        items += (key, item)
     return items
 
 

@@ -36,7 +36,9 @@ _EXTRA = re.compile(r"extra/[\w./ -]+\Z")
 _NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ")
 _MAX_JSON = 16 << 20
 _MAX_EXTRA = 1 << 20
-_MAX_EXPRESSION = 10_000
+_MAX_EXPRESSION = 4_000
+# Of all expressions of a graph together, in characters.
+_MAX_EXPRESSIONS = 200_000
 _CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r")
 
 # sympy's and torch.utils._sympy's functions over sizes.
@@ -141,6 +143,8 @@ def _check_json(archive: Archive, name: str, member: Member) -> set[str]:
 def _graph_faults(value: Any) -> Iterator[str]:
     """What in a graph would become code that is no operator of torch."""
     waiting: list[tuple[str, Any]] = [("", value)]
+    expressions = 0
+    known: set[tuple[str, str]] = set()
     while waiting:
         key, item = waiting.pop()
         if isinstance(item, dict):
@@ -150,7 +154,12 @@ def _graph_faults(value: Any) -> Iterator[str]:
                 waiting.append((name, part))
         elif isinstance(item, list):
             waiting += [(key, part) for part in item]
-        elif isinstance(item, str):
+        elif isinstance(item, str) and (key, item) not in known:
+            known.add((key, item))
+            expressions += len(item) if key in _EVALUATED else 0
+            if expressions > _MAX_EXPRESSIONS:
+                yield "has more expressions than a graph needs"
+                return
             fault = _text_fault(key, item)
             if fault:
                 yield fault
@@ -158,6 +167,7 @@ def _graph_faults(value: Any) -> Iterator[str]:
 
 # What is under these keys is data of the user, or of the compiler, and never becomes code.
 _FREE = frozenset({"metadata", "as_string", "as_strings", "torch_version", "hint"})
+_EVALUATED = frozenset({"expr_str", "guards_code"})
 _SPECS = frozenset({"in_spec", "out_spec"})
 
 

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import IO, NoReturn
 
 from fx_hooks.weights import torch_allows
-from fx_hooks.weights.calls import RefusedCall, call, hashable, new, view
+from fx_hooks.weights.calls import MAX_WALK, RefusedCall, call, hashable, new, view
 from fx_hooks.weights.values import DTYPES, Global, Instance, Mapping, Storage, Tensor, Unknown
 
 # A checkpoint has some forty operations a tensor.
@@ -26,6 +26,8 @@ MAX_OPERATIONS = 2_000_000
 MAX_DEPTH = 500_000
 MAX_MEMO = 1_000_000
 MAX_GLOBALS = 1_000
+# What calls and keys may take: items that are looked at, over and over where they are shared.
+MAX_WORK = 10_000_000
 # No module and no class has a longer name.
 _MAX_NAME = 256
 # Longer texts and bytes are data, and are not kept.
@@ -64,6 +66,13 @@ class Budget:
     def __init__(self) -> None:
         self.operations = MAX_OPERATIONS
         self.text = MAX_TEXT
+        self.work = MAX_WORK
+
+    def charge(self, items: int) -> None:
+        """Pay for looking at some *items*."""
+        self.work -= items
+        if self.work < 0:
+            raise BrokenPickle("would need endless work")
 
 
 class Report:
@@ -301,6 +310,7 @@ class _Machine:
         elif not isinstance(args, (tuple, list)):
             self.fault(f"calls {callee.name} with arguments that are no tuple")
         else:
+            self.budget.charge(_length(args))
             try:
                 value = how(callee.name, tuple(args), torch_allows.GLOBALS)
             except RefusedCall:
@@ -346,6 +356,7 @@ class _Machine:
         if len(items) % 2:
             self.fault("sets a key without a value")
         elif isinstance(target, Mapping):
+            self.budget.charge(MAX_WALK * sum(isinstance(key, tuple) for key in items[::2]))
             if not all(type(key) is str or hashable(key) for key in items[::2]):
                 self.fault("has a key that cannot be one")
             target.items += items
@@ -441,6 +452,20 @@ def _is_state(state: object, *, pair: bool) -> bool:
     if pair and isinstance(state, tuple) and len(state) == 2:
         return all(part is None or _is_state(part, pair=False) for part in state)
     return state == () or (pair and state is None)
+
+
+def _length(value: object, depth: int = 2) -> int:
+    """How many items a call may look at in its arguments."""
+    if isinstance(value, Mapping):
+        return len(value.items)
+    if not isinstance(value, (tuple, list, str, bytes)):
+        return 1
+    length = len(value)
+    if isinstance(value, (tuple, list)):
+        if depth and length <= 16:
+            return length + sum(_length(item, depth - 1) for item in value)
+        length += MAX_WALK * sum(isinstance(item, tuple) for item in value)
+    return length
 
 
 def _is_foreign(value: object) -> bool:

@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fx_hooks.frameworks.framework import Details, Ending, Framework, Role, RunKind, State
+from fx_hooks.frameworks.framework import (
+    Details,
+    Ending,
+    Evidence,
+    Framework,
+    Proof,
+    Role,
+    RunKind,
+    State,
+)
 from fx_hooks.frameworks.hydra.output import job_patterns, output_folders
 from fx_hooks.frameworks.run_files import read_tail, read_yaml
 from fx_hooks.util.paths import shown
@@ -24,6 +34,14 @@ _FILES = {b"config.yaml", b"hydra.yaml", b"overrides.yaml"}
 # outputs/2024-01-31/23-59-59, runs/2024-01-31_23-59-59: nobody keeps a package there.
 _DATED = re.compile(rb"(?:^|/)\d{4}-\d{2}-\d{2}[/_]\d{2}-\d{2}-\d{2}\Z")
 _TRACEBACK = b"Traceback (most recent call last):"
+# hydra/conf/hydra/job_logging/default.yaml: [%(asctime)s][%(name)s][%(levelname)s] - %(message)s
+_RECORD = re.compile(
+    rb"^\[(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[^\]\n]*\]"
+    rb"(?:\[[^\]\n]*\]\[(?P<level>[A-Z]+)\])?",
+    re.MULTILINE,
+)
+# After an exception that ends the program: a few lines, at once.
+_LAST_WORDS, _LAST_SECONDS = 3, 60
 
 
 def is_dated(path: bytes) -> bool:
@@ -60,18 +78,51 @@ def _job_ending(folder: Folder, root: bytes) -> Ending:
     Hydra itself writes no word of how a job ended, and no traceback into its log: only a
     program that logs its exceptions says so.
     """
+    evidence = []
     for name in folder.names():
         if name.endswith(b".log"):
             tail = read_tail(os.path.join(root, folder.path, name))
-            if tail is not None and _ends_in_traceback(tail):
-                return Ending(State.FAILED, f"{shown(name)} ends in a traceback", True)
-    return Ending(State.FINISHED, "nothing writes to it any more", False)
+            read = os.fsdecode(folder.path + b"/" + name)
+            if tail is None:
+                evidence.append(Evidence(read, "it cannot be read", Proof.NOTHING))
+            elif _ends_in_traceback(tail):
+                said = Evidence(read, "it ends in a traceback", Proof.ENDED)
+                reason = f"{shown(name)} ends in a traceback"
+                return Ending(State.FAILED, reason, True, (said,))
+            else:
+                evidence.append(Evidence(read, "it does not end in a traceback", Proof.NOTHING))
+    return Ending(State.FINISHED, "nothing writes to it any more", False, tuple(evidence))
 
 
 def _ends_in_traceback(tail: bytes) -> bool:
+    """Return whether the last words are a traceback, or come right after one.
+
+    Who logs an exception may say where the output is before the program ends: the
+    Lightning-Hydra template's ``task_wrapper`` logs "Output dir: ..." and "Closing wandb!"
+    (src/utils/utils.py). A program that went on logs more, or later.
+    """
     start = tail.rfind(_TRACEBACK)
-    # A line that a logger began means that the program went on.
-    return start >= 0 and b"\n[" not in tail[start:]
+    if start < 0:
+        return False
+    after = list(_RECORD.finditer(tail, start))
+    if not after:
+        return True
+    before = list(_RECORD.finditer(tail, 0, start))
+    if len(after) > _LAST_WORDS or not before:
+        return False
+    if before[-1]["level"] not in (b"ERROR", b"CRITICAL"):
+        return False
+    first, last = _time(before[-1]), _time(after[-1])
+    if first is None or last is None:
+        return False
+    return 0 <= (last - first).total_seconds() <= _LAST_SECONDS
+
+
+def _time(record: re.Match[bytes]) -> datetime | None:
+    try:
+        return datetime.strptime(record["time"].decode(), "%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return None
 
 
 FRAMEWORK = Framework(

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from fx_hooks.frameworks.framework import Details
 from fx_hooks.frameworks.run_files import read_json
 from fx_hooks.frameworks.wandb.names import id_of, log_name
-from fx_hooks.frameworks.wandb.record import (
-    WandbHead,
-    WandbLog,
-    read_wandb_head,
-    read_wandb_log,
-)
+from fx_hooks.frameworks.wandb.record import WandbHead, WandbLog, read_wandb_head, read_wandb_log
 from fx_hooks.frameworks.wandb.sync_logs import time_in
 from fx_hooks.util.disk import files_not_links
 
@@ -44,19 +39,27 @@ def started(folder: Folder, root: bytes) -> float | None:
 
 
 def run_log(place: bytes) -> WandbLog:
-    """Return what the log of the run at *place* says, with the id from its names if need be."""
-    try:
-        name = log_name(os.path.basename(place), os.listdir(place))
-    except OSError:
-        name = None
-    log = WandbLog("", "", "", "", {}, {})
+    """Return what the log of the run at *place* says."""
+    name = _log_at(place)
     if name is not None:
         try:
             with open(os.path.join(place, name), "rb", opener=files_not_links) as file:
-                log = read_wandb_log(file, limit=_MAX_LOG)
+                return read_wandb_log(file, limit=_MAX_LOG)
         except OSError:
             pass
-    return log._replace(run_id=log.run_id or os.fsdecode(id_of(os.path.basename(place), name)))
+    return WandbLog("", "", "", "", {}, {})
+
+
+def named_id(place: bytes) -> str:
+    """Return the id of the run at *place* after its log's name or its own."""
+    return os.fsdecode(id_of(os.path.basename(place), _log_at(place)))
+
+
+def _log_at(place: bytes) -> bytes | None:
+    try:
+        return log_name(os.path.basename(place), os.listdir(place))
+    except OSError:
+        return None
 
 
 def run_details(place: bytes) -> Details:

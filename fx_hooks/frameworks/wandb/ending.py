@@ -1,24 +1,17 @@
-"""How a run ended, and whether all of it is in the cloud, from the files it left.
+"""How a W&B run ended, and whether all of it is in the cloud, from the files it left.
 
-W&B 0.31 writes an exit record at the end of its log, whatever the server says. ``wandb
-sync`` touches ``run-ID.wandb.syncstate`` before it reads the log, and leaves an empty
-``run-ID.wandb.synced`` when it is done, also where the server refused files: only its own
-``debug-sync.TIME.log`` tells. Of an online run only ``logs/debug-internal.log`` tells that
-the last request was answered, and every file taken; versions before 0.18 kept no such JSON
-log, and wrote the summary when they were done.
+W&B writes an exit record at the end of its log, whatever the server says.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
-from fx_hooks.frameworks.framework import Ending, State
-from fx_hooks.frameworks.run_files import read_tail
+from fx_hooks.frameworks.framework import Ending, Evidence, Proof, State
 from fx_hooks.frameworks.wandb.names import RUN_NAME, SYNCED_MARK, id_of, log_name
 from fx_hooks.frameworks.wandb.record import WandbEnd, read_wandb_end
-from fx_hooks.frameworks.wandb.sync_logs import was_refused
+from fx_hooks.frameworks.wandb.uploads import Upload, online_upload, sync_of
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
 
@@ -26,64 +19,68 @@ if TYPE_CHECKING:
     from fx_hooks.frameworks.wandb.sync_logs import Syncs
     from fx_hooks.util.disk import Folder
 
-_COMPLETE = re.compile(rb'"complete":\s*true')
-_ANSWERED = re.compile(rb'"filestream: request sent".*"status":\s*"200 OK"')
-_VERSION = re.compile(rb"\bcli_version:\s*[\"']?(\d+)\.(\d+)")
-_FIRST_WITH_LOG = (0, 18)
-
 
 def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
-    """What the W&B run in *folder* says of itself, and what *syncs* say of it."""
-    match = RUN_NAME.fullmatch(folder.name)
+    """Return what the W&B run in *folder* says of itself, and what *syncs* say of it."""
     log = log_name(folder.name, folder.names())
     place = os.path.join(root, folder.path)
     end = _wandb_end(os.path.join(place, log)) if log is not None else None
     if log is None or end is None:
-        name = shown(log or b"run-%s.wandb" % id_of(folder.name, None))
-        return Ending(State.UNSYNCED, f"its log {name} is missing or cannot be read", False)
+        name = log or b"run-%s.wandb" % id_of(folder.name, None)
+        reason = f"its log {shown(name)} is missing or cannot be read"
+        said = _of_log(folder, name, "it is missing or cannot be read", Proof.NOTHING)
+        return Ending(State.UNSYNCED, reason, False, (said,))
     ended = end.exit_code is not None
-    marked, against = was_synced(folder, log, syncs)
-    if against:
-        return Ending(State.UNSYNCED, against, ended)
-    if marked:
-        return _in_the_cloud(end, "it has been synced")
-    if match is not None and match["offline"]:
-        return Ending(State.UNSYNCED, f"offline, and no {shown(log + SYNCED_MARK)}", ended)
-    if not ended:
-        return Ending(State.UNSYNCED, "online, and it did not come to its end", False)
-    answered = _was_answered(folder, place)
-    if answered is None:
-        answered = _is_of_old_version(place) and b"wandb-summary.json" in _names(folder, b"files")
-    if not answered:
-        return Ending(State.UNSYNCED, "online, and nothing says that all of it was uploaded", True)
-    if was_refused(os.path.join(place, b"logs", b"debug-internal.log")):
-        return Ending(State.UNSYNCED, "online, and not all of its files could be uploaded", True)
-    return _in_the_cloud(end, "online, and all of it was uploaded")
-
-
-def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> tuple[bool, str]:
-    """Whether *log* in *folder* is marked as synced, and what there is against it, if so."""
-    times = {file[0]: file[3] for file in folder.files}
-    if log + SYNCED_MARK not in times:
-        return False, ""
-    written = times[log]
-    sync = syncs.last(folder, log)
-    # While a sync waits for the server, the run may go on: what counts is when it read.
-    marked = times[log + SYNCED_MARK]
-    told = (times.get(log + b".syncstate"), sync.began if sync is not None else None)
-    # Versions before 0.31 leave the first, if at all, as it was when they sync again.
-    began = max((time for time in told if time is not None and time <= marked), default=marked)
-    if began < written:
-        return True, "it was written to after it had been synced"
-    if sync is not None and sync.refused:
-        return True, "not all of its files could be uploaded when it was synced"
-    return True, ""
-
-
-def _in_the_cloud(end: WandbEnd, how: str) -> Ending:
+    said = _of_log(
+        folder, log,
+        f"the run ended with exit code {end.exit_code}" if ended else "it has no word of an end",
+        Proof.ENDED if ended else Proof.NOTHING,
+    )  # fmt: skip
+    upload = _upload(folder, log, place, syncs, end)
+    evidence = (said, *upload.evidence)
+    if upload.proves is not Proof.UPLOADED:
+        unproven = upload.proves is Proof.NOTHING
+        return Ending(State.UNSYNCED, upload.reason, ended, evidence, unproven)
     if end.exit_code:
-        return Ending(State.FAILED, f"exit code {end.exit_code}; {how}", True)
-    return Ending(State.SYNCED, how, end.exit_code is not None)
+        reason = f"exit code {end.exit_code}; {upload.reason}"
+        return Ending(State.FAILED, reason, True, evidence)
+    return Ending(State.SYNCED, upload.reason, ended, evidence)
+
+
+def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEnd) -> Upload:
+    synced = sync_of(folder, log, syncs, end)
+    if synced is not None and synced.proves is Proof.UPLOADED:
+        return synced
+    match = RUN_NAME.fullmatch(folder.name)
+    if match is not None and match["offline"]:
+        if synced is not None:
+            return synced
+        missing = _of_log(folder, log + SYNCED_MARK, "it is missing", Proof.NOT_UPLOADED)
+        reason = f"offline, and no {shown(log + SYNCED_MARK)}"
+        return Upload(Proof.NOT_UPLOADED, reason, (missing,))
+    online = online_upload(folder, place)
+    if online.proves is Proof.UPLOADED and end.exit_code is None:
+        online = Upload(Proof.NOTHING, "", online.evidence)
+    evidence = (*(synced.evidence if synced is not None else ()), *online.evidence)
+    if online.proves is Proof.UPLOADED:
+        return online._replace(evidence=evidence)
+    if synced is not None:
+        refused = Proof.NOT_UPLOADED in (synced.proves, online.proves)
+        proves = Proof.NOT_UPLOADED if refused else Proof.NOTHING
+        return Upload(proves, synced.reason, evidence)
+    if end.exit_code is None and online.proves is Proof.NOTHING:
+        return Upload(Proof.NOTHING, "online, and it did not come to its end", evidence)
+    return online
+
+
+def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> bool:
+    """Return whether it is proven that any log of a run, *log* in *folder*, was synced."""
+    upload = sync_of(folder, log, syncs, None)
+    return upload is not None and upload.proves is Proof.UPLOADED
+
+
+def _of_log(folder: Folder, name: bytes, says: str, proves: Proof) -> Evidence:
+    return Evidence(read=os.fsdecode(folder.path + b"/" + name), says=says, proves=proves)
 
 
 def _wandb_end(place: bytes) -> WandbEnd | None:
@@ -92,26 +89,3 @@ def _wandb_end(place: bytes) -> WandbEnd | None:
             return read_wandb_end(file)
     except OSError:
         return None
-
-
-def _was_answered(folder: Folder, place: bytes) -> bool | None:
-    """Whether the server has taken the run's last word; None where no log tells."""
-    if b"debug-internal.log" not in _names(folder, b"logs"):
-        return None
-    tail = read_tail(os.path.join(place, b"logs", b"debug-internal.log"))
-    if tail is None or b'"msg":' not in tail:
-        return None
-    ends = [found.end() for found in _COMPLETE.finditer(tail)]
-    return bool(ends) and _ANSWERED.search(tail, ends[-1]) is not None
-
-
-def _is_of_old_version(place: bytes) -> bool:
-    """Whether a version made the run that kept no log of what it uploaded."""
-    found = _VERSION.search(read_tail(os.path.join(place, b"files", b"config.yaml")) or b"")
-    return found is not None and (int(found[1]), int(found[2])) < _FIRST_WITH_LOG
-
-
-def _names(folder: Folder, name: bytes) -> list[bytes]:
-    """What is in the folder of that name, if there is one."""
-    inner = folder.folders.get(name)
-    return inner.names() if inner is not None else []

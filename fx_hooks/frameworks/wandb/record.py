@@ -31,6 +31,7 @@ _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
 _COMMIT = 2
 _RUN_HOST, _HOST = 13, 12
 _START, _SECONDS, _NANOSECONDS = 17, 1, 2
+_EXIT_CODE, _RUNTIME = 1, 2
 # The first record is the run's, with its configuration.
 _HEAD = 1 << 20
 
@@ -59,28 +60,30 @@ class WandbHead(NamedTuple):
 
 
 class WandbEnd(NamedTuple):
-    """How a run ended: ``exit_code`` is None without a word of it."""
+    """How a run ended: ``exit_code`` is None without a word of it.
+
+    ``ended_at`` is in seconds since the epoch, where the log says it.
+    """
 
     exit_code: int | None
+    ended_at: float | None = None
 
 
 def read_wandb_end(file: BinaryIO) -> WandbEnd:
-    """How the run ended, from the last blocks of its log alone."""
+    """Return how the run ended, from the last blocks of its log alone."""
     size = file.seek(0, os.SEEK_END)
     last = max(size - 1, 0) // _BLOCK
     for block in range(last, max(last - _END_BLOCKS, -1), -1):
         for record in _records(file, block * _BLOCK):
             for field, content in _fields(record):
                 if field == _EXIT:
-                    return WandbEnd(_exit_code(content))
+                    numbers = _numbers(content)
+                    # Left out where it is 0.
+                    code = numbers.get(_EXIT_CODE, 0)
+                    began = read_wandb_head(file).started
+                    ended_at = None if began is None else began + numbers.get(_RUNTIME, 0) + 1
+                    return WandbEnd(code - (1 << 64) if code >> 63 else code, ended_at)
     return WandbEnd(None)
-
-
-def _exit_code(record: bytes) -> int:
-    """The first field of the record, which is left out where it is 0."""
-    tag, position = _varint(record, 0)
-    code = _varint(record, position)[0] if tag == 1 << 3 else 0
-    return code - (1 << 64) if code >> 63 else code
 
 
 def read_wandb_head(file: BinaryIO) -> WandbHead:
@@ -96,13 +99,21 @@ def read_wandb_head(file: BinaryIO) -> WandbHead:
 
 
 def _seconds(time: bytes) -> float:
-    """A ``Timestamp``, whose fields are numbers."""
-    found = {_SECONDS: 0, _NANOSECONDS: 0}
+    """Return what a ``Timestamp`` says."""
+    found = _numbers(time)
+    return found.get(_SECONDS, 0) + found.get(_NANOSECONDS, 0) / 1e9
+
+
+def _numbers(message: bytes) -> dict[int, int]:
+    """Return the numbers at the beginning of a message, by their fields."""
+    found: dict[int, int] = {}
     position = 0
-    while position < len(time):
-        tag, position = _varint(time, position)
-        found[tag >> 3], position = _varint(time, position)
-    return found[_SECONDS] + found[_NANOSECONDS] / 1e9
+    while position < len(message):
+        tag, position = _varint(message, position)
+        if tag & 7:
+            break
+        found[tag >> 3], position = _varint(message, position)
+    return found
 
 
 def read_wandb_log(file: BinaryIO, *, limit: int | None = None) -> WandbLog:

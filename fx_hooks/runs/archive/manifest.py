@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from fx_hooks.runs.archive.autorun import runs_code
 from fx_hooks.util.strict_json import NotStrict, parse_json
 
 FORMAT, VERSION = "fx-runs", 1
@@ -27,7 +28,6 @@ _MTIME = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MODE = re.compile(r"[0-7]{4}\Z")
 _LARGEST = 1 << 62
-_GIT = re.compile(rb"\.git|git~\d+")  # as Windows also calls it
 
 
 class BadManifest(Exception):
@@ -275,8 +275,8 @@ def is_plain(path: bytes, *, windows: bool = False) -> bool:
 
 
 def may_be_run(path: bytes) -> bool:
-    """Whether something may be put at *path*: nothing goes where git looks for commands."""
-    return is_plain(path) and not any(map(_GIT.fullmatch, path.lower().split(b"/")))
+    """Whether something may be put at *path*: nothing goes where programs look for commands."""
+    return is_plain(path) and not any(map(runs_code, path.split(b"/")))
 
 
 def mode_of(entry: Entry) -> int:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.runs.archive import tree
+from fx_hooks.runs.archive import autorun, tree
 from fx_hooks.runs.archive.manifest import (
     FILE,
     FOLDER,
@@ -37,6 +37,7 @@ from fx_hooks.runs.archive.manifest import (
     mode_of,
 )
 from fx_hooks.runs.inventory import HOUR
+from fx_hooks.runs.layouts import is_dated
 from fx_hooks.runs.liveness import Processes, find_processes
 from fx_hooks.util import files
 from fx_hooks.util.disk import scan
@@ -104,6 +105,10 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     """Raise :class:`~fx_hooks.util.errors.FatalError` if one of *runs* cannot go below *folder*."""
     taken = []
     for run in runs:
+        if _is_package(run):
+            raise FatalError(f"{shown(run.path)}: is a Python package, and no run: leave it out")
+        if b"" in autorun.left_out(entry.path for entry in run.entries):
+            raise FatalError(f"{shown(run.path)}: is a repository, and no run: leave it out")
         if WINDOWS and not all(
             is_plain(join(run.path, entry.path), windows=True) for entry in run.entries
         ):
@@ -127,6 +132,14 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
         )
     if taken:
         _check_use(folder, taken)
+
+
+def _is_package(run: PackedRun) -> bool:
+    """Whether Python would import *run*; a run that is named after a time may hold source."""
+    return not any(map(is_dated, (run.path, *above(run.path)))) and any(
+        entry.path.lower().startswith(b"__init__.") and b"/" not in entry.path
+        for entry in run.entries
+    )
 
 
 def _check_use(folder: bytes, paths: Sequence[bytes]) -> None:
@@ -426,7 +439,7 @@ class _Unpacking:
         first = self._stagings[runs[0].path].place if runs else b""
         for run in needed:
             if run.path in wanted:
-                self._unpack_run(run)
+                self._unpack_run(run, targets, first)
             else:
                 self._unpack_contents(run, targets, first)
         for run in runs:
@@ -435,22 +448,41 @@ class _Unpacking:
 
     def _unpack_contents(self, run: PackedRun, targets: set[bytes], place: bytes) -> None:
         for entry, pieces in self._archive.members(run):
-            path = join(run.path, entry.path)
-            if entry.type == FILE and path in targets:
-                content = os.path.join(place, b"content-%d" % len(self._contents))
-                with _writing(path):
-                    self._write_file(content, entry, pieces)
-                self._contents[path] = content
-            else:
-                for _, data in pieces:
-                    self._tell(len(data))
+            self._set_aside(run, entry, pieces, targets, place)
 
-    def _unpack_run(self, run: PackedRun) -> None:
+    def _set_aside(
+        self, run: PackedRun, entry: Entry, pieces: Pieces, targets: set[bytes], place: bytes
+    ) -> None:
+        """Use up what is not put back; keep it in *place* where a hard link needs it."""
+        path = join(run.path, entry.path)
+        if entry.type == FILE and path in targets:
+            content = os.path.join(place, b"content-%d" % len(self._contents))
+            with _writing(path):
+                self._write_file(content, entry, pieces)
+            self._contents[path] = content
+        else:
+            for _, data in pieces:
+                self._tell(len(data))
+
+    def _refused(self, run: PackedRun) -> frozenset[bytes]:
+        """The entries of *run* that are not put back, since some program would run them."""
+        return frozenset(autorun.left_out(entry.path for entry in run.entries))
+
+    def _unpack_run(self, run: PackedRun, targets: set[bytes], aside: bytes) -> None:
         top = self._stagings[run.path].of(run)
+        refused = self._refused(run)
+        for path in sorted(refused):
+            if path.rpartition(b"/")[0] not in refused:
+                self._notes.append(
+                    f"{shown(join(run.path, path))}: left out: git, a shell, an editor or Python"
+                    " could run what is in it"
+                )
         for entry, pieces in self._archive.members(run):
             place = os.path.join(top, entry.path) if entry.path else top
             with _writing(join(run.path, entry.path)):
-                if entry.type == FOLDER:
+                if entry.path in refused:
+                    self._set_aside(run, entry, pieces, targets, aside)
+                elif entry.type == FOLDER:
                     os.mkdir(place, stat.S_IRWXU)
                 elif entry.type == LINK:
                     self._make_link(place, entry, run)
@@ -493,12 +525,14 @@ class _Unpacking:
         To sync a file right after it was written would take much longer.
         """
         top = self._stagings[run.path].of(run)
-        for entry in run.entries:
+        refused = self._refused(run)
+        entries = [entry for entry in run.entries if entry.path not in refused]
+        for entry in entries:
             if entry.type in (FILE, HARD_LINK):
                 _sync_file(os.path.join(top, entry.path))
             elif entry.type == FOLDER:
                 files.sync_folder(os.path.join(top, entry.path))
-        for entry in reversed(run.entries[1:]):
+        for entry in reversed(entries[1:]):
             if entry.type != LINK:
                 place = os.path.join(top, entry.path)
                 os.chmod(place, mode_of(entry))

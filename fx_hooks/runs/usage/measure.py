@@ -51,8 +51,8 @@ class Item(NamedTuple):
 
     ``path`` is relative to the root, or absolute where it lies *outside* the work tree;
     ``target`` is where a link leads. ``weights`` are the checkpoints in it. ``run`` is
-    what it is, where it is one; ``folder`` all that was found there, where *is_folder* does
-    not stand for some of it only.
+    what it is, where it is one, and ``members`` what belongs to it; ``folder`` all that was
+    found there, where *is_folder* does not stand for some of it only.
     """
 
     kind: str
@@ -65,6 +65,7 @@ class Item(NamedTuple):
     run: Run | None = None
     folder: Folder | None = None
     is_folder: bool = False
+    members: tuple[Run, ...] = ()
 
 
 class Lead(NamedTuple):
@@ -142,6 +143,8 @@ class _Stock:
         self.notes: list[str] = []
         self.leads: list[Lead] = []
         self.git_file = NOTHING
+        self._survey = survey
+        self._by_path = {run.path: run for run in survey.runs}
         self._scan: Scan = survey.scan
         self._scene = scene
         self._runs = {run.path: run for run in survey.runs if run.within is None}
@@ -202,9 +205,12 @@ class _Stock:
         weights = self._look_into(folder)
         item = Item(
             run.kind, run.path, run.size, weights, run.reason, run=run, folder=folder,
-            is_folder=True,
+            is_folder=True, members=tuple(self._members(run)),
         )  # fmt: skip
         self._put(item, Size(*self._whole(folder)))
+
+    def _members(self, run: Run) -> Iterator[Run]:
+        return (self._by_path[path] for path in self._survey.members[run.path])
 
     def _whole(self, folder: Folder) -> tuple[int, int, int, float]:
         """What *folder* adds to what was counted already."""

@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from fx_hooks.runs.evidence import evidence_json
+
 if TYPE_CHECKING:
     from fx_hooks.runs.usage.measure import Item
     from fx_hooks.runs.usage.usage_text import Answer
@@ -63,4 +65,5 @@ def _item(item: Item) -> dict[str, object]:
         "note": item.note,
         "milestones": [os.fsdecode(path) for path in run.milestones] if run is not None else [],
         "tracked": [os.fsdecode(path) for path in run.tracked] if run is not None else [],
+        "evidence": evidence_json([run, *item.members]) if run is not None else [],
     }

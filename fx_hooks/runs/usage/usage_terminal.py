@@ -109,4 +109,4 @@ def broken(command: str, width: int) -> list[str]:
 
 
 # Words as a shell reads what `paths.quoted` writes.
-_WORD = re.compile(r"(?:\$?'(?:\\.|[^'\\])*'|\"[^\"]*\"|\S)+")
+_WORD = re.compile(r"(?:'[^']*'|\"(?:[^\"]|\"\$\{[^\"]*\")*\"|\S)+")

@@ -1,0 +1,98 @@
+"""What torch and its users write passes, with the names that weights_only asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+from typing import Any
+
+import pytest
+
+from fx_hooks.weights.content import inspect
+from fx_hooks.weights.convert import NotConvertible, write_safetensors
+from tests.honest_files import Honest, made
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def files(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Honest]:
+    return made(torch, tmp_path_factory.mktemp("honest"))
+
+
+def test_all_of_them_pass(files: dict[str, Honest]) -> None:
+    assert len(files) >= 60
+    for name, file in files.items():
+        found = inspect(io.BytesIO(file.content))
+        assert found.format in ("torch", "torch-legacy"), name
+        assert found.faults == (), name
+        assert found.globals == file.needs, name
+        assert found.left == 0
+
+
+def digests(torch: Any, value: Any) -> dict[str, tuple[list[int], str]] | None:
+    """Shape and digest of each tensor of a flat state dict that safetensors can hold."""
+    if not isinstance(value, dict) or not all(
+        isinstance(item, torch.Tensor) for item in value.values()
+    ):
+        return None
+    found = {}
+    for name, tensor in value.items():
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.is_quantized or tensor.is_conj() or tensor.is_neg():
+            return None
+        if not isinstance(name, str) or tensor.is_nested:
+            return None
+        data = tensor.detach().clone(memory_format=torch.contiguous_format)
+        raw = data.reshape(-1).view(torch.uint8).numpy().tobytes() if data.numel() else b""
+        found[name] = (list(tensor.shape), hashlib.sha256(raw).hexdigest())
+    return found
+
+
+def test_state_dicts_become_safetensors(torch: Any, files: dict[str, Honest]) -> None:
+    compared = 0
+    refused = {}
+    for name, file in files.items():
+        expected = digests(torch, file.value)
+        target = io.BytesIO()
+        try:
+            write_safetensors(io.BytesIO(file.content), target)
+        except NotConvertible as exc:
+            if expected is not None:
+                refused[name] = str(exc)
+            continue
+        found = inspect(target)
+        assert (found.format, found.faults) == ("safetensors", ()), name
+        if expected is None:
+            continue  # the part of a checkpoint that is a state dict
+        content = target.getvalue()
+        length = struct.unpack("<Q", content[:8])[0]
+        header = json.loads(content[8 : 8 + length])
+        del header["__metadata__"]
+        data = content[8 + length :]
+        assert {
+            key: (item["shape"], hashlib.sha256(data[slice(*item["data_offsets"])]).hexdigest())
+            for key, item in header.items()
+        } == expected, name
+        compared += 1
+    assert compared >= 25
+    assert all("complex" in why for why in refused.values()), refused
+
+
+def test_the_library_reads_them(torch: Any, files: dict[str, Honest]) -> None:
+    library = pytest.importorskip("safetensors.torch")
+    for name in ("state-dict", "half", "bfloat16", "integers", "transposed", "legacy-half"):
+        target = io.BytesIO()
+        write_safetensors(io.BytesIO(files[name].content), target)
+        loaded = library.load(target.getvalue())
+        assert loaded.keys() == files[name].value.keys()
+        for key, tensor in files[name].value.items():
+            assert loaded[key].dtype == tensor.dtype
+            assert torch.equal(loaded[key], tensor), (name, key)

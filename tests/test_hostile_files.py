@@ -1,0 +1,143 @@
+"""Files that run something in a careless reader pass nowhere here; that they do is proven."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fx_hooks.weights.content import inspect
+from fx_hooks.weights.exported import _graph_faults
+from tests.contract_support import META, METADATA, add, approve, check
+from tests.hostile_files import DATA, EMPTY, as_zip, legacy, payloads, torch_zip
+
+if TYPE_CHECKING:
+    from tests.support import Repo
+
+PAYLOADS = payloads()
+ROOT = Path(__file__).parent.parent
+
+
+def test_there_are_many() -> None:
+    assert len(PAYLOADS) >= 140
+    assert len({payload.content for payload in PAYLOADS.values()}) == len(PAYLOADS)
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_none_passes(name: str) -> None:
+    found = inspect(io.BytesIO(PAYLOADS[name].content))
+    assert found.format is None or found.globals or found.faults
+
+
+def one_of_each_reader() -> list[str]:
+    return list({payload.reader: name for name, payload in PAYLOADS.items()}.values())
+
+
+@pytest.mark.parametrize("name", one_of_each_reader())
+def test_by_no_door(repo: Repo, name: str) -> None:
+    payload = PAYLOADS[name]
+    path = f"run/m{payload.suffix}"
+    repo.write(path, payload.content)
+    model = f"best_models/m{payload.suffix}"
+    named = () if payload.format is None else ("--format", payload.format)
+    refused = add(repo, path, "--why", "x", "--metric", "a=1", *named)
+    assert refused.code == 2
+    assert not (repo.root / model).exists()
+    approve(repo, payload.content, format=payload.format)
+    repo.stage(METADATA, META)
+    assert check(repo, "--all-files").code == 1
+
+
+@pytest.mark.torch
+def test_each_runs_in_its_reader(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("numpy")
+    files = {}
+    for name, payload in PAYLOADS.items():
+        files[f"{payload.reader}--{name}{payload.suffix}"] = name
+        path = tmp_path / f"{payload.reader}--{name}{payload.suffix}"
+        path.write_bytes(payload.content)
+    done = subprocess.run(
+        (sys.executable, "-W", "ignore", ROOT / "tests" / "live_readers.py", tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(files.keys() - set(done.stdout.splitlines())) == []
+
+
+# What no reader at hand runs, and what would run in one that is not.
+QUIET = {
+    "hdf5-behind": EMPTY + b"\x89HDF\r\n\x1a\n".rjust(512 - len(EMPTY) + 8, b"\0") + bytes(64),
+    "hdf5-in-legacy": legacy()[:-1].ljust(512, b"\0") + b"\x89HDF\r\n\x1a\n",
+    "comment": torch_zip(EMPTY)[:-2] + b"\x01\0x",
+    "comment-that-lies": torch_zip(EMPTY)[:-2] + b"\x01\0",
+    "prefix": b"\0" * 64 + torch_zip(EMPTY),
+    "zip-prefix": torch_zip(EMPTY) * 2,
+    "case": torch_zip(EMPTY, {"DATA.pkl": EMPTY}),
+    "folder": torch_zip(EMPTY, {"data/": b""}),
+    "backslash": torch_zip(EMPTY, {"data\\0": b""}),
+    "absolute": as_zip([("/m/data.pkl", EMPTY)]),
+    "no-stem": as_zip([("data.pkl", EMPTY), ("version", b"3\n")]),
+    "keras": as_zip([("config.json", b"{}"), ("metadata.json", b"{}")]),
+    "bom": b"\xef\xbb\xbf" + EMPTY,
+    "note": torch_zip(EMPTY, {"x": b""}),
+    "odd-note": as_zip([("m/data.pkl", EMPTY), ("m/version", b"import os\n")]),
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_what_has_a_second_meaning_is_refused(name: str) -> None:
+    found = inspect(io.BytesIO(QUIET[name]))
+    assert found.format is None or found.faults
+
+
+def test_local_headers_are_compared_with_the_directory() -> None:
+    content = torch_zip(EMPTY)
+    assert not inspect(io.BytesIO(content)).faults
+    places = {
+        "name": content.index(b"m/data.pkl"), "method": 8, "flags": 6, "checksum": 14,
+        "stored": 18, "size": 22, "extra": content.index(b"FB"),
+    }  # fmt: skip
+    for what, place in places.items():
+        changed = bytearray(content)
+        changed[place] ^= 1
+        assert inspect(io.BytesIO(changed)).faults, what
+
+
+GRAPH = {
+    "guards_code": ["__import__('os').system('touch MARK')"],
+    "forward_arg_names": ["x=__import__('os').system('touch MARK')"],
+    "nodes": [{"target": "torch.serialization.os.system", "inputs": []}],
+    "inputs": [{"name": "alpha=open('MARK', 'w'), out", "arg": {}, "kind": 2}],
+    "tensor_values": {"x": {"sizes": [{"as_expr": {"expr_str": "2 ** 10 ** 10 ** 10"}}]}},
+    "in_spec": '[1, {"type": "builtins.dict", "context": "{\\"__enum__\\": 1}"}]',
+    "out_spec": '[1, {"type": "collections.defaultdict", "context": {}, "children_spec": []}]',
+    "target": "_operator.attrgetter",
+}
+
+
+@pytest.mark.parametrize("key", GRAPH)
+def test_what_a_graph_may_not_say(key: str) -> None:
+    assert list(_graph_faults({key: GRAPH[key]}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s0", "Symbol('s77', positive=True, integer=True)", "2*s0 + 1", "Eq(s0, 3)", "s0 >= 2",
+        "Max(1, s0)", "Mod(s0, 2)", "FloorDiv(s0, 4)", "s0**2", "-s0", "And(s0 < 3, s1 > 2)",
+    ],
+)  # fmt: skip
+def test_expressions_over_sizes(text: str) -> None:
+    assert not list(_graph_faults({"expr_str": text}))
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.pt2")), ids=lambda path: path.stem)
+def test_a_graph_is_honest_but_for_its_expression(path: Path) -> None:
+    (fault,) = inspect(io.BytesIO(path.read_bytes())).faults
+    assert "has an expression that is not made of sizes" in fault
