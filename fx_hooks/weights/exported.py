@@ -19,6 +19,7 @@ from fx_hooks.weights.archives import Archive, BrokenArchive, Member
 from fx_hooks.weights.inspection import EXPORTED, TORCH, Inspection, Stored
 from fx_hooks.weights.polyglots import foreign_start
 from fx_hooks.weights.torch_files import MAX_PICKLE, NOTES, check_note, read_torch
+from fx_hooks.weights.torchscript import TOUCHING
 
 if TYPE_CHECKING:
     from fx_hooks.weights.pickles import Budget
@@ -66,6 +67,8 @@ _TARGET = re.compile(
     r"|math\.[A-Za-z_]\w*|torch\.sym_\w+|torch\._sym_\w+|torch\._C\._set_grad_enabled)\Z"
 )
 _CALLING = frozenset({"call", "attrgetter", "itemgetter", "methodcaller", "delitem", "setitem"})
+_BITWISE_NAMES = "and or xor lshift rshift"
+_BITWISE = frozenset(f"__{i}{name}__" for i in ("", "i") for name in _BITWISE_NAMES.split())
 _SPACES_OF_OTHERS = frozenset({"image", "debugprims", "c10d", "rpc"})
 _TYPES_NAMES = """
     builtins.tuple builtins.list builtins.dict collections.OrderedDict collections.deque
@@ -172,15 +175,7 @@ _SPECS = frozenset({"in_spec", "out_spec"})
 
 
 def _key_is_plain(above: str, name: str) -> bool:
-    return (
-        above in _FREE
-        or above.endswith("_values")
-        or _PATH.match(name) is not None
-        or (
-            above in ("config", "range_constraints", "opset_version", "weights", "constants")
-            and name.isprintable()
-        )
-    )
+    return above in _FREE or _PATH.match(name) is not None
 
 
 def _text_fault(key: str, text: str) -> str:
@@ -188,7 +183,7 @@ def _text_fault(key: str, text: str) -> str:
         return "has an expression that is not made of sizes"
     if key == "guards_code" and not _is_expression(text, guard=True):
         return "has a guard that is not made of sizes"
-    if key == "target" and not _is_operator(text):
+    if key in ("target", "as_operator") and not _is_operator(text):
         return f"calls {text[:80]!r}, which is no operator of torch"
     if key in _SPECS and not _is_spec(text):
         return "has a structure of arguments that names code"
@@ -208,6 +203,8 @@ def _is_operator(text: str) -> bool:
     parts = text.split(".")
     return (
         _TARGET.match(text) is not None
+        and not any(part.startswith("__") and part not in _BITWISE for part in parts)
+        and TOUCHING.isdisjoint(parts)
         and not (parts[0] == "_operator" and parts[1] in _CALLING)
         and not (parts[:2] == ["torch", "ops"] and parts[2] in _SPACES_OF_OTHERS)
     )
