@@ -54,11 +54,12 @@ _FUNCTIONS_NAMES = """
 """
 _FUNCTIONS = frozenset(_FUNCTIONS_NAMES.split())
 _GUARDED = frozenset({"size", "stride", "storage_offset", "shape", "ndim", "dim"})
+_BUILTINS = frozenset({"len", "int", "float", "bool", "max", "min", "abs", "round"})
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load, ast.Add, ast.Sub,
     ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.And, ast.Or,
     ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Tuple, ast.keyword,
-    ast.BitAnd, ast.BitOr, ast.Invert,
+    ast.BitAnd, ast.BitOr, ast.Invert, ast.IfExp,
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _PATH = re.compile(r"[\w.]*\Z")
@@ -175,7 +176,11 @@ _SPECS = frozenset({"in_spec", "out_spec"})
 
 
 def _key_is_plain(above: str, name: str) -> bool:
-    return above in _FREE or _PATH.match(name) is not None
+    return (
+        above in _FREE
+        or _PATH.match(name) is not None
+        or (above == "range_constraints" and _is_expression(name, guard=False))
+    )
 
 
 def _text_fault(key: str, text: str) -> str:
@@ -225,10 +230,12 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Call):
         function = node.func
         if isinstance(function, ast.Name):
-            return function.id in _FUNCTIONS or (guard and function.id in ("len", "int", "bool"))
-        return guard and isinstance(function, ast.Attribute) and function.attr in _GUARDED
+            return function.id in _FUNCTIONS or (guard and function.id in _BUILTINS)
+        return guard and isinstance(function, ast.Attribute)
     if isinstance(node, ast.Attribute):
-        return guard and node.attr in _GUARDED
+        return guard and (
+            node.attr in _GUARDED or (_is_math(node.value) and not node.attr.startswith("_"))
+        )
     if isinstance(node, ast.Subscript):
         return guard
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -238,9 +245,13 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
         return not node.id.startswith("__")
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            return _PATH.match(node.value) is not None
+            return guard or _PATH.match(node.value) is not None
         return isinstance(node.value, (int, float)) or node.value is None
     return isinstance(node, _NODES)
+
+
+def _is_math(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "math"
 
 
 def _is_spec(text: str) -> bool:

@@ -52,7 +52,8 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     report, faults = Report(), set[str]()
     stored: list[Stored] = []
-    for name, folder in (("data.pkl", "data/"), ("constants.pkl", "constants/")):
+    for name in ("data.pkl", "constants.pkl", "traced_inputs.pkl"):
+        folder = name.removesuffix(".pkl") + "/"
         member = members.pop(name, None)
         if member is None:
             continue
@@ -61,6 +62,11 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
             read_whole(archive, member, report, budget, Reader.TORCHSCRIPT)
         except BrokenPickle as exc:
             faults.add(f"has {name}, which {exc}")
+        if name == "traced_inputs.pkl":  # of these, only the shapes are kept
+            for key in [*report.storages]:
+                example = members.get(folder + key)
+                if example is not None and not example.size:
+                    del members[folder + key], report.storages[key]
         found, missing = read_storages(archive, report.storages, folder, members)
         stored += found
         faults |= missing
