@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.strict_json import NotStrict, parse_json
@@ -85,6 +85,7 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     globals_, faults = set[str](), set[str]()
     stored: list[Stored] = []
+    raw = _raw_names(archive, members)
     for name, member in members.items():
         start = archive.read(member, 512)
         if name.endswith((".so", ".dll", ".dylib", ".pyd", ".cubin")) or start.startswith(_NATIVE):
@@ -106,11 +107,29 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
                 Stored(f"{name}:{item.name}", item.dtype, item.elements, item.start, item.length)
                 for item in inner.stored
             ]
-        elif _RAW.match(name) and not foreign_start(start) and not start.startswith(b"\x80"):
+        elif name in raw and _RAW.match(name) and not foreign_start(start):
             stored.append(Stored(name, "uint8", member.size, member.start, member.size))
         elif not _EXTRA.match(name) or not _is_text(archive, member):
             faults.add(f"has {name!r}, which torch.export.save does not write")
     return Inspection(EXPORTED, tuple(sorted(globals_)), tuple(sorted(faults)), None, tuple(stored))
+
+
+def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:
+    """The members that are numbers alone, as their index says; torch unpickles the others."""
+    names = set()
+    for path, member in members.items():
+        folder, _, name = path.rpartition("/")
+        if folder not in ("data/weights", "data/constants") or not name.endswith("_config.json"):
+            continue
+        try:
+            value = parse_json(archive.read(member, _MAX_JSON))
+        except NotStrict:
+            continue  # it is a fault of that member
+        entries = value.get("config") if isinstance(value, dict) else None
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and entry.get("use_pickle") is False:
+                names.add(f"{folder}/{entry.get('path_name')}")
+    return names
 
 
 def _nested(archive: Archive, member: Member, budget: Budget) -> Inspection:
