@@ -25,7 +25,7 @@ from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
-from fx_hooks.weights.text import is_text
+from fx_hooks.weights.plain_text import is_text
 
 if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
