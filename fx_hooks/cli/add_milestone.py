@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -27,6 +28,7 @@ from fx_hooks.best_models.contract import (
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
 from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
 from fx_hooks.best_models.provenance import Provenance, find_provenance
+from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
 from fx_hooks.git.repository import Repository, lfs_pointer
@@ -177,10 +179,11 @@ def add_milestone(
         raise FatalError("best_models.lfs is required: add --lfs")
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, again)
-    provenance = find_provenance(os.path.abspath(file), root) if outside else Provenance()
+    provenance = _provenance(file, root) if outside else Provenance()
     commit = provenance.commit or repository.head() or ""
+    run = _run(file, provenance, repository.root, model)
     texts[metadata_path(model)] = _metadata(
-        root, milestone, inspection, provenance, figures, created, commit, best_models, replace
+        root, milestone, inspection, provenance, run, figures, created, commit, best_models, replace
     )
     texts[listing] = with_entry(text, milestone, best_models)
     load_contract(texts[listing].encode(), best_models)
@@ -345,6 +348,7 @@ def _metadata(
     milestone: Milestone,
     inspection: Inspection,
     provenance: Provenance,
+    run: Mapping[str, str],
     figures: Mapping[str, float],
     created: datetime,
     commit: str,
@@ -376,6 +380,8 @@ def _metadata(
         "format": inspection.format,
         "parameters": inspection.parameters,
         "sha256": milestone.sha256,
+        # Of a model that was copied from elsewhere before, only who did that knows.
+        "run": dict(run) or known.get("run"),
     }
     value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
     if figures and isinstance(known.get("performance"), dict):
@@ -391,6 +397,28 @@ def _metadata(
     if len(result.encode()) > MAX_BYTES:
         raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
     return result
+
+
+def _provenance(file: str, root: str) -> Provenance:
+    """The run that made *file*, or what that is a link to."""
+    found = find_provenance(os.path.abspath(file), root)
+    if found.directory is None and os.path.islink(file):
+        return find_provenance(os.path.realpath(file), root)
+    return found
+
+
+def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str, str]:
+    """Where the run lies that left *file*, and what tells it again; paths are from the root."""
+    found = {}
+    for key, place in (("path", provenance.directory), ("checkpoint", file)):
+        with contextlib.suppress(FatalError):  # it lies elsewhere, in a folder of somebody's
+            path = os.fsdecode(from_root(place, root)) if place is not None else ""
+            if path not in ("", model):
+                found[key] = path
+    identity = None if provenance.directory is None else identity_of(provenance.directory)
+    if identity is not None:
+        found["identity"] = identity
+    return found
 
 
 def _with_lfs(attributes: bytes, model: str) -> str:

@@ -29,6 +29,7 @@ from fx_hooks.runs.evidence import explained
 from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.references import References
 from fx_hooks.runs.usage.usage_text import age, aligned
 from fx_hooks.util.disk import freed_by
 from fx_hooks.util.errors import FatalError
@@ -74,6 +75,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
     )
     parser.add_argument("--archive", metavar="FILE", help="pack them into FILE first")
+    parser.add_argument(
+        "--include-added",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="RUN may go with the files that somebody has put into it",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.add_argument(
         "--accept-unproven",
@@ -132,7 +140,8 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     root = repository.root
     if options.yes:
         find_processes(root)  # without psutil nothing is deleted
-    tracked = [entry.path for entry in repository.index()]
+    index = repository.index()
+    tracked = [entry.path for entry in index]
     accepted = _accepted(repository, options.accept_unproven)
     found = survey(repository, accepted=accepted)
     _check_accepted(found, accepted)
@@ -148,7 +157,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         found = survey(repository, accepted=accepted)
     elif left:
         print(f"note: {_left(left)}")
-    goes, stays = plan(found, options)
+    goes, stays = plan(found, options, References(repository, index, found.scan))
     for note in (*found.notes, *found.not_looked_into()):
         print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
@@ -189,17 +198,30 @@ def _left(left: Sequence[bytes]) -> str:
     )
 
 
-def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
+def plan(
+    found: Survey, options: argparse.Namespace, references: References
+) -> tuple[list[Run], list[Stay]]:
     """Which of the runs that are meant go, and which stay."""
     chosen = selection.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
+    named = {from_root(name, found.root) for name in options.names}
+    added = {from_root(name, found.root) for name in options.include_added}
     for run in chosen:
-        reason = kept_because(run, archived=options.archive is not None)
+        archived = options.archive is not None
+        reason = kept_because(
+            run,
+            is_named=run.path in named,
+            with_added=archived or run.path in added,
+            archived=archived,
+        )
         if reason is None:
             goes.append(run)
         else:
             stays.append(Stay(run, reason))
+    pointing = references.into([run.path for run in goes])
+    stays += [Stay(run, pointing[run.path]) for run in goes if run.path in pointing]
+    goes = [run for run in goes if run.path not in pointing]
     kept: dict[bytes, str] = {}
     if options.keep_last is not None:
         kept |= dict.fromkeys(

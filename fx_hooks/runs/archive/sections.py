@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Protocol
 
+from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
 
 CHUNK = 1 << 20
@@ -34,6 +35,7 @@ _GZIP_FOOTER = struct.Struct("<4s4s2sH2sHQ2sII")
 _ZSTD_FOOTER = struct.Struct("<II8sQ")
 _ZSTD_SKIPPABLE = 0x184D2A5F
 _MARK = b"fx-runs\x01"
+_TAIL = 256  # more than either footer has
 
 
 class BrokenSection(Exception):
@@ -73,6 +75,18 @@ def codec_for(name: str) -> Codec:
     if name.endswith(".tar.zst"):
         return _zstd(name)
     raise FatalError(f"{name}: an archive is called NAME.tar.gz or NAME.tar.zst")
+
+
+def is_marked(place: bytes) -> bool:
+    """Whether the file ends with our footer, whatever its name is; what cannot be read may."""
+    try:
+        with open(place, "rb", opener=files_not_links) as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            return _MARK in file.read()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager

@@ -97,6 +97,15 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             )
 
 
+def run_around(root: bytes, runs: Sequence[bytes], target: bytes) -> bytes | None:
+    """The one of *runs* that an archive at *target* lies in, and which is kept for it."""
+    real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
+    places = (os.path.join(os.path.realpath(os.path.join(root, path)), b"") for path in runs)
+    return next(
+        (path for path, place in zip(runs, places, strict=True) if real.startswith(place)), None
+    )
+
+
 def _check_replaced(root: bytes, target: bytes) -> None:
     """Raise :class:`FatalError` where *target* may be all that is left of a run."""
     if not os.path.lexists(target):
@@ -106,13 +115,13 @@ def _check_replaced(root: bytes, target: bytes) -> None:
             runs = archive.manifest.runs
     except FatalError as exc:
         raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
-    lost = [run.path for run in runs if not tree.goes_on(os.path.join(root, run.path), run.entries)]
-    if lost:
-        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
-        raise FatalError(
-            f"{shown(target)}: may hold the only copy of {shown(lost[0])}{more}: it is not"
-            " replaced: choose another name"
-        )
+    for run in runs:
+        lost = tree.not_held(os.path.join(root, run.path), run.entries)
+        if lost is not None:
+            raise FatalError(
+                f"{shown(target)}: may hold the only copy of {shown(run.path)}: {lost} is not there"
+                " any more, or is another: it is not replaced: choose another name"
+            )
 
 
 def write(
