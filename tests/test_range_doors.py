@@ -354,7 +354,12 @@ def test_a_long_report_is_cut(repo: Repo) -> None:
     lines = check(repo, "HEAD~1..HEAD").out.splitlines()
     assert len(lines) <= 80
     assert any(line.endswith("more lines (--verbose shows them)") for line in lines)
-    assert any(line.endswith("more such commands; --verbose shows all") for line in lines)
+    comments = [line for line in lines if line.endswith("more such commands; --verbose shows all")]
+    assert [line[:10] for line in comments] == ["    # and "]
+    steps = json.loads(check(repo, "HEAD~1..HEAD", "--format", "json").out)["steps"]
+    commands = [command for step in steps for command in step["commands"]]
+    assert all(command.startswith("git ") and "#" not in command for command in commands)
+    assert all(any(name in command for command in commands) for name in names)
     assert any("120 times in the range" in line for line in lines)
     whole = check(repo, "HEAD~1..HEAD", "--verbose").out
     assert all(name in whole for name in names)

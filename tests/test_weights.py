@@ -303,9 +303,16 @@ def test_a_large_pickle_in_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_formats_of_archives() -> None:
     assert look(as_zip({"m/other": b""})) == Inspection(None)
-    exported = {"m/archive_format": b"pt2", "m/data/weights/weight_0": bytes(8)}
+    index = b'{"config": {"w": {"path_name": "weight_0", "use_pickle": false}}}'
+    exported = {
+        "m/archive_format": b"pt2",
+        "m/data/weights/model_weights_config.json": index,
+        "m/data/weights/weight_0": bytes(8),
+    }
     found = look(as_zip(exported))
     assert (found.format, found.faults, found.left) == ("pt2", (), 0)
+    exported["m/data/weights/model_weights_config.json"] = index.replace(b"false", b"true")
+    assert "has 'data/weights/weight_0'" in look(as_zip(exported)).faults[0]
     script = torch_zip(b"\x80\x02c__torch__.M\nM\n.", **{"constants.pkl": b"\x80\x02)."})
     assert look(script).globals == ()
 

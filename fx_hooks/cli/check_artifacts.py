@@ -14,7 +14,8 @@ from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.text import Report, Step, artifact_report
+from fx_hooks.reporting.layout import Step
+from fx_hooks.reporting.text import Report, artifact_report
 from fx_hooks.util.paths import from_root
 from fx_hooks.util.terminal import one_line
 

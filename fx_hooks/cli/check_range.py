@@ -22,12 +22,13 @@ from fx_hooks.history.range_report import Place, changes_note, how_to_remove, ra
 from fx_hooks.policy.in_force import keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
-from fx_hooks.reporting.text import Report, Step
+from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
     from fx_hooks.reporting.finding import Finding
+    from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -201,7 +202,7 @@ def check(
             )
             for one, found in guilty
         ]
-        steps = how_to_remove(places, "" if on_server else store.path_to_root(), verbose=verbose)
+        steps = how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:

@@ -18,7 +18,8 @@ from fx_hooks.gitignore.conflicts import find_conflicts
 from fx_hooks.policy.in_force import policy_in_force, refuse_unmerged
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.text import Report, Step
+from fx_hooks.reporting.layout import Step, plural
+from fx_hooks.reporting.text import Report
 from fx_hooks.util.diff import changed_lines, split
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
@@ -128,7 +129,7 @@ def sync(
         removed = len(lines) - added
         done = "new" if before is None else "rewritten"
         if lines:
-            print(f"{FILE}: {done}, {added} line{'s' * (added != 1)} added and {removed} removed:")
+            print(f"{FILE}: {done}, {plural(added, 'line')} added and {removed} removed:")
         else:
             print(f"{FILE}: {done}, the ends of lines alone")
         for line in lines[:_MOST_LINES]:

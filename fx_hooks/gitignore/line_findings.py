@@ -27,6 +27,7 @@ from fx_hooks.gitignore.policy_lines import decides
 from fx_hooks.policy.loader import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
+from fx_hooks.reporting.layout import plural
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def findings_around(
         if by and all(
             line is not None and line.file == FILE.encode() and line.number in inside for line in by
         ):
-            at_fault.setdefault(place, "has lost its effect: the block behind it decides")
+            at_fault.setdefault(place, "has no effect: the block after it decides")
     lines = [
         Finding(place.file, LINE, fault, "", place.file, None, True, line=place.number)
         for place, fault in sorted(at_fault.items())
@@ -148,7 +149,7 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
     alone = {finding.path for finding in tracked}
     for group, count in counts.items():
         folder = "/" * (group not in alone)
-        lines.append(f"  {shown(group)}{folder}  {count} file{'s' * (count != 1)}")
+        lines.append(f"  {shown(group)}{folder}  {plural(count, 'file')}")
     lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
     return [*lines, *(f"    {command}" for command in untrack)]
 
