@@ -793,6 +793,7 @@ def matched_by_no_pattern(case: agreement.Case) -> list[bytes]:
     return [path for path, number in decided if number < 0]
 
 
+@pytest.mark.slow
 def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
     draw = random.Random(1)
     asked, before = [], []
@@ -837,6 +838,7 @@ def test_what_people_ignore_everywhere_stays_ignored_below_tests(empty: Repo, fo
     assert not agreement.ignored(empty.root, let_in)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", [b"", BOM, b"\r\n"], ids=["plain", "bom", "crlf"])
 def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes) -> None:
     """Lines before it may say what they like: the block decides all that it is about."""
@@ -855,6 +857,7 @@ def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes)
     assert agreement.ignored(empty.root, asked) == refused
 
 
+@pytest.mark.slow
 def test_the_block_means_the_same_before_other_lines(empty: Repo) -> None:
     """Lines behind it have the last word about what they match, and no say otherwise."""
     draw = random.Random(3)
