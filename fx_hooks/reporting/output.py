@@ -28,12 +28,12 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab")
 def add_options(parser: ArgumentParser) -> None:
     """Give *parser* the two options that every check has."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how to report (text if left out)"
+        "--format", choices=FORMATS, default="text", help="the format of the report (default: text)"
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="write the report to FILE; standard output then has it as text",
+        help="write the report to FILE, and print it as text",
     )
 
 
@@ -135,4 +135,4 @@ def _write(name: str, text: str) -> None:
 
 
 def _unwritable(name: str, exc: OSError) -> FatalError:
-    return FatalError(f"{name}: cannot be written ({exc.strerror}): name another file --output")
+    return FatalError(f"{name}: cannot be written ({exc.strerror}): give --output another file")
