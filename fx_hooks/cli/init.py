@@ -32,10 +32,10 @@ from fx_hooks.policy.in_force import (
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
 from fx_hooks.policy.patterns import problem
 from fx_hooks.runs.layouts import run_directories
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data  # fmt: skip
 from fx_hooks.util.yaml_insert import with_items

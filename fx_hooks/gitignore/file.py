@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.gitignore import FILE
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.files import replace_file
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.terminal import wants_colour
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from fx_hooks.history.audit.figures import (
 )
 from fx_hooks.history.audit.treemap import Box, squarified
 from fx_hooks.reporting.layout import plural
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import human_size, quoted
 from fx_hooks.util.terminal import one_line
 
