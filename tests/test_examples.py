@@ -53,6 +53,9 @@ EXCEPTIONS = {
     "wandb clean": "what people do without fx-hooks; it asks, and needs an account",
     "fx-report-space --top 5": "compared in test_report_space_text: it shows 26.9 GiB",
     TRY_IT: "run below, where it takes no time from other tests",
+    "python -m pytest tests/test_fuzz_weights.py tests/test_agreement_of_pickles.py"
+    " tests/test_fuzz_readers.py": "tests that run with all others",
+    "FX_HOOKS_FUZZ_SECONDS=600 python -m pytest tests/test_fuzz_readers.py": "takes ten minutes",
     TEST_IT: "it would start these tests; .ci/run runs it",
 }
 # What these print depends on the versions of others, and is not shown; they are run on their own.

@@ -531,6 +531,18 @@ def test_relative_work_tree_from_the_environment(
         assert repo.check(*arguments, cwd="wandb").code == 1
 
 
+def test_a_work_tree_around_the_repository(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and the policy are those of the work tree, wherever ``.git`` stands."""
+    assert repo.check("train.py") == CLEAN
+    assert repo.fast_path("train.py")
+    (repo.root.parent / ".fx-hooks.yaml").write_text(
+        f"ignore:\n- {{rule: ours, paths: [/{repo.root.name}/train.py], why: a test}}\n"
+    )
+    monkeypatch.setenv("GIT_WORK_TREE", "..")
+    assert not repo.fast_path("train.py")
+    assert repo.check_once("train.py").code == 1
+
+
 def test_work_tree_in_the_settings(repo: Repo) -> None:
     """``.git`` stands here, and the work tree is elsewhere."""
     repo.check()

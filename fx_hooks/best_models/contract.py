@@ -210,7 +210,7 @@ def check_content(
             yield found(rule, why, *commands)
         refused = [name for name in content.inspection.globals if not can_be_allowed(name)]
         if refused:
-            names = ", ".join(shown(os.fsencode(name)) for name in refused)
+            names = ", ".join(shown(name.encode("utf-8", "backslashreplace")) for name in refused)
             yield found("unsafe", f"imports {names} when it is loaded, which nobody can allow")
         foreign = missing_globals(milestone, content.inspection)
         if foreign:

@@ -25,6 +25,7 @@ from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.plain_text import is_text
 
 if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
@@ -200,6 +201,9 @@ class ContractScene:
             with nameless_file() as file:
                 if not self._repository.copy_blob(self._index[path].blob, file):
                     yield _not_here(path, self._index[path])
+                    continue
+                file.seek(0)
+                if is_text(file):
                     continue
                 found = inspect(file)
                 if found.format or found.faults:

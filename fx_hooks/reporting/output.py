@@ -6,7 +6,6 @@ What writes a format is imported only when that format is asked for.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.files import replace_file
-from fx_hooks.util.terminal import wants_colour
+from fx_hooks.util.terminal import on_github, wants_colour, without_commands
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -54,8 +53,8 @@ class Output(NamedTuple):
             _write(self.file, "".join(f"{line}\n" for line in lines))
         if self.file is not None or self.format in ("text", "github"):
             lines = list(text(wants_colour(sys.stdout)))
-            if self.format == "github" or os.environ.get("GITHUB_ACTIONS") == "true":
-                lines = _without_commands(lines)
+            if self.format == "github" or on_github():
+                lines = without_commands(lines)
             for line in lines:
                 print(line)
         if self.file is None:
@@ -102,14 +101,6 @@ def _document(name: str, report: Report) -> list[str]:
         "github": formats.github_lines,
         "gitlab": formats.gitlab_lines,
     }[name](report)
-
-
-def _without_commands(lines: list[str]) -> list[str]:
-    """Return *lines* so that GitHub takes none for a command, whatever files are called."""
-    if not any(line.lstrip().startswith("::") or "##[" in line for line in lines):
-        return lines
-    token = secrets.token_hex(16)
-    return [f"::stop-commands::{token}", *lines, f"::{token}::"]
 
 
 def _is_regular(name: str) -> bool:

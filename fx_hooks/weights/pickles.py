@@ -30,6 +30,8 @@ MAX_GLOBALS = 1_000
 MAX_WORK = 10_000_000
 # No module and no class has a longer name.
 _MAX_NAME = 256
+# torch numbers its storages; the legacy format by their addresses.
+_MAX_KEY = 64
 # Longer texts and bytes are data, and are not kept.
 _MAX_KEPT = 1 << 16
 _MAX_LINE = 1 << 16
@@ -248,6 +250,8 @@ class _Machine:
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         full = f"{module}.{name}"
+        if not full.isprintable():  # nobody can allow it, and it is shown to people
+            full = full.encode("unicode_escape").decode("ascii")
         self.allow(full)
         self.stack.append(Global(full))
 
@@ -371,7 +375,7 @@ class _Machine:
                 if type(value) is not str:
                     self.report.faults.add(f"has an {_INSTANTIATOR} that is no text")
                 elif value not in _INSTANTIATORS:
-                    self.allow(value)
+                    self.allow(value if value.isprintable() else ascii(value))
 
     def add_items(self) -> None:
         items = self.pop_mark()
@@ -385,7 +389,7 @@ class _Machine:
         storage = self.storage(identity)
         if storage is None:
             first = identity[0] if isinstance(identity, tuple) and identity else None
-            self.report.persistent.add(first if isinstance(first, str) else "unknown")
+            self.report.persistent.add(first[:40] if isinstance(first, str) else "unknown")
         self.stack.append(storage or Unknown())
 
     def storage(self, identity: object) -> Storage | None:
@@ -401,6 +405,7 @@ class _Machine:
             or kind.name.rpartition(".")[2] not in DTYPES
             or kind.name not in torch_allows.GLOBALS
             or type(key) is not str
+            or len(key) > _MAX_KEY
             or type(location) not in (str, bytes)
             or type(elements) is not int
             or not 0 <= elements < 1 << 56
