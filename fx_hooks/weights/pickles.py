@@ -164,7 +164,7 @@ class _Machine:
         return line[:-1]
 
     def counted(self, width: int) -> bytes | None:
-        """Return the bytes after a length of *width* bytes; None where they are too many to keep."""
+        """Return the bytes after a length of *width* bytes; None if they are too many."""
         size = int.from_bytes(self.read(width), "little")
         if size <= _MAX_KEPT:
             data = self.read(size)

@@ -58,7 +58,7 @@ class Codec(Protocol):
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter: ...
 
     def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
-        """Return what the next *length* bytes of *file* unpack to, or raise :class:`BrokenSection`."""
+        """Unpack the next *length* bytes of *file*, or raise :class:`BrokenSection`."""
 
     def footer(self, last: int) -> bytes: ...
 
