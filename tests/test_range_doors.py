@@ -27,7 +27,7 @@ def test_a_tag_cannot_take_the_place_of_the_policys_branch(remote: Repo, repo: R
     repo.git("push", "-q", "origin", "topic:refs/tags/main")
     commit(repo, "weights", "model.pt")
     said = repo.git("push", "origin", "topic", fails=True)
-    assert "main: could be refs/tags/main or refs/heads/main: write which one, in full" in said
+    assert "main: could be refs/tags/main or refs/heads/main: write the full name" in said
     hook(remote, "pre-receive", "--pre-receive", "--policy-ref", "refs/heads/main")
     assert "remote: 1 file in" in repo.git("push", "origin", "topic", fails=True)
     repo.git("tag", "origin/main", "topic")
@@ -163,7 +163,7 @@ def test_a_tag_that_the_remote_has_does_not_stop_anybody(remote: Repo, repo: Rep
     os.rename(remote.root, remote.root.with_name("moved"))
     result = pushed_by_a_runner(repo, **refs)
     assert result.code == 1
-    assert "note: the remote does not say which tags it has, so all tags here count" in result.out
+    assert "note: the remote did not list its tags, so all local tags count" in result.out
 
 
 def test_a_tag_of_a_tag_is_no_way_out(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
@@ -240,7 +240,7 @@ def test_refs_that_lead_to_no_commit_are_named(repo: Repo) -> None:
     repo.git("tag", "tree", "HEAD^{tree}")
     result = check(repo, "--all")
     assert result.code == 0
-    note = "note: refs/tags/tree leads to no commit: what is there was not looked at\n"
+    note = "note: refs/tags/tree leads to no commit and was not checked\n"
     assert result.out.endswith(note)
     repo.git("tag", "file", "HEAD:train.py")
     assert "refs/tags/file and 1 more lead to no commit" in check(repo, "--all").out
@@ -318,7 +318,7 @@ def test_the_policy_of_an_audit_without_a_head(remote: Repo) -> None:
     remote.git("symbolic-ref", "HEAD", "refs/heads/nothing")
     result = check(remote, "--all")
     assert result.code == 0
-    assert "note: HEAD leads to no commit, so the built-in policy counts: see --policy-ref" in (
+    assert "note: HEAD has no commit, so the built-in policy counts: see --policy-ref" in (
         result.out
     )
     assert "note:" not in check(remote, "--all", "--policy-ref", "main").out

@@ -135,7 +135,7 @@ TWICE = BLOCK + BLOCK
         pytest.param(
             EDITED,
             f":{EDITED.splitlines().index(b'!/wandb/mine') + 1}: the block of fx-hooks was edited"
-            " by hand, and '!/wandb/mine' would be lost: move it behind the block or into"
+            " by hand, and '!/wandb/mine' would be lost: move it after the block or into"
             " .fx-hooks.yaml, or run fx-sync-gitignore --force",
             BLOCK,
             id="edited",
@@ -199,7 +199,7 @@ def test_a_symbolic_link_is_refused(repo: Repo) -> None:
 
 def test_a_folder_is_refused(repo: Repo) -> None:
     repo.write(".gitignore/a")
-    message = "is no regular file: put one in its place"
+    message = "is not a regular file: put one in its place"
     assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore: {message}\n")
 
 
@@ -684,7 +684,7 @@ def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:
     for options in ((), ("--check",), ("--findings",)):
         assert run(repo, *options) == IN_STEP
     repo.write(".fx-hooks.yaml", "ignore: [/a]\n")
-    message = "is left out by the sparse checkout, and does not follow the policy: take it in (git"
+    message = "is left out by the sparse checkout, and does not follow the policy: add it (git"
     for options in ((), ("--check",), ("--force",)):
         result = run(repo, *options)
         assert (result.code, result.out) == (2, "")
@@ -748,13 +748,13 @@ def test_conflicts_of_others(repo: Repo) -> None:
         pytest.param(b"# <<< fx-hooks says so\na\n", None, id="another-note"),
         pytest.param(
             BLOCK.replace(LINES[0], b"  " + LINES[0]).replace(LINES[-1], b"\t" + LINES[-1]),
-            ":1: the marker of fx-hooks is indented: take the blanks before it away, or run"
+            ":1: the marker of fx-hooks is indented: remove the blanks before it, or run"
             " fx-sync-gitignore --force",
             id="indented",
         ),
         pytest.param(
             BLOCK.replace(LINES[-1], b" " + LINES[-1]),
-            f":{len(LINES)}: the marker of fx-hooks is indented: take the blanks before it away, or"
+            f":{len(LINES)}: the marker of fx-hooks is indented: remove the blanks before it, or"
             " run fx-sync-gitignore --force",
             id="indented-end",
         ),
@@ -972,7 +972,7 @@ def test_lines_before_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!x.log\n*.swp\n" + BLOCK.decode())
     assert (code, lines) == (
         1,
-        [".gitignore:1: has no effect: the block after it decides", LINES_ADVICE],
+        [".gitignore:1: has lost its effect: the block behind it decides", LINES_ADVICE],
     )
 
 
@@ -980,7 +980,7 @@ def test_lines_before_the_block_that_hold_elsewhere(repo: Repo) -> None:
     """The block closes /wandb; src/wandb is theirs."""
     assert findings(repo, "wandb/\noutputs/\n/wandb/\n" + BLOCK.decode()) == (
         1,
-        [".gitignore:3: has no effect: the block after it decides", LINES_ADVICE],
+        [".gitignore:3: has lost its effect: the block behind it decides", LINES_ADVICE],
     )
 
 

@@ -16,7 +16,7 @@ _BINARY = (b"PK\x03\x04", *(b"\x80" + bytes([protocol]) for protocol in range(2,
 
 
 class Metadata(NamedTuple):
-    """What one JSON file says, and what is wrong with it.
+    """The content of one JSON file, and what is wrong with it.
 
     ``faults`` are sentences without a subject; they name keys, never values.
     """
@@ -55,7 +55,7 @@ def find_private(value: Any) -> list[str]:
 
 
 def _fault(text: str, secret_name: str, host_name: bool) -> str:
-    """What is private about *text*, below names that make it a secret or a host's name."""
+    """Return what is private about *text*, below names that make it a secret or a host's name."""
     if _is_secret(text, secret_name):
         return "what looks like a secret"
     if _HOME.search(text):

@@ -1,4 +1,4 @@
-"""What the index holds of ``best_models/``, read and judged by the contract."""
+"""The staged content of ``best_models/``, read and checked by the contract."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ContractScene:
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
     def terms(self, path: bytes) -> list[str]:
-        """What the contract says of one path in the folder: approval, role, breaches."""
+        """Return what the contract says of one path in the folder: approval, role, breaches."""
         said = []
         for milestone in self.milestones.values():
             by = "" if milestone.by is None else f" by {milestone.by}"
@@ -96,7 +96,7 @@ class ContractScene:
         return said
 
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
-        """The paths whose content is to be read: what is touched, made whole triples."""
+        """Return the paths whose content is to be read: what is touched, made whole triples."""
         everything = {os.fsdecode(path) for path in self._index} | self.milestones.keys()
         if touched is None:
             return everything
@@ -163,7 +163,7 @@ class ContractScene:
         return Content(pointer.size, pointer.oid, True, wants_lfs, inspection)
 
     def _inspect_lfs(self, path: bytes, pointer: LfsPointer) -> Inspection | None:
-        """What the pointer stands for, if Git LFS or the work tree has it."""
+        """Return what the pointer stands for, if Git LFS or the work tree has it."""
         oid = os.fsencode(pointer.oid)
         parts = (b"lfs", b"objects", oid[:2], oid[2:4], oid)
         stored = os.path.join(self._repository.common_directory(), *parts)
@@ -213,7 +213,7 @@ class ContractScene:
 
 
 def digest(file: BinaryIO) -> str:
-    """The SHA-256 of all of *file*, as hex digits."""
+    """Return the SHA-256 of all of *file*, as hex digits."""
     file.seek(0)
     sha256 = hashlib.sha256()
     while chunk := file.read(_CHUNK):
@@ -222,7 +222,7 @@ def digest(file: BinaryIO) -> str:
 
 
 def _inspect_if(place: bytes, sha256: str) -> Inspection | None:
-    """What the file at *place* is, if it has that digest."""
+    """Return what the file at *place* is, if it has that digest."""
     try:
         with open(place, "rb") as file:
             return inspect(file) if digest(file) == sha256 else None

@@ -209,7 +209,7 @@ def _command(
     replace: bool,
     policy_file: str | None,
 ) -> str:
-    """The command that was given, for a shell."""
+    """Return the command that was given, for a shell."""
     words = [NAME, file]
     for option, value in (("--why", why), ("--as", name), ("--policy", policy_file)):
         words += [] if value is None else [option, value]
@@ -224,7 +224,7 @@ def _command(
 def _as_chosen(
     original: io.BufferedReader, file: str, safetensors: bool
 ) -> Iterator[io.BufferedReader | BinaryIO]:
-    """The model that becomes the milestone: the file, or its tensors as safetensors."""
+    """Yield the model that becomes the milestone: the file, or its tensors as safetensors."""
     if not safetensors:
         yield original
         return
@@ -237,14 +237,14 @@ def _as_chosen(
 
 
 def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
-    """The format to write down; formats that hold code only where somebody names them."""
+    """Return the format to write down; formats that hold code only where somebody names them."""
     if inspection.format not in NAMED_FORMATS or asked is not None:
         return asked or inspection.format
     return before.format if before is not None else None
 
 
 def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
-    """The entry that is to be replaced, if it is whole."""
+    """Return the entry that is to be replaced, if it is whole."""
     try:
         return load_contract(text.encode(), best_models).get(model)
     except FatalError:
@@ -262,7 +262,7 @@ def _check_folder(root: str, best_models: BestModels) -> None:
 def _destination(
     file: str, name: str | None, root: bytes, best_models: BestModels, safetensors: bool
 ) -> tuple[str, bool]:
-    """The root-relative path of the milestone, and whether it has to be copied there."""
+    """Return the root-relative path of the milestone, and whether it has to be copied there."""
     try:
         here = from_root(file, root)
     except FatalError:
@@ -289,7 +289,7 @@ def _destination(
 
 
 def _suffix(path: str) -> str:
-    """The suffix of a weights' name: ``.pth.tar`` is one."""
+    """Return the suffix of a weights' name: ``.pth.tar`` is one."""
     stem, suffix = os.path.splitext(path)
     if suffix == ".tar":
         suffix = os.path.splitext(stem)[1] + suffix
@@ -355,7 +355,7 @@ def _metadata(
     best_models: BestModels,
     replace: bool,
 ) -> str:
-    """The metadata as JSON: what is there already, completed by what is known."""
+    """Return the metadata as JSON: what is there already, completed by what is known."""
     path = metadata_path(milestone.path)
     text = _read(root, path)
     known: dict[str, Any] = {}
@@ -400,7 +400,7 @@ def _metadata(
 
 
 def _provenance(file: str, root: str) -> Provenance:
-    """The run that made *file*, or what that is a link to."""
+    """Return the run that made *file*, or what that is a link to."""
     found = find_provenance(os.path.abspath(file), root)
     if found.directory is None and os.path.islink(file):
         return find_provenance(os.path.realpath(file), root)
@@ -408,7 +408,7 @@ def _provenance(file: str, root: str) -> Provenance:
 
 
 def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str, str]:
-    """Where the run lies that left *file*, and what tells it again; paths are from the root."""
+    """Return where the run that left *file* lies, and its identity; paths are from the root."""
     found = {}
     for key, place in (("path", provenance.directory), ("checkpoint", file)):
         with contextlib.suppress(FatalError):  # it lies elsewhere, in a folder of somebody's
@@ -422,7 +422,7 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
 
 
 def _with_lfs(attributes: bytes, model: str) -> str:
-    """The text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
+    """Return the text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
     pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
     pattern = pattern.replace(" ", "[[:space:]]")
     text = os.fsdecode(attributes)
@@ -467,7 +467,7 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
 
 
 def _beside(target: str) -> str:
-    """An empty file in the directory of *target*, with the mode that it has or would have."""
+    """Return an empty file in the directory of *target*, with the mode that it should have."""
     folder = os.path.dirname(target)
     os.makedirs(folder, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".fx-hooks-", dir=folder)

@@ -134,7 +134,7 @@ def archive_runs(
 
 
 def _unread(found: Survey) -> int:
-    """Runs that nobody found are in no archive."""
+    """Report names that match no run, and return the exit code."""
     return FOUND if found.unread else CLEAN
 
 

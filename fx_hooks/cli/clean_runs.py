@@ -201,7 +201,7 @@ def _left(left: Sequence[bytes]) -> str:
 def plan(
     found: Survey, options: argparse.Namespace, references: References
 ) -> tuple[list[Run], list[Stay]]:
-    """Which of the runs that are meant go, and which stay."""
+    """Return which of the runs that are meant go, and which stay."""
     chosen = selection.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
@@ -235,7 +235,7 @@ def plan(
 
 
 def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
-    """The newest of the runs; a job and the W&B runs that it started count as one."""
+    """Return the newest of the runs; a job and the W&B runs that it started count as one."""
     runs = {run.path: run for run in found.runs}
     paths = {run.path for run in chosen}
     groups: dict[bytes, list[Run]] = {}
@@ -253,7 +253,7 @@ def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
 
 
 def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[bytes, str]:
-    """The run that is best by a metric, and why it is kept; ties keep all of them."""
+    """Return the run that is best by a metric, and why it is kept; ties keep all of them."""
     of_runs = {
         run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
     }
@@ -305,7 +305,7 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
 
 
 def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
-    """How to bring to W&B what it does not have, for those that wait for that alone first."""
+    """Return how to bring to W&B what it does not have, for runs that wait for that alone."""
     waiting, others = set[bytes](), set[bytes]()
     for stay in stays:
         if stay.run.state == UNSYNCED:
@@ -332,7 +332,7 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
 
 
 def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
-    """How to let go what W&B may have, though nothing proves it."""
+    """Return how to let go what W&B may have, though nothing proves it."""
     runs = {run.path: run for run in found.runs}
     paths = {path for stay in stays for path in _unsynced(found, stay.run) if runs[path].unproven}
     if paths:
@@ -343,7 +343,7 @@ def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
 
 
 def _sync(found: Survey, path: bytes) -> str | None:
-    """The command that brings W&B's run at *path* to it; None where it holds nothing."""
+    """Return the command that brings W&B's run at *path* to it; None where it holds nothing."""
     folder = found.scan.find(path)
     return sync_command(folder) if folder is not None and can_be_synced(folder) else None
 
@@ -419,7 +419,7 @@ class _Deletion:
         return writer.changed_since(self._found.root, self._packed[run.path], place)
 
     def _free(self, run: Run) -> int:
-        """What comes free with *run*, after those before it."""
+        """Return what comes free with *run*, after those before it."""
         disk = 0
         top = self._found.scan.find(run.path)
         for folder in () if top is None else top.walk():

@@ -41,7 +41,9 @@ RULES = {
     LINE: "No line around the managed block contradicts the policy, or says nothing.",
     TRACKED: "What is ignored is not tracked.",
 }
-LINES_ADVICE = "Take these lines out; what is to differ, say in .fx-hooks.yaml (keep, ignore)."
+LINES_ADVICE = (
+    "Remove these lines. If the policy should differ, change .fx-hooks.yaml (keep, ignore)."
+)
 
 
 # A folder that nothing is said of. Patterns have examples made of x; one of them may be this one.
@@ -128,7 +130,7 @@ def findings_around(
         if by and all(
             line is not None and line.file == FILE.encode() and line.number in inside for line in by
         ):
-            at_fault.setdefault(place, "has no effect: the block after it decides")
+            at_fault.setdefault(place, "has lost its effect: the block behind it decides")
     lines = [
         Finding(place.file, LINE, fault, "", place.file, None, True, line=place.number)
         for place, fault in sorted(at_fault.items())

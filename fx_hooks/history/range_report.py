@@ -144,7 +144,7 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     """
     what = (
         f"{said}: in a fresh clone, with git-filter-repo; it rewrites the history, so tell"
-        " everybody who has a clone, and push with --force:"
+        " everyone who has a clone, and push with --force:"
     )
     return Step(what, [_filter_repo(findings, kept, ())])
 

@@ -240,7 +240,7 @@ def read_policy_file(
         if not os.path.lexists(path):
             if missing_ok:
                 return None
-            raise FatalError(f"{name}: there is no such policy file") from exc
+            raise FatalError(f"{name}: this policy file does not exist") from exc
         raise FatalError(f"{name}: is a symbolic link that leads nowhere: {mend}") from exc
     except IsADirectoryError as exc:
         raise FatalError(f"{name}: is a folder: {mend}") from exc

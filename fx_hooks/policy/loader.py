@@ -367,7 +367,9 @@ def _file_patterns(
     for item, place in items(node, source, key):
         pattern = _pattern(item, source, place)
         if pattern.rpartition("/")[2] in ("", "**"):
-            raise fault(source, item, place, f"'{pattern}' names no files: say it under 'except'")
+            raise fault(
+                source, item, place, f"'{pattern}' does not name files: put it under 'except'"
+            )
     return _patterns(node, source, key, tool)
 
 
@@ -386,7 +388,7 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
     if path != path.strip() or any(part in ("", ".", "..") for part in path.split("/")):
         raise fault(source, node, key, f"'{path}': write a path like 'folder/file', without './'")
     if "\0" in path or "\n" in path:
-        raise fault(source, node, key, "has a NUL or a line break, which cannot stand here")
+        raise fault(source, node, key, "has a NUL or a line break, which is not allowed here")
     return path
 
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.terminal import on_github, wants_colour, without_commands
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab")
 def add_options(parser: ArgumentParser) -> None:
     """Give *parser* the two options that every check has."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how to report (text if left out)"
+        "--format", choices=FORMATS, default="text", help="the format of the report (default: text)"
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="write the report to FILE; standard output then has it as text",
+        help="write the report to FILE, and print it as text",
     )
 
 
@@ -126,4 +126,4 @@ def _write(name: str, text: str) -> None:
 
 
 def _unwritable(name: str, exc: OSError) -> FatalError:
-    return FatalError(f"{name}: cannot be written ({exc.strerror}): name another file --output")
+    return FatalError(f"{name}: cannot be written ({exc.strerror}): give --output another file")

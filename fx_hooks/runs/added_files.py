@@ -1,4 +1,4 @@
-"""What people have put into a run after it had ended, or that no program writes by itself.
+"""Files that people put into a run after its end, or that no program writes by itself.
 
 A run stays for it: notes, labels and figures may exist nowhere else. Two signs tell. A file
 was written more than a day after the last record of the run's own: a line of its log, W&B's
@@ -116,7 +116,7 @@ def _added(
 
 
 def _own_folders(run: FoundRun, runs: Mapping[bytes, FoundRun]) -> Iterator[tuple[Folder, bytes]]:
-    """The folders of *run* with their paths, without those of the runs in it."""
+    """Yield the folders of *run* with their paths, without those of the runs in it."""
     stack = [(run.folder, run.path)]
     while stack:
         folder, path = stack.pop()
@@ -128,7 +128,7 @@ def _own_folders(run: FoundRun, runs: Mapping[bytes, FoundRun]) -> Iterator[tupl
 
 
 def _logs(run: FoundRun) -> list[float]:
-    """When each log and record in *run* was written to last."""
+    """Return when each log and record in *run* was written to last."""
     times = []
     for folder in run.folder.walk():
         is_record = folder.name in (b".hydra", b".submitit") or (
@@ -143,7 +143,7 @@ def _logs(run: FoundRun) -> list[float]:
 
 
 def _with_checkpoints(run: FoundRun, end: float) -> float:
-    """The end of the run, where checkpoints went on after its logs, a day apart at most."""
+    """Return the end of the run, where checkpoints went on after its logs, a day apart at most."""
     times = sorted(
         mtime
         for folder in run.folder.walk()
@@ -164,7 +164,7 @@ def _is_litter(name: bytes, folder: Folder) -> bool:
 
 
 def _is_copied(run: FoundRun, path: bytes) -> bool:
-    """Whether W&B has put there what it keeps: then it accounts for that."""
+    """Return True if W&B has put there what it keeps: then it accounts for that."""
     below = path[len(run.path) :].split(b"/")[1:2]
     return run.kind == WANDB_RUN and below in ([b"files"], [b"tmp"])
 
@@ -174,7 +174,7 @@ def _is_card(name: bytes, folder: Folder) -> bool:
 
 
 def _recorded(run: FoundRun, root: bytes) -> Iterator[bytes]:
-    """What the logs and the configuration of *run*, and of those in it, say."""
+    """Yield what the logs and the configuration of *run*, and of those in it, say."""
     for folder in run.folder.walk():
         for name, _, _, _, mode in folder.files:
             if stat.S_ISREG(mode) and (

@@ -44,11 +44,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stays(Exception):
-    """Why a run that was to go is still in its place."""
+    """The reason that a run that was to go is still in its place."""
 
 
 class LeftAside(Exception):
-    """Why a run, or the rest of it, lies under another name in its folder, and which."""
+    """The reason that a run, or the rest of it, has another name in its folder, and the name."""
 
 
 class Gone(Exception):
@@ -56,7 +56,7 @@ class Gone(Exception):
 
 
 class Settled(NamedTuple):
-    """What has become of what was left aside, and whether nothing is left of that."""
+    """The outcome for what was left aside, and whether nothing is left of that."""
 
     text: str
     done: bool
@@ -121,14 +121,14 @@ def remove_run(
 
 
 def _missing(parent: bytes, name: bytes) -> Exception:
-    """What to say where nothing is at the place of a run; another one may still put it back."""
+    """Return what to say where a run is gone; another process may still put it back."""
     for left in files.left_beside(os.path.join(parent, _ASIDE + name)):
         return LeftAside(f"somebody else is at it; it is {shown(os.path.basename(left))}")
     return Gone()
 
 
 def _note(log: Callable[[], None]) -> bool:
-    """Whether the log has a line of the run; False where there is no room for it yet."""
+    """Return True if the log has a line of the run; False where there is no room for it yet."""
     try:
         log()
     except OSError as exc:
@@ -186,7 +186,7 @@ def _check_way(root: bytes, folder: bytes) -> None:
 
 
 def _open_folder(place: bytes) -> int | None:
-    """The directory itself, to be locked; None where directories cannot be opened."""
+    """Return the directory itself, to be locked; None where directories cannot be opened."""
     if sys.platform == "win32":
         return None
     return os.open(place, _FOLDER)
@@ -320,7 +320,7 @@ def _open_up(descriptor: int) -> None:
 
 
 def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:
-    """What interrupted processes have left below *top*; what git tracks is not ours."""
+    """Return what interrupted processes have left below *top*; what git tracks is not ours."""
     found = sorted(folder.path for folder in top.walk() if _LEFT.fullmatch(folder.name))
     return [path for path in found if not any(file.startswith(path + b"/") for file in tracked)]
 
@@ -404,7 +404,7 @@ def _mend_links(parent: bytes, gone: bytes) -> None:
 
 
 def _within(parent: bytes, target: bytes) -> bytes:
-    """The *target* of a link, from the folder *parent* if it leads into that."""
+    """Return the *target* of a link, from the folder *parent* if it leads into that."""
     for base in (parent, os.path.realpath(parent)):
         if target.startswith(base + b"/"):
             return target[len(base) + 1 :]

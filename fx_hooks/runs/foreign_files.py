@@ -1,4 +1,4 @@
-"""What lies in a run and is no part of it: then the run is not deleted.
+"""Files in a run that are not a part of it; they keep the run from being deleted.
 
 A folder that Hydra wrote into is a run with everything in it, and W&B's runs are not looked
 for in each corner of one.
@@ -71,7 +71,7 @@ def find_obstacles(
 def _elsewhere(
     found: Sequence[FoundRun], runs: Mapping[bytes, FoundRun], root: bytes
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The runs that W&B's unsynced runs outside of the repository link into, with those.
+    """Yield the runs that W&B's unsynced runs outside of the repository link into, with those.
 
     ``WANDB_DIR``, or a link in the place of ``wandb/``, leads to other storage.
     """
@@ -117,7 +117,7 @@ def _strange(
     syncs: Syncs,
     root: bytes,
 ) -> Iterator[tuple[FoundRun, bytes, str]]:
-    """What is no part of the runs in *top*: the run that it lies in, the place, and a reason."""
+    """Yield what is not a part of the runs in *top*: the run around it, the place, a reason."""
     stack: list[tuple[Folder, bytes, FoundRun, bool]] = [(top.folder, top.path, top, True)]
     while stack:
         folder, path, run, is_own = stack.pop()
@@ -156,14 +156,14 @@ def _is_log_of(run: FoundRun, folder: Folder, name: bytes) -> bool:
 
 
 def _is_archive(folder: Folder, name: bytes, root: bytes) -> bool:
-    """Whether our archive of runs lies there, which may be all that is left of them."""
+    """Return True if our archive of runs lies there, which may be all that is left of them."""
     if name + _MANIFEST in folder.names():
         return True
     return is_marked(os.path.join(root, folder.path, name))
 
 
 def _since(run: FoundRun, started: Mapping[bytes, float]) -> float | None:
-    """The time before which nothing of *run* can be; None where it is new as a whole."""
+    """Return the time before which nothing of *run* can be; None where it is new as a whole."""
     # Hydra makes those that it names by the time, and those of a sweep, for one job each.
     is_new = is_dated(run.path) or run.within is not None
     if run.kind != HYDRA_JOB or is_new or b".hydra" not in run.folder.folders:
@@ -174,7 +174,7 @@ def _since(run: FoundRun, started: Mapping[bytes, float]) -> float | None:
 def _linked(
     wandb: FoundRun, runs: Mapping[bytes, FoundRun], root: bytes, repository: bytes | None = None
 ) -> Iterator[bytes]:
-    """The runs that links in *wandb*, below *root*, lead into; not those around it."""
+    """Yield the runs that links in *wandb*, below *root*, lead into; not those around it."""
     base = os.path.realpath(root if repository is None else repository) + os.fsencode(os.sep)
     for folder in wandb.folder.walk():
         for name, _, _, _, mode in folder.files:

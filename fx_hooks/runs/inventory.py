@@ -109,7 +109,7 @@ class Survey(NamedTuple):
         return [run, *(other for other in self.runs if other.path in members)]
 
     def not_looked_into(self) -> list[str]:
-        """What is to be said of ``unread``."""
+        """Return what is to be said of ``unread``."""
         return [
             f"{shown(problem.path)} cannot be read, and there may be runs in it: {problem.reason}"
             for problem in self.unread
@@ -337,7 +337,7 @@ def _members(
 def _owners(
     found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
 ) -> dict[bytes, bytes]:
-    """The job of each tracker's run: the one around it, or the one whose time it was in."""
+    """Return the job of each tracker's run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.about.role is Role.JOB]
     by_path = {job.path: job for job in jobs}
     timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
@@ -357,7 +357,7 @@ def _owners(
 def _jobs_of(
     run: FoundRun, owners: Mapping[bytes, bytes], by_path: Mapping[bytes, FoundRun]
 ) -> list[bytes]:
-    """The jobs that *run* lies in, or that started it: what is said of them is said of it.
+    """Return the jobs that *run* lies in, or that started it: what is said of them is said of it.
 
     Not so their sweep, which has many.
     """
@@ -400,7 +400,7 @@ class _Timeline:
         self._configurations: dict[bytes, Any] = {}
 
     def owner(self, run: FoundRun, started: float) -> FoundRun | None:
-        """The job that a tracker's *run* most likely belongs to."""
+        """Return the job that a tracker's *run* most likely belongs to."""
         around = []
         number = bisect_right(self._firsts, started)
         while number and self._ends[number - 1] >= started:
@@ -436,7 +436,7 @@ def _is_read(path: bytes) -> bool:
 
 
 def _chosen(path: bytes, folders: Collection[bytes]) -> str:
-    """Why a run is no run but what somebody chose; empty where it is a run."""
+    """Return why a run is no run but what somebody chose; empty where it is a run."""
     for folder in sorted(folders):
         if f"{os.fsdecode(path)}/".startswith(f"{os.fsdecode(folder)}/"):
             return f"chosen models are in {shown(folder)}"
@@ -448,7 +448,7 @@ def _chosen(path: bytes, folders: Collection[bytes]) -> str:
 def _configuration(
     root: bytes, index: Iterable[bytes], ends: bytes | tuple[bytes, ...] = (b".yaml", b".yml")
 ) -> dict[str, bytes]:
-    """What the tracked files say on disk that may set the directories of runs."""
+    """Return what the tracked files say on disk that may set the directories of runs."""
     files = {}
     for path in index:
         if path.endswith(ends):
@@ -495,7 +495,7 @@ def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
 
 
 def _obstacle(path: bytes, tree: Scan, processes: Processes) -> str:
-    """Why what is at *path* could not be deleted; empty if it could."""
+    """Return why what is at *path* could not be deleted; empty if it could."""
     below = path + b"/"
     for mount in tree.mounts:
         if mount.startswith(below):

@@ -1,4 +1,4 @@
-"""Which folders are runs: by what the tools leave in them, never by name alone."""
+"""The detection of runs: by what the tools leave in folders, never by name alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FoundRun(NamedTuple):
 
 
 class RunPattern(NamedTuple):
-    """What the paths of runs of a kind look like that nothing in them need mark."""
+    """The form of paths of runs of a kind that nothing in them needs to mark."""
 
     kind: str
     path: re.Pattern[bytes]
@@ -130,7 +130,7 @@ def _kind(
 
 
 def is_repository(folder: Folder) -> bool:
-    """Whether *folder* is a repository of its own: a work tree of one, or a bare one."""
+    """Return True if *folder* is a repository of its own: a work tree of one, or a bare one."""
     if not _REPOSITORIES.isdisjoint(folder.folders):
         return True
     if b"objects" in folder.folders and b"refs" in folder.folders:

@@ -1,4 +1,4 @@
-"""Which chosen models came from which runs.
+"""The runs that chosen models came from.
 
 All that counts as chosen, wherever it is: in the work tree and the index, in every branch, tag
 and stash, and in the other work trees of the repository.
@@ -85,7 +85,7 @@ class Chosen(NamedTuple):
         return sorted({*found, *self._held(folder, here)})
 
     def _about(self, metadata: bytes) -> list[bytes]:
-        """The models that the file *metadata* is about."""
+        """Return the models that the file *metadata* is about."""
         stem = metadata[: -len(_SUFFIX)]
         return sorted(
             {model.path for model in self.models if os.path.splitext(model.path)[0] == stem}
@@ -151,7 +151,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
 
 
 class _Gathered:
-    """What has been read so far."""
+    """The files that have been read so far."""
 
     def __init__(self) -> None:
         self._models: set[_Model] = set()
@@ -291,7 +291,7 @@ def _other_trees(repository: Repository) -> Iterator[str]:
 
 
 def _ids(repository: Repository, names: Sequence[str], kind: str) -> list[str]:
-    """The ids of those of *names* that are objects of that *kind*."""
+    """Return the ids of those of *names* that are objects of that *kind*."""
     questions = "".join(f"{name}\n" for name in names).encode()
     answers = repository.run("cat-file", "--batch-check", stdin=questions, codes=(0, 128))
     words = [line.split() for line in answers.decode("utf-8", "replace").split("\n")]
@@ -313,7 +313,7 @@ def _entries(records: bytes, folders: Iterable[str]) -> Iterator[IndexEntry]:
 
 
 def _work_trees(repository: Repository) -> Iterator[tuple[str | None, bytes]]:
-    """The root of each work tree, and where git keeps its index; None for the one we are in."""
+    """Yield the root of each work tree and the place of its index; None for the current one."""
     yield None, repository.root
     common = repository.common_directory()
     own = os.path.realpath(os.fsencode(repository.git_directory))
@@ -352,6 +352,6 @@ def _names_run(metadata: bytes, path: bytes, wandb_id: str) -> bool:
 
 
 def _spellings(name: bytes) -> set[bytes]:
-    """How a file can have *name*: as it is, as JSON writes it, or as in an address."""
+    """Return how a file can have *name*: as it is, as JSON writes it, or as in an address."""
     text = os.fsdecode(name)
     return {name, json.dumps(text)[1:-1].encode(), quote_from_bytes(name).encode()}

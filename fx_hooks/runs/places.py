@@ -1,4 +1,4 @@
-"""Where runs usually are: there a folder that Hydra wrote into is disposable, elsewhere chosen.
+"""The usual places of runs: there a folder that Hydra wrote into is disposable.
 
 A usual place is what the policy refuses by a pattern, or what the repository's own
 configuration names. Somebody who moves a job to ``pretrained/`` or ``release/`` takes its
@@ -32,7 +32,7 @@ def find_unusual(
     configuration: Callable[[], Mapping[str, bytes]],
     patterns: Sequence[RunPattern],
 ) -> set[bytes]:
-    """The runs by their ``.hydra/`` or a file like it alone, in no usual place.
+    """Return the runs by their ``.hydra/`` or a file like it alone, in no usual place.
 
     *patterns* are those of the paths of single runs; *configuration* are the files that may
     name folders for runs, read only if need be.

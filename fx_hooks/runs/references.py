@@ -1,4 +1,4 @@
-"""What elsewhere in the repository points into a run: then the run is needed there.
+"""References to a run elsewhere in the repository, which mean that it is needed there.
 
 Links and configuration that are tracked, or are about to be, and DVC's files next to a run.
 """
@@ -30,7 +30,7 @@ _END = rb"(?![\w.-])"
 
 
 class References:
-    """What points into runs, looked up once for all of them."""
+    """References into runs, looked up once for all of them."""
 
     def __init__(self, repository: Repository, index: Sequence[IndexEntry], tree: Scan) -> None:
         self._root = repository.root
@@ -84,7 +84,7 @@ class References:
                 yield path, found
 
     def _dvc_beside(self, run: bytes) -> bytes | None:
-        """The ``NAME.dvc`` next to a run, or to a folder that it lies in."""
+        """Return the ``NAME.dvc`` next to a run, or to a folder that it lies in."""
         for path in (run, *reversed(parents(run))):
             folder = self._tree.find(os.path.dirname(path))
             name = os.path.basename(path) + b".dvc"

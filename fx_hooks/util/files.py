@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ _FOLDER = getattr(os, "O_DIRECTORY", 0)
 def name_beside(place: bytes) -> bytes:
     """Return a temporary name in the folder of *place* that says what it is for."""
     folder, name = os.path.split(place)
-    return os.path.join(folder, _prefix(name) + secrets.token_hex(4).encode())
+    return os.path.join(folder, _prefix(name) + os.urandom(4).hex().encode())
 
 
 def _prefix(name: bytes) -> bytes:
@@ -52,7 +51,7 @@ def create(path: bytes, mode: int = 0o666) -> int:
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed or the process ends; False if somebody else has.
+    """Lock an open file until it is closed or the process ends; False if another process has.
 
     Where there are no such locks (Windows), an open file cannot be deleted anyway.
     """
@@ -66,11 +65,11 @@ def lock(descriptor: int) -> bool:
 
 
 def remove_left_over(place: bytes) -> None:
-    """Remove the files that dead processes have left beside *place*."""
+    """Remove the files that dead processes have left next to *place*."""
     for path in left_beside(place):
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
-                os.unlink(path)  # it fails while somebody has the file open
+                os.unlink(path)  # it fails while a process has the file open
                 continue
             descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
             try:
@@ -85,6 +84,31 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def replace_file(path: str | bytes, data: bytes, mode: int) -> None:
+    """Put *data* at *path* in one step, with *mode* as its permissions.
+
+    Raise :class:`OSError`. Whatever ends it, nothing is left behind; what a process that was
+    killed has left is removed first.
+    """
+    place = os.fsencode(path)
+    remove_left_over(place)
+    temporary = name_beside(place)
+    descriptor = create(temporary, mode)
+    try:
+        try:
+            write_all(descriptor, data)
+            if sys.platform != "win32":
+                os.replace(temporary, place)  # still locked, so that no one takes it for a leftover
+        finally:
+            os.close(descriptor)
+        if sys.platform == "win32":
+            os.replace(temporary, place)  # which an open file would not let happen
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # not there if the interruption came when all was done
+        raise
 
 
 def sync_folder(path: bytes) -> None:

@@ -24,7 +24,7 @@ Node = yaml.Node
 def compose(text: bytes, source: str) -> yaml.Node | None:
     """Return the node tree of one YAML document; None if it is empty."""
     if len(text) > MAX_BYTES:
-        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
+        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is not such a file")
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -34,7 +34,7 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
     if unprintable is not None:
         line = decoded[: unprintable.start()].count("\n") + 1
         character = unprintable.group().encode("unicode_escape").decode()
-        raise FatalError(f"{source}:{line}: has the character {character}: take it out")
+        raise FatalError(f"{source}:{line}: has the character {character}: remove it")
     try:
         depth = 0
         # The composer calls itself for each level, in C without a limit.
@@ -55,7 +55,7 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
         if "alias" in what or "alias" in (exc.context or ""):
             what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
         if "tag" in what or "tag" in (exc.context or ""):
-            what += " (what begins with '!' needs quotes)"
+            what += " (put a value that begins with '!' in quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
 
@@ -177,7 +177,7 @@ def mapping_nodes(
                 source,
                 name_node,
                 f"{key}.{name}" if key else name,
-                f"duplicate key (first in line {first}): join the two",
+                f"duplicate key (first in line {first}): merge the two",
             )
         found[name] = (name_node, value)
     return found
@@ -203,7 +203,7 @@ def string(node: yaml.Node, source: str, key: str) -> str:
             source,
             node,
             key,
-            f"'{node.tag}' is read as a YAML tag: what begins with '!' needs quotes",
+            f"'{node.tag}' is read as a YAML tag: put a value that begins with '!' in quotes",
         )
     if node.tag != "tag:yaml.org,2002:str":
         raise fault(source, node, key, f"must be a string, not {kind(node)}: put it in quotes")

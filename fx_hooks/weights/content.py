@@ -1,4 +1,4 @@
-"""What a file under a weights' name really is, and what loading it would do.
+"""The true format of a file with a weights' name, and the effects of loading it.
 
 Everything is read off the content; nothing is unpickled. A file passes by being wholly what
 the one writer of its format makes, and nothing to any other reader. A fault that an unpickler
@@ -46,7 +46,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 
 
 def inspect(file: BinaryIO) -> Inspection:
-    """What all of *file*, which can seek, is and would import when loaded.
+    """Return what all of *file*, which can seek, is and would import when loaded.
 
     Time and memory are bounded whatever it holds: at most 64 MiB of it are in memory at
     a time.

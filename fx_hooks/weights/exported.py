@@ -1,5 +1,6 @@
-"""Exported programs (``torch.export.save``, ``.pt2``): a graph as JSON, which loading turns into
-Python.
+"""Exported programs (``torch.export.save``, ``.pt2``).
+
+They hold a graph as JSON, which loading turns into Python.
 
 torch evaluates its expressions with sympy, and names of the graph become names in the Python
 source that it generates (``torch/_export/serde/serialize.py``, 2.13). So expressions have a
@@ -81,7 +82,7 @@ _TYPES = frozenset(_TYPES_NAMES.split())
 
 
 def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
-    """What an archive below the folder *stem* is."""
+    """Return what an archive below the folder *stem* is."""
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     globals_, faults = set[str](), set[str]()
     stored: list[Stored] = []
@@ -115,7 +116,7 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
 
 
 def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:
-    """The members that are numbers alone, as their index says; torch unpickles the others."""
+    """Return the members that only hold numbers, by their index; torch unpickles the others."""
     names = set()
     for path, member in members.items():
         folder, _, name = path.rpartition("/")
@@ -164,7 +165,7 @@ def _check_json(archive: Archive, name: str, member: Member) -> set[str]:
 
 
 def _graph_faults(value: Any) -> Iterator[str]:
-    """What in a graph would become code that is no operator of torch."""
+    """Yield what in a graph would become code that is no operator of torch."""
     waiting: list[tuple[str, Any]] = [("", value)]
     expressions = 0
     known: set[tuple[str, str]] = set()
@@ -235,7 +236,7 @@ def _is_operator(text: str) -> bool:
 
 
 def _is_expression(text: str, *, guard: bool) -> bool:
-    """Whether *text* is arithmetic over sizes: names, numbers and known functions."""
+    """Return True if *text* is arithmetic over sizes: names, numbers and known functions."""
     if len(text) > _MAX_EXPRESSION:
         return False
     try:
@@ -274,7 +275,7 @@ def _is_math(node: ast.AST) -> bool:
 
 
 def _is_spec(text: str) -> bool:
-    """Whether a pytree's structure is made of plain containers; contexts can name classes."""
+    """Return True if a pytree is made of plain containers; contexts can name classes."""
     if not text:
         return True
     try:

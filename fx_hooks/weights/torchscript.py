@@ -48,7 +48,7 @@ _CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r")
 
 
 def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
-    """What an archive below the folder *stem* is."""
+    """Return what an archive below the folder *stem* is."""
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     report, faults = Report(), set[str]()
     stored: list[Stored] = []
@@ -105,7 +105,7 @@ def _check_pickle(
 
 
 def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
-    """A file that the user added: text, so that no reader takes it for anything else."""
+    """Return a file that the user added: text, so that no reader takes it for anything else."""
     if member.size > _MAX_EXTRA:
         return {f"has {name} with more than {_MAX_EXTRA:,} bytes"}
     content = archive.read(member, _MAX_EXTRA + 1)
@@ -115,7 +115,7 @@ def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
 
 
 def _check_code(source: bytes) -> set[str]:
-    """What TorchScript source names that does more than compute."""
+    """Return what TorchScript source names that does more than compute."""
     try:
         text = source.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What a W&B run says of itself: its id, its beginning, its configuration and metrics."""
+"""The facts in a W&B run: its id, its beginning, its configuration and metrics."""
 
 from __future__ import annotations
 

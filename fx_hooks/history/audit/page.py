@@ -29,8 +29,8 @@ from fx_hooks.history.audit.figures import (
 )
 from fx_hooks.history.audit.treemap import Box, squarified
 from fx_hooks.reporting.layout import plural
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import human_size, quoted
 from fx_hooks.util.terminal import one_line
 
@@ -59,7 +59,7 @@ def check_place(path: str) -> None:
         raise FatalError("--html: the file name is empty: name a file")
     shown = one_line(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FatalError(f"{shown}: is no regular file: name a file for --html")
+        raise FatalError(f"{shown}: is not a regular file: name a file for --html")
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise FatalError(f"{shown}: its folder does not exist: make it first")

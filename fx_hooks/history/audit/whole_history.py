@@ -93,7 +93,7 @@ def _passed_over(refs: Sequence[str]) -> list[str]:
     if not refs:
         return []
     more = f" and {len(refs) - 1:,} more lead" if refs[1:] else " leads"
-    return [f"{one_line(refs[0])}{more} to no commit: what is there was not looked at"]
+    return [f"{one_line(refs[0])}{more} to no commit and was not checked"]
 
 
 class _Collector:

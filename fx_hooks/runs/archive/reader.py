@@ -164,7 +164,7 @@ class _Section:
         return member
 
     def content(self, member: tarfile.TarInfo) -> Pieces:
-        """The bytes of a file with their positions; the holes of a sparse one are left out."""
+        """Yield the bytes of a file with their positions, without the holes of a sparse one."""
         end = 0
         for start, length in _parts(member):
             if start < end or length < 0 or start + length > real_size(member):
@@ -186,7 +186,7 @@ def _parts(member: tarfile.TarInfo) -> list[tuple[int, int]]:
 
 
 def real_size(member: tarfile.TarInfo) -> int:
-    """The size of a file with its holes."""
+    """Return the size of a file with its holes."""
     return int(member.pax_headers.get("GNU.sparse.realsize", member.size))
 
 

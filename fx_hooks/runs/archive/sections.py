@@ -39,7 +39,7 @@ _TAIL = 256  # more than either footer has
 
 
 class BrokenSection(Exception):
-    """What is wrong with a section, in a few words."""
+    """A broken section; the message says why in a few words."""
 
 
 class SectionWriter(Protocol):
@@ -53,23 +53,23 @@ class SectionWriter(Protocol):
 
 
 class Codec(Protocol):
-    """How sections are written and read back."""
+    """The way to write sections and read them back."""
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter: ...
 
     def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
-        """What the next *length* bytes of *file* unpack to. Raises :class:`BrokenSection`."""
+        """Unpack the next *length* bytes of *file*, or raise :class:`BrokenSection`."""
 
     def footer(self, last: int) -> bytes: ...
 
     def last_section(self, file: BinaryIO) -> tuple[int, int]:
-        """Where the last section of *file* starts and ends; raises :class:`BrokenSection`."""
+        """Return the bounds of the last section of *file*, or raise :class:`BrokenSection`."""
 
     def close(self) -> None: ...
 
 
 def codec_for(name: str) -> Codec:
-    """The codec that the file's *name* asks for; raises :class:`FatalError`."""
+    """Return the codec that the file's *name* asks for; raises :class:`FatalError`."""
     if name.endswith(".tar.gz"):
         return _Gzip()
     if name.endswith(".tar.zst"):
@@ -78,7 +78,7 @@ def codec_for(name: str) -> Codec:
 
 
 def is_marked(place: bytes) -> bool:
-    """Whether the file ends with our footer, whatever its name is; what cannot be read may."""
+    """Return True if the file ends with our footer, or cannot be read."""
     try:
         with open(place, "rb", opener=files_not_links) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))

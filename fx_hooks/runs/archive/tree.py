@@ -28,7 +28,7 @@ _DATA, _HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
 
 
 class Unfit(Exception):
-    """Why a run cannot be packed whole, in a few words."""
+    """A run that cannot be packed whole; the message says why in a few words."""
 
 
 class Found(NamedTuple):
@@ -87,7 +87,7 @@ def _walk(place: bytes, top: Found) -> Iterator[Found]:
 
 
 def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]) -> str | None:
-    """How the directory *place* differs from what was packed; None if in nothing.
+    """Return how the directory *place* differs from what was packed; None if in nothing.
 
     Sizes, times, permissions and targets are compared, contents are not.
     """
@@ -115,7 +115,7 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
 
 
 def not_held(place: bytes, entries: Sequence[Entry]) -> str | None:
-    """What was packed and is not in the directory *place*; None if all of it is.
+    """Return what was packed and is not in the directory *place*; None if all of it is.
 
     Contents are compared, by their digests: a file that was only added to still holds what
     was packed. What cannot be read is taken for missing.
@@ -137,7 +137,7 @@ def not_held(place: bytes, entries: Sequence[Entry]) -> str | None:
 
 
 def _beginning(path: bytes, size: int) -> str | None:
-    """The SHA-256 of the first *size* bytes of a file; None where it has fewer."""
+    """Return the SHA-256 of the first *size* bytes of a file; None where it has fewer."""
     digest = hashlib.sha256()
     with open(path, "rb", opener=files_not_links) as file:
         while size and (data := file.read(min(size, _CHUNK))):
@@ -147,7 +147,7 @@ def _beginning(path: bytes, size: int) -> str | None:
 
 
 def only_in(place: bytes, other: bytes) -> str | None:
-    """A file or link in the directory *place* that is not in *other* as well; None without any.
+    """Return a file or link in the directory *place* that is not in *other*; None without any.
 
     Contents, times and targets are compared. What cannot be read is taken for one.
     """
@@ -187,7 +187,7 @@ def _identity(item: Found) -> tuple[object, ...]:
 
 @contextlib.contextmanager
 def opened(place: bytes, item: Found) -> Iterator[int]:
-    """The file *item* below *place*, open for reading.
+    """Yield the file *item* below *place*, open for reading.
 
     Raises :class:`Unfit` where it cannot be read, or is not what it was, before or after.
     """
@@ -219,7 +219,7 @@ def _check_same(item: Found, descriptor: int) -> None:
 
 
 def data_of(descriptor: int, status: os.stat_result) -> list[tuple[int, int]] | None:
-    """The parts of a sparse file that hold data, as positions and lengths; None if all does."""
+    """Return the data parts of a sparse file, as positions and lengths; None if all is data."""
     size = status.st_size
     if sys.platform == "win32" or _DATA is None or _HOLE is None or status.st_blocks * 512 >= size:
         return None
