@@ -113,6 +113,22 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
     return text
 
 
+def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
+    """Refuse a document with more than *limit* scalars: aliases make small files large."""
+    waiting = [] if node is None else [node]
+    left = limit
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, yaml.MappingNode):
+            waiting += [part for pair in item.value for part in pair]
+        elif isinstance(item, yaml.SequenceNode):
+            waiting += item.value
+        left -= 1
+        # What waits is not counted yet: lists of one alias may be longer than the text.
+        if left < 0 or len(waiting) > limit:
+            raise FatalError(f"{source}:{line_of(item)}: has more than {limit:,} values")
+
+
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
     """Yield each scalar below mappings: its keys joined by dots, its text, and its line."""
     waiting = [("", compose(text, source))]
