@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.runs.archive import restore as run_restore
@@ -83,6 +85,34 @@ def write(
         file.write(content.encode() if isinstance(content, str) else content)
     os.chmod(place, mode)
     os.utime(place, ns=(mtime, mtime))
+
+
+def whole_sync(path: str, time: str) -> str:
+    """What ``wandb sync`` logs of a run's log at *path* that the server took all of."""
+    lines = (
+        {"msg": "runsync: starting to read"},
+        {"msg": "filestream: sending request", "complete": True, "exit_code": 0},
+        {"msg": "filestream: request sent", "status": "200 OK"},
+    )
+    return "".join(
+        json.dumps({"time": time, "level": "INFO", "sync_path": path, **line}) + "\n"
+        for line in lines
+    )
+
+
+def mark_as_synced(
+    run: str | bytes | os.PathLike[str],
+    root: str | os.PathLike[str],
+    *,
+    mtime: int = LONG_AGO,
+) -> None:
+    """Leave what a sync at *mtime* of the W&B run leaves that was started at *root*."""
+    place = os.fsdecode(run)
+    (log,) = (name for name in os.listdir(place) if name.endswith(".wandb"))
+    write(os.path.join(place, f"{log}.synced"), b"", mtime=mtime)
+    began = datetime.fromtimestamp(mtime / 1e9 + 1, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = os.path.join(root, "wandb", "logs", f"debug-sync.{os.path.basename(place)}.log")
+    write(told, whole_sync(os.path.join(place, log), began), mtime=mtime)
 
 
 def sparse(path: str | os.PathLike[str], size: int, parts: Sequence[tuple[int, bytes]]) -> None:

@@ -34,7 +34,7 @@ from tests.faults import (
 )
 from tests.faults import run as in_fork
 from tests.realruns.states import States, live_run
-from tests.run_trees import Seen, restore, seen, write
+from tests.run_trees import Seen, mark_as_synced, restore, seen, write
 from tests.support import Repo, Result, working_directory
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
@@ -63,7 +63,7 @@ def wandb(
     write(root / path / f"run-{run_id}.wandb", b":W&B\0\0\0", mtime=then)
     write(root / path / "files" / "wandb-summary.json", json.dumps(dict(summary)), mtime=then)
     write(root / path / "logs" / "debug.log", "x\n", mtime=then)
-    write(root / path / f"run-{run_id}.wandb.synced", b"", mtime=then + 1)
+    mark_as_synced(root / path, root, mtime=then + 1)
     return path.encode()
 
 
@@ -324,7 +324,7 @@ def test_links_of_wandb_are_mended(repo: Repo, capfd: pytest.CaptureFixture[str]
     assert os.readlink(os.fsencode(here / "latest-run")) == names[1]
     assert os.readlink(os.fsencode(here / "debug.log")) == names[1] + b"/logs/debug.log"
     assert run(repo.root, capfd, ".", "--yes").code == 0
-    assert os.listdir(here) == []
+    assert os.listdir(here) == ["logs"]
 
 
 @POSIX

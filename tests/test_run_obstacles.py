@@ -12,7 +12,7 @@ from fx_hooks.git.repository import Repository
 from fx_hooks.runs import inventory as runs
 from fx_hooks.runs.inventory import kept_because, survey
 from fx_hooks.runs.liveness import Processes
-from tests.run_trees import LONG_AGO, write
+from tests.run_trees import LONG_AGO, mark_as_synced, write
 from tests.support import Repo, working_directory
 
 JOB = "outputs/2026-01-01/12-00-00"
@@ -36,7 +36,7 @@ def wandb(root: Path, path: str = WANDB, *, synced: bool = True) -> Path:
     write(root / path / f"run-{run_id}.wandb", LOG)
     write(root / path / "files" / "output.log")
     if synced:
-        write(root / path / f"run-{run_id}.wandb.synced", b"")
+        mark_as_synced(root / path, root)
     return root / path
 
 
@@ -91,7 +91,7 @@ def test_runs_that_nobody_finds(repo: Repo) -> None:
     assert "run-abc.wandb is a log of W&B's" in str(reasons(repo)[JOB])
     write(hidden / "run-abc.wandb.synced", b"", mtime=LONG_AGO - 10**6)
     assert "run-abc.wandb is a log of W&B's" in str(reasons(repo)[JOB])
-    write(hidden / "run-abc.wandb.synced", b"")
+    mark_as_synced(hidden, place)
     assert reasons(repo) == {JOB: None}
     outer = wandb(repo.root)
     wandb(outer / "files", "wandb/offline-run-20260101_120002-inner", synced=False)
@@ -134,5 +134,5 @@ def test_what_an_unsynced_run_saves_by_a_link(repo: Repo) -> None:
     assert found["lightning_logs/version_0"] == (
         f"{WANDB} is not synced yet, and has links to files in it"
     )
-    write(run / "run-abc.wandb.synced", b"")
+    mark_as_synced(run, repo.root)
     assert set(reasons(repo).values()) == {None}

@@ -44,6 +44,7 @@ from fx_hooks.util.errors import FatalError
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import AGES, DAY, States, live_run
+from tests.run_trees import whole_sync
 from tests.wandb_records import ended_with
 from tests.wandb_records import log as log_of
 
@@ -217,19 +218,6 @@ def test_a_run_that_a_signal_ended(states: States, monkeypatch: pytest.MonkeyPat
     os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
     run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
     assert (run.state, run.reason) == (FAILED, "exit code -9; it has been synced")
-
-
-def whole_sync(path: str, time: str) -> str:
-    """What `wandb sync` logs of a run that the server took all of."""
-    lines = (
-        {"msg": "runsync: starting to read"},
-        {"msg": "filestream: sending request", "complete": True, "exit_code": 0},
-        {"msg": "filestream: request sent", "status": "200 OK"},
-    )
-    return "".join(
-        json.dumps({"time": time, "level": "INFO", "sync_path": path, **line}) + "\n"
-        for line in lines
-    )
 
 
 REFUSAL = {"level": "ERROR", "msg": "file transfer: upload: failed to upload: status: 403"}
