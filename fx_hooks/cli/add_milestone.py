@@ -31,6 +31,7 @@ from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
+from fx_hooks.git.alone import alone
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
@@ -113,6 +114,7 @@ class _Plan(NamedTuple):
     safetensors: bool = False
 
 
+@alone()
 def add_milestone(
     file: str,
     *,
@@ -143,7 +145,9 @@ def add_milestone(
     model, outside = _destination(file, name, repository.root, best_models, safetensors)
     target = os.path.join(root, model)
     listing = best_models.milestones_file
-    raw = _read(root, listing) or b""
+    places = (listing, metadata_path(model), ".gitattributes")
+    seen = {path: _read(root, path) for path in places}
+    raw = seen[listing] or b""
     listed = load_milestones(raw, best_models)
     text = raw.decode("utf-8-sig")
     before = _replaced(text, model, best_models) if replace else None
@@ -192,7 +196,7 @@ def add_milestone(
         for path, written in texts.items():
             print(f"{path}:\n{written}")
         return CLEAN
-    _write(root, plan, sha256)
+    _write(root, plan, sha256, seen)
     _report(plan, provenance, root)
     return CLEAN
 
@@ -434,8 +438,11 @@ def _read(root: str, path: str) -> bytes | None:
     return read_policy_file(os.path.join(root, path), path, missing_ok=True)
 
 
-def _write(root: str, plan: _Plan, sha256: str) -> None:
-    """Write everything beside its place first, then move it there, the entry last."""
+def _write(root: str, plan: _Plan, sha256: str, seen: Mapping[str, bytes | None]) -> None:
+    """Write everything beside its place first, then move it there, the entry last.
+
+    Nothing is replaced that is not as it was *seen*.
+    """
     ready: list[tuple[str, str]] = []
     try:
         if plan.copy_from is not None:
@@ -455,6 +462,9 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
             ready.append((_beside(target), target))
             with open(ready[-1][0], "wb") as file:
                 file.write(os.fsencode(text))
+        for path in plan.texts:
+            if _read(root, path) != seen[path]:
+                raise FatalError(f"{path}: somebody has just changed it: run it again")
         while ready:
             temporary, target = ready[0]
             os.replace(temporary, target)

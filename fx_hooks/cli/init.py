@@ -405,7 +405,7 @@ def _agreed() -> bool:
 
 def _write(root: bytes, file: File) -> None:
     if file.name == FILE:
-        ignore_file.write(root, file.after)
+        ignore_file.write(root, file.after, file.before)
         return
     place = os.path.realpath(os.path.join(root, file.name.encode()))
     try:

@@ -123,7 +123,7 @@ def sync(
         text = f"{FILE}: {why}: run {NAME}"
         return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
     else:
-        ignore_file.write(repository.root, after)
+        ignore_file.write(repository.root, after, before)
         lines = [line for line in changes if not line.startswith((" ", "@"))]
         added = sum(line.startswith("+") for line in lines)
         removed = len(lines) - added

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.util.disk import files_not_links
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
     from fx_hooks.util.disk import Scan
 
+# W&B's own, in its folder; they are led elsewhere when their run goes.
+_WANDB_LINKS = frozenset((b"latest-run", b"debug.log", b"debug-internal.log"))
 _LINK_MODE = 0o120000
 _CONFIGURATION = (
     b".yaml", b".yml", b".json", b".toml", b".cfg", b".ini", b".conf", b".sh", b".py", b".env",
@@ -32,11 +34,15 @@ _END = rb"(?![\w.-])"
 class References:
     """References into runs, looked up once for all of them."""
 
-    def __init__(self, repository: Repository, index: Sequence[IndexEntry], tree: Scan) -> None:
+    def __init__(
+        self, repository: Repository, index: Sequence[IndexEntry], tree: Scan, runs: Iterable[bytes]
+    ) -> None:
         self._root = repository.root
         self._real = os.path.realpath(self._root)
         self._tree = tree
-        paths = [entry.path for entry in index] + repository.untracked()
+        places = frozenset(runs)
+        paths = [entry.path for entry in index]
+        paths += [path for path in repository.untracked() if places.isdisjoint(parents(path))]
         self._paths = sorted(dict.fromkeys(paths))
         blobs = {entry.path: entry.blob for entry in index if entry.mode == _LINK_MODE}
         contents = repository.contents(blobs.values()) if blobs else {}
@@ -63,6 +69,8 @@ class References:
     def _targets(self, staged: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, set[bytes]]]:
         """Each link with where it leads to, as it is staged and as it is on disk."""
         for path in self._paths:
+            if path.rpartition(b"/")[2] in _WANDB_LINKS and path not in staged:
+                continue
             texts = {staged[path]} if path in staged else set()
             place = os.path.join(self._root, path)
             try:
@@ -104,9 +112,7 @@ class References:
             by_end.setdefault(run.rpartition(b"/")[2], []).append(run)
         found: dict[bytes, str] = {}
         for path in self._paths:
-            if not path.endswith(_CONFIGURATION) or any(
-                path.startswith(run + b"/") for run in parents(path) if run in by_end
-            ):
+            if not path.endswith(_CONFIGURATION):
                 continue
             content = self._read(path)
             if content is None or not hint.search(content):

@@ -11,10 +11,12 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 
 if sys.platform != "win32":
     import fcntl
+    import resource
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -61,6 +63,33 @@ def lock(descriptor: int) -> bool:
         except OSError as exc:
             # Some network file systems have no locks at all: then nothing is ever left over.
             return exc.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOLCK, errno.ENOTSUP)
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: bytes, seconds: float = 60.0) -> Iterator[None]:
+    """Hold the lock file *path*, which is never removed; wait for whoever holds it.
+
+    Raises :class:`TimeoutError` after *seconds*. Where there are no such locks nobody waits.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _BINARY, 0o666)
+    try:
+        end = time.monotonic() + seconds
+        while not _try_lock(descriptor):
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds it", path)
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            return exc.errno not in (errno.EWOULDBLOCK, errno.EACCES)
     return True
 
 
@@ -168,3 +197,16 @@ def empty_tree(path: bytes) -> None:
                 os.unlink(entry.path)
     for folder in reversed(folders[1:]):
         os.rmdir(folder)
+
+
+def most_open_files() -> int:
+    """How many files this process may have open, after asking for all that it may ask for."""
+    if sys.platform == "win32":
+        return 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft, 64)

@@ -114,8 +114,8 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
     return f"{shown(min(found))} is new" if found else None
 
 
-def not_held(place: bytes, entries: Sequence[Entry]) -> str | None:
-    """Return what was packed and is not in the directory *place*; None if all of it is.
+def not_held(place: bytes, entries: Sequence[Entry]) -> bytes | None:
+    """Return the path of what was packed and is not in *place*; None if all of it is.
 
     Contents are compared, by their digests: a file that was only added to still holds what
     was packed. What cannot be read is taken for missing.
@@ -132,7 +132,7 @@ def not_held(place: bytes, entries: Sequence[Entry]) -> str | None:
         except OSError:
             held = False
         if not held:
-            return shown(entry.path) or "its directory"
+            return entry.path
     return None
 
 

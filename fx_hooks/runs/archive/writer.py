@@ -119,8 +119,8 @@ def _check_replaced(root: bytes, target: bytes) -> None:
         lost = tree.not_held(os.path.join(root, run.path), run.entries)
         if lost is not None:
             raise FatalError(
-                f"{shown(target)}: may hold the only copy of {shown(run.path)}: {lost} is not there"
-                " any more, or is another: it is not replaced: choose another name"
+                f"{shown(target)}: may hold the only copy of {shown(join(run.path, lost))}: it is"
+                " not replaced: choose another name"
             )
 
 
