@@ -341,7 +341,7 @@ TOML_LINES = """\
 def test_another_runner(repo: Repo, name: str, lines: str) -> None:
     comment = "" if name.endswith(".json") else f"# {lines.strip().splitlines()[-1]}\n"
     repo.write(name, comment)
-    head = f"{name} is there; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
+    head = f"{name} already exists; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
     for _ in range(2):
         result = run(repo, "--yes")
         assert result.code == 1
@@ -374,7 +374,7 @@ def test_hooks_in_another_place(repo: Repo, tmp_path: Path, where: str) -> None:
         name = "githooks/pre-commit"
         repo.git("config", "core.hooksPath", "githooks")
         repo.write(name, "#!/bin/sh\n")
-    assert f"{name} is there; add to it" in run(repo, "--yes").out
+    assert f"{name} already exists; add to it" in run(repo, "--yes").out
     assert not (repo.root / ".pre-commit-config.yaml").exists()
 
 

@@ -75,11 +75,11 @@ FAULTS = {
     ),
     "twice-in-a-rule": (
         "ignore:\n  - rule: a\n    paths: [b]\n    paths: [c]\n",
-        "4: ignore[0].paths: duplicate key (first in line 3): join the two",
+        "4: ignore[0].paths: duplicate key (first in line 3): merge the two",
     ),
     "twice-in-settings": (
         "best_models:\n  folder: a\n  folder: b\n",
-        "3: best_models.folder: duplicate key (first in line 2): join the two",
+        "3: best_models.folder: duplicate key (first in line 2): merge the two",
     ),
     # Lists and patterns.
     "keep-text": ("keep: a\n", "1: keep: must be a list, not str a"),
@@ -682,7 +682,7 @@ MILESTONES_FAULTS = {
     "no-mapping": ("milestones: [a]\n", "1: milestones: must be a mapping, not a list"),
     "path-twice": (
         "milestones:\n  best_models/a.pt: {}\n  best_models/a.pt: {}\n",
-        "3: milestones.best_models/a.pt: duplicate key (first in line 2): join the two",
+        "3: milestones.best_models/a.pt: duplicate key (first in line 2): merge the two",
     ),
     "path-number": ("milestones:\n  1: {}\n", "2: milestones: the key 1 must be in quotes"),
     "no-details": (
