@@ -55,6 +55,7 @@ def _values(torch: Any) -> dict[str, Any]:
         "csc": torch.eye(4).to_sparse_csc(),
         "bsr": torch.eye(4).to_sparse_bsr((2, 2)),
         "nested": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+        "jagged": torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged),
         "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
         "quantized-channels": torch.quantize_per_channel(
             torch.ones(3, 2), torch.ones(3), torch.zeros(3).long(), 0, torch.qint8
@@ -149,6 +150,7 @@ def _with_names(state: Any) -> dict[str, Any]:
         numpy = importlib.import_module("numpy")
     except ImportError:
         return values
+    values["numpy-random"] = {"state": numpy.random.RandomState(0)}
     values["numpy-array"] = {"a": numpy.ones(3), "i": numpy.arange(2), "m": state}
     values["numpy-scalars"] = {"f": numpy.float64(0.3), "i": numpy.int32(3), "b": numpy.bool_(True)}
     values["numpy-half"] = {

@@ -165,6 +165,12 @@ def test_the_lists_are_those_of_torch(torch: Any) -> None:
         pytest.skip(f"the lists are those of torch {torch_allows.TORCH_VERSION}")
     assert frozenset(unpickler._get_allowed_globals()) == torch_allows.GLOBALS
     assert frozenset(unpickler._blocklisted_modules) == torch_allows.BLOCKED_MODULES
+    for module in ("torch.nested", "torch.distributed.tensor", "torch._dynamo.decorators"):
+        importlib.import_module(module)
+    registered = {
+        f"{item.__module__}.{item.__qualname__}" for item in unpickler._get_safe_globals()
+    }
+    assert registered == torch_allows.REGISTERED
     known = {name for name in vars(pickle) if name.isupper() and hasattr(unpickler, name)} - {
         "NAME_MAPPING",
         "IMPORT_MAPPING",

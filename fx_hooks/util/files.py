@@ -47,9 +47,21 @@ def left_beside(place: bytes) -> Iterator[bytes]:
 def create(path: bytes, mode: int = 0o666) -> int:
     """Create and lock a file, and return its descriptor, open for reading and writing."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
-    descriptor = os.open(path, flags, mode)
-    lock(descriptor)
-    return descriptor
+    while True:
+        descriptor = os.open(path, flags, mode)
+        # Until it is locked, another process may take it for a leftover, and remove it.
+        if _try_lock(descriptor) and _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _is_at(descriptor: int, path: bytes) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def lock(descriptor: int) -> bool:

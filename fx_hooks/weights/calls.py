@@ -241,15 +241,24 @@ def _nested(*args: object) -> Tensor:
     return Tensor(_tensors(args)[0].dtype, kind="nested")
 
 
+def _jagged(*args: object) -> Tensor:
+    _check(len(args) == 1 and isinstance(args[0], Mapping))
+    return Tensor("float32", kind="nested")
+
+
+def _is_device(value: object) -> bool:
+    return type(value) is str or (isinstance(value, Instance) and value.name == "torch.device")
+
+
 def _from_cpu(*args: object) -> Tensor:
-    _check(len(args) == 4 and type(args[2]) is str)
+    _check(len(args) == 4 and _is_device(args[2]))
     dtype = _dtype(args[1])
     _requires_grad(args[3], dtype)
     return Tensor(dtype, size=_as(Tensor, args[0]).size, kind="of another device")
 
 
 def _from_numpy(*args: object) -> Tensor:
-    _check(len(args) == 4 and type(args[2]) is str)
+    _check(len(args) == 4 and _is_device(args[2]))
     _check(_as(Instance, args[0]).name == "numpy.ndarray")
     dtype = _dtype(args[1])
     _requires_grad(args[3], dtype)
@@ -259,7 +268,7 @@ def _from_numpy(*args: object) -> Tensor:
 def _wrapper(*args: object) -> Tensor:
     _check(len(args) == 8 and isinstance(args[0], Global))
     dtype, size = _dtype(args[1]), _counts(args[2])
-    _check(type(args[6]) is str and type(args[7]) is bool)
+    _check(_is_device(args[6]) and type(args[7]) is bool)
     return Tensor(dtype, size=size, kind="of another class")
 
 
@@ -288,6 +297,7 @@ REBUILD: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_device_tensor_from_numpy": _from_numpy,
     "torch._utils._rebuild_wrapper_subclass": _wrapper,
     "torch._tensor._rebuild_from_type_v2": _from_type,
+    "torch.nested._internal.nested_tensor._rebuild_njt": _jagged,
 }
 
 
@@ -454,12 +464,20 @@ _NUMPY_DTYPES = {
 }  # fmt: skip
 
 
+_NUMPY_MAKERS = {
+    "numpy.random._pickle.__randomstate_ctor": "numpy.random.mtrand.RandomState",
+    "numpy.random._pickle.__generator_ctor": "numpy.random._generator.Generator",
+}
+
+
 def _foreign(name: str, args: tuple[object, ...]) -> object:
     """Return what a name makes that only a person can allow."""
     if name == "numpy.dtype" and args and type(args[0]) is str:
         code = args[0].lstrip("<>|=")
         kind = _NUMPY_DTYPES.get(code) or _NUMPY_DTYPES.get(code[:1])
         return Instance(f"numpy.dtypes.{kind}DType" if kind else name)
+    if name in _NUMPY_MAKERS:
+        return Instance(_NUMPY_MAKERS[name])
     if name.endswith(".multiarray._reconstruct") and args and isinstance(args[0], Global):
         return Instance(args[0].name)
     if name == "copyreg._reconstructor" and args and isinstance(args[0], Global):

@@ -64,6 +64,19 @@ GLOBALS = frozenset(
     }
 )
 
+# What torch.nested and torch.distributed.tensor add to the list themselves, once imported.
+REGISTERED = frozenset(
+    {
+        "torch._dynamo.decorators._DimRange",
+        *_all("torch.nested._internal.nested_tensor", "NestedTensor _rebuild_njt"),
+        "torch.distributed.device_mesh.DeviceMesh",
+        *_all("torch.distributed.tensor._dtensor_spec", "DTensorSpec ShardOrderEntry TensorMeta"),
+        *_all("torch.distributed._mesh_layout", "_FlatLayout _MeshLayout"),
+        "torch.distributed.tensor.DTensor",
+        *_all("torch.distributed.tensor.placement_types", "Partial Replicate Shard _StridedShard"),
+    }
+)
+
 _OPERATION_NAMES = """
     APPEND APPENDS BINFLOAT BINGET BININT BININT1 BININT2 BINPERSID BINPUT BINUNICODE BUILD
     EMPTY_DICT EMPTY_LIST EMPTY_SET EMPTY_TUPLE GLOBAL LONG1 LONG_BINGET LONG_BINPUT MARK

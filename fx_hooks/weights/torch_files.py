@@ -189,4 +189,4 @@ def persistent_faults(report: Report) -> list[str]:
 
 def unsafe(report: Report) -> tuple[str, ...]:
     """Return the globals that ``weights_only`` does not accept."""
-    return tuple(sorted(report.globals - torch_allows.GLOBALS))
+    return tuple(sorted(report.globals - torch_allows.GLOBALS - torch_allows.REGISTERED))
