@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.util.files import replace_file
+from fx_hooks.util.files import create, replace_file
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_a_file_that_is_taken_for_a_leftover_is_created_again(
         return descriptor
 
     monkeypatch.setattr(os, "open", interrupted)
-    descriptor = files.create(place)
+    descriptor = create(place)
     monkeypatch.undo()
     os.close(descriptor)
     assert len(opened) == 2
