@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks import __version__
+from fx_hooks.best_models import contract
 from fx_hooks.cli._common import guarded
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
 
 NAME = "fx-check-range"
-RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
+RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
 def main(arguments: Sequence[str]) -> int:
