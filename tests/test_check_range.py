@@ -8,12 +8,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from fx_hooks.cli import check_range
 from fx_hooks.fastpath.commit_range import proven_clean
-from tests.support import CLEAN, WEIGHTS, Repo, Result, working_directory
+from fx_hooks.git.repository import ObjectStore
+from tests.support import CLEAN, Repo, Result, working_directory
 from tests.test_progress import Terminal
 
 SCRIPT = Path(sys.executable).with_name("fx-check-range")
@@ -265,6 +267,13 @@ def test_an_invalid_policy_is_an_error(repo: Repo) -> None:
     assert "is a symbolic link" in check(repo, f"{base}..HEAD").err
 
 
+DATA = Path(__file__).parent / "data" / "weights"
+MODELS = [
+    (DATA / name).read_bytes()
+    for name in ("state_dict.pt", "checkpoint.pth", "lightning.ckpt", "legacy_state_dict.pth")
+]
+
+
 def approve(repo: Repo, content: bytes) -> None:
     import hashlib
 
@@ -278,18 +287,18 @@ def approve(repo: Repo, content: bytes) -> None:
 
 def test_milestones(repo: Repo) -> None:
     base = head(repo)
-    approve(repo, WEIGHTS)
+    approve(repo, MODELS[0])
     first = commit(repo, "approve")
     result = check(repo, f"{base}..HEAD")
     assert result.code == 0
     assert "the range changes best_models/milestones.yaml" in result.out
-    approve(repo, WEIGHTS + b"2")
+    approve(repo, MODELS[1])
     commit(repo, "approve again")
     assert paths(repo, f"{base}..HEAD") == set()
     # What nobody approved when it was committed.
-    repo.stage("best_models/a.pt", WEIGHTS + b"3")
+    repo.stage("best_models/a.pt", MODELS[2])
     bad = commit(repo, "try something")
-    approve(repo, WEIGHTS + b"4")
+    approve(repo, MODELS[3])
     commit(repo, "approve something else")
     result = check(repo, f"{base}..HEAD", "--format", "json")
     (item,) = json.loads(result.out)["findings"]
@@ -299,6 +308,59 @@ def test_milestones(repo: Repo) -> None:
     # Nobody approves his own.
     assert paths(repo, f"{base}..{first}", "--policy-ref", base) == {"best_models/a.pt"}
     assert paths(repo, f"{first}..HEAD~2", "--policy-ref", first) == {"best_models/a.pt"}
+
+
+def test_a_milestone_is_looked_into(repo: Repo, remote: Repo) -> None:
+    base = head(repo)
+    approve(repo, b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
+    commit(repo, "approve what runs a command")
+    approve(repo, MODELS[0])
+    commit(repo, "approve another one")
+    result = check(repo, f"{base}..HEAD", "--format", "json")
+    found = {(item["path"], item["rule"]) for item in json.loads(result.out)["findings"]}
+    assert found == {("best_models/a.pt", "best-models-unsafe")}
+    hook(remote, "pre-receive", "--pre-receive")
+    assert "best-models-unsafe" in repo.git("push", "origin", "main", fails=True)
+
+
+def test_what_stands_beside_a_milestone_is_looked_into(repo: Repo) -> None:
+    base = head(repo)
+    names = ("best_models/a.json", "best_models/a_meta.json", "best_models/a.md")
+    commit(repo, "metadata with a secret", names[0], content=b'{"api_key": "0123abcd0123abcd"}')
+    commit(repo, "no metadata", names[1], content=b"{}")
+    commit(repo, "a model as a document", names[2], content=MODELS[0])
+    repo.link("best_models/b.json", "../src/a.py")
+    repo.git("add", "-f", "best_models/b.json")
+    commit(repo, "a link out of the folder")
+    repo.git("rm", "-q", "--cached", "best_models/b.json", *names)
+    commit(repo, "away")
+    result = check(repo, f"{base}..HEAD", "--format", "json")
+    found = {(item["path"], item["rule"]) for item in json.loads(result.out)["findings"]}
+    assert found == {
+        (names[0], "best-models-metadata"), (names[1], "best-models-metadata"),
+        (names[2], "best-models-foreign"), ("best_models/b.json", "best-models-link"),
+    }  # fmt: skip
+
+
+def test_each_blob_is_looked_into_once(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = head(repo)
+    for number in range(3):
+        approve(repo, MODELS[number % 2])
+        commit(repo, f"approve {number}")
+    copied: list[str] = []
+    real = ObjectStore.copy_blob
+
+    def copy_blob(self: ObjectStore, blob: str, file: BinaryIO) -> bool:
+        copied.append(blob)
+        return real(self, blob, file)
+
+    monkeypatch.setattr(ObjectStore, "copy_blob", copy_blob)
+    monkeypatch.chdir(repo.root)
+    assert check_range.main([f"{base}..HEAD"]) == 0
+    assert len(copied) == len(set(copied)) == 2
+    commit(repo, "nothing of models", "src/b.py")
+    assert check_range.main(["HEAD~1..HEAD"]) == 0
+    assert len(copied) == 2
 
 
 # How the range is said.

@@ -14,7 +14,7 @@ from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.util.errors import FatalError
 from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, working_directory
-from tests.test_check_range import RUN, check, commit, found, head, hook, paths
+from tests.test_check_range import MODELS, RUN, check, commit, found, head, hook, paths
 
 # Names.
 
@@ -292,12 +292,12 @@ def test_a_milestone_that_was_listed_in_its_own_commit(repo: Repo, later: str) -
         repo.stage(
             "best_models/milestones.yaml",
             f"milestones:\n  best_models/{name}:\n"
-            f"    sha256: {hashlib.sha256(WEIGHTS).hexdigest()}\n"
-            f"    size: {len(WEIGHTS)}\n    why: it is good\n    approved: 2024-01-31\n",
+            f"    sha256: {hashlib.sha256(MODELS[0]).hexdigest()}\n"
+            f"    size: {len(MODELS[0])}\n    why: it is good\n    approved: 2024-01-31\n",
         )
 
     approve("a.pt")
-    first = commit(repo, "approve", "best_models/a.pt", content=WEIGHTS)
+    first = commit(repo, "approve", "best_models/a.pt", content=MODELS[0])
     if later == "renamed":
         repo.git("mv", "best_models/a.pt", "best_models/b.pt")
         approve("b.pt")
@@ -307,7 +307,7 @@ def test_a_milestone_that_was_listed_in_its_own_commit(repo: Repo, later: str) -
     assert paths(repo, f"{base}..HEAD") == set()
     assert paths(repo, f"{base}..HEAD", "--policy-ref", "HEAD") != set()
     repo.git("checkout", "-q", "-b", "other", first)
-    repo.stage("best_models/a.pt", WEIGHTS + b"something else")
+    repo.stage("best_models/a.pt", MODELS[1])
     commit(repo, "nobody approved this")
     repo.git("rm", "-q", "best_models/a.pt", "best_models/milestones.yaml")
     commit(repo, "away")
@@ -385,9 +385,9 @@ def pointer(content: bytes) -> bytes:
 
 
 def test_what_stands_in_a_milestones_place(repo: Repo) -> None:
-    approved(repo, WEIGHTS)
+    approved(repo, MODELS[0])
     base = commit(repo, "rules")
-    good = commit(repo, "as a pointer", "best_models/a.pt", content=pointer(WEIGHTS))
+    good = commit(repo, "as a pointer", "best_models/a.pt", content=pointer(MODELS[0]))
     assert paths(repo, f"{base}..HEAD") == set()
     commit(repo, "another pointer", "best_models/a.pt", content=pointer(b"other"))
     assert paths(repo, f"{good}..HEAD") == {"best_models/a.pt"}
@@ -402,19 +402,19 @@ def test_what_stands_in_a_milestones_place(repo: Repo) -> None:
 
 
 def test_a_list_that_was_broken_in_between_approves_nothing(repo: Repo) -> None:
-    approved(repo, WEIGHTS)
-    base = commit(repo, "rules", "best_models/a.pt", content=WEIGHTS)
+    approved(repo, MODELS[0])
+    base = commit(repo, "rules", "best_models/a.pt", content=MODELS[0])
     repo.stage("best_models/milestones.yaml", "milestones: [\n")
-    commit(repo, "broken", "best_models/a.pt", content=WEIGHTS + b"2")
-    approved(repo, WEIGHTS)
-    commit(repo, "mended", "best_models/a.pt", content=WEIGHTS)
+    commit(repo, "broken", "best_models/a.pt", content=MODELS[1])
+    approved(repo, MODELS[0])
+    commit(repo, "mended", "best_models/a.pt", content=MODELS[0])
     assert paths(repo, f"{base}..HEAD") == {"best_models/a.pt"}
 
 
 def test_a_milestone_that_is_not_in_this_clone(remote: Repo, repo: Repo, tmp_path: Path) -> None:
     base = head(repo)
-    approved(repo, WEIGHTS)
-    commit(repo, "approve", "best_models/a.pt", content=WEIGHTS)
+    approved(repo, MODELS[0])
+    commit(repo, "approve", "best_models/a.pt", content=MODELS[0])
     repo.git("push", "-q", "origin", "main")
     partial = partial_clone(remote, tmp_path / "partial", "blob:none")
     partial.git("cat-file", "-p", "HEAD:best_models/milestones.yaml")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fx_hooks.best_models import contract
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
-RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
+RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -57,6 +57,10 @@ def proven_clean(arguments: "list[str]") -> bool:
     watched = (*marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
         return False
+    # The content counts of what is in the folder of chosen models.
+    folder = milestones.rpartition(b"/")[0] + b"/"
+    if any(path.startswith(folder) for path in paths):
+        return False
     matcher = Matcher(tables)
     if matcher.blocked(paths):
         return False

@@ -14,20 +14,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
-from fx_hooks.best_models.staged_models import digest
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.git.repository import LFS_POINTER_BYTES, LINK_MODE, SUBMODULE_MODE, lfs_pointer
+from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
-from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.plain_text import text_blobs
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
+    from fx_hooks.reporting.finding import Finding
 
 DIGEST_RULE = "best-models-digest"
 
@@ -85,7 +85,8 @@ class RangeClassifier:
         loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
         self._packages = Matcher(compile_tables(loose))
         self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
-        self._milestones = {os.fsencode(path) for path in approved}
+        self._folder = os.fsencode(policy.best_models.folder) + b"/"
+        self._contract = CommittedModels(store, policy)
 
     def classify(
         self,
@@ -139,8 +140,10 @@ class RangeClassifier:
                 blocked = known[asked] = blocks(decide((asked,))[0])
             if blocked:
                 suspects.append(item)
-            elif path in self._milestones:
+            elif path.startswith(self._folder):
                 models.append(item)
+                if path in watched:
+                    changed.setdefault(watched[path], []).append(walk.commits[item.commit])
             elif path in watched:
                 changed.setdefault(watched[path], []).append(walk.commits[item.commit])
         for path in walk.removed:
@@ -266,16 +269,26 @@ class RangeClassifier:
         that was listed in its own commit: a milestone may be approved again.
         """
         artifacts = []
+        listed = {os.fsencode(path) for path in self._approved}
         digests: dict[str, str | None] = {}
         for item in models:
             commit = commits[item.commit]
+            if item.path not in listed:
+                found_here = self._contract.other(item.mode, item.blob, item.path)
+                artifacts += [self._breach(commit, item, breach) for breach in found_here]
+                continue
             if item.mode in _NO_CONTENT:
                 why = "is no file: a milestone is one"
             else:
                 if item.blob not in digests:
                     digests[item.blob] = self._digest(item.blob)
                 found = digests[item.blob]
-                if found is None or found in self._approvals(commit, item.path):
+                approvals = self._approvals(commit, item.path)
+                if found is None:
+                    continue
+                if found in approvals:
+                    breaches = self._contract.model(item.blob, approvals[found])
+                    artifacts += [self._breach(commit, item, breach) for breach in breaches]
                     continue
                 why = f"is not what was approved: sha256 {found}"
             advice = "fx-add-milestone approves a model; leave out what was never approved"
@@ -302,24 +315,25 @@ class RangeClassifier:
         entry = own.get(os.fsdecode(item.path))
         return entry is not None and self._digest(item.blob) == entry.sha256
 
-    def _approvals(self, commit: str, path: bytes) -> set[str]:
+    def _breach(self, commit: str, item: Introduction, breach: Finding) -> Artifact:
+        return Artifact(commit, item.path, item.mode, item.blob, breach.rule, breach.why,
+                        "leave it out, or approve what is safe with fx-add-milestone",
+                        item.path)  # fmt: skip
+
+    def _approvals(self, commit: str, path: bytes) -> dict[str, Milestone]:
+        """Return what was approved for *path*, by its digest."""
         name = os.fsdecode(path)
-        approved = {self._approved[name].sha256}
+        approved = {self._approved[name].sha256: self._approved[name]}
         if self._trust_range:
             own = milestones_of_commit(self._store, commit, self._policy, strict=False)
             if name in own:
-                approved.add(own[name].sha256)
+                approved[own[name].sha256] = own[name]
         return approved
 
     def _digest(self, blob: str) -> str | None:
         """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
-        size = self._store.sizes([blob])[blob]
-        if size is not None and size < LFS_POINTER_BYTES:
-            pointer = lfs_pointer(self._store.contents([blob]).get(blob, b""))
-            if pointer is not None:
-                return pointer.oid
-        with nameless_file() as file:
-            return digest(file) if self._store.copy_blob(blob, file) else None
+        content = self._contract.content(blob)
+        return None if content is None else content.sha256
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)

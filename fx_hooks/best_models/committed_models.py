@@ -1,0 +1,106 @@
+"""What commits bring into ``best_models/``, read from the object store and judged by the contract.
+
+Each blob is read once, however many commits bring it in.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from fx_hooks.best_models import contract
+from fx_hooks.best_models.contract import Content, Names
+from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
+from fx_hooks.best_models.staged_models import digest
+from fx_hooks.git.repository import (
+    LFS_POINTER_BYTES,
+    LINK_MODE,
+    SUBMODULE_MODE,
+    IndexEntry,
+    ObjectStore,
+    lfs_pointer,
+)
+from fx_hooks.weights.content import Inspection, inspect
+
+if TYPE_CHECKING:
+    from fx_hooks.best_models.milestones import Milestone
+    from fx_hooks.policy.model import Policy
+    from fx_hooks.reporting.finding import Finding
+
+
+class CommittedModels:
+    """The blobs of the folder of chosen models, whatever commits have them."""
+
+    def __init__(self, store: ObjectStore, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+        self._names = Names(policy.best_models)
+        self._contents: dict[str, Content | None] = {}
+        self._faults: dict[tuple[str, str], list[tuple[str, str]]] = {}
+
+    def content(self, blob: str) -> Content | None:
+        """Return the content of a model's *blob*; None where it is not in this clone.
+
+        A Git LFS pointer stands for its model, which is not looked into. Attributes are taken
+        to fit: which of them held, only a work tree says.
+        """
+        if blob not in self._contents:
+            self._contents[blob] = self._read(blob)
+        return self._contents[blob]
+
+    def _read(self, blob: str) -> Content | None:
+        with tempfile.TemporaryFile() as file:
+            if not self._store.copy_blob(blob, file):
+                return None
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            if pointer is not None:
+                return Content(pointer.size, pointer.oid, True, True, None)
+            return Content(size, digest(file), False, False, inspect(file))
+
+    def model(self, blob: str, milestone: Milestone) -> list[Finding]:
+        """Return what the model *blob* breaks of what *milestone* approves."""
+        content = self.content(blob)
+        if content is None:
+            return []
+        return [*contract.check_content(milestone, content, self._policy.best_models)]
+
+    def other(self, mode: int, blob: str, path: bytes) -> list[Finding]:
+        """Return what an entry at *path* breaks: a link, metadata, a document, no milestone."""
+        if path == self._policy.best_models.milestones_file.encode():
+            return []
+        if mode in (LINK_MODE, SUBMODULE_MODE):
+            index = {path: IndexEntry(mode, blob, 0, path)}
+            target = self._store.contents([blob]) if mode == LINK_MODE else {}
+            targets = {path: target[blob]} if blob in target else {}
+            return contract.check_structure(self._policy, index, targets, {})
+        metadata = self._names.is_a("metadata", path)
+        if not metadata and not self._names.is_a("documents", path):
+            return []
+        kind = "document" if not metadata else SUFFIX if path.endswith(SUFFIX.encode()) else "json"
+        if (blob, kind) not in self._faults:
+            self._faults[blob, kind] = self._faults_of(blob, kind)
+        return [contract.finding(path, rule, why) for rule, why in self._faults[blob, kind]]
+
+    def _faults_of(self, blob: str, kind: str) -> list[tuple[str, str]]:
+        """Return the rules that the blob of a file of this *kind* breaks, and why."""
+        if kind == "document":
+            with tempfile.TemporaryFile() as file:
+                if not self._store.copy_blob(blob, file):
+                    return []
+                found: Inspection = inspect(file)
+            if not found.format and not found.faults:
+                return []
+            what = found.format or "a zip archive"
+            return [("best-models-foreign", f"is {what} under the name of a document")]
+        size = self._store.sizes([blob])[blob]
+        if size is None:
+            return []
+        if size > MAX_BYTES:
+            why = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
+            return [("best-models-metadata", why)]
+        required = self._policy.best_models.required_keys if kind == SUFFIX else None
+        metadata = read_metadata(self._store.contents([blob]).get(blob, b""), required=required)
+        return [("best-models-metadata", fault) for fault in metadata.faults]
