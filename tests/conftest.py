@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.util.atomic import replace_file
+from fx_hooks.util.files import replace_file
 
 pytest.register_assert_rewrite("tests.support")
 

@@ -272,3 +272,38 @@ def resolved(dotted: str) -> Any:
             found = getattr(found, part)
         return found
     raise AssertionError(dotted)
+
+
+def programs(torch: Any, folder: pathlib.Path) -> dict[str, bytes]:
+    """Honest TorchScript and exported programs, by name; the suffix says which."""
+    nn = torch.nn
+    conv = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.BatchNorm2d(2)).eval()
+    linear = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.LayerNorm(4)).eval()
+    dynamic = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4)))
+    files = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, scripted in {
+            "scripted": torch.jit.script(linear),
+            "traced": torch.jit.trace(linear, torch.ones(1, 4)),
+            "frozen": torch.jit.freeze(torch.jit.script(conv)),
+            "lstm": torch.jit.script(nn.LSTM(3, 4)),
+            "dynamic": torch.jit.script(dynamic),
+            "attention": torch.jit.script(nn.TransformerEncoderLayer(8, 2, 16)),
+        }.items():
+            buffer = io.BytesIO()
+            torch.jit.save(scripted, buffer, _extra_files={"labels.json": '{"a": 1}'})
+            files[f"{name}.pt"] = buffer.getvalue()
+        auto = torch.export.Dim.AUTO
+        for name, model, example, shapes in (
+            ("linear", linear, torch.ones(2, 4), None),
+            ("batch", linear, torch.ones(2, 4), {"input": {0: torch.export.Dim("n", max=64)}}),
+            ("sizes", conv, torch.ones(2, 1, 9, 9), {"input": {0: auto, 2: auto, 3: auto}}),
+            ("lstm", nn.LSTM(3, 4), torch.ones(2, 1, 3), None),
+            ("attention", nn.TransformerEncoderLayer(8, 2, 16).eval(), torch.ones(1, 3, 8), None),
+        ):
+            program = torch.export.export(model, (example,), dynamic_shapes=shapes)
+            place = folder / f"{name}.pt2"
+            torch.export.save(program, place, extra_files={"notes.txt": "a note"})
+            files[place.name] = place.read_bytes()
+    return files

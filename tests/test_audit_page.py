@@ -225,7 +225,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("", "--html: the file name is empty: name a file"),
-        (".", ".: is no regular file: name a file for --html"),
+        (".", ".: is not a regular file: name a file for --html"),
         ("no/audit.html", "no/audit.html: its folder does not exist: make it first"),
         ("new\nline/x", "new\\nline/x: its folder does not exist: make it first"),
     ],

@@ -320,16 +320,16 @@ def test_ways_to_say_it(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("HEAD",), "HEAD: is no range: write HEAD..HEAD"),
-        (("..HEAD",), "..HEAD: says no old side"),
-        (("nothing..HEAD",), "nothing: there is no such commit here"),
+        (("HEAD",), "HEAD: is not a range: write HEAD..HEAD"),
+        (("..HEAD",), "..HEAD: has no old side"),
+        (("nothing..HEAD",), "nothing: this commit is not here"),
         (("--from-ref", "-x", "--to-ref", "HEAD"), "expected one argument"),
         (("HEAD..HEAD", "--all"), "A..B and --all both say the range: choose one"),
         (("--pre-push", "--pre-receive"), "both say the range"),
         (("a..b", "c..d"), "give one range A..B at a time"),
         (("--html", "x"), "--html goes with --all"),
         (("--to-ref", "HEAD"), "--from-ref and --to-ref go together"),
-        (("HEAD..HEAD", "--policy-ref", "none"), "none: there is no such commit here"),
+        (("HEAD..HEAD", "--policy-ref", "none"), "none: this commit is not here"),
     ],
 )
 def test_bad_usage(repo: Repo, arguments: tuple[str, ...], message: str) -> None:
@@ -359,7 +359,7 @@ def test_a_tag_of_a_file(repo: Repo) -> None:
     repo.git("tag", "file", "HEAD:train.py")
     result = check(repo, "HEAD..file")
     assert (result.code, result.out) == (2, "")
-    assert "file: leads to no commit" in result.err
+    assert "file: does not lead to a commit" in result.err
     assert check(repo, "--all").code == 0
 
 

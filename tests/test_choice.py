@@ -129,6 +129,14 @@ def test_bad_values(
     assert message in capsys.readouterr().err
 
 
+def test_what_stands_behind_dashes_is_a_name() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    selection.add_options(parser)
+    arguments = ("a", "--failed", "b", "--", "--failed", "c")
+    assert selection.parsed(parser, arguments).names == ["a", "b", "--failed", "c"]
+
+
 def test_whether_anything_was_said() -> None:
     parser = argparse.ArgumentParser()
     selection.add_options(parser)

@@ -187,3 +187,18 @@ def test_colour(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], wa
         monkeypatch.setenv(name, value)
     assert wants_colour(Terminal()) is wanted
     assert not wants_colour(io.StringIO())
+
+
+def test_an_error_is_no_command_to_github(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(repo.root)
+    arguments = ["--policy", "##[error]x", "--all-files"]
+    assert check(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "##[error]x" in line
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert check(arguments) == 2
+    first, told, last = capsys.readouterr().err.splitlines()
+    assert told == line
+    assert first == f"::stop-commands::{last.strip(':')}"

@@ -99,6 +99,7 @@ def live(git: Git, *options: str) -> None:
     assert "best_models/" not in git("ls-files")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", ["pre-commit", "prek"])
 def test_a_life(
     trained: Path, hooks: Path, environment: dict[str, str], tmp_path: Path, runner: str
@@ -107,6 +108,7 @@ def test_a_life(
     live(git)
 
 
+@pytest.mark.slow
 def test_a_life_in_git_lfs(
     trained: Path, hooks: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

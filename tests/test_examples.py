@@ -53,6 +53,9 @@ EXCEPTIONS = {
     "wandb clean": "what people do without fx-hooks; it asks, and needs an account",
     "fx-report-space --top 5": "compared in test_report_space_text: it shows 26.9 GiB",
     TRY_IT: "run below, where it takes no time from other tests",
+    "python -m pytest tests/test_fuzz_weights.py tests/test_agreement_of_pickles.py"
+    " tests/test_fuzz_readers.py": "tests that run with all others",
+    "FX_HOOKS_FUZZ_SECONDS=600 python -m pytest tests/test_fuzz_readers.py": "takes ten minutes",
     TEST_IT: "it would start these tests; .ci/run runs it",
 }
 # What these print depends on the versions of others, and is not shown; they are run on their own.
@@ -179,7 +182,7 @@ def old_jobs(repo: Repo) -> None:
 
 
 def runs_to_clean(repo: Repo) -> None:
-    """A job that is synced, one that failed, and one that W&B does not have."""
+    """A job that is marked as synced, one that failed, and one that W&B does not have."""
     now = time.time()
 
     def job(path: str, days: int, log: str = "done\n") -> float:
@@ -577,6 +580,9 @@ def test_lint_staged(repo: Repo) -> None:
 def test_scripts_are_those_that_are_tested() -> None:
     recipes = [block.text for block in blocks("docs/ci.md", "sh")]
     for block in all_blocks("sh"):
+        if block.page == "docs/fx-hooks.md":
+            assert "fx-hooks completion bash" in block.text  # tried in test_fx_hooks
+            continue
         assert block.text in recipes or block.text in HOOK_LINES.values()
         if block.text.startswith("#!"):
             # Git starts no hook that is not executable, and a newcomer cannot know.

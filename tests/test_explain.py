@@ -552,7 +552,9 @@ def test_bad_usage(outside: Path, arguments: Sequence[str], message: str) -> Non
         pytest.param(
             ("a", "a\0b"), "a file name has a NUL character, which no path can have", id="nul"
         ),
-        pytest.param(("--policy", "none", "a"), "none: there is no such policy file", id="missing"),
+        pytest.param(
+            ("--policy", "none", "a"), "none: this policy file does not exist", id="missing"
+        ),
         pytest.param(("--policy", ".", "a"), ".: is a folder: name a policy file", id="folder"),
     ],
 )

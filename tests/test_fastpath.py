@@ -531,6 +531,32 @@ def test_relative_work_tree_from_the_environment(
         assert repo.check(*arguments, cwd="wandb").code == 1
 
 
+def test_a_work_tree_around_the_repository(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and the policy are those of the work tree, wherever ``.git`` stands."""
+    assert repo.check("train.py") == CLEAN
+    assert repo.fast_path("train.py")
+    (repo.root.parent / ".fx-hooks.yaml").write_text(
+        f"ignore:\n- {{rule: ours, paths: [/{repo.root.name}/train.py], why: a test}}\n"
+    )
+    monkeypatch.setenv("GIT_WORK_TREE", "..")
+    assert not repo.fast_path("train.py")
+    assert repo.check_once("train.py").code == 1
+
+
+def test_a_git_directory_that_is_another_ones(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the index of the given directory says counts, though there is a ``.git`` here."""
+    assert repo.check("train.py") == CLEAN
+    other = Repo.init(tmp_path / "other")
+    other.stage("run/.hydra/config.yaml", "a: 1\n")
+    other.stage("run/result.csv", "1\n")
+    assert repo.fast_path("run/result.csv")
+    monkeypatch.setenv("GIT_DIR", str(other.root / ".git"))
+    assert not repo.fast_path("run/result.csv")
+    assert repo.check_once("run/result.csv").code == 1
+
+
 def test_work_tree_in_the_settings(repo: Repo) -> None:
     """``.git`` stands here, and the work tree is elsewhere."""
     repo.check()

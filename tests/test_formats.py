@@ -29,9 +29,10 @@ from fx_hooks.policy.loader import rule_origins
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Commit, Finding
 from fx_hooks.reporting.formats import MOST_ALERTS, alerts, github_lines, gitlab_lines, json_lines
+from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.output import FORMATS, Output
 from fx_hooks.reporting.sarif import MOST_BYTES, sarif_lines
-from fx_hooks.reporting.text import Report, Step
+from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 from tests.documents import anchors
 from tests.promises import recorded

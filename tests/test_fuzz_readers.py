@@ -17,16 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fx_hooks.errors import FatalError
-from fx_hooks.policy.load import BestModels
-from fx_hooks.runs.wandb_log import read_wandb_log
-from fx_hooks.weights.text import is_text
 
 from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import load_contract
-from fx_hooks.git import lfs_pointer
+from fx_hooks.frameworks.wandb.record import read_wandb_log
+from fx_hooks.git.repository import lfs_pointer
+from fx_hooks.policy.model import BestModels
+from fx_hooks.util.errors import FatalError
 from fx_hooks.weights.content import inspect
 from fx_hooks.weights.convert import NotConvertible, write_safetensors
+from fx_hooks.weights.plain_text import is_text
 from tests.contract_support import META, entry, listing
 from tests.hostile_files import payloads
 from tests.test_content import POINTERS

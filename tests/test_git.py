@@ -530,3 +530,32 @@ def test_only_the_tags_of_a_remote_are_asked_for_online(
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "https")
     with pytest.raises(FatalError):
         store.remote_tags("origin")
+
+
+def test_a_question_starts_no_program(here: Repo) -> None:
+    here.stage(".gitattributes", "* filter=own diff=own\n")
+    here.stage(".fx-hooks.yaml", "disable: []\n")
+    here.stage("best_models/a.json", "{}")
+    here.stage("a.pt", WEIGHTS)
+    here.git("-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "-m", "x")
+    # Whatever starts one leaves its mark.
+    marks = here.root / ".git/marks"
+    program = "echo >> .git/marks; cat"
+    for key in (
+        "core.fsmonitor", "filter.own.clean", "filter.own.smudge", "filter.own.process",
+        "diff.own.textconv", "diff.own.command", "diff.external", "gpg.program",
+    ):  # fmt: skip
+        here.git("config", key, program)
+    here.git("config", "filter.own.required", "true")
+    here.git("config", "log.showSignature", "true")
+    (here.root / "a.pt").write_bytes(b"another")
+    for arguments in (["--all-files"], ["--", "a.pt"], ["--all-files", "--verbose"]):
+        assert here.check(*arguments).code == 1
+    repository = Repository()
+    assert repository.modified_on_disk() >= {b"a.pt"}
+    assert repository.intended() == set()
+    assert len(repository.blob_id("x", b"a\r\n")) == 40
+    assert repository.untracked() == []
+    assert not marks.exists()
+    here.git("status", fails=True)
+    assert marks.exists()  # so these are programs that git starts

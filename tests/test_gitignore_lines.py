@@ -200,6 +200,7 @@ def test_name_like(names: list[str], expected: list[str]) -> None:
         assert any(covers((pattern,), (name,)) for pattern in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_git_agrees(fresh: Path, seed: int) -> None:
     result = compare(fresh, draw_cases(1_300, seed))

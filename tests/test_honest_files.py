@@ -6,13 +6,14 @@ import hashlib
 import io
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fx_hooks.weights.content import inspect
 from fx_hooks.weights.convert import NotConvertible, write_safetensors
-from tests.honest_files import Honest, made
+from tests.honest_files import Honest, made, programs
 
 pytestmark = pytest.mark.torch
 
@@ -96,3 +97,12 @@ def test_the_library_reads_them(torch: Any, files: dict[str, Honest]) -> None:
         for key, tensor in files[name].value.items():
             assert loaded[key].dtype == tensor.dtype
             assert torch.equal(loaded[key], tensor), (name, key)
+
+
+def test_programs_pass_where_they_are_named(torch: Any, tmp_path: Path) -> None:
+    files = programs(torch, tmp_path)
+    assert len(files) >= 11
+    for name, content in files.items():
+        found = inspect(io.BytesIO(content))
+        assert found.format == ("pt2" if name.endswith(".pt2") else "torchscript"), name
+        assert (found.globals, found.faults) == ((), ()), name

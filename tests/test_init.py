@@ -57,7 +57,8 @@ def test_an_empty_repository(empty: Repo) -> None:
     result = run(empty, "--yes")
     assert (result.code, result.err) == (0, "")
     assert result.out.endswith(
-        "Written. Look at them, then stage them:\n    git add .gitignore .pre-commit-config.yaml\n"
+        "Written. Look at the changes, then stage them:\n"
+        "    git add .gitignore .pre-commit-config.yaml\n"
         f"{INSTALL}No tracked file breaks the policy.\n"
     )
     assert (empty.root / ".pre-commit-config.yaml").read_text() == SNIPPET
@@ -106,7 +107,8 @@ def test_nobody_is_there_to_ask(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> 
     result = run(repo)
     assert result.code == 2
     assert result.err == (
-        "fx-init: error: nobody is there to ask: look at it with --dry-run, then run with --yes\n"
+        "fx-init: error: cannot ask without a terminal: look at the plan with --dry-run, then run"
+        " with --yes\n"
     )
     assert not (repo.root / ".gitignore").exists()
 
@@ -146,7 +148,10 @@ def test_a_grown_repository(repo: Repo) -> None:
     before = {path: path.read_bytes() for path in repo.root.iterdir() if path.is_file()}
     result = run(repo, "--yes")
     assert (result.code, result.err) == (0, "")
-    assert "These lines of .gitignore are redundant, the block says the same:" in result.out
+    assert (
+        "These lines of .gitignore are redundant, because the block already covers them:"
+        in result.out
+    )
     assert "    .gitignore:2: __pycache__/\n" in result.out
     assert ".gitignore:3" not in result.out  # `*.pt` would close what the policy keeps
     config = (repo.root / ".pre-commit-config.yaml").read_bytes()
@@ -232,10 +237,10 @@ def test_tracked_files_that_break_the_policy(repo: Repo) -> None:
     result = run(repo, "--yes")
     assert result.code == 1
     assert result.out.endswith(
-        "4 tracked files break the policy (fx-check-artifacts --all-files says which and why).\n"
+        "4 tracked files break the policy (see them with fx-check-artifacts --all-files).\n"
         "Stop tracking them (the files stay on disk):\n"
         "    git rm -r -q --cached -- best_models outputs src\n"
-        "or let in those that are tracked today: fx-init --keep-tracked\n"
+        "or keep what is tracked today: run fx-init --keep-tracked\n"
     )
     result = run(repo, "--yes", "--keep-tracked")
     # Weights in best_models come in as milestones only.
@@ -336,7 +341,7 @@ TOML_LINES = """\
 def test_another_runner(repo: Repo, name: str, lines: str) -> None:
     comment = "" if name.endswith(".json") else f"# {lines.strip().splitlines()[-1]}\n"
     repo.write(name, comment)
-    head = f"{name} is there; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
+    head = f"{name} already exists; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
     for _ in range(2):
         result = run(repo, "--yes")
         assert result.code == 1
@@ -348,7 +353,7 @@ def test_another_runner(repo: Repo, name: str, lines: str) -> None:
     for done in ("fx-check-artifacts", "fx-check-best-models"):
         repo.write(name, f"{comment}{(repo.root / name).read_text()}{done}\n")
         assert f"{done}\n" not in run(repo).out
-    assert f"{name} is there; add to it:\n" in run(repo).out
+    assert f"{name} already exists; add to it:\n" in run(repo).out
     repo.write(name, lines)
     assert run(repo) == ALL_DONE
 
@@ -369,7 +374,7 @@ def test_hooks_in_another_place(repo: Repo, tmp_path: Path, where: str) -> None:
         name = "githooks/pre-commit"
         repo.git("config", "core.hooksPath", "githooks")
         repo.write(name, "#!/bin/sh\n")
-    assert f"{name} is there; add to it" in run(repo, "--yes").out
+    assert f"{name} already exists; add to it" in run(repo, "--yes").out
     assert not (repo.root / ".pre-commit-config.yaml").exists()
 
 
@@ -408,7 +413,7 @@ def test_an_entry_that_lacks_hooks(repo: Repo) -> None:
             result = run(repo, "--yes")
             assert result == Result(
                 1,
-                ".pre-commit-config.yaml: the entry of fx-hooks lacks these; add them to its"
+                ".pre-commit-config.yaml: the entry of fx-hooks lacks these hooks; add them to its"
                 " `hooks`:\n"
                 "    - id: fx-check-artifacts\n"
                 "    - id: fx-check-best-models\n"
@@ -557,7 +562,7 @@ def test_odd_names_of_configuration(repo: Repo) -> None:
     assert "  # \"$(printf 'a\\012b.yaml')\":1\n" in policy
     assert "  # \"$(printf '\\377.yaml')\":1\n" in policy
     assert [rule["paths"] for rule in yaml.safe_load(policy)["ignore"]] == [["/s/x"], ["/r/x"]]
-    assert f"a.yaml:1: Hydra writes to t/x /, whose name {POLICY_NAME} cannot say" in result.out
+    assert f"a.yaml:1: Hydra writes to t/x /, a name that {POLICY_NAME} cannot hold" in result.out
 
 
 # The parts.

@@ -71,15 +71,15 @@ FAULTS = {
     # Keys that come twice.
     "twice": (
         "keep: [a]\ndisable: []\nkeep: [b]\n",
-        "3: keep: duplicate key (first in line 1): join the two",
+        "3: keep: duplicate key (first in line 1): merge the two",
     ),
     "twice-in-a-rule": (
         "ignore:\n  - rule: a\n    paths: [b]\n    paths: [c]\n",
-        "4: ignore[0].paths: duplicate key (first in line 3): join the two",
+        "4: ignore[0].paths: duplicate key (first in line 3): merge the two",
     ),
     "twice-in-settings": (
         "best_models:\n  folder: a\n  folder: b\n",
-        "3: best_models.folder: duplicate key (first in line 2): join the two",
+        "3: best_models.folder: duplicate key (first in line 2): merge the two",
     ),
     # Lists and patterns.
     "keep-text": ("keep: a\n", "1: keep: must be a list, not str a"),
@@ -212,7 +212,7 @@ FAULTS = {
     "folder-blank": ("best_models: {folder: 'a '}\n", f"1: best_models.folder: 'a ': {RELATIVE}"),
     "folder-newline": (
         'best_models: {folder: "a\\nb"}\n',
-        "1: best_models.folder: has a NUL or a line break, which cannot stand here",
+        "1: best_models.folder: has a NUL or a line break, which is not allowed here",
     ),
     "weights-path": (
         "best_models:\n  weights:\n    - a/*.pt\n",
@@ -230,11 +230,11 @@ FAULTS = {
     # Tags: what an unquoted exclamation mark is for YAML.
     "tag": (
         "keep:\n  - a\n  - !b\n",
-        "3: keep[1]: '!b' is read as a YAML tag: what begins with '!' needs quotes",
+        "3: keep[1]: '!b' is read as a YAML tag: put a value that begins with '!' in quotes",
     ),
     "tag-with-text": (
         "keep:\n  - !b c\n",
-        "2: keep[0]: '!b' is read as a YAML tag: what begins with '!' needs quotes",
+        "2: keep[0]: '!b' is read as a YAML tag: put a value that begins with '!' in quotes",
     ),
     "tag-of-python": (
         "keep: [!!python/object/apply:os.system [a]]\n",
@@ -327,7 +327,7 @@ UNREADABLE = {
 def test_no_text(text: bytes, line: int) -> None:
     message = fault(text)
     assert message.startswith(f".fx-hooks.yaml:{line}: ")
-    assert message.endswith(("is not UTF-8: save the file as UTF-8", ": take it out"))
+    assert message.endswith(("is not UTF-8: save the file as UTF-8", ": remove it"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
@@ -348,7 +348,7 @@ def test_surrogates_that_stand_for_no_byte() -> None:
 
 def test_too_large() -> None:
     assert fault(b"#" * 1_000_001) == (
-        ".fx-hooks.yaml:1: has more than 1,000,000 bytes: this is no such file"
+        ".fx-hooks.yaml:1: has more than 1,000,000 bytes: this is not such a file"
     )
     assert load_policy(b"#" * 1_000_000) == load_policy()
 
@@ -677,12 +677,12 @@ MILESTONES_FAULTS = {
     "second-key": ("milestones: {}\nx: 1\n", "2: x: unknown key: known is milestones"),
     "twice": (
         "milestones: {}\nmilestones: {}\n",
-        "2: milestones: duplicate key (first in line 1): join the two",
+        "2: milestones: duplicate key (first in line 1): merge the two",
     ),
     "no-mapping": ("milestones: [a]\n", "1: milestones: must be a mapping, not a list"),
     "path-twice": (
         "milestones:\n  best_models/a.pt: {}\n  best_models/a.pt: {}\n",
-        "3: milestones.best_models/a.pt: duplicate key (first in line 2): join the two",
+        "3: milestones.best_models/a.pt: duplicate key (first in line 2): merge the two",
     ),
     "path-number": ("milestones:\n  1: {}\n", "2: milestones: the key 1 must be in quotes"),
     "no-details": (

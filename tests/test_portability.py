@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.mutations import TESTED
+
 TESTS = Path(__file__).parent
 MODULES = sorted(f"tests.{path.stem}" for path in TESTS.glob("*.py") if path.stem != "__init__")
 # What Python's documentation of `os`, `signal` and the module index calls "not Windows".
@@ -47,3 +51,9 @@ def test_the_tests_can_be_imported_on_windows() -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("module", TESTED)
+def test_the_modules_that_are_changed_have_tests(module: str) -> None:
+    assert (TESTS.parent / "fx_hooks" / f"{module}.py").exists()
+    assert all((TESTS / f"test_{name}.py").exists() for name in TESTED[module].split())

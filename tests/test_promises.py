@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import json
 import os
-import pty
 import re
 import subprocess
 from collections import Counter
@@ -171,6 +170,7 @@ def test_variables_that_users_set(tmp_path: Path) -> None:
 
 
 def _on_terminal(repo: Folder, command: tuple[str, ...], variables: dict[str, str]) -> bytes:
+    pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     environment = {**repo.environment, **variables}
     process = subprocess.Popen(command, cwd=repo.root, env=environment, stdout=theirs)

@@ -27,7 +27,7 @@ def test_a_tag_cannot_take_the_place_of_the_policys_branch(remote: Repo, repo: R
     repo.git("push", "-q", "origin", "topic:refs/tags/main")
     commit(repo, "weights", "model.pt")
     said = repo.git("push", "origin", "topic", fails=True)
-    assert "main: could be refs/tags/main or refs/heads/main: write which one, in full" in said
+    assert "main: could be refs/tags/main or refs/heads/main: write the full name" in said
     hook(remote, "pre-receive", "--pre-receive", "--policy-ref", "refs/heads/main")
     assert "remote: 1 file in" in repo.git("push", "origin", "topic", fails=True)
     repo.git("tag", "origin/main", "topic")
@@ -163,7 +163,7 @@ def test_a_tag_that_the_remote_has_does_not_stop_anybody(remote: Repo, repo: Rep
     os.rename(remote.root, remote.root.with_name("moved"))
     result = pushed_by_a_runner(repo, **refs)
     assert result.code == 1
-    assert "note: the remote does not say which tags it has, so all tags here count" in result.out
+    assert "note: the remote did not list its tags, so all local tags count" in result.out
 
 
 def test_a_tag_of_a_tag_is_no_way_out(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
@@ -240,7 +240,7 @@ def test_refs_that_lead_to_no_commit_are_named(repo: Repo) -> None:
     repo.git("tag", "tree", "HEAD^{tree}")
     result = check(repo, "--all")
     assert result.code == 0
-    note = "note: refs/tags/tree leads to no commit: what is there was not looked at\n"
+    note = "note: refs/tags/tree leads to no commit and was not checked\n"
     assert result.out.endswith(note)
     repo.git("tag", "file", "HEAD:train.py")
     assert "refs/tags/file and 1 more lead to no commit" in check(repo, "--all").out
@@ -318,7 +318,7 @@ def test_the_policy_of_an_audit_without_a_head(remote: Repo) -> None:
     remote.git("symbolic-ref", "HEAD", "refs/heads/nothing")
     result = check(remote, "--all")
     assert result.code == 0
-    assert "note: HEAD leads to no commit, so the built-in policy counts: see --policy-ref" in (
+    assert "note: HEAD has no commit, so the built-in policy counts: see --policy-ref" in (
         result.out
     )
     assert "note:" not in check(remote, "--all", "--policy-ref", "main").out
@@ -354,7 +354,12 @@ def test_a_long_report_is_cut(repo: Repo) -> None:
     lines = check(repo, "HEAD~1..HEAD").out.splitlines()
     assert len(lines) <= 80
     assert any(line.endswith("more lines (--verbose shows them)") for line in lines)
-    assert any(line.endswith("more such commands; --verbose shows all") for line in lines)
+    comments = [line for line in lines if line.endswith("more such commands; --verbose shows all")]
+    assert [line[:10] for line in comments] == ["    # and "]
+    steps = json.loads(check(repo, "HEAD~1..HEAD", "--format", "json").out)["steps"]
+    commands = [command for step in steps for command in step["commands"]]
+    assert all(command.startswith("git ") and "#" not in command for command in commands)
+    assert all(any(name in command for command in commands) for name in names)
     assert any("120 times in the range" in line for line in lines)
     whole = check(repo, "HEAD~1..HEAD", "--verbose").out
     assert all(name in whole for name in names)

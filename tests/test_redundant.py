@@ -22,6 +22,7 @@ def fresh(home: Path, tmp_path: Path) -> Path:  # noqa: ARG001
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("openers", [0, 0.3], ids=["alone", "among-lines-that-let-in"])
 def test_git_ignores_the_same_without_them(fresh: Path, openers: float) -> None:
     draw = random.Random(7)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fx_hooks.git.commands import cover, unstage, untrack
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.text import MAX_LINES, Step, artifact_report
+from fx_hooks.reporting.layout import Step
+from fx_hooks.reporting.text import MAX_LINES, artifact_report
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import from_root, human_size, quoted, shown
 
@@ -165,12 +166,12 @@ def test_many_rules_fit_too(rules: int) -> None:
 
 
 def test_many_commands_are_cut() -> None:
-    commands = [f"git reset {number}" for number in range(30)]
+    commands = [f"git reset -- {number}" for number in range(30)]
     step = Step("Do this:", commands)
     assert report([finding(b"a.pt")], [step])[4:] == [
         "",
         "Do this:",
-        *(f"    git reset {number}" for number in range(9)),
+        *(f"    git reset -- {number}" for number in range(9)),
         "    # and 21 more such commands; --verbose shows all",
     ]
     whole = report([finding(b"a.pt")], [step], verbose=True)

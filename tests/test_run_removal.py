@@ -331,6 +331,9 @@ def test_a_name_that_is_too_long(tree: bytes) -> None:
     size = scan(place(tree, long)).top.size()
     with pytest.raises(Stays, match="its name is too long to be put aside"):
         remove_run(tree, long, size, differs=nothing, log=lambda: None)
+    os.rename(place(tree, long), place(tree, long[:-1]))
+    remove_run(tree, long[:-1], size, differs=nothing, log=lambda: None)
+    assert os.listdir(place(tree, b"outputs")) == []
 
 
 def test_links_lead_to_the_newest_that_is_left(tree: bytes) -> None:

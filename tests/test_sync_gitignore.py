@@ -135,7 +135,7 @@ TWICE = BLOCK + BLOCK
         pytest.param(
             EDITED,
             f":{EDITED.splitlines().index(b'!/wandb/mine') + 1}: the block of fx-hooks was edited"
-            " by hand, and '!/wandb/mine' would be lost: move it behind the block or into"
+            " by hand, and '!/wandb/mine' would be lost: move it after the block or into"
             " .fx-hooks.yaml, or run fx-sync-gitignore --force",
             BLOCK,
             id="edited",
@@ -199,7 +199,7 @@ def test_a_symbolic_link_is_refused(repo: Repo) -> None:
 
 def test_a_folder_is_refused(repo: Repo) -> None:
     repo.write(".gitignore/a")
-    message = "is no regular file: put one in its place"
+    message = "is not a regular file: put one in its place"
     assert run(repo) == Result(2, "", f"fx-sync-gitignore: error: .gitignore: {message}\n")
 
 
@@ -684,7 +684,7 @@ def test_a_sparse_checkout_without_the_file(repo: Repo) -> None:
     for options in ((), ("--check",), ("--findings",)):
         assert run(repo, *options) == IN_STEP
     repo.write(".fx-hooks.yaml", "ignore: [/a]\n")
-    message = "is left out by the sparse checkout, and does not follow the policy: take it in (git"
+    message = "is left out by the sparse checkout, and does not follow the policy: add it (git"
     for options in ((), ("--check",), ("--force",)):
         result = run(repo, *options)
         assert (result.code, result.out) == (2, "")
@@ -748,13 +748,13 @@ def test_conflicts_of_others(repo: Repo) -> None:
         pytest.param(b"# <<< fx-hooks says so\na\n", None, id="another-note"),
         pytest.param(
             BLOCK.replace(LINES[0], b"  " + LINES[0]).replace(LINES[-1], b"\t" + LINES[-1]),
-            ":1: the marker of fx-hooks is indented: take the blanks before it away, or run"
+            ":1: the marker of fx-hooks is indented: remove the blanks before it, or run"
             " fx-sync-gitignore --force",
             id="indented",
         ),
         pytest.param(
             BLOCK.replace(LINES[-1], b" " + LINES[-1]),
-            f":{len(LINES)}: the marker of fx-hooks is indented: take the blanks before it away, or"
+            f":{len(LINES)}: the marker of fx-hooks is indented: remove the blanks before it, or"
             " run fx-sync-gitignore --force",
             id="indented-end",
         ),
@@ -793,6 +793,7 @@ def matched_by_no_pattern(case: agreement.Case) -> list[bytes]:
     return [path for path, number in decided if number < 0]
 
 
+@pytest.mark.slow
 def test_what_no_pattern_matches_is_ignored_as_before(empty: Repo) -> None:
     draw = random.Random(1)
     asked, before = [], []
@@ -837,6 +838,7 @@ def test_what_people_ignore_everywhere_stays_ignored_below_tests(empty: Repo, fo
     assert not agreement.ignored(empty.root, let_in)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", [b"", BOM, b"\r\n"], ids=["plain", "bom", "crlf"])
 def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes) -> None:
     """Lines before it may say what they like: the block decides all that it is about."""
@@ -855,6 +857,7 @@ def test_the_block_means_the_same_among_other_lines(empty: Repo, hostile: bytes)
     assert agreement.ignored(empty.root, asked) == refused
 
 
+@pytest.mark.slow
 def test_the_block_means_the_same_before_other_lines(empty: Repo) -> None:
     """Lines behind it have the last word about what they match, and no say otherwise."""
     draw = random.Random(3)

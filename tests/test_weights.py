@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 import struct
@@ -302,9 +303,16 @@ def test_a_large_pickle_in_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_formats_of_archives() -> None:
     assert look(as_zip({"m/other": b""})) == Inspection(None)
-    exported = {"m/archive_format": b"pt2", "m/data/weights/weight_0": bytes(8)}
+    index = b'{"config": {"w": {"path_name": "weight_0", "use_pickle": false}}}'
+    exported = {
+        "m/archive_format": b"pt2",
+        "m/data/weights/model_weights_config.json": index,
+        "m/data/weights/weight_0": bytes(8),
+    }
     found = look(as_zip(exported))
     assert (found.format, found.faults, found.left) == ("pt2", (), 0)
+    exported["m/data/weights/model_weights_config.json"] = index.replace(b"false", b"true")
+    assert "has 'data/weights/weight_0'" in look(as_zip(exported)).faults[0]
     script = torch_zip(b"\x80\x02c__torch__.M\nM\n.", **{"constants.pkl": b"\x80\x02)."})
     assert look(script).globals == ()
 
@@ -345,6 +353,24 @@ def test_safetensors(header: bytes, data: bytes, fault: str) -> None:
     assert found.format == "safetensors"
     assert fault in " ".join(found.faults)
     assert bool(found.faults) == bool(fault)
+
+
+BITS = {
+    4: "F4", 6: "F6_E2M3 F6_E3M2", 8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+    16: "I16 U16 F16 BF16", 32: "I32 U32 F32", 64: "C64 F64 I64 U64",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [(kind, bits) for bits, kinds in BITS.items() for kind in kinds.split()]
+)
+def test_every_type_of_safetensors_has_its_size(kind: str, bits: int) -> None:
+    def faults(size: int) -> tuple[str, ...]:
+        header = {"a": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}
+        return look(safetensors(json.dumps(header).encode(), bytes(size))).faults
+
+    assert faults(bits) == ()
+    assert "wrongly" in faults(bits + 1)[0]
 
 
 def test_safetensors_headers_without_bounds() -> None:

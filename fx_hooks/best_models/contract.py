@@ -44,7 +44,7 @@ RULES = {
 
 
 class Content(NamedTuple):
-    """What a milestone's staged bytes are.
+    """The staged bytes of a milestone, classified.
 
     ``size`` (bytes) and ``sha256`` are those of the model itself, also where the index
     holds a Git LFS ``pointer`` to it. ``inspection`` is None where the model is not on
@@ -59,12 +59,12 @@ class Content(NamedTuple):
 
 
 def metadata_path(path: str) -> str:
-    """Where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
+    """Return where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
     return os.path.splitext(path)[0] + SUFFIX
 
 
 class Names:
-    """Which names in the folder are metadata, documents and weights."""
+    """The names in the folder, as metadata, documents and weights."""
 
     def __init__(self, best_models: BestModels) -> None:
         self._matchers = {
@@ -77,7 +77,7 @@ class Names:
         }
 
     def is_a(self, kind: str, path: bytes) -> bool:
-        """Whether the file's name matches one of the policy's patterns for *kind*."""
+        """Return True if the file's name matches one of the policy's patterns for *kind*."""
         return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))
 
 
@@ -92,7 +92,7 @@ def check_structure(
     targets: Mapping[bytes, bytes],
     milestones: Mapping[str, Milestone],
 ) -> list[Finding]:
-    """What the paths alone say; *targets* are those of the symbolic links in the folder.
+    """Return what the paths alone say; *targets* are those of the symbolic links in the folder.
 
     *index* has the entries of the folder, and those of the folder and what is above it
     where these are no directories.
@@ -187,7 +187,7 @@ def _check_entry(
 def check_content(
     milestone: Milestone, content: Content, best_models: BestModels
 ) -> Iterable[Finding]:
-    """What the staged bytes of one milestone break."""
+    """Yield what the staged bytes of one milestone break."""
     path = os.fsencode(milestone.path)
     place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
 
@@ -210,7 +210,7 @@ def check_content(
             yield found(rule, why, *commands)
         refused = [name for name in content.inspection.globals if not can_be_allowed(name)]
         if refused:
-            names = ", ".join(shown(os.fsencode(name)) for name in refused)
+            names = ", ".join(shown(name.encode("utf-8", "backslashreplace")) for name in refused)
             yield found("unsafe", f"imports {names} when it is loaded, which nobody can allow")
         foreign = missing_globals(milestone, content.inspection)
         if foreign:
@@ -262,7 +262,7 @@ def _load_faults(
 
 
 def missing_globals(milestone: Milestone, inspection: Inspection) -> list[str]:
-    """The names that somebody can allow and has not."""
+    """Return the names that somebody can allow and has not."""
     allowed = milestone.allow_globals
     return [n for n in inspection.globals if n not in allowed and can_be_allowed(n)]
 
@@ -276,17 +276,17 @@ def _foreign_names(names: Sequence[str]) -> str:
 
 
 def allow_command(path: bytes, names: Sequence[str]) -> str:
-    """The command that allows all of *names* for the listed milestone at *path*."""
+    """Return the command that allows all of *names* for the listed milestone at *path*."""
     return f"{_approve(path)} {allow_options(names)}"
 
 
 def allow_options(names: Iterable[str]) -> str:
-    """The options of ``fx-add-milestone`` that allow *names*, which are plain words."""
+    """Return the options of ``fx-add-milestone`` that allow *names*, which are plain words."""
     return " ".join(f"--allow-global {name}" for name in names)
 
 
 def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:
-    """Whether metadata that names a digest names one of those *pinned* for its models."""
+    """Return True if metadata that names a digest names one of those *pinned* for its models."""
     named = value.get("sha256") if isinstance(value, dict) else None
     if named is not None and pinned and named not in pinned:
         models = " or ".join(sorted(pinned))
@@ -295,7 +295,7 @@ def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterabl
 
 
 def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
-    """What is wrong with one JSON file, as findings."""
+    """Return what is wrong with one JSON file, as findings."""
     return [finding(path, "best-models-metadata", fault) for fault in faults]
 
 

@@ -16,7 +16,7 @@ _BINARY = (b"PK\x03\x04", *(b"\x80" + bytes([protocol]) for protocol in range(2,
 
 
 class Metadata(NamedTuple):
-    """What one JSON file says, and what is wrong with it.
+    """The content of one JSON file, and what is wrong with it.
 
     ``faults`` are sentences without a subject; they name keys, never values.
     """
@@ -55,7 +55,7 @@ def find_private(value: Any) -> list[str]:
 
 
 def _fault(text: str, secret_name: str, host_name: bool) -> str:
-    """What is private about *text*, below names that make it a secret or a host's name."""
+    """Return what is private about *text*, below names that make it a secret or a host's name."""
     if _is_secret(text, secret_name):
         return "what looks like a secret"
     if _HOME.search(text):
@@ -80,7 +80,7 @@ _TOKEN = re.compile(
         | (?: AKIA | ASIA ) [0-9A-Z]{16}
         | xox[abprs]- [\w-]{10,}
         | AIza [\w-]{35}
-        | eyJ [\w-]{8,} \. [\w-]{8,} \. [\w-]{8,}
+        | eyJ [\w-]{8,256} \. [\w-]{8,8192} \. [\w-]{8}
     )
     | -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY
     | :// [^/\s:@]+ : [^/\s:@]+ @
@@ -99,7 +99,7 @@ _HOME = re.compile(
 )
 # A command line gives a key after its option or variable: api_key=..., --token ...
 _ASSIGNED = re.compile(
-    r"(?i)(?:key|token|secret|passwd|password)[\"']?\s*[=: ]\s*[\"']?([\w+/.-]+)"
+    r"(?i)(?:key|token|secret|passwd|password)[\"']?(?:\s*[=:]\s*|\s+)[\"']?([\w+/.-]+)"
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _KEY_WORDS = frozenset({"key", "token", "auth", "authorization", "credential", "apikey"})
@@ -108,8 +108,10 @@ _HOST_NAMES = frozenset({"host", "hostname", "nodename", "fqdn"})
 _PUBLIC_HOST = re.compile(
     r"(?i)(?:localhost|127\.0\.0\.1|0\.0\.0\.0|::1|auto|<.*>)?\Z|[a-z]+://|\$"
 )
-# A run of letters and digits, mixed, that nobody types: no word, no path, no number.
-_RANDOM = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}")
+# Letters and digits that nobody types if they are mixed: no word, no path, no number.
+_LONG = re.compile(r"[A-Za-z0-9]{16,}")
+# Of the place of a text; more of it would not be read, and each text has one.
+_PLACE = 200
 # What stands for a value: ${oc.env:KEY}, <your key>, ***
 _PLACEHOLDER = re.compile(r"\$|<.*>\Z|\*+\Z|\s*\Z|(?i:null|none|redacted|xxx+)\Z")
 
@@ -120,8 +122,14 @@ def _is_secret(text: str, secret_name: str) -> bool:
     if _TOKEN.search(text) or (secret_name == "password" and text):
         return True
     if secret_name == "key":
-        return _RANDOM.search(text) is not None
-    return any(_RANDOM.fullmatch(match[1]) for match in _ASSIGNED.finditer(text))
+        return any(_is_random(match[0]) for match in _LONG.finditer(text))
+    return any(
+        _LONG.fullmatch(match[1]) and _is_random(match[1]) for match in _ASSIGNED.finditer(text)
+    )
+
+
+def _is_random(text: str) -> bool:
+    return not text.isalpha() and not text.isdigit()
 
 
 def _kind_of_name(name: str) -> str:
@@ -143,15 +151,15 @@ def _texts(value: Any) -> Iterator[tuple[str, str, bool, str]]:
             yield place or "the top level", secret_name, host_name, item
         elif isinstance(item, list):
             waiting += [
-                (part, f"{place}[{number}]", secret_name, host_name)
+                (part, f"{place[:_PLACE]}[{number}]", secret_name, host_name)
                 for number, part in enumerate(item)
             ][::-1]
         elif isinstance(item, dict):
             children: list[tuple[Any, str, str, bool]] = []
             for name, part in item.items():
                 private = bool(_fault(name, "", False))
-                shown = "..." if private else name
-                inner = f"{place}.{shown}" if place else shown
+                shown = "..." if private else name[:_PLACE]
+                inner = f"{place[:_PLACE]}.{shown}" if place else shown
                 if private:
                     children.append((name, inner, "", False))
                 children.append(

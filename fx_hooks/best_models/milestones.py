@@ -28,7 +28,7 @@ _GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
 
 def can_be_allowed(name: str) -> bool:
-    """Whether ``allow_globals`` takes *name*: a dotted name, and no part of it a blocked module."""
+    """Return True if ``allow_globals`` takes *name*: a dotted name without a blocked module."""
     return _GLOBAL.match(name) is not None and not is_blocked(name)
 
 
@@ -53,7 +53,7 @@ class Milestone(NamedTuple):
 
 
 def load_contract(text: bytes, best_models: BestModels) -> dict[str, Milestone]:
-    """The milestones that *text* lists, by path, in its order.
+    """Return the milestones that *text* lists, by path, in its order.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` with file, line and key for the first
     entry that lacks a key, has an unknown one, or one with a value that it cannot have.
@@ -182,7 +182,7 @@ _EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")
 
 
 def _spans(lines: list[str], known: Mapping[str, int], source: str) -> dict[str, tuple[int, int]]:
-    """The lines of each entry, counted from 0, the last one left out."""
+    """Return the lines of each entry, counted from 0, the last one left out."""
     starts = sorted(known.values())
     if len(set(starts)) != len(starts) or any(
         not re.match(r"^ +\S.*:\s*(#.*)?$", lines[start - 1]) for start in starts

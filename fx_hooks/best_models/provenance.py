@@ -23,7 +23,7 @@ _HYDRA_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[/_](\d{2}-\d{2}-\d{2})(?:/|\Z)")
 
 
 class Provenance(NamedTuple):
-    """What is known of the run; None and empty where nothing is.
+    """The facts known of a run; None and empty where nothing is known.
 
     ``directory`` is the run's, for people to read. ``performance`` has W&B's summary,
     its numbers alone; ``wandb`` the run's ``id``, ``project``, ``entity`` and ``url`` as
@@ -45,7 +45,7 @@ class _WandbRun(NamedTuple):
 
 
 def find_provenance(model: str, root: str) -> Provenance:
-    """The run whose directory *model* lies in, or that wrote it at its time.
+    """Return the run whose directory *model* lies in, or that wrote it at its time.
 
     Nothing above *root* is looked at, unless the model lies outside of it: then nothing
     but the eight folders above it is. Raises :class:`~fx_hooks.util.errors.FatalError` for
@@ -77,7 +77,7 @@ def find_provenance(model: str, root: str) -> Provenance:
 
 
 def _folders(model: str, root: str) -> list[str]:
-    """The folders above *model*, the innermost first, as far as a run may reach."""
+    """Return the folders above *model*, the innermost first, as far as a run may reach."""
     folders: list[str] = []
     folder = os.path.dirname(model)
     inside = f"{folder}/".startswith(f"{root}/")
@@ -98,7 +98,7 @@ def _is_hydra(folder: str) -> bool:
 def _wandb_run(
     folders: Sequence[str], hydra: str | None, model: str, config: Any
 ) -> _WandbRun | None:
-    """The W&B run that made *model*; None where it is not beyond doubt which one."""
+    """Return the W&B run that made *model*; None where it is not beyond doubt which one."""
     for folder in folders:
         if RUN_NAME.fullmatch(os.fsencode(os.path.basename(folder))):
             return _read_wandb(folder)
@@ -145,7 +145,7 @@ def _read_wandb(directory: str) -> _WandbRun | None:
 
 
 def _hydra_start(folder: str) -> datetime:
-    """When the job began: by the directory's name, else by its first file."""
+    """Return when the job began: by the directory's name, else by its first file."""
     matches = list(_HYDRA_TIME.finditer(folder.replace(os.sep, "/")))
     if matches:
         try:
@@ -156,7 +156,7 @@ def _hydra_start(folder: str) -> datetime:
 
 
 def fits(part: Any, whole: Any) -> bool:
-    """Whether all that the mapping *part* says, *whole* says, too."""
+    """Return True if all that the mapping *part* says, *whole* says, too."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and fits(value, whole[key]) for key, value in part.items())
     return bool(part == whole)

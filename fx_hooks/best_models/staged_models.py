@@ -1,4 +1,4 @@
-"""What the index holds of ``best_models/``, read and judged by the contract."""
+"""The staged content of ``best_models/``, read and checked by the contract."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.plain_text import is_text
 
 if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
@@ -80,7 +81,7 @@ class ContractScene:
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
     def terms(self, path: bytes) -> list[str]:
-        """What the contract says of one path in the folder: approval, role, breaches."""
+        """Return what the contract says of one path in the folder: approval, role, breaches."""
         said = []
         for milestone in self.milestones.values():
             by = "" if milestone.by is None else f" by {milestone.by}"
@@ -95,7 +96,7 @@ class ContractScene:
         return said
 
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
-        """The paths whose content is to be read: what is touched, made whole triples."""
+        """Return the paths whose content is to be read: what is touched, made whole triples."""
         everything = {os.fsdecode(path) for path in self._index} | self.milestones.keys()
         if touched is None:
             return everything
@@ -162,7 +163,7 @@ class ContractScene:
         return Content(pointer.size, pointer.oid, True, wants_lfs, inspection)
 
     def _inspect_lfs(self, path: bytes, pointer: LfsPointer) -> Inspection | None:
-        """What the pointer stands for, if Git LFS or the work tree has it."""
+        """Return what the pointer stands for, if Git LFS or the work tree has it."""
         oid = os.fsencode(pointer.oid)
         parts = (b"lfs", b"objects", oid[:2], oid[2:4], oid)
         stored = os.path.join(self._repository.common_directory(), *parts)
@@ -201,6 +202,9 @@ class ContractScene:
                 if not self._repository.copy_blob(self._index[path].blob, file):
                     yield _not_here(path, self._index[path])
                     continue
+                file.seek(0)
+                if is_text(file):
+                    continue
                 found = inspect(file)
                 if found.format or found.faults:
                     kind = found.format or "a zip archive"
@@ -209,7 +213,7 @@ class ContractScene:
 
 
 def digest(file: BinaryIO) -> str:
-    """The SHA-256 of all of *file*, as hex digits."""
+    """Return the SHA-256 of all of *file*, as hex digits."""
     file.seek(0)
     sha256 = hashlib.sha256()
     while chunk := file.read(_CHUNK):
@@ -218,7 +222,7 @@ def digest(file: BinaryIO) -> str:
 
 
 def _inspect_if(place: bytes, sha256: str) -> Inspection | None:
-    """What the file at *place* is, if it has that digest."""
+    """Return what the file at *place* is, if it has that digest."""
     try:
         with open(place, "rb") as file:
             return inspect(file) if digest(file) == sha256 else None

@@ -13,7 +13,7 @@ from fx_hooks import __version__
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.paths import shown
-from fx_hooks.util.terminal import complain, one_line
+from fx_hooks.util.terminal import complain, on_github, one_line, without_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def _said(exc: OSError) -> str:
 def _end(code: int, message: str = "") -> int:
     """Print *message* to standard error, if that takes it, and return *code*."""
     if message:
-        complain(message)
+        complain("\n".join(without_commands([message]) if on_github() else [message]))
     _flush_or_drop(sys.stdout)
     _flush_or_drop(sys.stderr)
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -27,8 +28,10 @@ from fx_hooks.best_models.contract import (
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
 from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
 from fx_hooks.best_models.provenance import Provenance, find_provenance
+from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
+from fx_hooks.git.alone import alone
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
@@ -111,6 +114,7 @@ class _Plan(NamedTuple):
     safetensors: bool = False
 
 
+@alone()
 def add_milestone(
     file: str,
     *,
@@ -141,7 +145,9 @@ def add_milestone(
     model, outside = _destination(file, name, repository.root, best_models, safetensors)
     target = os.path.join(root, model)
     listing = best_models.milestones_file
-    raw = _read(root, listing) or b""
+    places = (listing, metadata_path(model), ".gitattributes")
+    seen = {path: _read(root, path) for path in places}
+    raw = seen[listing] or b""
     listed = load_milestones(raw, best_models)
     text = raw.decode("utf-8-sig")
     before = _replaced(text, model, best_models) if replace else None
@@ -177,10 +183,11 @@ def add_milestone(
         raise FatalError("best_models.lfs is required: add --lfs")
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, again)
-    provenance = find_provenance(os.path.abspath(file), root) if outside else Provenance()
+    provenance = _provenance(file, root) if outside else Provenance()
     commit = provenance.commit or repository.head() or ""
+    run = _run(file, provenance, repository.root, model)
     texts[metadata_path(model)] = _metadata(
-        root, milestone, inspection, provenance, figures, created, commit, best_models, replace
+        root, milestone, inspection, provenance, run, figures, created, commit, best_models, replace
     )
     texts[listing] = with_entry(text, milestone, best_models)
     load_contract(texts[listing].encode(), best_models)
@@ -189,7 +196,7 @@ def add_milestone(
         for path, written in texts.items():
             print(f"{path}:\n{written}")
         return CLEAN
-    _write(root, plan, sha256)
+    _write(root, plan, sha256, seen)
     _report(plan, provenance, root)
     return CLEAN
 
@@ -206,7 +213,7 @@ def _command(
     replace: bool,
     policy_file: str | None,
 ) -> str:
-    """The command that was given, for a shell."""
+    """Return the command that was given, for a shell."""
     words = [NAME, file]
     for option, value in (("--why", why), ("--as", name), ("--policy", policy_file)):
         words += [] if value is None else [option, value]
@@ -221,7 +228,7 @@ def _command(
 def _as_chosen(
     original: io.BufferedReader, file: str, safetensors: bool
 ) -> Iterator[io.BufferedReader | BinaryIO]:
-    """The model that becomes the milestone: the file, or its tensors as safetensors."""
+    """Yield the model that becomes the milestone: the file, or its tensors as safetensors."""
     if not safetensors:
         yield original
         return
@@ -234,14 +241,14 @@ def _as_chosen(
 
 
 def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
-    """The format to write down; formats that hold code only where somebody names them."""
+    """Return the format to write down; formats that hold code only where somebody names them."""
     if inspection.format not in NAMED_FORMATS or asked is not None:
         return asked or inspection.format
     return before.format if before is not None else None
 
 
 def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
-    """The entry that is to be replaced, if it is whole."""
+    """Return the entry that is to be replaced, if it is whole."""
     try:
         return load_contract(text.encode(), best_models).get(model)
     except FatalError:
@@ -259,7 +266,7 @@ def _check_folder(root: str, best_models: BestModels) -> None:
 def _destination(
     file: str, name: str | None, root: bytes, best_models: BestModels, safetensors: bool
 ) -> tuple[str, bool]:
-    """The root-relative path of the milestone, and whether it has to be copied there."""
+    """Return the root-relative path of the milestone, and whether it has to be copied there."""
     try:
         here = from_root(file, root)
     except FatalError:
@@ -286,7 +293,7 @@ def _destination(
 
 
 def _suffix(path: str) -> str:
-    """The suffix of a weights' name: ``.pth.tar`` is one."""
+    """Return the suffix of a weights' name: ``.pth.tar`` is one."""
     stem, suffix = os.path.splitext(path)
     if suffix == ".tar":
         suffix = os.path.splitext(stem)[1] + suffix
@@ -345,13 +352,14 @@ def _metadata(
     milestone: Milestone,
     inspection: Inspection,
     provenance: Provenance,
+    run: Mapping[str, str],
     figures: Mapping[str, float],
     created: datetime,
     commit: str,
     best_models: BestModels,
     replace: bool,
 ) -> str:
-    """The metadata as JSON: what is there already, completed by what is known."""
+    """Return the metadata as JSON: what is there already, completed by what is known."""
     path = metadata_path(milestone.path)
     text = _read(root, path)
     known: dict[str, Any] = {}
@@ -376,6 +384,8 @@ def _metadata(
         "format": inspection.format,
         "parameters": inspection.parameters,
         "sha256": milestone.sha256,
+        # Of a model that was copied from elsewhere before, only who did that knows.
+        "run": dict(run) or known.get("run"),
     }
     value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
     if figures and isinstance(known.get("performance"), dict):
@@ -393,8 +403,30 @@ def _metadata(
     return result
 
 
+def _provenance(file: str, root: str) -> Provenance:
+    """Return the run that made *file*, or what that is a link to."""
+    found = find_provenance(os.path.abspath(file), root)
+    if found.directory is None and os.path.islink(file):
+        return find_provenance(os.path.realpath(file), root)
+    return found
+
+
+def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str, str]:
+    """Return where the run that left *file* lies, and its identity; paths are from the root."""
+    found = {}
+    for key, place in (("path", provenance.directory), ("checkpoint", file)):
+        with contextlib.suppress(FatalError):  # it lies elsewhere, in a folder of somebody's
+            path = os.fsdecode(from_root(place, root)) if place is not None else ""
+            if path not in ("", model):
+                found[key] = path
+    identity = None if provenance.directory is None else identity_of(provenance.directory)
+    if identity is not None:
+        found["identity"] = identity
+    return found
+
+
 def _with_lfs(attributes: bytes, model: str) -> str:
-    """The text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
+    """Return the text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
     pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
     pattern = pattern.replace(" ", "[[:space:]]")
     text = os.fsdecode(attributes)
@@ -406,8 +438,11 @@ def _read(root: str, path: str) -> bytes | None:
     return read_policy_file(os.path.join(root, path), path, missing_ok=True)
 
 
-def _write(root: str, plan: _Plan, sha256: str) -> None:
-    """Write everything beside its place first, then move it there, the entry last."""
+def _write(root: str, plan: _Plan, sha256: str, seen: Mapping[str, bytes | None]) -> None:
+    """Write everything beside its place first, then move it there, the entry last.
+
+    Nothing is replaced that is not as it was *seen*.
+    """
     ready: list[tuple[str, str]] = []
     try:
         if plan.copy_from is not None:
@@ -427,6 +462,9 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
             ready.append((_beside(target), target))
             with open(ready[-1][0], "wb") as file:
                 file.write(os.fsencode(text))
+        for path in plan.texts:
+            if _read(root, path) != seen[path]:
+                raise FatalError(f"{path}: somebody has just changed it: run it again")
         while ready:
             temporary, target = ready[0]
             os.replace(temporary, target)
@@ -439,7 +477,7 @@ def _write(root: str, plan: _Plan, sha256: str) -> None:
 
 
 def _beside(target: str) -> str:
-    """An empty file in the directory of *target*, with the mode that it has or would have."""
+    """Return an empty file in the directory of *target*, with the mode that it should have."""
     folder = os.path.dirname(target)
     os.makedirs(folder, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".fx-hooks-", dir=folder)

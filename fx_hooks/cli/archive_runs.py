@@ -106,6 +106,9 @@ def archive_runs(
         print(f"note: {one_line(note)}")
     place = os.fsencode(target)
     writer.check_target(repository.root, items, place, force=force)
+    around = writer.run_around(repository.root, [run.path for run in found.runs], place)
+    if around is not None:
+        print(f"note: {shown(place)} lies in {shown(around)}, which stays as long as it is there")
     if dry_run:
         sizes = {run.path: run.size.bytes for run in runs}
         print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")
@@ -131,7 +134,7 @@ def archive_runs(
 
 
 def _unread(found: Survey) -> int:
-    """Runs that nobody found are in no archive."""
+    """Report names that match no run, and return the exit code."""
     return FOUND if found.unread else CLEAN
 
 

@@ -14,7 +14,8 @@ from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.text import Report, Step, artifact_report
+from fx_hooks.reporting.layout import Step
+from fx_hooks.reporting.text import Report, artifact_report
 from fx_hooks.util.paths import from_root
 from fx_hooks.util.terminal import one_line
 
@@ -156,7 +157,7 @@ def _steps(check: IndexCheck, findings: Sequence[Finding], *, named: bool) -> li
     missing = [path for path in sorted(paths) if _is_missing(check, path)]
     if missing:
         commands = git_commands.put_back(missing)
-        steps.append(Step("Only the index has these; put them back on disk first:", commands))
+        steps.append(Step("These exist only in the index; write them to disk first:", commands))
     if paths & added:
         commands = _unstaging(check, paths & added, added)
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
@@ -165,10 +166,10 @@ def _steps(check: IndexCheck, findings: Sequence[Finding], *, named: bool) -> li
         commands = _untracking(check, tracked, groups, added, named=named)
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
-        steps.append(Step("What is not staged: leave it out of `git add`.", ()))
+        steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
     way = check.repository.path_to_root()
     steps = [Step(what, git_commands.from_folder(commands, way)) for what, commands in steps]
-    keep = "If one of them belongs in Git, name it under `keep` in .fx-hooks.yaml."
+    keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
     return [*steps, Step(keep, ())]
 
 

@@ -22,12 +22,13 @@ from fx_hooks.history.range_report import Place, changes_note, how_to_remove, ra
 from fx_hooks.policy.in_force import keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
-from fx_hooks.reporting.text import Report, Step
+from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
     from fx_hooks.reporting.finding import Finding
+    from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
 RULES = {DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -111,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
         classifier = classifier_for(store, tip, "HEAD", options.policy_ref)
         notes = []
         if tip is None and options.policy_ref is None:
-            notes = ["HEAD leads to no commit, so the built-in policy counts: see --policy-ref"]
+            notes = ["HEAD has no commit, so the built-in policy counts: see --policy-ref"]
         return audit(
             store,
             classifier,
@@ -154,7 +155,7 @@ def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
 
 def _standard_input(hook: str) -> list[bytes]:
     if sys.stdin.isatty():
-        raise FatalError(f"--{hook} reads what git says on standard input: let git start it")
+        raise FatalError(f"--{hook} reads from git on standard input: install it as a git hook")
     return sys.stdin.buffer.read().splitlines()
 
 
@@ -178,7 +179,7 @@ def check(
         found = classifier_for(store, one.tip, one.name, policy_ref).classify(one.tip, one.old)
         if cut_off & set(found.commits):
             raise FatalError(
-                f"{one.name}: the clone is shallow, and cut off within the range: git fetch"
+                f"{one.name}: this shallow clone ends within the range: git fetch"
                 " --unshallow, or check out with full depth"
             )
         results.append((one, found))
@@ -201,7 +202,7 @@ def check(
             )
             for one, found in guilty
         ]
-        steps = how_to_remove(places, "" if on_server else store.path_to_root(), verbose=verbose)
+        steps = how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
@@ -229,7 +230,7 @@ def _without_old_tags(
     try:
         there = ranges.published_tags(store, os.environ)
     except FatalError:
-        return results, ["the remote does not say which tags it has, so all tags here count"]
+        return results, ["the remote did not list its tags, so all local tags count"]
     return [(one, found) for one, found in results
             if one not in doubtful or one.tip not in there], []  # fmt: skip
 

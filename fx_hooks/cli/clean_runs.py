@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import posixpath
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,20 +24,35 @@ from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.runs.archive.listing import plural
 from fx_hooks.runs.archive.writer import Item
-from fx_hooks.runs.deletion import Gone, LeftAside, Stays, left_aside, remove_run, settle
+from fx_hooks.runs.deletion import (
+    Aside,
+    Gone,
+    LeftAside,
+    Settled,
+    Stays,
+    free,
+    left_aside,
+    put_aside,
+    settle,
+    undo,
+)
 from fx_hooks.runs.deletion_log import CleanLog
 from fx_hooks.runs.evidence import explained
 from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.protection import Protection
+from fx_hooks.runs.references import References
 from fx_hooks.runs.usage.usage_text import age, aligned
-from fx_hooks.util.disk import freed_by
+from fx_hooks.util.disk import freed_by, scan
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.files import most_open_files
 from fx_hooks.util.paths import from_root, human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
+    from fx_hooks.git.repository import IndexEntry
     from fx_hooks.runs.archive.manifest import PackedRun
 
 NAME = "fx-clean-runs"
@@ -60,8 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
         " that makes; delete them with --yes. A RUN is a path or a glob; a folder stands for the"
         " runs in it. Runs that are live, that W&B does not have, that a milestone came from or"
         " that Git tracks files of are never deleted.",
-        epilog="Exit code 0: done, or the plan is shown; 1: a run that was meant is still there,"
-        " and no --keep said so, or a folder cannot be read; 2: usage, policy or git error.",
+        epilog="Exit code 0: done, or the plan is shown; 1: with --yes, a run that was meant is"
+        " still there, and no --keep said so, or a folder cannot be read; 2: usage, policy or"
+        " git error.",
         allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
@@ -74,6 +91,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
     )
     parser.add_argument("--archive", metavar="FILE", help="pack them into FILE first")
+    parser.add_argument(
+        "--include-added",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="RUN may go with the files that somebody has put into it",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.add_argument(
         "--accept-unproven",
@@ -86,6 +110,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--explain", metavar="RUN", help="only say what was read of RUN, and what that proves"
     )
     parser.add_argument("--yes", action="store_true", help="delete them")
+    parser.add_argument(
+        "--undo", action="store_true", help="bring back what an interrupted --yes has left aside"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
@@ -95,6 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: done, or the plan shown; 1: one that was meant is there, or may be; 2: error."""
     parser = make_parser()
     options = selection.parsed(parser, argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if options.undo:
+        if words != ["--undo"]:
+            parser.error("--undo goes alone")
+        return undo_clean()
     if options.explain is not None:
         if options.yes:
             parser.error("--explain changes nothing: leave out --yes")
@@ -105,7 +137,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("say which runs: name them (`.` for all below), or with --older-than 30d")
     if options.force and options.archive is None:
         parser.error("--force goes with --archive")
-    words = list(sys.argv[1:] if argv is None else argv)
     return clean_runs(options, " ".join(map(_word, words)))
 
 
@@ -123,6 +154,23 @@ def _accepted(repository: Repository, names: Sequence[str]) -> list[bytes]:
     return [from_root(name, repository.root) for name in names]
 
 
+def undo_clean() -> int:
+    """Bring back what an interrupted clean has left aside; return the exit code."""
+    repository = Repository()
+    tracked = [entry.path for entry in repository.index()]
+    left = left_aside(scan(repository.root).top, tracked)
+    done = True
+    for path in left:
+        settled = undo(repository.root, path)
+        if settled is None:
+            settled = Settled(f"{shown(path)}: another {NAME} is at it", False)
+        print(settled.text)
+        done = done and settled.done
+    if not left:
+        print("Nothing was left aside.")
+    return CLEAN if done else FOUND
+
+
 def clean_runs(options: argparse.Namespace, rule: str) -> int:
     """Show the plan, and with ``--yes`` follow it; return the exit code.
 
@@ -132,7 +180,8 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     root = repository.root
     if options.yes:
         find_processes(root)  # without psutil nothing is deleted
-    tracked = [entry.path for entry in repository.index()]
+    index = repository.index()
+    tracked = [entry.path for entry in index]
     accepted = _accepted(repository, options.accept_unproven)
     found = survey(repository, accepted=accepted)
     _check_accepted(found, accepted)
@@ -148,7 +197,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         found = survey(repository, accepted=accepted)
     elif left:
         print(f"note: {_left(left)}")
-    goes, stays = plan(found, options)
+    goes, stays = plan(found, options, _references(repository, index, found))
     for note in (*found.notes, *found.not_looked_into()):
         print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
@@ -157,18 +206,23 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         writer.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.path_to_root())
     left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
+    if not options.yes:
+        if goes:
+            print(
+                "\nWhat is deleted cannot be brought back: --undo is for what was interrupted."
+                f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}"
+            )
+        return CLEAN
     if not goes:
         return FOUND if left_out else CLEAN
-    if not options.yes:
-        print(f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}")
-        return FOUND if found.unread else CLEAN
-    deletion = _Deletion(found, log, target)
+    deletion = _Deletion(found, log, target, Protection(repository, found.scan))
     if target is not None:
         goes = deletion.pack(items, goes, target, force=options.force)
         print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
     print()
-    for run in goes:
-        deletion.remove(run)
+    most = most_open_files() // 2
+    for start in range(0, len(goes), most):
+        deletion.remove(goes[start : start + most])
     code = deletion.tell()
     return FOUND if left_out else code
 
@@ -180,6 +234,10 @@ def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
             raise FatalError(f"--accept-unproven {shown(path)}: is no run: see fx-report-space")
 
 
+def _references(repository: Repository, index: Sequence[IndexEntry], found: Survey) -> References:
+    return References(repository, index, found.scan, [run.path for run in found.runs])
+
+
 def _left(left: Sequence[bytes]) -> str:
     if len(left) == 1:
         return f"{shown(left[0])} is left of an interruption: --yes settles that, too"
@@ -189,17 +247,30 @@ def _left(left: Sequence[bytes]) -> str:
     )
 
 
-def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[Stay]]:
-    """Which of the runs that are meant go, and which stay."""
+def plan(
+    found: Survey, options: argparse.Namespace, references: References
+) -> tuple[list[Run], list[Stay]]:
+    """Return which of the runs that are meant go, and which stay."""
     chosen = selection.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
+    named = {from_root(name, found.root) for name in options.names}
+    added = {from_root(name, found.root) for name in options.include_added}
     for run in chosen:
-        reason = kept_because(run, archived=options.archive is not None)
+        archived = options.archive is not None
+        reason = kept_because(
+            run,
+            is_named=run.path in named,
+            with_added=archived or run.path in added,
+            archived=archived,
+        )
         if reason is None:
             goes.append(run)
         else:
             stays.append(Stay(run, reason))
+    pointing = references.into([run.path for run in goes])
+    stays += [Stay(run, pointing[run.path]) for run in goes if run.path in pointing]
+    goes = [run for run in goes if run.path not in pointing]
     kept: dict[bytes, str] = {}
     if options.keep_last is not None:
         kept |= dict.fromkeys(
@@ -213,7 +284,7 @@ def plan(found: Survey, options: argparse.Namespace) -> tuple[list[Run], list[St
 
 
 def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
-    """The newest of the runs; a job and the W&B runs that it started count as one."""
+    """Return the newest of the runs; a job and the W&B runs that it started count as one."""
     runs = {run.path: run for run in found.runs}
     paths = {run.path for run in chosen}
     groups: dict[bytes, list[Run]] = {}
@@ -231,7 +302,7 @@ def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
 
 
 def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[bytes, str]:
-    """The run that is best by a metric, and why it is kept; ties keep all of them."""
+    """Return the run that is best by a metric, and why it is kept; ties keep all of them."""
     of_runs = {
         run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
     }
@@ -283,7 +354,7 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
 
 
 def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
-    """How to bring to W&B what it does not have, for those that wait for that alone first."""
+    """Return how to bring to W&B what it does not have, for runs that wait for that alone."""
     waiting, others = set[bytes](), set[bytes]()
     for stay in stays:
         if stay.run.state == UNSYNCED:
@@ -310,7 +381,7 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
 
 
 def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
-    """How to let go what W&B may have, though nothing proves it."""
+    """Return how to let go what W&B may have, though nothing proves it."""
     runs = {run.path: run for run in found.runs}
     paths = {path for stay in stays for path in _unsynced(found, stay.run) if runs[path].unproven}
     if paths:
@@ -321,7 +392,7 @@ def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
 
 
 def _sync(found: Survey, path: bytes) -> str | None:
-    """The command that brings W&B's run at *path* to it; None where it holds nothing."""
+    """Return the command that brings W&B's run at *path* to it; None where it holds nothing."""
     folder = found.scan.find(path)
     return sync_command(folder) if folder is not None and can_be_synced(folder) else None
 
@@ -352,8 +423,11 @@ def _metrics(found: Survey, run: Run) -> Mapping[str, Any]:
 class _Deletion:
     """Deletes runs one by one, and knows in the end what is to be said of them."""
 
-    def __init__(self, found: Survey, log: CleanLog, target: bytes | None) -> None:
+    def __init__(
+        self, found: Survey, log: CleanLog, target: bytes | None, protection: Protection
+    ) -> None:
         self._found = found
+        self._protection = protection
         self._log = log
         self._archive = None if target is None else os.path.abspath(os.fsdecode(target))
         self._packed: dict[bytes, PackedRun] = {}
@@ -375,21 +449,52 @@ class _Deletion:
         self._in_place += [Stay(by_path[path], reason) for path, reason in written.left_out]
         return [run for run in runs if run.path in self._packed]
 
-    def remove(self, run: Run) -> None:
-        differs, log = partial(self._differs, run), partial(self._log.add, run, self._archive)
+    def remove(self, runs: Sequence[Run]) -> None:
+        """Put all of *runs* aside, then delete them: until then all of them can come back."""
+        waiting: list[tuple[Run, Aside]] = []
         try:
-            remove_run(self._found.root, run.path, run.size, differs=differs, log=log)
+            for run in runs:
+                with self._telling(run):
+                    waiting.append((run, self._put_aside(run)))
+            waiting.reverse()
+            while waiting:
+                run, aside = waiting.pop()
+                with self._telling(run):
+                    free(
+                        aside,
+                        differs=partial(self._differs, run),
+                        log=partial(self._log.add, run, self._archive),
+                        protecting=partial(self._protection.of, run),
+                    )
+                    size = self._free(run)
+                    self._freed += size
+                    self._count += 1
+                    print(f"deleted {shown(run.path)}: {human_size(size)}")
+        finally:
+            for run, aside in waiting:
+                with self._telling(run):
+                    aside.put_back()
+
+    def _put_aside(self, run: Run) -> Aside:
+        return put_aside(
+            self._found.root,
+            run.path,
+            run.size,
+            differs=partial(self._differs, run),
+            protecting=partial(self._protection.of, run),
+        )
+
+    @contextlib.contextmanager
+    def _telling(self, run: Run) -> Iterator[None]:
+        """Keep in mind what becomes of a run that does not go."""
+        try:
+            yield
         except Stays as exc:
             self._in_place.append(Stay(run, str(exc)))
         except LeftAside as exc:
             self._aside.append(Stay(run, str(exc)))
         except Gone:
             self._gone.append(Stay(run, "somebody else has taken it away"))
-        else:
-            size = self._free(run)
-            self._freed += size
-            self._count += 1
-            print(f"deleted {shown(run.path)}: {human_size(size)}")
 
     def _differs(self, run: Run, place: bytes) -> str | None:
         if self._archive is None:
@@ -397,7 +502,7 @@ class _Deletion:
         return writer.changed_since(self._found.root, self._packed[run.path], place)
 
     def _free(self, run: Run) -> int:
-        """What comes free with *run*, after those before it."""
+        """Return what comes free with *run*, after those before it."""
         disk = 0
         top = self._found.scan.find(run.path)
         for folder in () if top is None else top.walk():

@@ -32,10 +32,10 @@ from fx_hooks.policy.in_force import (
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
 from fx_hooks.policy.patterns import problem
 from fx_hooks.runs.layouts import run_directories
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data  # fmt: skip
 from fx_hooks.util.yaml_insert import with_items
@@ -122,7 +122,7 @@ def init(*, yes: bool = False, dry_run: bool = False, keep_tracked: bool = False
             names = " ".join(quoted(file.name.encode()) for file in plan.files)
             way = repository.path_to_root()
             (command,) = git_commands.from_folder([f"git add {names}"], way)
-            print(f"Written. Look at them, then stage them:\n    {command}")
+            print(f"Written. Look at the changes, then stage them:\n    {command}")
         else:
             print("Nothing was written.")
     elif done and not plan.open_lines:
@@ -159,13 +159,13 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
             continue
         if problem("/" + literal(found.path)):
             notes.append(
-                f"{found.setting}: {found.tool} writes to {found.path}/, whose name {POLICY_NAME}"
-                " cannot say"
+                f"{found.setting}: {found.tool} writes to {found.path}/, a name that"
+                f" {POLICY_NAME} cannot hold"
             )
         elif any(path.startswith(inside) for path in index):
             notes.append(
                 f"{found.setting}: {found.tool} writes to {found.path}/, where files are tracked:"
-                f" say in {POLICY_NAME} what of it is no artifact"
+                f" say in {POLICY_NAME} which of them belong in Git"
             )
         else:
             missing.append(found)
@@ -192,7 +192,7 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
         files.append(File(FILE, old, new))
     same = redundant_lines(root, paths, old or b"", policy)
     if same:
-        notes.append(f"These lines of {FILE} are redundant, the block says the same:")
+        notes.append(f"These lines of {FILE} are redundant, because the block already covers them:")
         notes += [f"    {FILE}:{number}: {shown(line)}" for number, line in same]
     runner = _runner(repository)
     plan = Plan(files + runner.files, notes, runner.open_lines, runner.install, broken)
@@ -289,7 +289,7 @@ def _runner(repository: Repository) -> Runner:
     ours = _our_hooks(before or b"")
     if ours:
         missing = [hook for hook in HOOKS if hook not in ours]
-        lines = [f"{CONFIG}: the entry of fx-hooks lacks these; add them to its `hooks`:"]
+        lines = [f"{CONFIG}: the entry of fx-hooks lacks these hooks; add them to its `hooks`:"]
         lines += [f"    - id: {hook}" for hook in missing]
         return Runner([], lines if missing else [], _install(hooks, ours))
     after = with_items(before or b"", CONFIG, "repos", entry_lines)
@@ -363,7 +363,7 @@ def _lines_for(name: str, text: str, form: str) -> list[str]:
         lines = [f"{command} || exit" for command in missing]
     elif name == ".husky":
         lines = ["# in .husky/pre-commit", *missing]
-    head = f"{shown(os.fsencode(name))} is there; add to it:"
+    head = f"{shown(os.fsencode(name))} already exists; add to it:"
     if COMMANDS[0] in missing:
         head = f"{head[:-1]} (and {COMMANDS[0]} for pre-merge-commit, too):"
     return [head, *(f"    {line}" for line in lines)]
@@ -393,7 +393,9 @@ def _shown(file: File) -> list[str]:
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
-        raise FatalError("nobody is there to ask: look at it with --dry-run, then run with --yes")
+        raise FatalError(
+            "cannot ask without a terminal: look at the plan with --dry-run, then run with --yes"
+        )
     try:
         return input("Write this? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D
@@ -403,7 +405,7 @@ def _agreed() -> bool:
 
 def _write(root: bytes, file: File) -> None:
     if file.name == FILE:
-        ignore_file.write(root, file.after)
+        ignore_file.write(root, file.after, file.before)
         return
     place = os.path.realpath(os.path.join(root, file.name.encode()))
     try:
@@ -420,7 +422,7 @@ def _print_broken(
         print("No tracked file breaks the policy.")
         return
     noun = "tracked file breaks" if len(broken) == 1 else "tracked files break"
-    print(f"{len(broken):,} {noun} the policy (fx-check-artifacts --all-files says which and why).")
+    print(f"{len(broken):,} {noun} the policy (see them with fx-check-artifacts --all-files).")
     print("Stop tracking them (the files stay on disk):")
     paths = {verdict.path for verdict in broken}
     sparse = not paths.isdisjoint(repository.left_out())
@@ -434,7 +436,7 @@ def _print_broken(
     if len(commands) > _MOST_LINES:
         print(f"    # and {len(commands) - _MOST_LINES} more such commands")
     if any(_may_be_kept(verdict) for verdict in broken):
-        print(f"or let in those that are tracked today: {NAME} --keep-tracked")
+        print(f"or keep what is tracked today: run {NAME} --keep-tracked")
 
 
 if __name__ == "__main__":

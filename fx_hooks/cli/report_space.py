@@ -140,7 +140,7 @@ def _answer(
     path_to_root: str,
     problems: Sequence[Problem],
 ) -> Answer:
-    """What of all that is asked for, in its order."""
+    """Return what of all that is asked for, in its order."""
     now = time.time()
     items, kinds = space.items, space.kinds
     if older_than is not None:

@@ -18,7 +18,8 @@ from fx_hooks.gitignore.conflicts import find_conflicts
 from fx_hooks.policy.in_force import policy_in_force, refuse_unmerged
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.text import Report, Step
+from fx_hooks.reporting.layout import Step, plural
+from fx_hooks.reporting.text import Report
 from fx_hooks.util.diff import changed_lines, split
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
@@ -122,13 +123,13 @@ def sync(
         text = f"{FILE}: {why}: run {NAME}"
         return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
     else:
-        ignore_file.write(repository.root, after)
+        ignore_file.write(repository.root, after, before)
         lines = [line for line in changes if not line.startswith((" ", "@"))]
         added = sum(line.startswith("+") for line in lines)
         removed = len(lines) - added
         done = "new" if before is None else "rewritten"
         if lines:
-            print(f"{FILE}: {done}, {added} line{'s' * (added != 1)} added and {removed} removed:")
+            print(f"{FILE}: {done}, {plural(added, 'line')} added and {removed} removed:")
         else:
             print(f"{FILE}: {done}, the ends of lines alone")
         for line in lines[:_MOST_LINES]:

@@ -19,6 +19,8 @@ QUIET = {
 }
 # Neither `git replace` nor grafts change what a push sends.
 AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+# A question starts no program that the repository's configuration names.
+ASKING = ("-c", "core.fsmonitor=false")
 _NO_HINT = ("-c", "advice.graftFileDeprecated=false")
 
 
@@ -35,7 +37,7 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     try:
         process = os.posix_spawnp(
             "git",
-            ("git", *_NO_HINT, *arguments) if pushed else ("git", *arguments),
+            ("git", *ASKING, *(_NO_HINT if pushed else ()), *arguments),
             {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -38,7 +38,7 @@ def proven_in_step(arguments: "list[str]") -> bool:
 
 def remember(git_directory: str, milestones_file: str) -> None:
     """Keep that all is in step now, in the root of the work tree; or do nothing."""
-    from fx_hooks.util.atomic import replace_file  # not on the path of a clean commit
+    from fx_hooks.util.files import replace_file  # not on the path of a clean commit
 
     name = os.fsencode(milestones_file)
     state = _state(name)

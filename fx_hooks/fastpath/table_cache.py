@@ -89,7 +89,7 @@ def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
 
 def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None":
     """Keep *content* in the first of *paths* that can be written; say which, or None."""
-    from fx_hooks.util.atomic import replace_file  # not on the path of a clean commit
+    from fx_hooks.util.files import replace_file  # not on the path of a clean commit
 
     rest = len(key).to_bytes(8, "big") + key + marshal.dumps(content)
     data = MAGIC + binascii.crc32(rest).to_bytes(4, "big") + rest

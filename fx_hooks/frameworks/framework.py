@@ -43,7 +43,7 @@ class Role(Enum):
 
 
 class Proof(str, Enum):
-    """What a piece of evidence proves. It is a text, for JSON and messages."""
+    """The conclusion of a piece of evidence. It is a text, for JSON and messages."""
 
     IN_USE = "in use"
     NOT_IN_USE = "not in use"
@@ -58,7 +58,7 @@ class Proof(str, Enum):
 
 
 class Evidence(NamedTuple):
-    """What was read (a path from the root or an absolute one, or in words), and what it says."""
+    """A source that was read (a path or words), and what it says."""
 
     read: str
     says: str
@@ -66,7 +66,7 @@ class Evidence(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How a run ended: a state but for ``live``, the reason, and whether the run says so.
+    """The end of a run: a state other than ``live``, the reason, and whether the run says so.
 
     ``unproven``: all that is missing is a proof that it is uploaded, and nothing speaks
     against that.
@@ -80,7 +80,7 @@ class Ending(NamedTuple):
 
 
 class Details(NamedTuple):
-    """What a run was told and what came out, as JSON values; empty where nothing is known."""
+    """The configuration and results of a run, as JSON values; empty where unknown."""
 
     config: Any = None
     overrides: Any = None
@@ -108,7 +108,7 @@ class OutsideFolder(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """What may go of such a folder, the command for it (empty: all of it may), and its blocks."""
+    """The disposable part of such a folder, its command (empty: all of it may go), its blocks."""
 
     what: str
     command: str

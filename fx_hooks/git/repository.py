@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, BinaryIO, NamedTuple
 
-from fx_hooks.fastpath.fast_git import AS_PUSHED, OFFLINE, QUIET
+from fx_hooks.fastpath.fast_git import AS_PUSHED, ASKING, OFFLINE, QUIET
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 
@@ -395,7 +395,7 @@ class Repository(ObjectStore):
     def intended(self) -> set[bytes]:
         """Paths with an intent-to-add entry: in the index, but in no commit of it."""
         options = ("--name-only", "-z", "--diff-filter=A", "--ita-invisible-in-index")
-        return set(zsplit(self.run("diff-files", *options)))
+        return set(zsplit(self._unfiltered("diff-files", *options, "--ignore-submodules=all")))
 
     def left_out(self) -> set[bytes]:
         """Tracked paths that a sparse checkout, or somebody, has left out of the work tree."""
@@ -405,9 +405,10 @@ class Repository(ObjectStore):
     def blob_id(self, path: str, content: bytes) -> str:
         """Return the object id that *content* would have if it were staged at *path*.
 
-        Line ends and filters count, as for ``git add``; nothing is written.
+        Line ends count, as for ``git add``, and filters do not: a question starts no program.
+        Nothing is written.
         """
-        output = self.run("hash-object", f"--path={path}", "--stdin", stdin=content)
+        output = self._unfiltered("hash-object", f"--path={path}", "--stdin", stdin=content)
         return output.decode().strip()
 
     def ignore_lines(
@@ -440,7 +441,23 @@ class Repository(ObjectStore):
 
     def modified_on_disk(self) -> set[bytes]:
         """Tracked paths whose file on disk is not what the index has."""
-        return set(zsplit(self.run("diff-files", "-z", "--name-only", "--no-renames")))
+        options = ("-z", "--name-only", "--no-renames", "--ignore-submodules=dirty")
+        return set(zsplit(self._unfiltered("diff-files", *options)))
+
+    def _unfiltered(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Return what git says without the filters that it would start for the content of files."""
+        pattern = r"^filter\..*\.(clean|smudge|process|required)$"
+        output = self.run(
+            "config", "-z", "--name-only", "--get-regexp", pattern, codes=(0, 1)
+        )  # it ends with 1 where there are none
+        keys = sorted(set(zsplit(output)))
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        variables = {"GIT_CONFIG_COUNT": str(first + len(keys))}
+        for number, key in enumerate(keys, first):
+            variables[f"GIT_CONFIG_KEY_{number}"] = os.fsdecode(key)
+            variables[f"GIT_CONFIG_VALUE_{number}"] = "false" if key.endswith(b"d") else ""
+        where = self._where._replace(variables={**self._where.variables, **variables})
+        return _run(arguments, where, stdin=stdin)
 
     def at_head(self, path: bytes) -> bytes | None:
         """Return the content of *path* in ``HEAD``; None where it has no such file."""
@@ -600,7 +617,7 @@ def _start(
 ) -> subprocess.CompletedProcess[bytes]:
     with _readable_failure():
         return subprocess.run(
-            ("git", *arguments),
+            ("git", *ASKING, *arguments),
             cwd=where.folder,
             env=_environment(where),
             input=stdin,
@@ -628,7 +645,7 @@ def _popen(
     """Start git; without *stdout* its output comes through a pipe."""
     with _readable_failure():
         return subprocess.Popen(
-            ("git", *arguments),
+            ("git", *ASKING, *arguments),
             cwd=where.folder,
             env=_environment(where),
             stdin=stdin,

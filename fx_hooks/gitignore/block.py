@@ -93,8 +93,8 @@ def parse(text: bytes) -> Parsed:
     for place in (begins[0], ends[0]):
         if not parsed.lines[place].startswith(b"#"):
             raise FatalError(
-                f"{FILE}:{place + 1}: the marker of fx-hooks is indented: take the blanks before it"
-                " away, or run fx-sync-gitignore --force"
+                f"{FILE}:{place + 1}: the marker of fx-hooks is indented: remove the blanks"
+                " before it, or run fx-sync-gitignore --force"
             )
     return parsed._replace(start=begins[0], stop=ends[0] + 1)
 
@@ -146,7 +146,7 @@ def _refuse_to_lose_lines(parsed: Parsed, known: Collection[bytes]) -> None:
         if line and line not in known and not is_of_conflict(line):
             raise FatalError(
                 f"{FILE}:{number}: the block of fx-hooks was edited by hand, and"
-                f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: move it behind the"
+                f" '{line.decode('utf-8', 'backslashreplace')}' would be lost: move it after the"
                 " block or into .fx-hooks.yaml, or run fx-sync-gitignore --force"
             )
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.gitignore import FILE
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.files import replace_file
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
 
 
 LEFT_OUT = (
-    "is left out by the sparse checkout, and does not follow the policy: take it in"
+    "is left out by the sparse checkout, and does not follow the policy: add it"
     f" (git sparse-checkout add /{FILE}), then try again"
 )
 
@@ -41,7 +41,7 @@ def read(root: bytes) -> bytes | None:
                 f"{FILE}: is a symbolic link, which git does not follow: put a file in its place"
             )
         if not stat.S_ISREG(mode):
-            raise FatalError(f"{FILE}: is no regular file: put one in its place")
+            raise FatalError(f"{FILE}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
             return file.read()
     except FileNotFoundError:
@@ -59,11 +59,17 @@ def merged_versions(repository: Repository, index: Mapping[bytes, IndexEntry]) -
     return list(repository.contents(blobs).values())
 
 
-def write(root: bytes, text: bytes) -> None:
-    """Put *text* in its place in one step; its permissions stay as they are."""
+def write(root: bytes, text: bytes, before: bytes | None) -> None:
+    """Put *text* in its place in one step; its permissions stay as they are.
+
+    It was made from *before*. Raises :class:`~fx_hooks.util.errors.FatalError` where somebody
+    has written something else meanwhile.
+    """
     place = os.path.join(root, FILE.encode())
     try:
         mode = stat.S_IMODE(os.lstat(place).st_mode) if os.path.lexists(place) else None
+        if read(root) != before:
+            raise FatalError(f"{FILE}: somebody has just changed it: run it again")
         replace_file(place, text, 0o666 if mode is None else mode)
         if mode is not None:
             os.chmod(place, mode)

@@ -27,6 +27,7 @@ from fx_hooks.gitignore.policy_lines import decides
 from fx_hooks.policy.loader import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
+from fx_hooks.reporting.layout import plural
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ RULES = {
     LINE: "No line around the managed block contradicts the policy, or says nothing.",
     TRACKED: "What is ignored is not tracked.",
 }
-LINES_ADVICE = "Take these lines out; what is to differ, say in .fx-hooks.yaml (keep, ignore)."
+LINES_ADVICE = (
+    "Remove these lines. If the policy should differ, change .fx-hooks.yaml (keep, ignore)."
+)
 
 
 # A folder that nothing is said of. Patterns have examples made of x; one of them may be this one.
@@ -148,7 +151,7 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
     alone = {finding.path for finding in tracked}
     for group, count in counts.items():
         folder = "/" * (group not in alone)
-        lines.append(f"  {shown(group)}{folder}  {count} file{'s' * (count != 1)}")
+        lines.append(f"  {shown(group)}{folder}  {plural(count, 'file')}")
     lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
     return [*lines, *(f"    {command}" for command in untrack)]
 

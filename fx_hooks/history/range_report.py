@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.git import commands as git_commands
 from fx_hooks.history.commit_check import DIGEST_RULE
-from fx_hooks.reporting.text import Step
+from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.util.paths import human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Commit, Finding
 
 MAX_LINES = 80
-_MOST_PATHS = 20
 _SUBJECT = 60
 # Nothing else may have been in it.
 _AMEND = "git commit --amend --no-edit --allow-empty"
@@ -61,16 +60,13 @@ def range_report(
         f"{len(findings):,} {noun} in {guilty:,} of {commits:,} commits {verb} not belong in Git"
         f"{amount}:"
     )
-    tail: list[str] = []
-    for step in steps:
-        tail += ["", one_line(step.what)]
-        tail += [f"    {line}" for line in step.commands]
+    tail = step_lines(steps, verbose=verbose, most=3)
     body = _body(findings, verbose=verbose, colour=colour)
     room = MAX_LINES - 1 - len(tail)
     if not verbose and len(body) > max(room, 10):
         kept = body[: max(room, 10) - 2]
         body = [*kept, "", f"and {len(body) - len(kept):,} more lines (--verbose shows them)"]
-    return [_bold(head, colour), *body, *tail]
+    return [bold(head, colour), *body, *tail]
 
 
 def _body(findings: Sequence[Finding], *, verbose: bool, colour: bool) -> list[str]:
@@ -79,7 +75,7 @@ def _body(findings: Sequence[Finding], *, verbose: bool, colour: bool) -> list[s
         by_commit.setdefault(finding.commit, []).append(finding)
     lines = []
     for commit, members in by_commit.items():
-        lines += ["", _bold(_title(commit), colour)]
+        lines += ["", bold(_title(commit), colour)]
         groups: dict[tuple[str, bytes], list[Finding]] = {}
         for finding in members:
             key = finding.path if verbose else finding.group
@@ -103,7 +99,7 @@ def _title(commit: Commit | None) -> str:
 
 def _row(group: bytes, files: Sequence[Finding]) -> str:
     single = files[0].path == group
-    facts = [] if single else [f"{len(files):,} file{'s' * (len(files) != 1)}"]
+    facts = [] if single else [plural(len(files), "file")]
     sizes = [finding.size for finding in files if finding.size is not None]
     facts.append(human_size(sum(sizes)) if sizes else "size unknown")
     there = sum(bool(finding.in_tip) for finding in files)
@@ -118,7 +114,7 @@ def _row(group: bytes, files: Sequence[Finding]) -> str:
 
 
 def how_to_remove(
-    found: Sequence[tuple[Place, Sequence[Finding]]], path_to_root: str, *, verbose: bool
+    found: Sequence[tuple[Place, Sequence[Finding]]], path_to_root: str
 ) -> list[Step]:
     """Return the commands that remove findings from the history; this rewrites nothing.
 
@@ -129,33 +125,31 @@ def how_to_remove(
         every = [finding for _, some in found for finding in some]
         kept = {path for place, _ in found for path in place.kept}
         said = "A remote has them already"
-        return [rewrite_history(every, kept, said, verbose=verbose)]
+        return [rewrite_history(every, kept, said)]
     steps = []
     for place, findings in found:
         if len(found) > 1:
             # Whichever comes first takes the work tree along.
             place = place._replace(checked_out=False)
-        for what, commands in _take_out(place, findings, verbose=verbose):
+        for what, commands in _take_out(place, findings):
             where = f"{place.name}: " if len(found) > 1 else ""
             steps.append(Step(where + what, git_commands.from_folder(commands, path_to_root)))
     return steps
 
 
-def rewrite_history(
-    findings: Sequence[Finding], kept: Collection[bytes], said: str, *, verbose: bool
-) -> Step:
+def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: str) -> Step:
     """Return the steps that remove *findings* from published history; *said* comes first.
 
     Of *kept* paths only the blobs of the findings go.
     """
     what = (
         f"{said}: in a fresh clone, with git-filter-repo; it rewrites the history, so tell"
-        " everybody who has a clone, and push with --force:"
+        " everyone who has a clone, and push with --force:"
     )
-    return Step(what, _filter_repo(findings, kept, (), verbose=verbose))
+    return Step(what, [_filter_repo(findings, kept, ())])
 
 
-def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> list[Step]:
+def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
     paths = sorted({finding.path for finding in findings})
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
@@ -163,7 +157,7 @@ def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> li
     if ids == [place.tip]:
         rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=False)
         what = "Take them out of the last commit (the files stay on disk):"
-        return [Step(what, [*there, *_few(rm, verbose), _AMEND])]
+        return [Step(what, [*there, *rm, _AMEND])]
     if _would_stop(place, findings):
         start = "" if place.parent is None else f"{place.parent[:10]}.."
         refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
@@ -172,9 +166,8 @@ def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> li
             " goes away again, so rewrite them with git-filter-repo (with nothing left to commit,"
             " and the files copied elsewhere if you need them):"
         )
-        command = _filter_repo(findings, place.kept, refs, verbose=verbose)
-        clean = "git diff --stat --exit-code HEAD && "
-        return [Step(what, [*there, *([clean + command[0]] if command else [])])]
+        command = _filter_repo(findings, place.kept, refs)
+        return [Step(what, [*there, f"git diff --stat --exit-code HEAD && {command}"])]
     start = "--root" if place.parent is None else place.parent[:10]
     merges = " --rebase-merges" if place.merges else ""
     names = ", ".join(name[:10] for name in ids[:5])
@@ -187,7 +180,7 @@ def _take_out(place: Place, findings: Sequence[Finding], *, verbose: bool) -> li
         ),
         Step(
             "At each of them (the files stay on disk):",
-            [*_few(rm, verbose), _AMEND, "git rebase --continue"],
+            [*rm, _AMEND, "git rebase --continue"],
         ),
     ]
 
@@ -208,8 +201,8 @@ def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
 
 
 def _filter_repo(
-    findings: Sequence[Finding], kept: Collection[bytes], options: Sequence[str], *, verbose: bool
-) -> list[str]:
+    findings: Sequence[Finding], kept: Collection[bytes], options: Sequence[str]
+) -> str:
     """Return the command that removes *findings* wherever they are.
 
     Where a path also has, or had, what belongs in Git (*kept*), only the blobs go.
@@ -219,20 +212,14 @@ def _filter_repo(
     }
     paths = sorted({finding.path for finding in findings} - by_blob)
     blobs = sorted({finding.blob or "" for finding in findings if finding.path in by_blob})
-    if len(paths) + len(blobs) > _MOST_PATHS and not verbose:
-        return [f"# {len(paths) + len(blobs):,} of them: --verbose shows the command"]
     words = [" ".join(("git filter-repo", *options, *(("--invert-paths",) if paths else ())))]
     # With `=`, for a name may begin with a dash.
     words += [f"--path={quoted(path)}" for path in paths]
     if blobs:
-        words.append(f"--strip-blobs-with-ids <(printf '%s\\n' {' '.join(blobs)})")
-    return [" \\\n        ".join(words)]
-
-
-def _few(commands: list[str], verbose: bool) -> list[str]:
-    if verbose or len(commands) <= 3:
-        return commands
-    return [*commands[:2], f"# and {len(commands) - 2} more such commands; --verbose shows all"]
+        first, *rest = blobs
+        words += [f"--strip-blobs-with-ids <(printf '%s\\n' {first}", *rest]
+        words[-1] += ")"
+    return " \\\n        ".join(words)
 
 
 def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[str]:
@@ -243,7 +230,3 @@ def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[
         where = ", ".join(commit[:10] for commit in commits[:3]) or "a deletion"
         notes.append(f"the range changes {name} ({where}): {counts}")
     return notes
-
-
-def _bold(text: str, colour: bool) -> str:
-    return f"\033[1m{text}\033[0m" if colour else text

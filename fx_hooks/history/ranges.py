@@ -51,11 +51,12 @@ def parse(store: ObjectStore, text: str) -> list[Range]:
     """Parse the range ``A..B``; without ``B`` up to ``HEAD``."""
     old, dots, new = text.partition("..")
     if not dots:
-        raise FatalError(f"{text}: is no range: write {text}..HEAD, or origin/main..{text}")
+        raise FatalError(f"{text}: is not a range: write {text}..HEAD, or origin/main..{text}")
     if not old:
         # To git it is HEAD; in a script it is a variable that nobody has set.
         raise FatalError(
-            f"{text}: says no old side: write OLD{text}, where OLD is what is known already"
+            f"{text}: has no old side: write OLD{text}, where OLD is the last commit"
+            " that is already known"
         )
     return between(store, old, new.removeprefix(".") or "HEAD")
 
@@ -242,15 +243,15 @@ def commit(store: ObjectStore, name: str, ref: str = "") -> str:
         return found.decode().split()[-1]
     said = ref or name
     if _exists(store, name):
-        raise FatalError(f"{said}: leads to no commit, so nothing can be said of it: leave it out")
+        raise FatalError(f"{said}: does not lead to a commit: leave it out")
     if shallow_commits(store):
         raise FatalError(
             f"{said}: is not in this clone, which is shallow: git fetch --unshallow, or check out"
             " with full depth"
         )
     if name == "HEAD":
-        raise FatalError("HEAD: there is no commit yet")
-    raise FatalError(f"{said}: there is no such commit here: fetch it, or name another one")
+        raise FatalError("HEAD: this repository has no commits yet")
+    raise FatalError(f"{said}: this commit is not here: fetch it, or name another one")
 
 
 def _exists(store: ObjectStore, name: str) -> bool:
@@ -269,7 +270,7 @@ def _refuse_ambiguous(store: ObjectStore, name: str) -> None:
     found = [place for place in places if place in listed.split("\n")]
     if len(found) > 1:
         raise FatalError(
-            f"{short}: could be {' or '.join(found)}: write which one, in full ({found[-1]})"
+            f"{short}: could be {' or '.join(found)}: write the full name ({found[-1]})"
         )
 
 

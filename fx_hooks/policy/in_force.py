@@ -6,6 +6,7 @@ git does not track yet counts as it is on disk. Milestones always have to be sta
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -107,6 +108,11 @@ def _with_listed(
 
 def _is_staged(repository: Repository, blob: str, content: bytes | None) -> bool:
     # Not what git says of changes: it can be told not to look.
+    if content is not None and b"\r" not in content:
+        plain = hashlib.new("sha1" if len(blob) == 40 else "sha256", b"blob %d\0" % len(content))
+        plain.update(content)
+        if plain.hexdigest() == blob:
+            return True
     return content is not None and repository.blob_id(POLICY_NAME, content) == blob
 
 
@@ -234,7 +240,7 @@ def read_policy_file(
         if not os.path.lexists(path):
             if missing_ok:
                 return None
-            raise FatalError(f"{name}: there is no such policy file") from exc
+            raise FatalError(f"{name}: this policy file does not exist") from exc
         raise FatalError(f"{name}: is a symbolic link that leads nowhere: {mend}") from exc
     except IsADirectoryError as exc:
         raise FatalError(f"{name}: is a folder: {mend}") from exc

@@ -30,7 +30,16 @@ from fx_hooks.policy.model import (
 )
 from fx_hooks.policy.patterns import encodable, problem
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.strict_yaml import compose, fault, items, kind, line_of, mapping, string
+from fx_hooks.util.strict_yaml import (
+    compose,
+    fault,
+    items,
+    kind,
+    limit_values,
+    line_of,
+    mapping,
+    string,
+)
 
 BUILTIN_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "builtin.yaml")
 # The kinds of built-in rules in their order; builtin.yaml says what each is.
@@ -38,6 +47,8 @@ KINDS = (
     "name", "name-anywhere", "name-folder", "project-folder", "weight-folder", "run-signature",
     "run-folder", "signature", "folder-signature",
 )  # fmt: skip
+# Patterns, names and reasons of one policy file: a person writes some dozens.
+_MAX_VALUES = 5_000
 BUILTIN_SOURCE = "built-in policy"
 _TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 
@@ -243,6 +254,7 @@ def rule_origins() -> dict[str, tuple[tuple[str, str], ...]]:
 
 def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") -> _Document:
     node = compose(text, source)
+    limit_values(node, source, _MAX_VALUES)
     known = ("ignore", "keep", "disable", "best_models", *(["test_data"] * builtin))
     top = mapping(node, source, "", known)
     rules = []
@@ -367,7 +379,9 @@ def _file_patterns(
     for item, place in items(node, source, key):
         pattern = _pattern(item, source, place)
         if pattern.rpartition("/")[2] in ("", "**"):
-            raise fault(source, item, place, f"'{pattern}' names no files: say it under 'except'")
+            raise fault(
+                source, item, place, f"'{pattern}' does not name files: put it under 'except'"
+            )
     return _patterns(node, source, key, tool)
 
 
@@ -375,7 +389,8 @@ def _pattern(node: yaml.Node, source: str, key: str) -> str:
     pattern = string(node, source, key)
     what = problem(pattern)
     if what:
-        raise fault(source, node, key, f"the pattern {pattern!r} {what}")
+        shown = repr(pattern) if len(pattern) < 200 else f"{pattern[:100]!r}..."
+        raise fault(source, node, key, f"the pattern {shown} {what}")
     return pattern
 
 
@@ -386,7 +401,7 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
     if path != path.strip() or any(part in ("", ".", "..") for part in path.split("/")):
         raise fault(source, node, key, f"'{path}': write a path like 'folder/file', without './'")
     if "\0" in path or "\n" in path:
-        raise fault(source, node, key, "has a NUL or a line break, which cannot stand here")
+        raise fault(source, node, key, "has a NUL or a line break, which is not allowed here")
     return path
 
 

@@ -7,6 +7,7 @@ instead, so that one policy has one meaning behind every door.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 STAR = "*"  # any run of bytes within one path part
+# Linux has no longer paths (PATH_MAX).
+_LONGEST = 4096
 ONE = "?"  # exactly one byte: a question mark or a set
 
 
@@ -64,6 +67,8 @@ def problem(pattern: str) -> str | None:
     """Say why *pattern* cannot be used, and what to write instead; None if it can."""
     if not pattern.strip():
         return "is empty"
+    if len(pattern) > _LONGEST:
+        return f"has {len(pattern):,} characters, and no path has more than {_LONGEST:,}"
     if "\0" in pattern:
         return "has a NUL character, which no path can have"
     if not encodable(pattern):
@@ -204,8 +209,50 @@ def regex_source(pattern: str) -> bytes:
     for inside in _sets(raw.decode("latin-1")):
         plain = inside.encode("latin-1")
         source = source.replace(b"[" + plain + b"]", b"[" + _SPECIAL.sub(rb"\\\g<0>", plain) + b"]")
+    source = _linear(source)
     re.compile(source, re.DOTALL)
     return source
+
+
+def _linear(source: bytes) -> bytes:
+    """Pathspec's *source* so that no name takes longer than its length and that of the pattern.
+
+    Between two stars lies text of one length, and between two ``**`` parts of one number: where
+    it matches first it may stay. Python 3.10 says so with a group that is looked ahead.
+    """
+    pieces = source.replace(b"[^/]", _NO_SLASH).split(_ANY_PARTS)
+    names = (b"_%d" % number for number in itertools.count())
+    last = len(pieces) - 1
+    found = b""
+    for number, piece in enumerate(pieces):
+        text = b"/".join(_linear_part(part, names) for part in piece.split(b"/"))
+        if number == last:
+            found += (_ANY_PARTS if number else b"") + text
+        elif number:
+            found += _once(rb"(?:/.+?)??" + text + rb"(?=/)", next(names))
+        elif text.startswith(_ANYWHERE):
+            first = rb"(?:.+?/)??" + text[len(_ANYWHERE) :] + rb"(?=/)"
+            found += b"^" + _once(first, next(names))
+        else:
+            found += text
+    return found.replace(_NO_SLASH, b"[^/]")
+
+
+def _linear_part(part: bytes, names: Iterator[bytes]) -> bytes:
+    first, *runs = part.split(_NO_SLASH + b"*")
+    if len(runs) < 2:
+        return part
+    inner = b"".join(_once(_NO_SLASH + b"*?" + run, next(names)) for run in runs[:-1])
+    return first + inner + _NO_SLASH + b"*" + runs[-1]
+
+
+def _once(source: bytes, name: bytes) -> bytes:
+    return b"(?=(?P<%b>%b))(?P=%b)" % (name, source, name)
+
+
+# A slash that separates no parts; no path and no pattern has a NUL.
+_NO_SLASH = b"[^\0]"
+_ANY_PARTS, _ANYWHERE = b"(?:/.+)?", b"^(?:.+/)?"
 
 
 _SPECIAL = re.compile(rb"[\[&|~]")

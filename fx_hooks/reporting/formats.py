@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks import __version__
+from fx_hooks.reporting.layout import plural
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
@@ -58,7 +59,7 @@ class Alert(NamedTuple):
         facts = []
         if folder:
             files = len({finding.path for finding in self.findings})
-            facts.append(f"{files:,} file{'s' * (files != 1)}")
+            facts.append(plural(files, "file"))
         if self.size is not None:
             facts.append(human_size(self.size))
         first = self.findings[0]
@@ -152,7 +153,7 @@ def _history(members: Sequence[Finding]) -> list[str]:
     first = commits[0]
     line = f"brought in by {first.id[:10]} ({first.date[:10]}, {one_line(first.subject)})"
     if len(commits) > 1:
-        line += f" and {len(commits) - 1:,} more commit{'s' * (len(commits) > 2)}"
+        line += f" and {plural(len(commits) - 1, 'more commit')}"
     if not any(finding.in_tip for finding in members):
         line += "; deleted since, but the history keeps it"
     return [line]

@@ -6,16 +6,15 @@ What writes a format is imported only when that format is asked for.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.util.atomic import replace_file
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
-from fx_hooks.util.terminal import wants_colour
+from fx_hooks.util.files import replace_file
+from fx_hooks.util.terminal import on_github, wants_colour, without_commands
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -28,12 +27,12 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab")
 def add_options(parser: ArgumentParser) -> None:
     """Give *parser* the two options that every check has."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how to report (text if left out)"
+        "--format", choices=FORMATS, default="text", help="the format of the report (default: text)"
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="write the report to FILE; standard output then has it as text",
+        help="write the report to FILE, and print it as text",
     )
 
 
@@ -54,8 +53,8 @@ class Output(NamedTuple):
             _write(self.file, "".join(f"{line}\n" for line in lines))
         if self.file is not None or self.format in ("text", "github"):
             lines = list(text(wants_colour(sys.stdout)))
-            if self.format == "github" or os.environ.get("GITHUB_ACTIONS") == "true":
-                lines = _without_commands(lines)
+            if self.format == "github" or on_github():
+                lines = without_commands(lines)
             for line in lines:
                 print(line)
         if self.file is None:
@@ -104,14 +103,6 @@ def _document(name: str, report: Report) -> list[str]:
     }[name](report)
 
 
-def _without_commands(lines: list[str]) -> list[str]:
-    """Return *lines* so that GitHub takes none for a command, whatever files are called."""
-    if not any(line.lstrip().startswith("::") or "##[" in line for line in lines):
-        return lines
-    token = secrets.token_hex(16)
-    return [f"::stop-commands::{token}", *lines, f"::{token}::"]
-
-
 def _is_regular(name: str) -> bool:
     """Return True if *name* is a file; False for what is not there, and for a device or a pipe."""
     try:
@@ -135,4 +126,4 @@ def _write(name: str, text: str) -> None:
 
 
 def _unwritable(name: str, exc: OSError) -> FatalError:
-    return FatalError(f"{name}: cannot be written ({exc.strerror}): name another file --output")
+    return FatalError(f"{name}: cannot be written ({exc.strerror}): give --output another file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
 
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 # Files of one rule in one folder that are still named one by one.
 _FEW = 3
-
-
-class Step(NamedTuple):
-    """One thing to do: a sentence and the commands that do it."""
-
-    what: str
-    commands: Sequence[str]
 
 
 class Report(NamedTuple):
@@ -55,16 +49,9 @@ def artifact_report(
     noun = "file does" if len(findings) == 1 else "files do"
     head = f"{len(findings):,} {noun} not belong in Git{_in_all(total)}:"
     sections = _sections(findings, verbose=verbose)
-    tail: list[str] = []
-    for step in steps:
-        tail += ["", step.what]
-        commands = list(step.commands)
-        if not verbose and len(commands) > 10:
-            rest = len(commands) - 9
-            commands = [*commands[:9], f"# and {rest} more such commands; --verbose shows all"]
-        tail += [f"    {line}" for line in commands]
+    tail = step_lines(steps, verbose=verbose, most=10)
     room = None if verbose else MAX_LINES - 1 - len(tail)
-    return [_bold(head, colour), *_fit(sections, room, colour), *tail]
+    return [bold(head, colour), *_fit(sections, room, colour), *tail]
 
 
 def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
@@ -73,7 +60,7 @@ def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
     At most :data:`MAX_LINES`, but for the last finding that begins within them.
     """
     noun = "breach" if len(findings) == 1 else "breaches"
-    lines = [_bold(f"{len(findings):,} {noun} of the contract for chosen models:", colour)]
+    lines = [bold(f"{len(findings):,} {noun} of the contract for chosen models:", colour)]
     for number, finding in enumerate(findings):
         if len(lines) >= MAX_LINES:
             lines += ["", f"and {len(findings) - number:,} more"]
@@ -141,13 +128,13 @@ def _fit(
             limits[longest] -= 1
     lines = []
     for rule, text, rows in shown:
-        lines += ["", _bold(text[0], colour), *text[1:]]
+        lines += ["", bold(text[0], colour), *text[1:]]
         kept = rows[: limits[rule]]
         if len(kept) < len(rows):
             kept = kept[:-1]
         width = min(max((len(row.name) for row in kept), default=0), 60)
         for row in kept:
-            count = f"{row.files:,} file{'s' * (row.files != 1)}"
+            count = plural(row.files, "file")
             lines.append(f"  {row.name:<{width}}  {count:<10}{_size(row.size)}".rstrip())
         if len(kept) < len(rows):
             cut = rows[len(kept) :]
@@ -176,7 +163,3 @@ def _size(size: int | None) -> str:
 
 def _in_all(size: int | None) -> str:
     return "" if size is None else f" ({human_size(size)})"
-
-
-def _bold(text: str, colour: bool) -> str:
-    return f"\033[1m{text}\033[0m" if colour else text

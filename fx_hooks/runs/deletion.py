@@ -44,11 +44,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stays(Exception):
-    """Why a run that was to go is still in its place."""
+    """The reason that a run that was to go is still in its place."""
 
 
 class LeftAside(Exception):
-    """Why a run, or the rest of it, lies under another name in its folder, and which."""
+    """The reason that a run, or the rest of it, has another name in its folder, and the name."""
 
 
 class Gone(Exception):
@@ -56,10 +56,44 @@ class Gone(Exception):
 
 
 class Settled(NamedTuple):
-    """What has become of what was left aside, and whether nothing is left of that."""
+    """The outcome for what was left aside, and whether nothing is left of that."""
 
     text: str
     done: bool
+
+
+Protecting = Callable[[bytes], contextlib.AbstractContextManager["str | None"]]
+
+
+def unprotected(place: bytes) -> contextlib.AbstractContextManager[str | None]:  # noqa: ARG001
+    """Nothing is known that could protect what is at *place*."""
+    return contextlib.nullcontext()
+
+
+class Aside(NamedTuple):
+    """A run that lies under its first other name, and what holds it there.
+
+    ``aside``, ``gone`` and ``place`` are paths on disk.
+    """
+
+    root: bytes
+    path: bytes
+    size: Size
+    aside: bytes
+    gone: bytes
+    place: bytes
+    descriptor: int | None
+
+    def put_back(self) -> None:
+        """Give it its own name again. Raises :class:`LeftAside`."""
+        try:
+            _put_back(self.aside, self.place)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 def remove_run(
@@ -70,11 +104,24 @@ def remove_run(
     differs: Callable[[bytes], str | None],
     log: Callable[[], None],
 ) -> None:
-    """Delete the run at *path*, which was found to have *size*.
+    """Delete the run at *path* at once: see :func:`put_aside` and :func:`free`."""
+    free(put_aside(root, path, size, differs=differs), differs=differs, log=log)
+
+
+def put_aside(
+    root: bytes,
+    path: bytes,
+    size: Size,
+    *,
+    differs: Callable[[bytes], str | None],
+    protecting: Protecting = unprotected,
+) -> Aside:
+    """Rename the run at *path*, which was found to have *size*.
 
     *differs* says of the place that it lies at how it differs from what is known to be
-    safe elsewhere; *log* is called when it is decided. Raises :class:`Stays`, and then all
-    of it is in its place, or :class:`LeftAside` or :class:`Gone`.
+    safe elsewhere. *protecting* says, as long as it is entered, what it must not go for.
+    Raises :class:`Stays`, and then all of it is in its place, or :class:`LeftAside` or
+    :class:`Gone`.
     """
     folder, name = os.path.split(path)
     if len(name) > _LONGEST:
@@ -96,39 +143,63 @@ def remove_run(
             if not files.lock(descriptor):
                 raise Stays("somebody else is deleting it")
         _check(place, size, differs)
-        try:
-            os.rename(place, aside)
-        except FileNotFoundError as exc:
-            raise _missing(parent, name) from exc
-        except OSError as exc:
-            raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
+        with protecting(place) as reason:
+            if reason is not None:
+                raise Stays(reason)
+            try:
+                os.rename(place, aside)
+            except FileNotFoundError as exc:
+                raise _missing(parent, name) from exc
+            except OSError as exc:
+                raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
+        stack.pop_all()
+    return Aside(root, path, size, aside, gone, place, descriptor)
+
+
+def free(
+    run: Aside,
+    *,
+    differs: Callable[[bytes], str | None],
+    log: Callable[[], None],
+    protecting: Protecting = unprotected,
+) -> None:
+    """Delete what was put aside, after one more look; *log* is called when it is decided.
+
+    Raises :class:`Stays`, and then all of it is back in its place, or :class:`LeftAside`.
+    """
+    root, aside, gone = run.root, run.aside, run.gone
+    folder, name = os.path.split(run.path)
+    with contextlib.closing(run):
         try:
             _check_way(root, folder)
-            _check(aside, size, differs)
+            _check(aside, run.size, differs)
             _check_use(root, os.path.join(folder, os.path.basename(aside)))
             _check_removable(aside)
-            is_noted = _note(log)
-            os.rename(aside, gone)
+            with protecting(aside) as reason:
+                if reason is not None:
+                    raise Stays(reason)
+                is_noted = _note(log)
+                os.rename(aside, gone)
         except OSError as exc:
-            _put_back(aside, place)
+            _put_back(aside, run.place)
             raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
         except BaseException:
-            _put_back(aside, place)
+            _put_back(aside, run.place)
             raise
         _remove(gone, None if is_noted else log)
-    _mend_links(parent, name)
+    _mend_links(os.path.join(root, folder), name)
     _remove_empty(root, folder)
 
 
 def _missing(parent: bytes, name: bytes) -> Exception:
-    """What to say where nothing is at the place of a run; another one may still put it back."""
+    """Return what to say where a run is gone; another process may still put it back."""
     for left in files.left_beside(os.path.join(parent, _ASIDE + name)):
         return LeftAside(f"somebody else is at it; it is {shown(os.path.basename(left))}")
     return Gone()
 
 
 def _note(log: Callable[[], None]) -> bool:
-    """Whether the log has a line of the run; False where there is no room for it yet."""
+    """Return True if the log has a line of the run; False where there is no room for it yet."""
     try:
         log()
     except OSError as exc:
@@ -186,7 +257,7 @@ def _check_way(root: bytes, folder: bytes) -> None:
 
 
 def _open_folder(place: bytes) -> int | None:
-    """The directory itself, to be locked; None where directories cannot be opened."""
+    """Return the directory itself, to be locked; None where directories cannot be opened."""
     if sys.platform == "win32":
         return None
     return os.open(place, _FOLDER)
@@ -320,7 +391,7 @@ def _open_up(descriptor: int) -> None:
 
 
 def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:
-    """What interrupted processes have left below *top*; what git tracks is not ours."""
+    """Return what interrupted processes have left below *top*; what git tracks is not ours."""
     found = sorted(folder.path for folder in top.walk() if _LEFT.fullmatch(folder.name))
     return [path for path in found if not any(file.startswith(path + b"/") for file in tracked)]
 
@@ -365,6 +436,16 @@ def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled
     return Settled(f"the rest of {shown(run)} is deleted", True)
 
 
+def undo(root: bytes, path: bytes) -> Settled | None:
+    """Put back what was left aside at *path*; None where another process is at it."""
+    folder, name = os.path.split(path)
+    match = _LEFT.fullmatch(name)
+    if match is None or match[1] == b"aside":
+        return settle(root, path, log=lambda _: None)
+    run = os.path.join(folder, match[2])
+    return Settled(f"{shown(run)} was being deleted: {shown(path)} is what is left of it", False)
+
+
 def _return(left: bytes, place: bytes, path: bytes, run: bytes) -> Settled:
     """Put a whole run back."""
     if os.path.lexists(place):
@@ -404,7 +485,7 @@ def _mend_links(parent: bytes, gone: bytes) -> None:
 
 
 def _within(parent: bytes, target: bytes) -> bytes:
-    """The *target* of a link, from the folder *parent* if it leads into that."""
+    """Return the *target* of a link, from the folder *parent* if it leads into that."""
     for base in (parent, os.path.realpath(parent)):
         if target.startswith(base + b"/"):
             return target[len(base) + 1 :]

@@ -11,10 +11,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.best_models.provenance import fits
-from fx_hooks.frameworks.configuration import MAX_BYTES
+from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
 from fx_hooks.frameworks.framework import Ending, Evidence, Proof, Role, State
 from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
+from fx_hooks.policy.in_force import policy_in_force
+from fx_hooks.runs.added_files import find_added
 from fx_hooks.runs.foreign_files import find_obstacles
 from fx_hooks.runs.layouts import (
     HYDRA_JOB,
@@ -25,7 +27,8 @@ from fx_hooks.runs.layouts import (
     run_patterns,
 )
 from fx_hooks.runs.liveness import Processes, Use, find_processes
-from fx_hooks.runs.milestone_runs import milestones_of_runs
+from fx_hooks.runs.milestone_runs import find_chosen, milestones_of_runs
+from fx_hooks.runs.places import find_unusual
 from fx_hooks.util.disk import Problem, Scan, Size, files_only, scan
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents, shown
@@ -61,7 +64,9 @@ class Run(NamedTuple):
     are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
     says why it could not be deleted, whoever wanted to, and is mostly empty. ``evidence``
     is what was read of this run itself; ``unproven`` says that all that it waits for is a
-    proof that it is uploaded.
+    proof that it is uploaded. ``added`` is what someone may have put into it, as part of a
+    sentence. One that ``is_unusual`` is where runs usually are not, and is meant only by its
+    own name.
     """
 
     path: bytes
@@ -80,6 +85,8 @@ class Run(NamedTuple):
     obstacle: str = ""
     evidence: tuple[Evidence, ...] = ()
     unproven: bool = False
+    added: str = ""
+    is_unusual: bool = False
 
 
 class Survey(NamedTuple):
@@ -102,7 +109,7 @@ class Survey(NamedTuple):
         return [run, *(other for other in self.runs if other.path in members)]
 
     def not_looked_into(self) -> list[str]:
-        """What is to be said of ``unread``."""
+        """Return what is to be said of ``unread``."""
         return [
             f"{shown(problem.path)} cannot be read, and there may be runs in it: {problem.reason}"
             for problem in self.unread
@@ -114,17 +121,29 @@ def outermost(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if run.within is None]
 
 
-def kept_because(run: Run, *, archived: bool = False) -> str | None:
-    """Why *run* must not be deleted; None where it may. *archived*: it is packed before."""
+def kept_because(
+    run: Run, *, is_named: bool = False, with_added: bool = False, archived: bool = False
+) -> str | None:
+    """Return why *run* must not be deleted; None where it may.
+
+    It may be named itself, not only meant; *with_added* it may go with what someone has put
+    into it; *archived*: it is packed before.
+    """
     if run.state in (LIVE, UNSYNCED):
         return f"{run.state}: {run.reason}"
     if run.milestones:
         return f"{_some(run.milestones)} came from it"
     if run.tracked:
         return f"git tracks {_some(run.tracked)}"
+    if run.obstacle:
+        return run.obstacle
+    if run.is_unusual and not is_named:
+        return "it is where chosen models may be, not runs: it goes only when you name it itself"
+    if run.added and not with_added:
+        return run.added
     if KINDS[run.kind].only_copy and not archived:
         return "it usually exists nowhere else: add --archive FILE, which packs it before"
-    return run.obstacle or None
+    return None
 
 
 def survey(
@@ -157,20 +176,29 @@ def survey(
         raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
     processes = processes.found_in(found_tree)
     notes[:0] = _links(found_tree.top, root)
+    patterns = run_patterns(_configuration(root, index))
     found = [
         run._replace(run_id=run.about.identity(run.folder, root))
-        for run in find_runs(found_tree.top, run_patterns(_configuration(root, index)))
+        for run in find_runs(found_tree.top, patterns)
     ]
     judge = _Judge(found_tree, processes, time.time() if now is None else now, accepted)
     endings = {run.path: judge.ending(run) for run in found}
     started = {run.path: _started(run, root) for run in found}
     owners = _owners(found, started, root)
     members = _members(found, owners)
-    milestones = milestones_of_runs(repository, index, found)
+    chosen_models = find_chosen(repository, index)
+    milestones = milestones_of_runs(chosen_models, found, root)
+    unusual = find_unusual(
+        found,
+        policy_in_force(repository, index).policy,
+        lambda: _configuration(root, filter(_is_read, index), b""),
+        patterns,
+    )
     tracked = sorted(index)
     by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
     obstacles = find_obstacles(found, endings, started, Syncs(found_tree), root)
+    added = find_added(found, root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
@@ -198,7 +226,11 @@ def survey(
                 run_id=run.run_id,
                 evidence=endings[run.path].evidence,
                 unproven=endings[run.path].unproven,
-                obstacle=_obstacle(run.path, found_tree, processes) or obstacles.get(run.path, ""),
+                obstacle=_obstacle(run.path, found_tree, processes)
+                or _chosen(run.path, chosen_models.folders)
+                or obstacles.get(run.path, ""),
+                is_unusual=run.path in unusual,
+                added=added.get(run.path, ""),
             )
         )
     notes += _unseen(found, processes)
@@ -305,7 +337,7 @@ def _members(
 def _owners(
     found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
 ) -> dict[bytes, bytes]:
-    """The job of each tracker's run: the one around it, or the one whose time it was in."""
+    """Return the job of each tracker's run: the one around it, or the one whose time it was in."""
     jobs = [run for run in found if run.about.role is Role.JOB]
     by_path = {job.path: job for job in jobs}
     timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
@@ -325,7 +357,7 @@ def _owners(
 def _jobs_of(
     run: FoundRun, owners: Mapping[bytes, bytes], by_path: Mapping[bytes, FoundRun]
 ) -> list[bytes]:
-    """The jobs that *run* lies in, or that started it: what is said of them is said of it.
+    """Return the jobs that *run* lies in, or that started it: what is said of them is said of it.
 
     Not so their sweep, which has many.
     """
@@ -368,7 +400,7 @@ class _Timeline:
         self._configurations: dict[bytes, Any] = {}
 
     def owner(self, run: FoundRun, started: float) -> FoundRun | None:
-        """The job that a tracker's *run* most likely belongs to."""
+        """Return the job that a tracker's *run* most likely belongs to."""
         around = []
         number = bisect_right(self._firsts, started)
         while number and self._ends[number - 1] >= started:
@@ -399,17 +431,33 @@ def _started(run: FoundRun, root: bytes) -> float:
     return run.folder.folders.get(run.about.first_folder, run.folder).oldest()
 
 
-def _configuration(root: bytes, index: Iterable[bytes]) -> dict[str, bytes]:
-    """What the tracked YAML files say on disk that may set the folder of runs."""
+def _is_read(path: bytes) -> bool:
+    return is_configuration(os.fsdecode(path))
+
+
+def _chosen(path: bytes, folders: Collection[bytes]) -> str:
+    """Return why a run is no run but what somebody chose; empty where it is a run."""
+    for folder in sorted(folders):
+        if f"{os.fsdecode(path)}/".startswith(f"{os.fsdecode(folder)}/"):
+            return f"chosen models are in {shown(folder)}"
+        if folder.startswith(path + b"/"):
+            return f"chosen models are in it: {shown(folder)}"
+    return ""
+
+
+def _configuration(
+    root: bytes, index: Iterable[bytes], ends: bytes | tuple[bytes, ...] = (b".yaml", b".yml")
+) -> dict[str, bytes]:
+    """Return what the tracked files say on disk that may set the directories of runs."""
     files = {}
     for path in index:
-        if path.endswith((b".yaml", b".yml")):
+        if path.endswith(ends):
             try:
                 with open(os.path.join(root, path), "rb", opener=files_only) as file:
                     content = file.read(MAX_BYTES)
             except OSError:
                 continue  # left out of the work tree, or deleted
-            if b"dir:" in content:
+            if b"dir:" in content or (ends == b"" and b"dir" in content.lower()):
                 files[os.fsdecode(path)] = content
     return files
 
@@ -452,7 +500,7 @@ def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
 
 
 def _obstacle(path: bytes, tree: Scan, processes: Processes) -> str:
-    """Why what is at *path* could not be deleted; empty if it could."""
+    """Return why what is at *path* could not be deleted; empty if it could."""
     below = path + b"/"
     for mount in tree.mounts:
         if mount.startswith(below):

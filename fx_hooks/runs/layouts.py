@@ -1,4 +1,4 @@
-"""Which folders are runs: by what the tools leave in them, never by name alone."""
+"""The detection of runs: by what the tools leave in folders, never by name alone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "is_repository", "run_directories", "run_patterns",
 ]  # fmt: skip
 
+_REPOSITORIES = frozenset((b".git", b".hg", b".svn", b".jj", b".bzr", b"_darcs", b".pijul"))
 # What tools of ours put aside.
 _OURS = b".fx-"
 
@@ -49,7 +50,7 @@ class FoundRun(NamedTuple):
 
 
 class RunPattern(NamedTuple):
-    """What the paths of runs of a kind look like that nothing in them need mark."""
+    """The form of paths of runs of a kind that nothing in them needs to mark."""
 
     kind: str
     path: re.Pattern[bytes]
@@ -129,5 +130,9 @@ def _kind(
 
 
 def is_repository(folder: Folder) -> bool:
-    """Whether *folder* is the root of a work tree of its own."""
-    return b".git" in folder.folders or b".git" in folder.names()
+    """Return True if *folder* is a repository of its own: a work tree of one, or a bare one."""
+    if not _REPOSITORIES.isdisjoint(folder.folders):
+        return True
+    if b"objects" in folder.folders and b"refs" in folder.folders:
+        return b"HEAD" in folder.names()
+    return b".git" in folder.names() or b".fslckout" in folder.names()

@@ -1,5 +1,4 @@
-"""Which processes have files open below a folder, and what is mounted there, as far as this
-user may see.
+"""Processes with files open below a folder, and mounts there, as far as this user may see.
 
 A process may know a file by another path than we do: through a bind mount, or in a container.
 So where the system tells, files are also known by their number.
@@ -60,7 +59,7 @@ class Use(NamedTuple):
 
 
 class Processes(NamedTuple):
-    """Who uses what below the root; paths are relative to it.
+    """The users of files below the root; paths are relative to it.
 
     ``unseen`` are the users whose processes may not be looked into, by number, and None
     among them where not even the user is known. ``shared`` names the file system if
@@ -92,7 +91,7 @@ class Processes(NamedTuple):
         return self._replace(uses=(*self.uses, *uses))
 
     def using(self, path: bytes) -> Use | None:
-        """A process that uses *path* or what is below it."""
+        """Return a process that uses *path* or what is below it."""
         below = path + b"/"
         for use in self.uses:
             if use.path == path or use.path.startswith(below):
@@ -100,7 +99,7 @@ class Processes(NamedTuple):
         return None
 
     def mount_at(self, path: bytes) -> bytes | None:
-        """A mount in *path* or around it, the root's own left out."""
+        """Return a mount in *path* or around it, the root's own left out."""
         for mount in self.mounts:
             if mount == path or mount.startswith(path + b"/") or path.startswith(mount + b"/"):
                 return mount
@@ -197,7 +196,7 @@ def _held(process: Any) -> Iterator[_Held]:
 
 
 def _held_on_linux(pid: int) -> Iterator[_Held]:
-    """What a process has open, works in, runs, and has mapped into its memory."""
+    """Yield what a process has open, works in, runs, and has mapped into its memory."""
     top = f"/proc/{pid}"
     for name in os.listdir(f"{top}/fd"):
         link = f"{top}/fd/{name}"
@@ -228,7 +227,7 @@ def _held_on_linux(pid: int) -> Iterator[_Held]:
 
 
 def _is_still(link: str, number: int) -> bool:
-    """Whether a process has the folder open that it had open a moment ago."""
+    """Return True if a process has the folder open that it had open a moment ago."""
     try:
         return os.stat(link).st_ino == number
     except OSError:
@@ -236,7 +235,7 @@ def _is_still(link: str, number: int) -> bool:
 
 
 def shared_file_system(place: str, disks: Iterable[tuple[str, str]]) -> str:
-    """The type of the file system of *place* if other machines write to it, else nothing.
+    """Return the type of the file system of *place* if other machines write to it, else nothing.
 
     *disks* are mount points with their types.
     """
@@ -258,7 +257,7 @@ def _below(path: bytes, base: bytes) -> bytes | None:
 
 
 def _owner(process: Any) -> int | None:
-    """The user who runs *process*; None where nobody says."""
+    """Return the user who runs *process*; None where nobody says."""
     import psutil
 
     try:

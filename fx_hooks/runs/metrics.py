@@ -38,7 +38,7 @@ class Best(NamedTuple):
 
 
 def direction(name: str) -> str | None:
-    """Which way the metric of that name is better; None where no word of it tells, or two do."""
+    """Return which way the metric *name* is better; None if no word, or two words, tell."""
     words = set()
     for word in (*_PART.findall(name), *_WORD.findall(name)):
         words |= {word.lower(), word.lower().rstrip("0123456789")}
@@ -58,7 +58,7 @@ def numbers(metrics: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def value_of(metrics: Mapping[str, Any], best: Best) -> float | None:
-    """What *metrics* have for a metric; a nested one is found by dots and by slashes."""
+    """Return what *metrics* have for a metric; a nested one is found by dots and by slashes."""
     found = {name: float(value) for name, value in numbers(metrics) if math.isfinite(value)}
     by_dots = {name.replace("/", "."): value for name, value in found.items()}
     for name in (best.metric, *(f"{best.metric}.{kept}" for kept in (best.way, *_KEPT))):

@@ -1,4 +1,8 @@
-"""Which chosen models came from which runs."""
+"""The runs that chosen models came from.
+
+All that counts as chosen, wherever it is: in the work tree and the index, in every branch, tag
+and stash, and in the other work trees of the repository.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +11,325 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from fx_hooks.best_models.metadata import SUFFIX
-from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.best_models.milestones import load_contract
+from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
+from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer, zsplit
 from fx_hooks.policy.in_force import policy_in_force, staged_text
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
-    from fx_hooks.git.repository import IndexEntry, Repository
+    from fx_hooks.policy.model import BestModels
     from fx_hooks.runs.layouts import FoundRun
+    from fx_hooks.util.disk import Folder
+
+_SUFFIX = SUFFIX.encode()
+_WEIGHTS = (
+    b".ckpt", b".pt", b".pth", b".pt2", b".safetensors", b".bin", b".h5", b".keras", b".onnx",
+    b".pkl", b".joblib", b".npz", b".gguf", b".model", b".tar",
+)  # fmt: skip
+_MAX_METADATA = 1 << 20
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+_SHA256 = re.compile(rb'"?sha256"?\s*:\s*"?\'?([0-9a-f]{64})\b')
+# What git itself is in the middle of; names of commits, like HEAD.
+_HEADS = ("HEAD", "MERGE_HEAD", "ORIG_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
+
+
+class _Model(NamedTuple):
+    """A chosen model; ``size`` is None where nothing says it."""
+
+    path: bytes
+    sha256: str
+    size: int | None
+
+
+class Chosen(NamedTuple):
+    """The chosen models, what is written about them, and the folders that they are in."""
+
+    models: frozenset[_Model]
+    metadata: Mapping[bytes, frozenset[bytes]]
+    folders: frozenset[bytes]
+
+    def of_run(
+        self, path: bytes, wandb_id: str, folder: Folder, root: bytes, place: bytes | None = None
+    ) -> list[bytes]:
+        """Those that came from the run at *path*; *place* is where it is now, if elsewhere.
+
+        Their metadata names the run, by its path, by W&B's id or address, or by its identity;
+        or the run still has the file itself, by its digest, or by its size if that cannot be
+        read.
+        """
+        if not self.models and not self.metadata:
+            return []
+        here = os.path.join(root, path) if place is None else place
+        identity: str | None = None
+        found = []
+        for name, contents in self.metadata.items():
+            for content in contents:
+                if b'"identity"' in content and identity is None:
+                    identity = identity_of(os.fsdecode(here)) or ""
+                if _names_run(content, path, wandb_id) or (
+                    identity and identity.encode() in content
+                ):
+                    found += self._about(name)
+                    break
+        return sorted({*found, *self._held(folder, here)})
+
+    def _about(self, metadata: bytes) -> list[bytes]:
+        """Return the models that the file *metadata* is about."""
+        stem = metadata[: -len(_SUFFIX)]
+        return sorted(
+            {model.path for model in self.models if os.path.splitext(model.path)[0] == stem}
+        ) or [metadata]
+
+    def _held(self, top: Folder, place: bytes) -> Iterator[bytes]:
+        """Those whose content is in *top*, which is at *place*."""
+        sizes = {model.size for model in self.models}
+        base = len(top.path)
+        for folder in top.walk() if sizes else ():
+            for name, size, _, _, mode in folder.files:
+                if not stat.S_ISREG(mode) or (
+                    size not in sizes and not (None in sizes and name.endswith(_WEIGHTS))
+                ):
+                    continue
+                found = None
+                below = folder.path[base:].lstrip(b"/")
+                with (
+                    contextlib.suppress(OSError),
+                    open(os.path.join(place, below, name), "rb", opener=files_not_links) as file,
+                ):
+                    found = digest(file)
+                for model in self.models:
+                    if found == model.sha256 or (found is None and size == model.size):
+                        yield model.path
 
 
 def milestones_of_runs(
-    repository: Repository, index: Mapping[bytes, IndexEntry], found: Sequence[FoundRun]
+    chosen: Chosen, found: Sequence[FoundRun], root: bytes
 ) -> dict[bytes, list[bytes]]:
-    """By run, the chosen models that came from it.
+    """By run, the chosen models that came from it."""
+    models = {run.path: chosen.of_run(run.path, run.wandb_id, run.folder, root) for run in found}
+    return {path: some for path, some in models.items() if some}
 
-    Their metadata names the run, by W&B's id or address or by its path; or the run still has
-    the file itself, by its size and digest, or by its size if that cannot be read. Raises
-    :class:`~fx_hooks.util.errors.FatalError` for metadata that cannot be read, which may name a
-    run.
+
+def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Chosen:
+    """All that is chosen anywhere in *repository*.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` for metadata that cannot be read, which
+    may name a run.
     """
-    policy = policy_in_force(repository, index).policy
-    listed = {}
-    entry = index.get(policy.best_models.milestones_file.encode())
-    if entry is not None:
-        milestones = load_contract(staged_text(repository, entry), policy.best_models)
-        listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
-    runs: dict[bytes, list[bytes]] = {}
-    folder = policy.best_models.folder.encode()
-    for path, content in _metadata(repository, index, folder).items():
-        stem = path[: -len(SUFFIX)]
-        models = [model for model in listed if os.path.splitext(model)[0] == stem] or [path]
-        for run in found:
-            if _names_run(content, run):
-                runs.setdefault(run.path, []).extend(models)
-    for run in found if listed else ():
-        for model in _held(run, listed, repository.root):
-            runs.setdefault(run.path, []).append(model)
-    return runs
+    best_models = policy_in_force(repository, index).policy.best_models
+    gathered = _Gathered()
+    folders = {best_models.folder: best_models}
+    listing = index.get(best_models.milestones_file.encode())
+    if listing is not None:
+        gathered.list_strictly(staged_text(repository, listing), best_models)
+    gathered.add_blobs(repository, index.values(), folders)
+    trees = list(_other_trees(repository))
+    for text in _policies(repository, trees):
+        with contextlib.suppress(FatalError):  # another branch's own affair
+            other = load_policy(text).best_models
+            folders.setdefault(other.folder, other)
+    gathered.add_trees(repository, trees, folders)
+    for git_directory, root in _work_trees(repository):
+        if git_directory is not None:
+            with contextlib.suppress(FatalError):  # one that is being made, or was taken away
+                records = repository.run(f"--git-dir={git_directory}", "ls-files", "-s", "-z")
+                gathered.add_blobs(repository, _entries(records, folders), folders)
+        for one in folders.values():
+            gathered.add_folder(root, one)
+    return gathered.chosen(folders)
 
 
-def _metadata(
-    repository: Repository, index: Mapping[bytes, IndexEntry], folder: bytes
-) -> dict[bytes, bytes]:
-    """The metadata below *folder*, staged and on disk."""
-    suffix = SUFFIX.encode()
-    blobs = {
-        path: entry.blob
-        for path, entry in index.items()
-        if path.startswith(folder + b"/") and path.endswith(suffix)
-    }
-    contents = repository.contents(blobs.values())
-    found = {path: contents.get(blob, b"") for path, blob in blobs.items()}
-    for here, _, files in os.walk(os.path.join(repository.root, folder), onerror=_unread):
-        for name in files:
-            if name.endswith(suffix):
+class _Gathered:
+    """The files that have been read so far."""
+
+    def __init__(self) -> None:
+        self._models: set[_Model] = set()
+        self._metadata: dict[bytes, set[bytes]] = {}
+        # Sizes of the models beside the metadata, by path.
+        self._sizes: dict[bytes, set[int]] = {}
+
+    def list_strictly(self, text: bytes, best_models: BestModels) -> None:
+        self._models |= {
+            _Model(os.fsencode(path), one.sha256, one.size)
+            for path, one in load_contract(text, best_models).items()
+        }
+
+    def list(self, text: bytes, best_models: BestModels) -> None:
+        """Take what *text* lists; of a text that is not in order yet all that are digests."""
+        try:
+            self.list_strictly(text, best_models)
+        except FatalError:
+            name = best_models.milestones_file.encode()
+            self._models |= {
+                _Model(name, found[0].decode(), None) for found in _DIGEST.finditer(text)
+            }
+
+    def describe(self, path: bytes, content: bytes) -> None:
+        self._metadata.setdefault(path, set()).add(content)
+
+    def add_blobs(
+        self,
+        repository: Repository,
+        entries: Iterable[IndexEntry],
+        folders: Mapping[str, BestModels],
+    ) -> None:
+        """Read what *entries* of an index, or of a tree, say in *folders*."""
+        listings = {one.milestones_file.encode(): one for one in folders.values()}
+        starts = tuple(folder.encode() + b"/" for folder in folders)
+        wanted = [entry for entry in entries if entry.path.startswith(starts)]
+        told = [entry for entry in wanted if entry.path.endswith(_SUFFIX) or entry.path in listings]
+        contents = repository.contents(entry.blob for entry in told) if told else {}
+        for entry in told:
+            content = contents.get(entry.blob, b"")
+            if entry.path in listings:
+                self.list(content, listings[entry.path])
+            else:
+                self.describe(entry.path, content)
+        stems = {entry.path[: -len(_SUFFIX)] for entry in told}
+        models = [entry for entry in wanted if os.path.splitext(entry.path)[0] in stems]
+        sizes = repository.sizes(entry.blob for entry in models) if models else {}
+        small = [entry for entry in models if (sizes.get(entry.blob) or _MAX_METADATA) < 1024]
+        pointers = repository.contents(entry.blob for entry in small) if small else {}
+        for entry in models:
+            pointer = lfs_pointer(pointers.get(entry.blob, b""))
+            size = sizes.get(entry.blob) if pointer is None else pointer.size
+            if size is not None:
+                self._sizes.setdefault(entry.path, set()).add(size)
+
+    def add_trees(
+        self, repository: Repository, trees: Sequence[str], folders: Mapping[str, BestModels]
+    ) -> None:
+        """Read what the commits *trees* have in *folders*, each state of them once."""
+        for folder in folders:
+            ids = _ids(repository, [f"{tree}:{folder}" for tree in trees], "tree")
+            for tree in dict.fromkeys(ids):
+                records = repository.run("ls-tree", "-r", "-z", "--full-tree", tree)
+                entries = []
+                for record in zsplit(records):
+                    head, path = record.split(b"\t", 1)
+                    mode, _, blob = head.decode().split()
+                    entries.append(IndexEntry(int(mode, 8), blob, 0, folder.encode() + b"/" + path))
+                self.add_blobs(repository, entries, folders)
+
+    def add_folder(self, root: bytes, best_models: BestModels) -> None:
+        """Read what is on disk below *root*."""
+        listing = best_models.milestones_file.encode()
+        top = os.path.join(root, best_models.folder.encode())
+        for here, _, files in os.walk(top, onerror=_unread):
+            for name in files:
                 place = os.path.join(here, name)
-                path = os.path.relpath(place, repository.root).replace(os.fsencode(os.sep), b"/")
+                path = os.path.relpath(place, root).replace(os.fsencode(os.sep), b"/")
                 try:
-                    with open(place, "rb", opener=files_only) as file:
-                        found[path] = found.get(path, b"") + b"\n" + file.read(1 << 20)
+                    if name.endswith(_SUFFIX) or path == listing:
+                        with open(place, "rb", opener=files_only) as file:
+                            content = file.read(_MAX_METADATA)
+                        if path == listing:
+                            self.list(content, best_models)
+                        else:
+                            self.describe(path, content)
+                    else:
+                        self._sizes.setdefault(path, set()).add(os.stat(place).st_size)
                 except (FileNotFoundError, NoFileError):
                     continue  # a link to nothing, or a pipe
                 except OSError as exc:
                     _unread(exc)
-    return found
+
+    def chosen(self, folders: Iterable[str]) -> Chosen:
+        models = set(self._models)
+        listed = {model.sha256 for model in models}
+        by_stem: dict[bytes, set[int]] = {}
+        for path, sizes in self._sizes.items():
+            by_stem.setdefault(os.path.splitext(path)[0], set()).update(sizes)
+        for path, contents in self._metadata.items():
+            stem = path[: -len(_SUFFIX)]
+            for content in contents:
+                for found in _SHA256.finditer(content):
+                    sha256 = found[1].decode()
+                    if sha256 not in listed:
+                        known: set[int | None] = {*by_stem.get(stem, ())}
+                        models |= {_Model(path, sha256, size) for size in known or {None}}
+        around = {os.path.dirname(model.path) for model in models}
+        around |= {folder.encode() for folder in folders}
+        return Chosen(
+            frozenset(models),
+            {path: frozenset(contents) for path, contents in sorted(self._metadata.items())},
+            frozenset(around - {b""}),
+        )
+
+
+def _other_trees(repository: Repository) -> Iterator[str]:
+    """Names of all commits that somebody can still reach by a name of theirs."""
+    yield from _HEADS
+    seen = repository.run("for-each-ref", "--format=%(objectname)").decode().split()
+    stashes = repository.run(
+        "rev-list", "--walk-reflogs", "refs/stash", "--", codes=(0, 128)
+    ).decode()
+    for commit in stashes.split():
+        # Its second parent is the index, a third what was not tracked.
+        seen += [commit, f"{commit}^2", f"{commit}^3"]
+    for git_directory, _ in _work_trees(repository):
+        if git_directory is not None:
+            with (
+                contextlib.suppress(OSError),
+                open(os.path.join(git_directory, "HEAD"), encoding="utf-8") as file,
+            ):
+                head = file.read(1024).strip()
+                if not head.startswith("ref:"):
+                    seen.append(head)
+    yield from dict.fromkeys(seen)
+
+
+def _ids(repository: Repository, names: Sequence[str], kind: str) -> list[str]:
+    """Return the ids of those of *names* that are objects of that *kind*."""
+    questions = "".join(f"{name}\n" for name in names).encode()
+    answers = repository.run("cat-file", "--batch-check", stdin=questions, codes=(0, 128))
+    words = [line.split() for line in answers.decode("utf-8", "replace").split("\n")]
+    return [word[0] for word in words if len(word) == 3 and word[1] == kind]
+
+
+def _policies(repository: Repository, trees: Sequence[str]) -> Iterator[bytes]:
+    blobs = _ids(repository, [f"{tree}:{POLICY_NAME}" for tree in trees], "blob")
+    yield from repository.contents(dict.fromkeys(blobs)).values()
+
+
+def _entries(records: bytes, folders: Iterable[str]) -> Iterator[IndexEntry]:
+    starts = tuple(folder.encode() + b"/" for folder in folders)
+    for record in zsplit(records):
+        head, path = record.split(b"\t", 1)
+        if path.startswith(starts):
+            mode, blob, stage = head.decode().split()
+            yield IndexEntry(int(mode, 8), blob, int(stage), path)
+
+
+def _work_trees(repository: Repository) -> Iterator[tuple[str | None, bytes]]:
+    """Yield the root of each work tree and the place of its index; None for the current one."""
+    yield None, repository.root
+    common = repository.common_directory()
+    own = os.path.realpath(os.fsencode(repository.git_directory))
+    if os.path.realpath(common) != own and os.path.basename(common) == b".git":
+        yield os.fsdecode(common), os.path.dirname(common)
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(os.path.join(common, b"worktrees"))):
+            git_directory = os.path.join(common, b"worktrees", name)
+            if os.path.realpath(git_directory) == own:
+                continue
+            with (
+                contextlib.suppress(OSError),
+                open(os.path.join(git_directory, b"gitdir"), "rb") as file,
+            ):
+                link = os.path.join(git_directory, file.read(1 << 16).strip())
+                yield os.fsdecode(git_directory), os.path.dirname(link)
 
 
 def _unread(exc: OSError) -> None:
@@ -89,41 +340,18 @@ def _unread(exc: OSError) -> None:
         ) from exc
 
 
-def _names_run(metadata: bytes, run: FoundRun) -> bool:
-    for path in _spellings(run.path):
-        if re.search(rb"(?<![\w.-])" + re.escape(path) + rb"(?![\w.-])", metadata):
+def _names_run(metadata: bytes, path: bytes, wandb_id: str) -> bool:
+    for spelling in _spellings(path):
+        if re.search(rb"(?<![\w.-])" + re.escape(spelling) + rb"(?![\w.-])", metadata):
             return True
     # As it is, or the last part of an address: https://wandb.ai/ENTITY/PROJECT/runs/ID.
-    return bool(run.wandb_id) and any(
+    return bool(wandb_id) and any(
         re.search(rb'["/]' + re.escape(name) + rb'(?:["/?#\\\s]|\Z)', metadata)
-        for name in _spellings(os.fsencode(run.wandb_id))
+        for name in _spellings(os.fsencode(wandb_id))
     )
 
 
 def _spellings(name: bytes) -> set[bytes]:
-    """How a file can have *name*: as it is, as JSON writes it, or as in an address."""
+    """Return how a file can have *name*: as it is, as JSON writes it, or as in an address."""
     text = os.fsdecode(name)
     return {name, json.dumps(text)[1:-1].encode(), quote_from_bytes(name).encode()}
-
-
-def _held(run: FoundRun, listed: Mapping[bytes, Milestone], root: bytes) -> list[bytes]:
-    """Those of the milestones whose content is in *run*."""
-    sizes = {milestone.size for milestone in listed.values()}
-    held = []
-    for folder in run.folder.walk():
-        for name, size, _, _, mode in folder.files:
-            if size in sizes and stat.S_ISREG(mode):
-                found = None
-                with (
-                    contextlib.suppress(OSError),
-                    open(
-                        os.path.join(root, folder.path, name), "rb", opener=files_not_links
-                    ) as file,
-                ):
-                    found = digest(file)
-                held += [
-                    model
-                    for model, one in listed.items()
-                    if found == one.sha256 or (found is None and size == one.size)
-                ]
-    return held

@@ -1,4 +1,4 @@
-"""Which runs somebody means: by name, by pattern, by age, by how they ended."""
+"""The selection of runs: by name, by pattern, by age, by how they ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options by which runs are chosen; they narrow each other down."""
+    """Return the options by which runs are chosen; they narrow each other down."""
     chosen = parser.add_argument_group("which runs")
     chosen.add_argument(
         "--older-than", type=seconds, metavar="AGE", help="not written to for 30d (m, h, d, w)"
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """What *argv* says: options stand anywhere between the ``names``; after ``--`` are only names.
+    """Parse *argv*: options stand anywhere between the ``names``; after ``--`` are only names.
 
     argparse alone forgets ``--`` where options stand between names.
     """
@@ -52,7 +52,7 @@ def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
 
 
 def is_choice(options: argparse.Namespace, names: Sequence[str]) -> bool:
-    """Whether anything at all was said of which runs are meant."""
+    """Return True if anything at all was said of which runs are meant."""
     aged = options.older_than is not None or options.before is not None
     return bool(names) or aged or options.failed or options.not_milestones
 
@@ -60,7 +60,7 @@ def is_choice(options: argparse.Namespace, names: Sequence[str]) -> bool:
 def choose(
     survey: Survey, options: argparse.Namespace, names: Sequence[str], *, now: float | None = None
 ) -> list[Run]:
-    """The runs that *names* and *options* mean, by path, none of them within another.
+    """Return the runs that *names* and *options* mean, by path, none of them within another.
 
     A name is a path, or a pattern as in a shell (``*`` also matches slashes), from the
     current directory; a folder stands for the runs in it, also one that a pattern
@@ -82,7 +82,7 @@ def choose(
 
 
 def seconds(text: str) -> float:
-    """An age such as ``30d``, in seconds. Raises :class:`argparse.ArgumentTypeError`."""
+    """Return an age such as ``30d``, in seconds. Raises :class:`argparse.ArgumentTypeError`."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90m, 12h, 30d or 8w")
@@ -90,7 +90,7 @@ def seconds(text: str) -> float:
 
 
 def timestamp(text: str) -> float:
-    """A date or time in ISO 8601, local if it says nothing else, since the epoch."""
+    """Return a date or time in ISO 8601, local if it says nothing else, since the epoch."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

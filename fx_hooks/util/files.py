@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
+import time
 from collections.abc import Iterator
 
 if sys.platform != "win32":
     import fcntl
+    import resource
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -25,7 +26,7 @@ _FOLDER = getattr(os, "O_DIRECTORY", 0)
 def name_beside(place: bytes) -> bytes:
     """Return a temporary name in the folder of *place* that says what it is for."""
     folder, name = os.path.split(place)
-    return os.path.join(folder, _prefix(name) + secrets.token_hex(4).encode())
+    return os.path.join(folder, _prefix(name) + os.urandom(4).hex().encode())
 
 
 def _prefix(name: bytes) -> bytes:
@@ -52,7 +53,7 @@ def create(path: bytes, mode: int = 0o666) -> int:
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed or the process ends; False if somebody else has.
+    """Lock an open file until it is closed or the process ends; False if another process has.
 
     Where there are no such locks (Windows), an open file cannot be deleted anyway.
     """
@@ -65,12 +66,39 @@ def lock(descriptor: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def locked(path: bytes, seconds: float = 60.0) -> Iterator[None]:
+    """Hold the lock file *path*, which is never removed; wait for whoever holds it.
+
+    Raises :class:`TimeoutError` after *seconds*. Where there are no such locks nobody waits.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _BINARY, 0o666)
+    try:
+        end = time.monotonic() + seconds
+        while not _try_lock(descriptor):
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds it", path)
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            return exc.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
 def remove_left_over(place: bytes) -> None:
-    """Remove the files that dead processes have left beside *place*."""
+    """Remove the files that dead processes have left next to *place*."""
     for path in left_beside(place):
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
-                os.unlink(path)  # it fails while somebody has the file open
+                os.unlink(path)  # it fails while a process has the file open
                 continue
             descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
             try:
@@ -85,6 +113,31 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def replace_file(path: str | bytes, data: bytes, mode: int) -> None:
+    """Put *data* at *path* in one step, with *mode* as its permissions.
+
+    Raise :class:`OSError`. Whatever ends it, nothing is left behind; what a process that was
+    killed has left is removed first.
+    """
+    place = os.fsencode(path)
+    remove_left_over(place)
+    temporary = name_beside(place)
+    descriptor = create(temporary, mode)
+    try:
+        try:
+            write_all(descriptor, data)
+            if sys.platform != "win32":
+                os.replace(temporary, place)  # still locked, so that no one takes it for a leftover
+        finally:
+            os.close(descriptor)
+        if sys.platform == "win32":
+            os.replace(temporary, place)  # which an open file would not let happen
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # not there if the interruption came when all was done
+        raise
 
 
 def sync_folder(path: bytes) -> None:
@@ -144,3 +197,16 @@ def empty_tree(path: bytes) -> None:
                 os.unlink(entry.path)
     for folder in reversed(folders[1:]):
         os.rmdir(folder)
+
+
+def most_open_files() -> int:
+    """How many files this process may have open, after asking for all that it may ask for."""
+    if sys.platform == "win32":
+        return 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft, 64)

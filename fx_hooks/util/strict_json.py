@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -14,7 +15,12 @@ class NotStrict(Exception):
 def parse_json(text: bytes) -> Any:
     """Return the value of *text*, as :mod:`json` gives it. Raise :class:`NotStrict`."""
     try:
-        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_constant)
+        return json.loads(
+            text.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_constant,
+            parse_float=_finite,
+        )
     except UnicodeDecodeError as exc:
         raise NotStrict(f"is not UTF-8 (byte {exc.start})") from exc
     except json.JSONDecodeError as exc:
@@ -32,6 +38,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, count in counts.items() if count > 1)
         raise NotStrict(f"has the key {json.dumps(twice)} twice")
     return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise NotStrict(f"has {text}, which is larger than numbers can be here")
+    return value
 
 
 def _constant(name: str) -> NoReturn:

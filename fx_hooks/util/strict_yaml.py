@@ -24,7 +24,7 @@ Node = yaml.Node
 def compose(text: bytes, source: str) -> yaml.Node | None:
     """Return the node tree of one YAML document; None if it is empty."""
     if len(text) > MAX_BYTES:
-        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no such file")
+        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is not such a file")
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -34,7 +34,7 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
     if unprintable is not None:
         line = decoded[: unprintable.start()].count("\n") + 1
         character = unprintable.group().encode("unicode_escape").decode()
-        raise FatalError(f"{source}:{line}: has the character {character}: take it out")
+        raise FatalError(f"{source}:{line}: has the character {character}: remove it")
     try:
         depth = 0
         # The composer calls itself for each level, in C without a limit.
@@ -55,7 +55,7 @@ def compose(text: bytes, source: str) -> yaml.Node | None:
         if "alias" in what or "alias" in (exc.context or ""):
             what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
         if "tag" in what or "tag" in (exc.context or ""):
-            what += " (what begins with '!' needs quotes)"
+            what += " (put a value that begins with '!' in quotes)"
         raise FatalError(f"{source}:{line}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
 
@@ -111,6 +111,22 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
     if (kind == "float" or not node.style) and _FLOAT.match(text):
         return float(text)
     return text
+
+
+def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
+    """Refuse a document with more than *limit* scalars: aliases make small files large."""
+    waiting = [] if node is None else [node]
+    left = limit
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, yaml.MappingNode):
+            waiting += [part for pair in item.value for part in pair]
+        elif isinstance(item, yaml.SequenceNode):
+            waiting += item.value
+        left -= 1
+        # What waits is not counted yet: lists of one alias may be longer than the text.
+        if left < 0 or len(waiting) > limit:
+            raise FatalError(f"{source}:{line_of(item)}: has more than {limit:,} values")
 
 
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
@@ -177,7 +193,7 @@ def mapping_nodes(
                 source,
                 name_node,
                 f"{key}.{name}" if key else name,
-                f"duplicate key (first in line {first}): join the two",
+                f"duplicate key (first in line {first}): merge the two",
             )
         found[name] = (name_node, value)
     return found
@@ -203,7 +219,7 @@ def string(node: yaml.Node, source: str, key: str) -> str:
             source,
             node,
             key,
-            f"'{node.tag}' is read as a YAML tag: what begins with '!' needs quotes",
+            f"'{node.tag}' is read as a YAML tag: put a value that begins with '!' in quotes",
         )
     if node.tag != "tag:yaml.org,2002:str":
         raise fault(source, node, key, f"must be a string, not {kind(node)}: put it in quotes")

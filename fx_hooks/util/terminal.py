@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import suppress
 from typing import TextIO
@@ -26,3 +27,16 @@ def one_line(text: str) -> str:
 def wants_colour(stream: TextIO) -> bool:
     """Return True if *stream* is a terminal whose user has not asked for plain text."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def on_github() -> bool:
+    """Return True if GitHub Actions reads what is printed, and obeys what looks like a command."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def without_commands(lines: list[str]) -> list[str]:
+    """Return *lines* so that GitHub takes none for a command, whatever files are called."""
+    if not any(line.lstrip().startswith("::") or "##[" in line for line in lines):
+        return lines
+    token = secrets.token_hex(16)
+    return [f"::stop-commands::{token}", *lines, f"::{token}::"]

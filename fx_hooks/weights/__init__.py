@@ -1,1 +1,1 @@
-"""What weight files hold and what loading them would do; nothing is ever unpickled."""
+"""The content of weight files and the effects of loading them; nothing is ever unpickled."""

@@ -47,7 +47,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """What the directory says of one member."""
+    """The directory's entry of one member."""
 
     name: bytes
     flags: int
@@ -88,7 +88,7 @@ class Archive:
         self.members: Mapping[str, Member] = members
 
     def read(self, member: Member, limit: int) -> bytes:
-        """The first *limit* bytes of *member*. Raises :class:`BrokenArchive`.
+        """Return the first *limit* bytes of *member*. Raises :class:`BrokenArchive`.
 
         Its checksum is not looked at, because torch does not either.
         """
@@ -111,7 +111,7 @@ class Archive:
 
 
 def _end(file: BinaryIO) -> tuple[int, int, int]:
-    """How many members the directory at the very end has, where it starts, and its length.
+    """Return how many members the directory at the very end has, where it starts, and its length.
 
     torch always writes the 64-bit records, too.
     """
@@ -241,7 +241,7 @@ def _member(file: BinaryIO, entry: _Entry) -> tuple[Member, int]:
 
 
 def _descriptor(data: bytes, entry: _Entry) -> int:
-    """The length of the record that repeats checksum and sizes behind a member's data."""
+    """Return the length of the record that repeats checksum and sizes behind a member's data."""
     for form in ("<4s3I", "<4sI2Q"):
         length = struct.calcsize(form)
         if len(data) >= length and struct.unpack(form, data[:length]) == (
@@ -252,7 +252,7 @@ def _descriptor(data: bytes, entry: _Entry) -> int:
 
 
 def _is_padding(kind: int, content: bytes) -> bool:
-    """Whether a note is what torch aligns its storages with; no reader looks at its bytes."""
+    """Return True if a note is torch's padding of storages; no reader looks at its bytes."""
     return kind == int.from_bytes(b"FB", "little") and len(content) <= _MAX_PADDING
 
 

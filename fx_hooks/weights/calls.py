@@ -1,4 +1,4 @@
-"""What calling an allowed name makes: the functions that rebuild tensors, and plain classes.
+"""The results of calls of allowed names: functions that rebuild tensors, and plain classes.
 
 The functions are those of ``torch/_utils.py`` (2.13) and what ``weights_only`` allows
 beside them. Each is followed for the arguments that a pickler writes; any other arguments
@@ -57,7 +57,7 @@ def _as(kind: type[_T], value: object) -> _T:
 
 
 def hashable(value: object) -> bool:
-    """Whether *value* can be a key; False, too, where that takes long to find out."""
+    """Return True if *value* can be a key; False, too, where that takes long to find out."""
     waiting, seen = [value], 0
     while waiting:
         item = waiting.pop()
@@ -102,7 +102,7 @@ def _requires_grad(value: object, dtype: str) -> None:
 
 
 def view(storage: object, offset: object, size: object, stride: object) -> Tensor:
-    """The tensor that ``set_`` makes of a storage: all of it lies in that storage."""
+    """Return the tensor that ``set_`` makes of a storage: all of it lies in that storage."""
     run, first = _as(Storage, storage), _as(int, offset)
     sizes, strides = _counts(size), _counts(stride)
     _check(_whole(offset) and first >= 0 and len(sizes) == len(strides))
@@ -324,7 +324,7 @@ def _set(*args: object) -> Instance:
 
 
 def _sequence(args: tuple[object, ...]) -> list[object]:
-    """The items of the one list or tuple among *args*, or none."""
+    """Return the items of the one list or tuple among *args*, or none."""
     _check(len(args) <= 1)
     return [item for argument in args for item in _items(argument)]
 
@@ -334,7 +334,7 @@ def _items(value: object) -> list[object]:
 
 
 def _pairs(value: object) -> list[object]:
-    """The keys and values in turn that ``OrderedDict`` or ``Counter`` takes from *value*."""
+    """Return the keys and values in turn that ``OrderedDict`` or ``Counter`` takes from *value*."""
     if isinstance(value, Mapping):
         return list(value.items)
     items: list[object] = []
@@ -421,7 +421,7 @@ _CLASSES = (
 
 
 def call(name: str, args: tuple[object, ...], allowed: frozenset[str]) -> object:
-    """The value of calling the global *name*, one of *allowed* or one that a person allows.
+    """Return the value of calling the global *name*, one of *allowed* or one that a person allows.
 
     Raises :class:`RefusedCall`.
     """
@@ -434,7 +434,7 @@ def call(name: str, args: tuple[object, ...], allowed: frozenset[str]) -> object
 
 
 def new(name: str, args: tuple[object, ...], allowed: frozenset[str]) -> object:
-    """The value of ``cls.__new__(cls, *args)``. Raises :class:`RefusedCall`."""
+    """Return the value of ``cls.__new__(cls, *args)``. Raises :class:`RefusedCall`."""
     if name in _EMPTY:
         return _EMPTY[name]()
     if name in _CLASSES:
@@ -455,7 +455,7 @@ _NUMPY_DTYPES = {
 
 
 def _foreign(name: str, args: tuple[object, ...]) -> object:
-    """What a name makes that only a person can allow."""
+    """Return what a name makes that only a person can allow."""
     if name == "numpy.dtype" and args and type(args[0]) is str:
         code = args[0].lstrip("<>|=")
         kind = _NUMPY_DTYPES.get(code) or _NUMPY_DTYPES.get(code[:1])

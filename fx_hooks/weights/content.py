@@ -1,4 +1,4 @@
-"""What a file under a weights' name really is, and what loading it would do.
+"""The true format of a file with a weights' name, and the effects of loading it.
 
 Everything is read off the content; nothing is unpickled. A file passes by being wholly what
 the one writer of its format makes, and nothing to any other reader. A fault that an unpickler
@@ -41,11 +41,12 @@ __all__ = [
     "TORCH_LEGACY", "Inspection", "inspect", "read_object",
 ]  # fmt: skip
 
+_MAX_FAULTS = 20
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
 def inspect(file: BinaryIO) -> Inspection:
-    """What all of *file*, which can seek, is and would import when loaded.
+    """Return what all of *file*, which can seek, is and would import when loaded.
 
     Time and memory are bounded whatever it holds: at most 64 MiB of it are in memory at
     a time.
@@ -66,11 +67,16 @@ def read_object(file: BinaryIO) -> tuple[Inspection, object]:
         found, value = _safetensors(file), None
     else:
         found, value = _plain_pickle(file, sure=start[:1] == b"\x80" and start[1:2] <= b"\x05")
-    if found.format is not None:
-        foreign = find_foreign(file, is_zip=is_zip)
-        if foreign:
-            found = dataclasses.replace(found, faults=(*found.faults, *foreign))
-    return found, value
+    foreign = [] if found.format is None else find_foreign(file, is_zip=is_zip)
+    return dataclasses.replace(found, faults=_few((*foreign, *found.faults))), value
+
+
+def _few(faults: tuple[str, ...]) -> tuple[str, ...]:
+    """*faults* as people can read them: a forged file may have thousands, with endless names."""
+    short = tuple(fault if len(fault) <= 300 else fault[:300] + "..." for fault in faults)
+    if len(short) <= _MAX_FAULTS:
+        return short
+    return (*short[:_MAX_FAULTS], f"has {len(short) - _MAX_FAULTS:,} more faults")
 
 
 def _safetensors(file: BinaryIO) -> Inspection:

@@ -29,7 +29,7 @@ _SMALL = 64 << 20
 
 
 class NotConvertible(Exception):
-    """Why there is no safetensors file to be made: a sentence without a subject."""
+    """The reason that no safetensors file can be made: a sentence without a subject."""
 
 
 def write_safetensors(source: BinaryIO, target: BinaryIO) -> None:
@@ -101,7 +101,7 @@ def _state_dict(value: object) -> Mapping[str, Tensor]:
 
 
 def _reason(tensors: Mapping[str, object], entries: int) -> str:
-    """Why these entries are no state dict that safetensors can hold."""
+    """Return why these entries are no state dict that safetensors can hold."""
     if len(tensors) < entries and not tensors:
         return "holds no state dict: its keys are no texts"
     total = 0
@@ -123,7 +123,7 @@ def _reason(tensors: Mapping[str, object], entries: int) -> str:
 
 
 def _data(source: BinaryIO, tensor: Tensor, places: Mapping[str, int]) -> Iterator[bytes]:
-    """The bytes of *tensor*, row by row."""
+    """Yield the bytes of *tensor*, row by row."""
     storage, width = tensor.storage, ITEM_BYTES[tensor.dtype]
     if storage is None or not tensor.elements:
         return
@@ -161,7 +161,7 @@ def _is_contiguous(tensor: Tensor) -> bool:
 
 
 def _starts(sizes: list[int], strides: list[int]) -> Iterator[int]:
-    """Where each row begins, in elements, the last dimension changing fastest."""
+    """Yield where each row begins, in elements, the last dimension changing fastest."""
     if not sizes:
         yield 0
         return

@@ -1,5 +1,6 @@
-"""Exported programs (``torch.export.save``, ``.pt2``): a graph as JSON, which loading turns into
-Python.
+"""Exported programs (``torch.export.save``, ``.pt2``).
+
+They hold a graph as JSON, which loading turns into Python.
 
 torch evaluates its expressions with sympy, and names of the graph become names in the Python
 source that it generates (``torch/_export/serde/serialize.py``, 2.13). So expressions have a
@@ -11,7 +12,7 @@ from __future__ import annotations
 import ast
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.util.strict_json import NotStrict, parse_json
@@ -19,6 +20,7 @@ from fx_hooks.weights.archives import Archive, BrokenArchive, Member
 from fx_hooks.weights.inspection import EXPORTED, TORCH, Inspection, Stored
 from fx_hooks.weights.polyglots import foreign_start
 from fx_hooks.weights.torch_files import MAX_PICKLE, NOTES, check_note, read_torch
+from fx_hooks.weights.torchscript import TOUCHING
 
 if TYPE_CHECKING:
     from fx_hooks.weights.pickles import Budget
@@ -53,11 +55,12 @@ _FUNCTIONS_NAMES = """
 """
 _FUNCTIONS = frozenset(_FUNCTIONS_NAMES.split())
 _GUARDED = frozenset({"size", "stride", "storage_offset", "shape", "ndim", "dim"})
+_BUILTINS = frozenset({"len", "int", "float", "bool", "max", "min", "abs", "round"})
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load, ast.Add, ast.Sub,
     ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.And, ast.Or,
     ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Tuple, ast.keyword,
-    ast.BitAnd, ast.BitOr, ast.Invert,
+    ast.BitAnd, ast.BitOr, ast.Invert, ast.IfExp,
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _PATH = re.compile(r"[\w.]*\Z")
@@ -66,6 +69,8 @@ _TARGET = re.compile(
     r"|math\.[A-Za-z_]\w*|torch\.sym_\w+|torch\._sym_\w+|torch\._C\._set_grad_enabled)\Z"
 )
 _CALLING = frozenset({"call", "attrgetter", "itemgetter", "methodcaller", "delitem", "setitem"})
+_BITWISE_NAMES = "and or xor lshift rshift"
+_BITWISE = frozenset(f"__{i}{name}__" for i in ("", "i") for name in _BITWISE_NAMES.split())
 _SPACES_OF_OTHERS = frozenset({"image", "debugprims", "c10d", "rpc"})
 _TYPES_NAMES = """
     builtins.tuple builtins.list builtins.dict collections.OrderedDict collections.deque
@@ -77,10 +82,11 @@ _TYPES = frozenset(_TYPES_NAMES.split())
 
 
 def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
-    """What an archive below the folder *stem* is."""
+    """Return what an archive below the folder *stem* is."""
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     globals_, faults = set[str](), set[str]()
     stored: list[Stored] = []
+    raw = _raw_names(archive, members)
     for name, member in members.items():
         start = archive.read(member, 512)
         if name.endswith((".so", ".dll", ".dylib", ".pyd", ".cubin")) or start.startswith(_NATIVE):
@@ -102,11 +108,29 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
                 Stored(f"{name}:{item.name}", item.dtype, item.elements, item.start, item.length)
                 for item in inner.stored
             ]
-        elif _RAW.match(name) and not foreign_start(start) and not start.startswith(b"\x80"):
+        elif name in raw and _RAW.match(name) and not foreign_start(start):
             stored.append(Stored(name, "uint8", member.size, member.start, member.size))
         elif not _EXTRA.match(name) or not _is_text(archive, member):
             faults.add(f"has {name!r}, which torch.export.save does not write")
     return Inspection(EXPORTED, tuple(sorted(globals_)), tuple(sorted(faults)), None, tuple(stored))
+
+
+def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:
+    """Return the members that only hold numbers, by their index; torch unpickles the others."""
+    names = set()
+    for path, member in members.items():
+        folder, _, name = path.rpartition("/")
+        if folder not in ("data/weights", "data/constants") or not name.endswith("_config.json"):
+            continue
+        try:
+            value = parse_json(archive.read(member, _MAX_JSON))
+        except NotStrict:
+            continue  # it is a fault of that member
+        entries = value.get("config") if isinstance(value, dict) else None
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and entry.get("use_pickle") is False:
+                names.add(f"{folder}/{entry.get('path_name')}")
+    return names
 
 
 def _nested(archive: Archive, member: Member, budget: Budget) -> Inspection:
@@ -141,7 +165,7 @@ def _check_json(archive: Archive, name: str, member: Member) -> set[str]:
 
 
 def _graph_faults(value: Any) -> Iterator[str]:
-    """What in a graph would become code that is no operator of torch."""
+    """Yield what in a graph would become code that is no operator of torch."""
     waiting: list[tuple[str, Any]] = [("", value)]
     expressions = 0
     known: set[tuple[str, str]] = set()
@@ -174,12 +198,8 @@ _SPECS = frozenset({"in_spec", "out_spec"})
 def _key_is_plain(above: str, name: str) -> bool:
     return (
         above in _FREE
-        or above.endswith("_values")
         or _PATH.match(name) is not None
-        or (
-            above in ("config", "range_constraints", "opset_version", "weights", "constants")
-            and name.isprintable()
-        )
+        or (above == "range_constraints" and _is_expression(name, guard=False))
     )
 
 
@@ -188,7 +208,7 @@ def _text_fault(key: str, text: str) -> str:
         return "has an expression that is not made of sizes"
     if key == "guards_code" and not _is_expression(text, guard=True):
         return "has a guard that is not made of sizes"
-    if key == "target" and not _is_operator(text):
+    if key in ("target", "as_operator") and not _is_operator(text):
         return f"calls {text[:80]!r}, which is no operator of torch"
     if key in _SPECS and not _is_spec(text):
         return "has a structure of arguments that names code"
@@ -208,13 +228,15 @@ def _is_operator(text: str) -> bool:
     parts = text.split(".")
     return (
         _TARGET.match(text) is not None
+        and not any(part.startswith("__") and part not in _BITWISE for part in parts)
+        and TOUCHING.isdisjoint(parts)
         and not (parts[0] == "_operator" and parts[1] in _CALLING)
         and not (parts[:2] == ["torch", "ops"] and parts[2] in _SPACES_OF_OTHERS)
     )
 
 
 def _is_expression(text: str, *, guard: bool) -> bool:
-    """Whether *text* is arithmetic over sizes: names, numbers and known functions."""
+    """Return True if *text* is arithmetic over sizes: names, numbers and known functions."""
     if len(text) > _MAX_EXPRESSION:
         return False
     try:
@@ -228,10 +250,12 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Call):
         function = node.func
         if isinstance(function, ast.Name):
-            return function.id in _FUNCTIONS or (guard and function.id in ("len", "int", "bool"))
-        return guard and isinstance(function, ast.Attribute) and function.attr in _GUARDED
+            return function.id in _FUNCTIONS or (guard and function.id in _BUILTINS)
+        return guard and isinstance(function, ast.Attribute)
     if isinstance(node, ast.Attribute):
-        return guard and node.attr in _GUARDED
+        return guard and (
+            node.attr in _GUARDED or (_is_math(node.value) and not node.attr.startswith("_"))
+        )
     if isinstance(node, ast.Subscript):
         return guard
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -241,13 +265,17 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
         return not node.id.startswith("__")
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            return _PATH.match(node.value) is not None
+            return guard or _PATH.match(node.value) is not None
         return isinstance(node.value, (int, float)) or node.value is None
     return isinstance(node, _NODES)
 
 
+def _is_math(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "math"
+
+
 def _is_spec(text: str) -> bool:
-    """Whether a pytree's structure is made of plain containers; contexts can name classes."""
+    """Return True if a pytree is made of plain containers; contexts can name classes."""
     if not text:
         return True
     try:

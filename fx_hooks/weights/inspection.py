@@ -31,7 +31,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a weight file is.
+    """The properties of a weight file.
 
     ``format`` is one of :data:`FORMATS`, None where it is none of them. ``globals`` are
     the names that its pickles import, or make an object of, and torch's ``weights_only``

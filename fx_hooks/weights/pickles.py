@@ -1,4 +1,4 @@
-"""What a pickle would import, call and change, read off its operations; nothing is unpickled.
+"""The imports, calls and changes of a pickle, read off its operations without unpickling.
 
 The operations are those of :mod:`pickletools`; stack and memo hold stand-ins for the values
 (:mod:`fx_hooks.weights.values`). Types are followed as ``torch/_weights_only_unpickler.py``
@@ -19,15 +19,7 @@ from typing import IO, NoReturn
 
 from fx_hooks.weights import torch_allows
 from fx_hooks.weights.calls import MAX_WALK, RefusedCall, call, hashable, new, view
-from fx_hooks.weights.values import (
-    DTYPES,
-    Global,
-    Instance,
-    Mapping,
-    Storage,
-    Tensor,
-    Unknown,
-)
+from fx_hooks.weights.values import DTYPES, Global, Instance, Mapping, Storage, Tensor, Unknown
 
 # A checkpoint has some forty operations a tensor.
 MAX_OPERATIONS = 2_000_000
@@ -38,6 +30,8 @@ MAX_GLOBALS = 1_000
 MAX_WORK = 10_000_000
 # No module and no class has a longer name.
 _MAX_NAME = 256
+# torch numbers its storages; the legacy format by their addresses.
+_MAX_KEY = 64
 # Longer texts and bytes are data, and are not kept.
 _MAX_KEPT = 1 << 16
 _MAX_LINE = 1 << 16
@@ -60,7 +54,7 @@ class BrokenPickle(Exception):
 
 
 class Reader(Enum):
-    """Who is meant to read a pickle: that decides what a persistent id is."""
+    """The intended reader of a pickle, which decides what a persistent id is."""
 
     PLAIN = "pickle.load"
     TORCH = "torch.load"
@@ -69,7 +63,7 @@ class Reader(Enum):
 
 
 class Budget:
-    """How much work a file may still make; shared by all pickles and archives in it."""
+    """The work that a file may still make; shared by all pickles and archives in it."""
 
     def __init__(self) -> None:
         self.operations = MAX_OPERATIONS
@@ -84,7 +78,7 @@ class Budget:
 
 
 class Report:
-    """What the pickles of one file would do.
+    """The effects of the pickles of one file.
 
     ``globals`` are the imports, as ``module.name``, and the classes beside them that
     ``weights_only`` asks for; ``operations`` the names of the operations in use. ``faults``
@@ -170,7 +164,7 @@ class _Machine:
         return line[:-1]
 
     def counted(self, width: int) -> bytes | None:
-        """The bytes behind a length of *width* bytes; None where they are too many to keep."""
+        """Return the bytes after a length of *width* bytes; None if they are too many."""
         size = int.from_bytes(self.read(width), "little")
         if size <= _MAX_KEPT:
             data = self.read(size)
@@ -256,6 +250,8 @@ class _Machine:
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         full = f"{module}.{name}"
+        if not full.isprintable():  # nobody can allow it, and it is shown to people
+            full = full.encode("unicode_escape").decode("ascii")
         self.allow(full)
         self.stack.append(Global(full))
 
@@ -379,7 +375,7 @@ class _Machine:
                 if type(value) is not str:
                     self.report.faults.add(f"has an {_INSTANTIATOR} that is no text")
                 elif value not in _INSTANTIATORS:
-                    self.allow(value)
+                    self.allow(value if value.isprintable() else ascii(value))
 
     def add_items(self) -> None:
         items = self.pop_mark()
@@ -393,11 +389,11 @@ class _Machine:
         storage = self.storage(identity)
         if storage is None:
             first = identity[0] if isinstance(identity, tuple) and identity else None
-            self.report.persistent.add(first if isinstance(first, str) else "unknown")
+            self.report.persistent.add(first[:40] if isinstance(first, str) else "unknown")
         self.stack.append(storage or Unknown())
 
     def storage(self, identity: object) -> Storage | None:
-        """The storage with this persistent id, as ``persistent_load`` of torch takes it."""
+        """Return the storage with this persistent id, as ``persistent_load`` of torch takes it."""
         legacy = self.reader is Reader.TORCH_LEGACY
         if self.reader is Reader.PLAIN or not isinstance(identity, tuple):
             return None
@@ -409,6 +405,7 @@ class _Machine:
             or kind.name.rpartition(".")[2] not in DTYPES
             or kind.name not in torch_allows.GLOBALS
             or type(key) is not str
+            or len(key) > _MAX_KEY
             or type(location) not in (str, bytes)
             or type(elements) is not int
             or not 0 <= elements < 1 << 56
@@ -425,7 +422,7 @@ class _Machine:
 
 
 def _part(storage: Storage, wanted: object) -> Storage | None:
-    """The part of a storage that the legacy format calls a view: key, offset and size."""
+    """Return the part of a storage that the legacy format calls a view: key, offset and size."""
     if not isinstance(wanted, tuple) or len(wanted) != 3:
         return None
     _, offset, elements = wanted
@@ -454,7 +451,7 @@ def _set_tensor(tensor: Tensor, state: object) -> None:
 
 
 def _is_state(state: object, *, pair: bool) -> bool:
-    """Whether *state* is what ``__dict__.update`` takes, or two of it for an object with slots."""
+    """Return True if ``__dict__.update`` takes *state*, or two of it for an object with slots."""
     if isinstance(state, Mapping):
         return all(type(key) is str for key in state.items[::2])
     if pair and isinstance(state, tuple) and len(state) == 2:
@@ -463,7 +460,7 @@ def _is_state(state: object, *, pair: bool) -> bool:
 
 
 def _length(value: object, depth: int = 2) -> int:
-    """How many items a call may look at in its arguments."""
+    """Return how many items a call may look at in its arguments."""
     if isinstance(value, Mapping):
         return len(value.items)
     if not isinstance(value, (tuple, list, str, bytes)):
@@ -491,7 +488,7 @@ def _kind(value: object) -> str:
 
 
 def _decoded(line: bytes) -> bytes | None:
-    """What STRING pushes: a Python 2 literal."""
+    """Return what STRING pushes: a Python 2 literal."""
     line = line.strip()
     if len(line) < 2 or line[:1] not in b"\"'" or line[-1:] != line[:1]:
         raise BrokenPickle("has a text without quotes")

@@ -24,7 +24,7 @@ _OPERATIONS = 100_000
 
 
 def is_text(stream: IO[bytes]) -> bool:
-    """Whether all that can be read from *stream* is text, and so no weights.
+    """Return True if all that can be read from *stream* is text, and so no weights.
 
     A Git LFS pointer is text and stands for weights; a pickle of protocol 0 is text, too,
     and so is what an unpickler takes for one until it has called something. Nothing at all
@@ -57,7 +57,7 @@ def text_blobs(store: ObjectStore, blobs: Collection[str]) -> set[str]:
 
 
 def is_text_file(path: bytes) -> bool:
-    """Whether a file on disk is text; nothing but a regular file is."""
+    """Return True if a file on disk is text; nothing but a regular file is."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
@@ -68,7 +68,7 @@ def is_text_file(path: bytes) -> bool:
 
 
 def _is_pickle(file: IO[bytes]) -> bool:
-    """Whether an unpickler would do something with the text, or take all of it.
+    """Return True if an unpickler would do something with the text, or take all of it.
 
     Words can be operations by chance (a line with ``c`` and a word, another word); so an
     import counts where a call or the end follows, or where the module is one of Python's.

@@ -28,7 +28,7 @@ _PLAUSIBLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
 
 def is_tar(block: bytes) -> bool:
-    """Whether *block* is the header of a tar member, as :mod:`tarfile` and others take it.
+    """Return True if *block* is the header of a tar member, as :mod:`tarfile` and others take it.
 
     The sum of all bytes, the field for it taken as blanks, has to be what that field says:
     bytes with or without a sign, in octal digits or as a binary number.
@@ -47,7 +47,7 @@ def is_tar(block: bytes) -> bool:
 
 
 def foreign_start(start: bytes) -> str:
-    """The format that the first 512 bytes of a file or member belong to, if it is one of these."""
+    """Return the format that the first 512 bytes of a file or member belong to, if any."""
     if start.startswith(_NUMPY):
         return "a NumPy array"
     if start.startswith(_HDF5):
@@ -60,7 +60,7 @@ def foreign_start(start: bytes) -> str:
 
 
 def find_foreign(file: BinaryIO, *, is_zip: bool = False) -> list[str]:
-    """What is wrong with *file*: which other format it is, too. *is_zip*: it is meant to be one."""
+    """Return what is wrong with *file*: its other format. *is_zip*: it is meant to be a zip."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = file.read(_BLOCK)
@@ -82,7 +82,7 @@ def find_foreign(file: BinaryIO, *, is_zip: bool = False) -> list[str]:
 
 
 def imports_as_pickle(file: BinaryIO, budget: Budget) -> bool:
-    """Whether an unpickler would import something before it notices that *file* is no pickle."""
+    """Return True if an unpickler would import something before it rejects *file*."""
     report = Report()
     file.seek(0)
     with suppress(BrokenPickle):

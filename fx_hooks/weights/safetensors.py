@@ -31,7 +31,7 @@ class BrokenHeader(Exception):
 
 
 def looks_like_safetensors(start: bytes) -> bool:
-    """Whether a file that begins with *start* can be nothing else."""
+    """Return True if a file that begins with *start* can be nothing else."""
     return len(start) > 8 and start[8:9] == b"{" and start[6:8] == b"\0\0"
 
 
@@ -82,7 +82,7 @@ def _tensor(name: str, value: Any, data: int) -> Stored:
 
 
 def _product(shape: Any) -> int | None:
-    """The number of elements, None where it is none that a file can have."""
+    """Return the number of elements, None where it is none that a file can have."""
     if not _counts(shape, MAX_DIMENSIONS):
         return None
     elements = 1

@@ -1,4 +1,4 @@
-"""What ``torch.load(weights_only=True)`` accepts.
+"""The names that ``torch.load(weights_only=True)`` accepts.
 
 Read off torch 2.13.0, ``torch/_weights_only_unpickler.py``: the globals are the keys of
 ``_get_allowed_globals()``, the operations those that ``Unpickler.load`` knows. A test
@@ -77,7 +77,7 @@ BLOCKED_MODULES = frozenset({"nt", "os", "posix", "sys"})
 
 
 def is_blocked(name: str) -> bool:
-    """Whether nobody can allow *name*: a blocked module is any part of it.
+    """Return True if nobody can allow *name*: a blocked module is any part of it.
 
     torch looks at the module alone; ``torch.serialization.os.system`` gets by it.
     """

@@ -1,4 +1,4 @@
-"""What ``torch.save`` writes: a zip archive, and before torch 1.6 pickles with storages behind.
+"""Files of ``torch.save``: a zip archive; before torch 1.6, pickles followed by storages.
 
 The members are those of ``torch.serialization._save`` and ``_legacy_save`` (1.6 to 2.13):
 the pickle, each storage that it asks for in exactly its size, and a few notes.
@@ -40,7 +40,7 @@ NOTES = {
 
 
 def read_torch(archive: Archive, stem: str, budget: Budget) -> tuple[Inspection, object]:
-    """What an archive below the folder *stem* is, and what stands for its value."""
+    """Return what an archive below the folder *stem* is, and what stands for its value."""
     report, faults = Report(), set[str]()
     value: object = None
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
@@ -68,7 +68,7 @@ def read_torch(archive: Archive, stem: str, budget: Budget) -> tuple[Inspection,
 def read_whole(
     archive: Archive, member: Member, report: Report, budget: Budget, reader: Reader
 ) -> object:
-    """The value of a member that is one pickle. Raises BrokenPickle."""
+    """Return the value of a member that is one pickle. Raises BrokenPickle."""
     if member.size > MAX_PICKLE:
         raise BrokenPickle(f"has more than {MAX_PICKLE >> 20} MiB")
     file = io.BytesIO(archive.read(member, MAX_PICKLE + 1))
@@ -80,7 +80,7 @@ def read_whole(
 
 
 def check_note(archive: Archive, name: str, member: Member) -> set[str]:
-    """Whether a small member says what torch writes there."""
+    """Return True if a small member says what torch writes there."""
     if member.size <= 64 and NOTES[name].match(archive.read(member, 65)):
         return set()
     return {f"has a {name} that torch does not write"}
@@ -135,7 +135,7 @@ def read_legacy(file: BinaryIO, budget: Budget) -> tuple[Inspection, object]:
 def _legacy_storages(
     file: BinaryIO, storages: dict[str, Storage], keys: object
 ) -> tuple[list[Stored], list[str]]:
-    """The storages of *keys*, which stand in *file* from where it is."""
+    """Return the storages of *keys*, which stand in *file* from where it is."""
     size = _size(file)
     stored: list[Stored] = []
     if (
@@ -171,7 +171,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def weights_only_faults(report: Report) -> list[str]:
-    """Why ``weights_only`` could not load it, beside its globals."""
+    """Return why ``weights_only`` could not load it, beside its globals."""
     faults = sorted(report.faults)
     foreign = sorted(report.operations - torch_allows.OPERATIONS)
     if foreign:
@@ -183,10 +183,10 @@ def weights_only_faults(report: Report) -> list[str]:
 
 
 def persistent_faults(report: Report) -> list[str]:
-    """The persistent ids that are no torch storages."""
+    """Return the persistent ids that are no torch storages."""
     return [f"has a persistent id {name!r}" for name in sorted(report.persistent)]
 
 
 def unsafe(report: Report) -> tuple[str, ...]:
-    """The globals that ``weights_only`` does not accept."""
+    """Return the globals that ``weights_only`` does not accept."""
     return tuple(sorted(report.globals - torch_allows.GLOBALS))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Not Python's: TorchScript has names of its own, and C++ looks them up.
 _OWN = ("__torch__.", "torch.jit._pickle.")
 # Operators of torch 2.13 (torch._C._jit_get_all_schemas) that touch files or other machines.
-_TOUCHING = frozenset({"save", "from_file", "load_tensor", "rpc_async", "rpc_sync", "rpc_remote"})
+TOUCHING = frozenset({"save", "from_file", "load_tensor", "rpc_async", "rpc_sync", "rpc_remote"})
 # Namespaces of operators that compute, and do nothing else.
 _COMPUTING_NAMES = """
     prim aten prims quantized _quantized quantization sparse mkldnn mkldnn_prepacked mkl onednn
@@ -35,6 +35,9 @@ _COMPUTING_NAMES = """
 """
 _COMPUTING = frozenset(_COMPUTING_NAMES.split())
 _WORD = re.compile(r"[A-Za-z_]\w*")
+# Classes of C++ that hold numbers; others open stores and connections.
+_CLASSES = frozenset({"quantized", "rnn", "sparse", "xnnpack", "mkldnn"})
+_CLASS = re.compile(r"\btorch\s*\.\s*classes\s*\.\s*(\w+)")
 _OPS = re.compile(r"\bops\s*\.\s*(\w+)")
 _GETATTR = re.compile(r"\bgetattr\s*\((?!\s*[\w.() ]+,\s*\"[\w.]*\"\s*\))")
 _CODE = re.compile(r"code/[\w./-]+\.py(\.debug_pkl)?\Z")
@@ -45,11 +48,12 @@ _CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r")
 
 
 def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
-    """What an archive below the folder *stem* is."""
+    """Return what an archive below the folder *stem* is."""
     members = {name.removeprefix(f"{stem}/"): item for name, item in archive.members.items()}
     report, faults = Report(), set[str]()
     stored: list[Stored] = []
-    for name, folder in (("data.pkl", "data/"), ("constants.pkl", "constants/")):
+    for name in ("data.pkl", "constants.pkl", "traced_inputs.pkl"):
+        folder = name.removesuffix(".pkl") + "/"
         member = members.pop(name, None)
         if member is None:
             continue
@@ -58,6 +62,11 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
             read_whole(archive, member, report, budget, Reader.TORCHSCRIPT)
         except BrokenPickle as exc:
             faults.add(f"has {name}, which {exc}")
+        if name == "traced_inputs.pkl":  # of these, only the shapes are kept
+            for key in [*report.storages]:
+                example = members.get(folder + key)
+                if example is not None and not example.size:
+                    del members[folder + key], report.storages[key]
         found, missing = read_storages(archive, report.storages, folder, members)
         stored += found
         faults |= missing
@@ -72,6 +81,10 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
             faults |= _check_extra(archive, name, members.pop(name))
     faults |= {f"has {name!r}, which torch.jit.save does not write" for name in members}
     names = tuple(name for name in unsafe(report) if not name.startswith(_OWN))
+    for name in report.globals:
+        match = _CLASS.search(name)
+        if match and match[1] not in _CLASSES:
+            faults.add(f"makes an object of {name}")
     return Inspection(
         TORCHSCRIPT,
         names,
@@ -92,7 +105,7 @@ def _check_pickle(
 
 
 def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
-    """A file that the user added: text, so that no reader takes it for anything else."""
+    """Return a file that the user added: text, so that no reader takes it for anything else."""
     if member.size > _MAX_EXTRA:
         return {f"has {name} with more than {_MAX_EXTRA:,} bytes"}
     content = archive.read(member, _MAX_EXTRA + 1)
@@ -102,7 +115,7 @@ def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
 
 
 def _check_code(source: bytes) -> set[str]:
-    """What TorchScript source names that does more than compute."""
+    """Return what TorchScript source names that does more than compute."""
     try:
         text = source.decode()
     except UnicodeDecodeError:
@@ -110,10 +123,12 @@ def _check_code(source: bytes) -> set[str]:
     words = {match[0] for match in _WORD.finditer(text)}
     faults = {
         f"has code that calls {name}, which touches files or other machines"
-        for name in sorted(words & _TOUCHING)
+        for name in sorted(words & TOUCHING)
     }
     spaces = {match[1] for match in _OPS.finditer(text)} - _COMPUTING
     faults |= {f"has code that calls operators of {name!r}, which others define" for name in spaces}
+    classes = {match[1] for match in _CLASS.finditer(text)} - _CLASSES
+    faults |= {f"has code that uses classes of {name!r}" for name in classes}
     if "getattr" in words and _GETATTR.search(text):
         faults.add("has code that computes the name of what it uses")
     return faults

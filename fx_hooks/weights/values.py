@@ -49,7 +49,7 @@ class Mapping:
         self.items = items
 
     def by_text(self) -> dict[str, object]:
-        """The entries whose keys are texts."""
+        """Return the entries whose keys are texts."""
         keys, values = self.items[::2], self.items[1::2]
         return {key: value for key, value in zip(keys, values, strict=True) if type(key) is str}
 

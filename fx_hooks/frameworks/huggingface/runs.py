@@ -1,4 +1,4 @@
-"""What the Hugging Face Trainer leaves in its ``output_dir``.
+"""The files that the Hugging Face Trainer leaves in its ``output_dir``.
 
 Each ``checkpoint-STEP/`` has a ``trainer_state.json`` (transformers/trainer.py,
 TRAINER_STATE_NAME); ``Trainer.save_state`` writes one next to them.

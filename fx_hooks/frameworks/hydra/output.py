@@ -1,4 +1,4 @@
-"""Where a configuration tells Hydra to put its runs.
+"""The places where a configuration tells Hydra to put its runs.
 
 Hydra reads ``hydra.run.dir`` and ``hydra.sweep.dir`` from any of its YAML files, or
 ``run.dir`` and ``sweep.dir`` in one of a config group called ``hydra/``

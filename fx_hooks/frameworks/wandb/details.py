@@ -1,4 +1,4 @@
-"""What a W&B run says of itself: its id, its beginning, its configuration and metrics."""
+"""The facts in a W&B run: its id, its beginning, its configuration and metrics."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from fx_hooks.frameworks.framework import Details
 from fx_hooks.frameworks.run_files import read_json
 from fx_hooks.frameworks.wandb.names import id_of, log_name
-from fx_hooks.frameworks.wandb.record import (
-    WandbHead,
-    WandbLog,
-    read_wandb_head,
-    read_wandb_log,
-)
+from fx_hooks.frameworks.wandb.record import WandbHead, WandbLog, read_wandb_head, read_wandb_log
 from fx_hooks.frameworks.wandb.sync_logs import time_in
 from fx_hooks.util.disk import files_not_links
 

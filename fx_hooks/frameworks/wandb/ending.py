@@ -1,4 +1,4 @@
-"""How a W&B run ended, and whether all of it is in the cloud, from the files it left.
+"""The end of a W&B run and the state of its upload, from the files it left.
 
 W&B writes an exit record at the end of its log, whatever the server says.
 """

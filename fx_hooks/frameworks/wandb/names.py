@@ -1,4 +1,4 @@
-"""What W&B calls its folders and files."""
+"""The names of W&B's folders and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a configuration tells W&B to put its runs.
+"""The places where a configuration tells W&B to put its runs.
 
 W&B puts ``wandb/`` below ``WANDB_DIR``, below the ``dir`` that ``wandb.init`` is given or the
 ``root_dir`` of its settings (wandb/sdk/wandb_settings.py), and Lightning's logger hands it

@@ -37,7 +37,7 @@ _HEAD = 1 << 20
 
 
 class WandbLog(NamedTuple):
-    """What a log says; texts are empty and mappings too where it says nothing.
+    """The content of a log; texts and mappings are empty where it says nothing.
 
     ``summary`` has the last value of each key of the history, and what the run itself
     put into its summary; ``config`` what it was started with.
@@ -60,7 +60,7 @@ class WandbHead(NamedTuple):
 
 
 class WandbEnd(NamedTuple):
-    """How a run ended: ``exit_code`` is None without a word of it.
+    """The end of a run; ``exit_code`` is None if it is not recorded.
 
     ``ended_at`` is in seconds since the epoch, where the log says it.
     """
@@ -183,7 +183,7 @@ def _update(values: dict[str, Any], record: bytes) -> None:
 
 
 def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Iterator[bytes]:
-    """The records of a log, each put together from its pieces; up to the first odd one.
+    """Yield the records of a log, each put together from its pieces; up to the first odd one.
 
     From *start* on, where a block begins; up to *limit* bytes, about.
     """
@@ -222,7 +222,7 @@ def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Ite
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a protocol buffer that hold texts or messages, in order."""
+    """Yield the fields of a protocol buffer that hold texts or messages, in order."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -242,7 +242,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A number and where it ends; a cut one ends with the message."""
+    """Return a number and where it ends; a cut one ends with the message."""
     value = shift = 0
     while position < len(message) and shift < 64:
         byte = message[position]

@@ -1,4 +1,4 @@
-"""What W&B says in its own logs of what it uploaded.
+"""W&B's own logs of what it uploaded.
 
 ``wandb sync`` of wandb-core writes ``debug-sync.TIME.log`` into ``logs/`` of the W&B folder of
 wherever it was started: JSON, a line each, with the path of the run's log. Before, it wrote
@@ -166,7 +166,7 @@ def log_lines(place: bytes) -> Iterator[bytes]:
 
 
 def time_in(text: str) -> float:
-    """A time as Go writes it, since the epoch; Python 3.10 does not read its nanoseconds."""
+    """Return a time as Go writes it, since the epoch; Python 3.10 does not read its nanoseconds."""
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValueError(text)

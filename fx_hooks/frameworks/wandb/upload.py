@@ -13,7 +13,7 @@ _LOG = b".wandb"
 
 
 def can_be_synced(folder: Folder) -> bool:
-    """Whether the W&B run in *folder* has a log with anything in it.
+    """Return True if the W&B run in *folder* has a log with anything in it.
 
     Without one W&B ends with an error, and does not sync what is named after it.
     """

@@ -1,4 +1,4 @@
-"""Whether W&B has all of a run, by what its clients log: see :data:`TABLE`.
+"""The state of a run's upload to W&B, by what its clients log: see :data:`TABLE`.
 
 What a client does not say is not known: then the run stays, until it is synced by a version
 that says so, or until its owner accepts it as it is.
@@ -31,7 +31,7 @@ INTERNAL_LOG = b"logs/debug-internal.log"
 
 
 class Row(NamedTuple):
-    """What counts in the log of some versions, for people and for the tests."""
+    """The log lines that count in some versions, for people and for the tests."""
 
     versions: str
     how: str
@@ -71,7 +71,7 @@ TABLE = (
 
 
 class Upload(NamedTuple):
-    """What is known of an upload: uploaded, not uploaded or nothing, and why."""
+    """The state of an upload: uploaded, not uploaded or unknown, and the reason."""
 
     proves: Proof
     reason: str

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fx_hooks.history.audit.chart import day
 from fx_hooks.history.audit.figures import Audit, Row, Weight, folder_name, percent
+from fx_hooks.reporting.layout import bold, plural
 from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
 
@@ -18,12 +19,12 @@ def audit_report(audit: Audit, *, verbose: bool = False, colour: bool = False) -
         return ["No commits yet."]
     lines = [_history(audit)]
     if not audit.artifacts.blobs:
-        return [*lines, _bold("No artifacts in it.", colour), *notes(audit)]
+        return [*lines, bold("No artifacts in it.", colour), *notes(audit)]
     head = f"Artifacts: {weighs(audit.artifacts)}"
     share = audit.artifacts.share_of(audit.everything)
     if share is not None:
         head += f", {percent(share)} of what all files weigh"
-    lines.append(_bold(head, colour))
+    lines.append(bold(head, colour))
     lines.append(f"  still in a branch or tag: {weighs(audit.there)}")
     lines.append(f"  gone, but in the history: {weighs(audit.gone)}")
     rules = [(row.rule, row) for row in audit.rules]
@@ -64,7 +65,7 @@ def notes(audit: Audit) -> list[str]:
 
 
 def _history(audit: Audit) -> str:
-    commits = f"{audit.commits:,} commit{'s' * (audit.commits != 1)}"
+    commits = plural(audit.commits, "commit")
     first, last = (day(audit.growth.points[index].time) for index in (0, -1))
     span = first if first == last else f"{first} to {last}"
     return f"{commits}, {span}: {weighs(audit.everything)}"
@@ -79,7 +80,7 @@ def _table(
         kept, cut = rows, []
     # The names come last: they may be of any length.
     head = f"{'blobs':>9} {'unpacked':>11} {'packed':>11} {'share':>5}  {'still there':<16} {title}"
-    lines = ["", _bold(head, colour)]
+    lines = ["", bold(head, colour)]
     for name, row in kept:
         share = percent(row.weight.share_of(audit.everything))
         amounts = (_amount(row.weight.size, row.weight), _amount(row.weight.packed, row.weight))
@@ -111,7 +112,7 @@ def _amount(size: int, weight: Weight) -> str:
 
 
 def _commits(audit: Audit, most: int | None, colour: bool) -> list[str]:
-    lines = ["", _bold("brought in by", colour)]
+    lines = ["", bold("brought in by", colour)]
     for row in audit.heaviest[:most]:
         commit = audit.described.get(row.number)
         if commit is not None:
@@ -124,8 +125,4 @@ def _commits(audit: Audit, most: int | None, colour: bool) -> list[str]:
 
 
 def _blobs(count: int) -> str:
-    return f"{count:,} blob{'s' * (count != 1)}"
-
-
-def _bold(text: str, colour: bool) -> str:
-    return f"\033[1m{text}\033[0m" if colour else text
+    return plural(count, "blob")

@@ -28,8 +28,9 @@ from fx_hooks.history.audit.figures import (
     percent,
 )
 from fx_hooks.history.audit.treemap import Box, squarified
-from fx_hooks.util.atomic import replace_file
+from fx_hooks.reporting.layout import plural
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import human_size, quoted
 from fx_hooks.util.terminal import one_line
 
@@ -58,7 +59,7 @@ def check_place(path: str) -> None:
         raise FatalError("--html: the file name is empty: name a file")
     shown = one_line(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FatalError(f"{shown}: is no regular file: name a file for --html")
+        raise FatalError(f"{shown}: is not a regular file: name a file for --html")
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise FatalError(f"{shown}: its folder does not exist: make it first")
@@ -115,7 +116,7 @@ def _summary(audit: Audit) -> str:
         return '<p class="verdict">There are no commits yet.</p>'
     first, last = (day(audit.growth.points[index].time) for index in (0, -1))
     span = _date(first) if first == last else f"{_date(first)} to {_date(last)}"
-    commits = f"{audit.commits:,} commit{'s' * (audit.commits != 1)}"
+    commits = plural(audit.commits, "commit")
     tiles = [_tile(commits, span), _tile(_packed(audit.everything), "all files, packed")]
     if not audit.artifacts.blobs:
         sentence = "No artifacts: nothing in this history breaks the policy."

@@ -15,6 +15,7 @@ from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import rewrite_history
 from fx_hooks.history.walk import Introduction, describe
+from fx_hooks.reporting.layout import step_lines
 from fx_hooks.reporting.progress import Progress
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
@@ -77,13 +78,12 @@ def audit(
         paths = {finding.path for finding in findings}
         here = store.found(store.head() or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
-        steps = [rewrite_history(findings, kept, "To take them out", verbose=verbose)]
+        steps = [rewrite_history(findings, kept, "To take them out")]
     said = [*result.notes, *notes, *_passed_over(others)]
 
     def text(colour: bool) -> list[str]:
         lines = audit_text.audit_report(figures, verbose=verbose, colour=colour)
-        for step in steps:
-            lines += ["", step.what, *(f"    {line}" for line in step.commands)]
+        lines += step_lines(steps, verbose=verbose, most=3)
         return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
 
     return out.deliver(Report(command, findings, rules, steps, said), text)
@@ -93,7 +93,7 @@ def _passed_over(refs: Sequence[str]) -> list[str]:
     if not refs:
         return []
     more = f" and {len(refs) - 1:,} more lead" if refs[1:] else " leads"
-    return [f"{one_line(refs[0])}{more} to no commit: what is there was not looked at"]
+    return [f"{one_line(refs[0])}{more} to no commit and was not checked"]
 
 
 class _Collector:

@@ -1,4 +1,4 @@
-"""What an archive says of a run that is packed into it."""
+"""The facts that an archive records of a packed run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def about(found: Survey, run: Run) -> dict[str, Any]:
-    """What the manifest says of a run and of those in it, or started by it; without secrets."""
+    """Return what the manifest says, without secrets, of a run and of those in or of it."""
     _, *inner = found.belonging(run)
     known = _known(found.root, run)
     if inner:

@@ -49,7 +49,7 @@ _IGNORED = dict.fromkeys(
 
 
 def runs_code(name: bytes) -> bool:
-    """Whether some program runs what it finds under *name*, one part of a path."""
+    """Return True if some program runs what it finds under *name*, one part of a path."""
     text = name.decode("utf-8", "surrogateescape").translate(_IGNORED)
     text = unicodedata.normalize("NFKC", text).casefold().partition(":")[0].rstrip(". ")
     return text in _NAMES or _PATTERN.fullmatch(text) is not None
@@ -75,7 +75,7 @@ def left_out(paths: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _repositories(paths: Iterable[bytes]) -> set[bytes]:
-    """The folders below the top that git finds ``HEAD`` and its database in."""
+    """Return the folders below the top that git finds ``HEAD`` and its database in."""
     names: dict[bytes, set[bytes]] = {}
     for path in paths:
         folder, _, name = path.rpartition(b"/")

@@ -1,4 +1,4 @@
-"""How far a work on many bytes has come: a bar with rate and rest, on a terminal only."""
+"""The progress of work on many bytes: a bar with rate and rest, on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAUSE = 0.1  # seconds between two lines
 
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Progress | None]:
-    """What to call with a phase, and how many bytes of how many are done; None if nobody looks.
+    """Yield a function that takes a phase, bytes done and all bytes; None without a terminal.
 
     The bar goes to standard error, and away at the end.
     """

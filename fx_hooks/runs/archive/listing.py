@@ -1,4 +1,4 @@
-"""What an archive of runs holds, as text for people."""
+"""The content of an archive of runs, as text for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _METRICS, _RUNS = 8, 10  # figures of a run, and runs in it, that are named
 def listing(
     name: str, size: int, manifest: Manifest, runs: Sequence[PackedRun], width: int
 ) -> list[str]:
-    """The lines to print of *runs*, of those in the archive *name* of *size* bytes."""
+    """Return the lines to print of *runs*, of those in the archive *name* of *size* bytes."""
     of_all = f"{len(runs):,} of " if len(runs) < len(manifest.runs) else ""
     files = plural(sum(run.files for run in runs), "file")
     total = human_size(sum(run.size for run in runs))
@@ -39,7 +39,7 @@ def listing(
 
 
 def _results(run: PackedRun) -> Iterator[str]:
-    """The figures of a run, or those of each run in it."""
+    """Yield the figures of a run, or those of each run in it."""
     own = figures(run.about.get("metrics"))
     if own:
         yield own
@@ -70,7 +70,7 @@ def _facts(run: PackedRun) -> str:
 
 
 def figures(metrics: Any) -> str:
-    """The first numbers of *metrics*, nested ones with dots in their names."""
+    """Return the first numbers of *metrics*, nested ones with dots in their names."""
     found = list(numbers(metrics))
     words = [f"{name} {_number(value)}" for name, value in found[:_METRICS]]
     if len(found) > _METRICS:
@@ -90,7 +90,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def run_lines(runs: Sequence[PackedRun]) -> list[str]:
-    """A line each run, with its size, the names one below the other."""
+    """Return a line each run, with its size, the names one below the other."""
     sizes = [human_size(run.size) for run in runs]
     room = max(map(len, sizes), default=0)
     return [f"  {size:>{room}}  {shown(run.path)}" for size, run in zip(sizes, runs, strict=True)]

@@ -31,7 +31,7 @@ _LARGEST = 1 << 62
 
 
 class BadManifest(Exception):
-    """What is wrong with a manifest, in a few words."""
+    """A broken manifest; the message says why in a few words."""
 
 
 class Entry(NamedTuple):
@@ -72,12 +72,12 @@ class PackedRun(NamedTuple):
 
     @property
     def files(self) -> int:
-        """How many files and links it has."""
+        """The number of files and links in it."""
         return sum(entry.type != FOLDER for entry in self.entries)
 
 
 def counts(entry: Entry) -> bool:
-    """Whether *entry* takes space of its own."""
+    """Return True if *entry* takes space of its own."""
     return entry.type in (FILE, LINK)
 
 
@@ -95,7 +95,7 @@ def as_text(path: bytes) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    """The other way round; raises :class:`BadManifest`."""
+    """Return the other way round; raises :class:`BadManifest`."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as exc:
@@ -103,7 +103,7 @@ def as_bytes(text: str) -> bytes:
 
 
 def join(run: bytes, path: bytes) -> bytes:
-    """The path of an entry from the root."""
+    """Return the path of an entry from the root."""
     return run + b"/" + path if path else run
 
 
@@ -114,7 +114,7 @@ def decimal(mtime: int) -> str:
 
 
 def nanoseconds(text: str) -> int:
-    """The other way round; raises :class:`BadManifest`."""
+    """Return the other way round; raises :class:`BadManifest`."""
     match = _MTIME.match(text)
     if match is None:
         raise BadManifest("has a time that is none")
@@ -159,7 +159,7 @@ def _entry_fields(entry: Entry) -> Iterator[tuple[str, Any]]:
 
 
 def from_json(text: bytes) -> Manifest:
-    """The manifest that *text* is, checked; raises :class:`BadManifest`."""
+    """Return the manifest that *text* is, checked; raises :class:`BadManifest`."""
     try:
         value = parse_json(text)
     except NotStrict as exc:
@@ -261,13 +261,13 @@ def _check_entries(run: PackedRun, contents: dict[bytes, Entry]) -> None:
 
 
 def above(path: bytes) -> Iterator[bytes]:
-    """The folders above *path*, the innermost first."""
+    """Yield the folders above *path*, the innermost first."""
     while path := path.rpartition(b"/")[0]:
         yield path
 
 
 def is_plain(path: bytes, *, windows: bool = False) -> bool:
-    """Whether *path* names something below the folder it is taken in, on any system."""
+    """Return True if *path* names something below the folder it is taken in, on any system."""
     parts = path.split(b"/")
     if b"\0" in path or not {b"", b".", b".."}.isdisjoint(parts):
         return False
@@ -275,10 +275,10 @@ def is_plain(path: bytes, *, windows: bool = False) -> bool:
 
 
 def may_be_run(path: bytes) -> bool:
-    """Whether something may be put at *path*: nothing goes where programs look for commands."""
+    """Return True if *path* may be written to: not where programs look for commands."""
     return is_plain(path) and not any(map(runs_code, path.split(b"/")))
 
 
 def mode_of(entry: Entry) -> int:
-    """The permissions to restore: never those that make a program run as somebody else."""
+    """Return the permissions to restore: never those that make a program run as somebody else."""
     return entry.mode & (stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)

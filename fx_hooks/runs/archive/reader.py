@@ -45,6 +45,18 @@ _TYPES = {
 }
 
 
+# Nothing that packs unpacks to much more than this times its size; what is more are holes.
+_MOST_TIMES, _FREE_BYTES = 1 << 10, 1 << 30
+# The values of a manifest: a file has eight, in more than a hundred bytes.
+_FREE_VALUES, _BYTES_A_VALUE = 100_000, 12
+_SMALL = 1 << 22
+
+
+def _manifest_bytes(size: int) -> int:
+    """How long the manifest of an archive of *size* bytes may be, so that memory suffices."""
+    return (1 << 24) + 2 * size if size < _SMALL else MAX_BYTES
+
+
 class Archive:
     """The archive in the file *path*; *name* is what messages call it.
 
@@ -88,13 +100,17 @@ class Archive:
     def _read_manifest(self) -> tuple[bytes, Manifest]:
         with self._reading():
             start, end = self._codec.last_section(self._file)
-            with self._section(start, end, MAX_BYTES + _HEADERS) as tar:
+            most = _manifest_bytes(end)
+            with self._section(start, end, most + _HEADERS) as tar:
                 member = tar.next()
                 if member is None or (member.name, member.type) != (MEMBER, tarfile.REGTYPE):
                     raise BadManifest("its manifest is missing")
-                if member.size > MAX_BYTES:
+                if member.size > most:
                     raise BadManifest("its manifest is too large")
                 text = b"".join(data for _, data in tar.content(member))
+                values = text.count(b"[") + text.count(b"{") + text.count(b",")
+                if values > _FREE_VALUES + len(text) // _BYTES_A_VALUE:
+                    raise BadManifest("its manifest says more than there are files")
                 if tar.next() is not None:
                     raise BadManifest("its manifest is not the last file")
             manifest = from_json(text)
@@ -109,6 +125,9 @@ class Archive:
         digest has been compared.
         """
         limit = sum(_HEADERS + entry.size for entry in run.entries)
+        if limit > _FREE_BYTES + _MOST_TIMES * (run.end - run.start) + _HEADERS * len(run.entries):
+            with self._reading():
+                raise BadManifest(f"{shown(run.path)} is said to hold more than it can")
         with self._reading(), self._section(run.start, run.end, limit) as tar:
             for entry in run.entries:
                 member = tar.next()
@@ -164,7 +183,7 @@ class _Section:
         return member
 
     def content(self, member: tarfile.TarInfo) -> Pieces:
-        """The bytes of a file with their positions; the holes of a sparse one are left out."""
+        """Yield the bytes of a file with their positions, without the holes of a sparse one."""
         end = 0
         for start, length in _parts(member):
             if start < end or length < 0 or start + length > real_size(member):
@@ -186,7 +205,7 @@ def _parts(member: tarfile.TarInfo) -> list[tuple[int, int]]:
 
 
 def real_size(member: tarfile.TarInfo) -> int:
-    """The size of a file with its holes."""
+    """Return the size of a file with its holes."""
     return int(member.pax_headers.get("GNU.sparse.realsize", member.size))
 
 

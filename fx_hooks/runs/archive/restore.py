@@ -61,7 +61,7 @@ CAN_SET_LINK_TIMES = os.utime in os.supports_follow_symlinks
 
 
 class Kept(NamedTuple):
-    """What was replaced at *path*, where it is now, and what there is in it alone."""
+    """The replaced content at *path*, its place now, and what there is in it alone."""
 
     path: bytes
     place: bytes
@@ -77,7 +77,7 @@ class Restored(NamedTuple):
 
 
 def chosen(runs: Sequence[PackedRun], patterns: Sequence[str]) -> list[PackedRun]:
-    """The runs that *patterns* name: paths, folders above them, or globs; all if there are none.
+    """Return the runs that *patterns* (paths, folders above, globs) name; all without any.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` for one that names nothing.
     """
@@ -135,7 +135,7 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
 
 
 def _is_package(run: PackedRun) -> bool:
-    """Whether Python would import *run*; a run that is named after a time may hold source."""
+    """Return True if Python would import *run*; one named after a time may hold source."""
     return not any(map(is_dated, (run.path, *above(run.path)))) and any(
         entry.path.lower().startswith(b"__init__.") and b"/" not in entry.path
         for entry in run.entries
@@ -191,7 +191,7 @@ def restore(
 
 
 def _homes(folder: bytes, runs: Sequence[PackedRun]) -> dict[bytes, bytes]:
-    """Where each run can be unpacked: in *folder*, unless its place is on another file system."""
+    """Return where to unpack each run: in *folder*, unless its file system is another one."""
     found = {}
     with _writing(folder):
         device = os.stat(folder).st_dev
@@ -247,7 +247,7 @@ def _settle(staging: bytes, folder: bytes) -> list[Kept]:
 
 
 def _name_for(name: bytes, above_it: bytes, descriptor: int | None) -> bytes:
-    """A name for what was replaced, that nothing has yet."""
+    """Return a name for what was replaced, that nothing has yet."""
     base = name[:200] + time.strftime(".replaced-%Y%m%d-%H%M%S").encode()
     found, number = base, 1
     while _is_there(os.path.join(above_it, found), descriptor):
@@ -257,7 +257,7 @@ def _name_for(name: bytes, above_it: bytes, descriptor: int | None) -> bytes:
 
 
 def _replaced(staging: bytes) -> list[tuple[bytes, int]]:
-    """Where what lies aside in *staging* has been, with its permissions.
+    """Return where what lies aside in *staging* has been, with its permissions.
 
     What was not written in full says that nothing has been replaced yet; and somebody
     may have put it there for us to find.
@@ -286,7 +286,7 @@ def _writing(path: bytes) -> Iterator[None]:
 def _stagings(
     folder: bytes, homes: Mapping[bytes, bytes], cleanup: contextlib.ExitStack
 ) -> dict[bytes, _Staging]:
-    """A staging in each of *homes*, by the paths of the runs that are unpacked in it."""
+    """Return a staging in each of *homes*, by the paths of the runs that are unpacked in it."""
     found = {}
     for home in set(homes.values()):
         paths = [path for path, there in homes.items() if there == home]
@@ -366,7 +366,7 @@ def _mode(place: bytes) -> int:
 
 
 def _make_movable(place: bytes, descriptor: int | None) -> None:
-    """A directory that changes its parent has to be writable."""
+    """Return a directory that changes its parent has to be writable."""
     status = os.stat(place, dir_fd=descriptor, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(place, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=descriptor)
@@ -382,7 +382,7 @@ def _is_there(place: bytes, descriptor: int | None) -> bool:
 
 @contextlib.contextmanager
 def _parent(folder: bytes, parent: bytes) -> Iterator[tuple[int | None, bytes]]:
-    """The directory *parent* below *folder*, made if need be; no link on the way is followed.
+    """Yield the directory *parent* below *folder*, made if need be; no link on the way is followed.
 
     It comes as a descriptor, to which the second value is relative, where the system has
     such calls.
@@ -465,7 +465,7 @@ class _Unpacking:
                 self._tell(len(data))
 
     def _refused(self, run: PackedRun) -> frozenset[bytes]:
-        """The entries of *run* that are not put back, since some program would run them."""
+        """Return the entries of *run* that are not put back, since some program would run them."""
         return frozenset(autorun.left_out(entry.path for entry in run.entries))
 
     def _unpack_run(self, run: PackedRun, targets: set[bytes], aside: bytes) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Protocol
 
+from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
 
 CHUNK = 1 << 20
@@ -34,10 +35,11 @@ _GZIP_FOOTER = struct.Struct("<4s4s2sH2sHQ2sII")
 _ZSTD_FOOTER = struct.Struct("<II8sQ")
 _ZSTD_SKIPPABLE = 0x184D2A5F
 _MARK = b"fx-runs\x01"
+_TAIL = 256  # more than either footer has
 
 
 class BrokenSection(Exception):
-    """What is wrong with a section, in a few words."""
+    """A broken section; the message says why in a few words."""
 
 
 class SectionWriter(Protocol):
@@ -51,28 +53,40 @@ class SectionWriter(Protocol):
 
 
 class Codec(Protocol):
-    """How sections are written and read back."""
+    """The way to write sections and read them back."""
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter: ...
 
     def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
-        """What the next *length* bytes of *file* unpack to. Raises :class:`BrokenSection`."""
+        """Unpack the next *length* bytes of *file*, or raise :class:`BrokenSection`."""
 
     def footer(self, last: int) -> bytes: ...
 
     def last_section(self, file: BinaryIO) -> tuple[int, int]:
-        """Where the last section of *file* starts and ends; raises :class:`BrokenSection`."""
+        """Return the bounds of the last section of *file*, or raise :class:`BrokenSection`."""
 
     def close(self) -> None: ...
 
 
 def codec_for(name: str) -> Codec:
-    """The codec that the file's *name* asks for; raises :class:`FatalError`."""
+    """Return the codec that the file's *name* asks for; raises :class:`FatalError`."""
     if name.endswith(".tar.gz"):
         return _Gzip()
     if name.endswith(".tar.zst"):
         return _zstd(name)
     raise FatalError(f"{name}: an archive is called NAME.tar.gz or NAME.tar.zst")
+
+
+def is_marked(place: bytes) -> bool:
+    """Return True if the file ends with our footer, or cannot be read."""
+    try:
+        with open(place, "rb", opener=files_not_links) as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            return _MARK in file.read()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager

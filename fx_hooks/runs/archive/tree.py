@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry
+from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
 
 _OPEN = (
@@ -19,13 +21,14 @@ _OPEN = (
     | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for somebody to write
     | getattr(os, "O_BINARY", 0)
 )
+_CHUNK = 1 << 20
 # On Windows a listing does not say where its entries lie.
 _HAS_DEVICES = sys.platform != "win32"
 _DATA, _HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
 
 
 class Unfit(Exception):
-    """Why a run cannot be packed whole, in a few words."""
+    """A run that cannot be packed whole; the message says why in a few words."""
 
 
 class Found(NamedTuple):
@@ -84,7 +87,7 @@ def _walk(place: bytes, top: Found) -> Iterator[Found]:
 
 
 def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]) -> str | None:
-    """How the directory *place* differs from what was packed; None if in nothing.
+    """Return how the directory *place* differs from what was packed; None if in nothing.
 
     Sizes, times, permissions and targets are compared, contents are not.
     """
@@ -111,27 +114,42 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
     return f"{shown(min(found))} is new" if found else None
 
 
-def goes_on(place: bytes, entries: Sequence[Entry]) -> bool:
-    """Whether the directory *place* is the run that was packed, maybe written to since then.
+def not_held(place: bytes, entries: Sequence[Entry]) -> bytes | None:
+    """Return the path of what was packed and is not in *place*; None if all of it is.
 
-    None of its files has gone, and the oldest is the same: that of a new run at the place
-    of an old one is not.
+    Contents are compared, by their digests: a file that was only added to still holds what
+    was packed. What cannot be read is taken for missing.
     """
-    try:
-        found = {item.path: item for item in scan(place)}
-    except Unfit:
-        return False
-    files = [entry for entry in entries if entry.type != FOLDER]
-    if any(entry.path not in found for entry in files):
-        return False
-    first = min(files, key=lambda entry: entry.mtime, default=None)
-    return first is None or found[first.path].status.st_mtime_ns == first.mtime
+    for entry in entries:
+        path = os.path.join(place, entry.path) if entry.path else place
+        try:
+            if entry.type == FOLDER:
+                held = stat.S_ISDIR(os.lstat(path).st_mode)
+            elif entry.type == LINK:
+                held = os.readlink(path) == entry.target
+            else:
+                held = _beginning(path, entry.size) == entry.sha256
+        except OSError:
+            held = False
+        if not held:
+            return entry.path
+    return None
+
+
+def _beginning(path: bytes, size: int) -> str | None:
+    """Return the SHA-256 of the first *size* bytes of a file; None where it has fewer."""
+    digest = hashlib.sha256()
+    with open(path, "rb", opener=files_not_links) as file:
+        while size and (data := file.read(min(size, _CHUNK))):
+            digest.update(data)
+            size -= len(data)
+    return None if size else digest.hexdigest()
 
 
 def only_in(place: bytes, other: bytes) -> str | None:
-    """A file or link in the directory *place* that is not in *other* as well; None without any.
+    """Return a file or link in the directory *place* that is not in *other*; None without any.
 
-    Sizes, times and targets are compared. What cannot be read is taken for one.
+    Contents, times and targets are compared. What cannot be read is taken for one.
     """
     try:
         found = scan(place)
@@ -140,9 +158,27 @@ def only_in(place: bytes, other: bytes) -> str | None:
         return str(exc)
     for item in found:
         same = there.get(item.path)
-        if item.type != FOLDER and (same is None or _identity(item) != _identity(same)):
+        if item.type == FOLDER:
+            continue
+        if same is None or _identity(item) != _identity(same):
+            return shown(item.path)
+        if item.type == FILE and not _same_content(place, other, item.path):
             return shown(item.path)
     return None
+
+
+def _same_content(place: bytes, other: bytes, path: bytes) -> bool:
+    try:
+        with (
+            open(os.path.join(place, path), "rb", opener=files_not_links) as first,
+            open(os.path.join(other, path), "rb", opener=files_not_links) as second,
+        ):
+            while data := first.read(_CHUNK):
+                if data != second.read(len(data)):
+                    return False
+            return not second.read(1)
+    except OSError:
+        return False
 
 
 def _identity(item: Found) -> tuple[object, ...]:
@@ -151,7 +187,7 @@ def _identity(item: Found) -> tuple[object, ...]:
 
 @contextlib.contextmanager
 def opened(place: bytes, item: Found) -> Iterator[int]:
-    """The file *item* below *place*, open for reading.
+    """Yield the file *item* below *place*, open for reading.
 
     Raises :class:`Unfit` where it cannot be read, or is not what it was, before or after.
     """
@@ -183,7 +219,7 @@ def _check_same(item: Found, descriptor: int) -> None:
 
 
 def data_of(descriptor: int, status: os.stat_result) -> list[tuple[int, int]] | None:
-    """The parts of a sparse file that hold data, as positions and lengths; None if all does."""
+    """Return the data parts of a sparse file, as positions and lengths; None if all is data."""
     size = status.st_size
     if sys.platform == "win32" or _DATA is None or _HOLE is None or status.st_blocks * 512 >= size:
         return None

@@ -64,7 +64,7 @@ class LeftOut(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What is in the archive, verified; ``size`` is the archive's, 0 if there is none."""
+    """The verified content of the archive; ``size`` is the archive's, 0 if there is none."""
 
     runs: tuple[PackedRun, ...]
     left_out: tuple[LeftOut, ...]
@@ -97,6 +97,15 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             )
 
 
+def run_around(root: bytes, runs: Sequence[bytes], target: bytes) -> bytes | None:
+    """Return the one of *runs* that an archive at *target* lies in, and which is kept for it."""
+    real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
+    places = (os.path.join(os.path.realpath(os.path.join(root, path)), b"") for path in runs)
+    return next(
+        (path for path, place in zip(runs, places, strict=True) if real.startswith(place)), None
+    )
+
+
 def _check_replaced(root: bytes, target: bytes) -> None:
     """Raise :class:`FatalError` where *target* may be all that is left of a run."""
     if not os.path.lexists(target):
@@ -106,13 +115,13 @@ def _check_replaced(root: bytes, target: bytes) -> None:
             runs = archive.manifest.runs
     except FatalError as exc:
         raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
-    lost = [run.path for run in runs if not tree.goes_on(os.path.join(root, run.path), run.entries)]
-    if lost:
-        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
-        raise FatalError(
-            f"{shown(target)}: may hold the only copy of {shown(lost[0])}{more}: it is not"
-            " replaced: choose another name"
-        )
+    for run in runs:
+        lost = tree.not_held(os.path.join(root, run.path), run.entries)
+        if lost is not None:
+            raise FatalError(
+                f"{shown(target)}: may hold the only copy of {shown(join(run.path, lost))}: it is"
+                " not replaced: choose another name"
+            )
 
 
 def write(
@@ -171,7 +180,7 @@ def write(
 
 
 def changed_since(root: bytes, run: PackedRun, place: bytes | None = None) -> str | None:
-    """How a run on disk differs from what was packed; None if in nothing.
+    """Return how a run on disk differs from what was packed; None if in nothing.
 
     *place* is where it is now, if not where it was.
     """
@@ -282,7 +291,7 @@ class _Packer:
         return runs, left_out
 
     def _size(self, item: Item) -> int:
-        """How much there is to read in a run, for who watches."""
+        """Return how much there is to read in a run, for who watches."""
         size = 0
         with contextlib.suppress(Unfit):
             found = tree.scan(os.path.join(self._root, item.path))
@@ -417,7 +426,7 @@ def _padding(size: int) -> bytes:
 
 
 def _sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: int) -> bytes:
-    """The header of a sparse file with the map that its content begins with.
+    """Return the header of a sparse file with the map that its content begins with.
 
     It is GNU tar's format 1.0
     (https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html), which

@@ -1,1 +1,1 @@
-"""What takes space in a work tree and its repository."""
+"""The space that a work tree and its repository take."""

@@ -34,7 +34,7 @@ class Remedy(NamedTuple):
 
 
 class _Ways:
-    """How paths from the root are written for somebody who is below it."""
+    """The way to write paths from the root for a user who is below it."""
 
     def __init__(self, path_to_root: str) -> None:
         self._way = path_to_root
@@ -62,7 +62,7 @@ def remedies(
     older_than: str = "",
     path_to_root: str = "",
 ) -> list[Remedy]:
-    """What frees *items*, the most first; *seen* has the runs that are in others, too."""
+    """Return what frees *items*, the most first; *seen* has the runs that are in others, too."""
     ways = _Ways(path_to_root)
     found = [
         *_of_runs(items, seen, older_than, ways),
@@ -191,7 +191,7 @@ def _of_tracked(space: Space, index: Collection[bytes], path_to_root: str) -> li
 
 
 def _freed(items: Sequence[Item]) -> int:
-    """What comes free on the disk if *items* go."""
+    """Return what comes free on the disk if *items* go."""
     folders = [item.folder for item in items if item.folder is not None]
     single = sum(item.size.disk for item in items if item.folder is None)
     return freed_by(folders).disk + single

@@ -1,4 +1,4 @@
-"""What the git directory takes, by what git keeps where."""
+"""The space of the git directory, by what git keeps where."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GitSpace(NamedTuple):
     garbage: int
 
     def size(self, part: str) -> Size:
-        """What that part takes."""
+        """Return what that part takes."""
         return size_of(self.parts[part])
 
 

@@ -1,4 +1,4 @@
-"""What takes the space: every block of a repository goes to one thing, and has a kind.
+"""The use of space: every block of a repository goes to one thing, and has a kind.
 
 Runs come first, as they are; what is in no run is sorted by the policy. A file with
 several names counts where it is met first, so that all kinds together are what ``du``
@@ -187,7 +187,7 @@ class _Stock:
             self._put(Item(REST, name, total.size(), is_folder=bool(name)), total.size())
 
     def _kind_of(self, folder: Folder, path: bytes) -> str:
-        """What all of *folder* is; empty where each thing in it is asked."""
+        """Return what all of *folder* is; empty where each thing in it is asked."""
         if not path:
             return ""
         names = folder.names()
@@ -213,7 +213,7 @@ class _Stock:
         return (self._by_path[path] for path in self._survey.members[run.path])
 
     def _whole(self, folder: Folder) -> tuple[int, int, int, float]:
-        """What *folder* adds to what was counted already."""
+        """Return what *folder* adds to what was counted already."""
         size = folder.size()
         again: dict[tuple[int, int], tuple[int, int]] = {}
         for inner in folder.walk():
@@ -229,7 +229,7 @@ class _Stock:
         )
 
     def _counted(self, folder: Folder, path: bytes) -> Iterator[tuple[bytes, int, int, float, int]]:
-        """The files of *folder*; one that was counted already has no size."""
+        """Yield the files of *folder*; one that was counted already has no size."""
         if not folder.links:
             yield from folder.files
             return
@@ -246,7 +246,7 @@ class _Stock:
             yield file
 
     def _key(self, path: bytes) -> tuple[int, int] | None:
-        """Which file that is, if it has several names."""
+        """Return which file that is, if it has several names."""
         try:
             status = os.lstat(os.path.join(self._scan.root, path))
         except OSError:
@@ -254,7 +254,7 @@ class _Stock:
         return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
     def _look_into(self, folder: Folder) -> Size:
-        """The checkpoints in a run; where its links lead is looked at later."""
+        """Return the checkpoints in a run; where its links lead is looked at later."""
         total = _Sum()
         for inner in folder.walk():
             here = inner.path + b"/"

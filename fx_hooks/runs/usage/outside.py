@@ -1,4 +1,4 @@
-"""What takes space outside the work tree: behind its links and mounts, and in tools' folders.
+"""The space outside the work tree: behind its links and mounts, and in tools' folders.
 
 Nothing in there is this repository's alone, so it is told apart.
 """
@@ -33,7 +33,7 @@ def tool_folders(
 
 
 class Outside(NamedTuple):
-    """What was found there; with *problems* sizes are a lower bound."""
+    """The space found there; with *problems* sizes are a lower bound."""
 
     items: list[Item]
     problems: list[Problem]

@@ -88,7 +88,7 @@ def cut(text: str, width: int) -> str:
 
 
 def broken(command: str, width: int) -> list[str]:
-    """A command over several lines where it is wider than *width*, as a shell takes it.
+    """Return a command over several lines where it is wider than *width*, as a shell takes it.
 
     It is broken between words only: a longer word is left to the terminal. A backslash does
     not continue a comment: each line is one.

@@ -23,7 +23,7 @@ _UNITS = (("y", 365 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 class Answer(NamedTuple):
-    """What is asked for: *items* in their order, at most *top* of them if it is not 0.
+    """The requested *items* in their order, at most *top* of them if it is not 0.
 
     ``kinds`` have the size and the number of items of each, the largest first.
     """
@@ -106,7 +106,7 @@ def _items(title: str, items: Sequence[Item], now: float, *, wide: bool, tail: s
 
 
 def what(item: Item, *, wide: bool) -> str:
-    """What an item is, in a few words."""
+    """Return what an item is, in a few words."""
     if item.run is not None:
         return f"{item.kind}, {item.run.state}" if wide else item.run.state
     if item.kind == REST and not item.size.files:
@@ -117,7 +117,7 @@ def what(item: Item, *, wide: bool) -> str:
 
 
 def name_of(item: Item) -> str:
-    """An item's path, and where it leads."""
+    """Return an item's path, and where it leads."""
     path = shown(item.path) if item.path else "(files right here)"
     folder = "/" * (item.is_folder and not item.target)
     lead = f" -> {shown(item.target)}" if item.target else ""
@@ -125,7 +125,7 @@ def name_of(item: Item) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in the largest unit that fits: ``30d``."""
+    """Return how long ago, in the largest unit that fits: ``30d``."""
     for unit, length in _UNITS:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
@@ -133,7 +133,7 @@ def age(seconds: float) -> str:
 
 
 def plain(answer: Answer) -> list[str]:
-    """The report where no terminal is: nothing cut, nothing coloured, no bars."""
+    """Return the report where no terminal is: nothing cut, nothing coloured, no bars."""
     lines: list[str] = []
     for table in tables(answer):
         if lines:
@@ -159,7 +159,7 @@ def commands(remedy: Remedy, top: int) -> list[str]:
 
 
 def frees(remedy: Remedy) -> str:
-    """How much, in words."""
+    """Return how much, in words."""
     amount = human_size(remedy.frees) if remedy.frees else "nothing"
     return f"at most {amount}" if remedy.at_most else amount
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.util.atomic import replace_file
+from fx_hooks.util.files import replace_file
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,6 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_a_killed_process_left_behind(tmp_path: Path) -> None:
-    (tmp_path / f"a.{os.getpid()}").write_bytes(b"half of it, and longer than the whole")
+    (tmp_path / ".fx-a.0123abcd").write_bytes(b"half of it, and longer than the whole")
     replace_file(str(tmp_path / "a"), b"after", 0o600)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"after"]

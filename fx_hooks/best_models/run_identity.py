@@ -1,0 +1,24 @@
+"""A run's identity: what tells it again after it was moved, without saying whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+# Hydra writes them once, before the job begins; hydra.yaml has the folder and the job's number.
+_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+
+
+def identity_of(directory: str) -> str | None:
+    """``hydra:`` and a SHA-256 of what Hydra wrote about the job; None for other folders."""
+    digest = hashlib.sha256()
+    found = False
+    for name in _FILES:
+        try:
+            with open(os.path.join(directory, ".hydra", name), "rb") as file:
+                content = file.read()
+        except OSError:
+            content = b""
+        found = found or (name == "hydra.yaml" and b"output_dir" in content)
+        digest.update(b"%d\n" % len(content) + content)
+    return f"hydra:{digest.hexdigest()}" if found else None

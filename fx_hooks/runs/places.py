@@ -1,0 +1,52 @@
+"""The usual places of runs: there a folder that Hydra wrote into is disposable.
+
+A usual place is what the policy refuses by a pattern, or what the repository's own
+configuration names. Somebody who moves a job to ``pretrained/`` or ``release/`` takes its
+``.hydra/`` with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fx_hooks.artifacts.classifier import Classifier, Tree
+from fx_hooks.runs.layouts import WANDB_RUN, FoundRun, RunPattern, run_directories
+from fx_hooks.util.paths import parents
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
+
+# A name that no pattern asks for: what is said of it is said of its folder.
+_ANY = b"/fx-any"
+# Hydra's own, wherever a job was started.
+_DEFAULT = re.compile(rb"(?:^|/)(?:outputs|multirun)/\d{4}-\d{2}-\d{2}/\d{2}-\d{2}-\d{2}\Z")
+_NO_TREE = Tree({}, ())
+
+
+def find_unusual(
+    found: Sequence[FoundRun],
+    policy: Policy,
+    configuration: Callable[[], Mapping[str, bytes]],
+    patterns: Sequence[RunPattern],
+) -> set[bytes]:
+    """Return the runs by their ``.hydra/`` or a file like it alone, in no usual place.
+
+    *patterns* are those of the paths of single runs; *configuration* are the files that may
+    name folders for runs, read only if need be.
+    """
+    asked = [run for run in found if run.kind != WANDB_RUN and run.within is None]
+    verdicts = Classifier(policy).classify([run.path + _ANY for run in asked], _NO_TREE)
+    unusual = {
+        run.path
+        for run, verdict in zip(asked, verdicts, strict=True)
+        if not verdict.blocked
+        and not _DEFAULT.search(run.path)
+        and not any(pattern.path.fullmatch(run.path) for pattern in patterns)
+    }
+    if unusual:
+        folders = {os.fsencode(one.path) for one in run_directories(configuration())}
+        unusual = {path for path in unusual if folders.isdisjoint((*parents(path), path))}
+    return unusual

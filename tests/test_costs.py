@@ -1,0 +1,124 @@
+"""Foreign bytes get their answer soon, whatever they are made to cost."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from fx_hooks.best_models.metadata import read_metadata
+from fx_hooks.policy import patterns
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.strict_json import NotStrict, parse_json
+from tests.test_run_restore import a_run, file, folder, forge
+
+SECONDS = 5.0  # of CPU time
+
+
+@pytest.fixture(autouse=True)
+def soon() -> object:
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < SECONDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a" * 900_000, id="letters"),
+        pytest.param("1" * 900_000, id="digits"),
+        pytest.param("key" + " " * 900_000, id="blanks"),
+        pytest.param("eyJ-" * 200_000, id="tokens"),
+        pytest.param("eyJ-" * 60 + "eyJaaaaaaaa." + "a" * 900_000, id="one-token"),
+        pytest.param("://" + "a:" * 400_000, id="addresses"),
+        pytest.param("-----BEGIN " * 80_000, id="private-keys"),
+        pytest.param("C:" + "/" * 900_000, id="slashes"),
+    ],
+)
+@pytest.mark.parametrize("name", ["apikey", "text"])
+def test_texts_of_metadata(name: str, text: str) -> None:
+    content = json.dumps({name: text}).encode()
+    assert len(read_metadata(content, required=()).faults) <= 1
+
+
+def test_places_in_metadata() -> None:
+    value = {"a" * 100_000: ["x"] * 200_000}
+    assert read_metadata(json.dumps(value).encode(), required=()).faults == ()
+
+
+def test_a_key_twice_at_the_end() -> None:
+    names = ",".join(f'"{number}":0' for number in range(90_000))
+    with pytest.raises(NotStrict, match='"89999" twice'):
+        parse_json(f'{{{names},"89999":0}}'.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"keep:\n  - '{'a' * 900_000}'\n", id="long"),
+        pytest.param(f"keep: [{'a,' * 400_000}a]\n", id="many"),
+        pytest.param(
+            f"keep: &k [{'a,' * 4_000}a]\nignore:\n"
+            + "".join(f"  - {{rule: r{n}, paths: *k}}\n" for n in range(900)),
+            id="aliases",
+        ),
+    ],
+)
+def test_policies_that_are_too_much(text: str) -> None:
+    with pytest.raises(FatalError, match=r"has more than 5,000 values|no path has more than"):
+        load_policy(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 40 + "b", "a" * 200),
+        ("a/**/" * 40 + "b", "a/" * 2_000 + "x"),
+        ("**/a*a/" * 20 + "b", "aaa/" * 1_000),
+    ],
+)
+def test_patterns_with_many_stars(pattern: str, path: str) -> None:
+    assert patterns.problem(pattern) is None
+    source = patterns.regex_source(pattern)
+    assert re.compile(source, re.DOTALL).search(path.encode()) is None
+
+
+PARTS = st.lists(st.one_of(st.just("**"), st.text("ab*?", min_size=1, max_size=5)), min_size=1,
+                 max_size=5).map("/".join)  # fmt: skip
+PATHS = st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=6).map("/".join)
+
+
+@settings(database=None, deadline=None, derandomize=True, max_examples=200)
+@given(PARTS, st.lists(PATHS, min_size=1, max_size=20))
+def test_patterns_mean_what_pathspec_says(pattern: str, paths: list[str]) -> None:
+    if patterns.problem(pattern):
+        return
+    raw, _ = GitIgnoreSpecPattern.pattern_to_regex(pattern.encode())
+    assert raw is not None
+    theirs, ours = (re.compile(s, re.DOTALL) for s in (raw, patterns.regex_source(pattern)))
+    for path in (*paths, *(path + "/" for path in paths)):
+        found = ours.search(path.encode())
+        assert (found is None) == (theirs.search(path.encode()) is None), (pattern, path)
+
+
+def test_an_archive_that_claims_too_much(tmp_path: Path) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("outputs/a", folder(), file("x", size=1 << 61)))
+    with Archive(bytes(tmp_path / "a.tar.gz")) as archive:
+        (run,) = archive.manifest.runs
+        with pytest.raises(FatalError, match="is said to hold more than it can"):
+            list(archive.members(run))
+
+
+@pytest.mark.parametrize("count", [5_000_000, 20_000_000])
+def test_a_manifest_of_nothing_but_lists(tmp_path: Path, count: int) -> None:
+    forge(tmp_path / "a.tar.gz", text=b"[" + b"[]," * count + b"0]")
+    with pytest.raises(FatalError, match=r"is too large|says more than there are files"):
+        Archive(bytes(tmp_path / "a.tar.gz"))
