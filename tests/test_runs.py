@@ -662,7 +662,7 @@ def test_processes_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) 
         return liveness.find_processes(os.getcwdb())
 
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
-    assert unseen(4711, 1000).unseen == {4711}
+    assert unseen(4711, 1000).unseen == {4711, 1000}
     assert not unseen(4711).sees(4711)
     assert unseen(4711).sees(1000)
     assert not unseen(None).sees(1000)

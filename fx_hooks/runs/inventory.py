@@ -284,7 +284,7 @@ class _Judge:
         return Evidence(_PROCESSES, "none of those that can be seen uses it", Proof.NOTHING)
 
     def _would_be_seen(self, run: FoundRun) -> bool:
-        return not self.processes.shared and self.processes.sees(run.folder.owner)
+        return not self.processes.shared and all(map(self.processes.sees, run.folder.owners()))
 
 
 def _proof_of_age(age: float) -> Proof:
@@ -481,8 +481,13 @@ def _links(top: Folder, root: bytes) -> list[str]:
 
 def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
     notes = []
-    owners = {run.folder.owner for run in found}
-    if None not in processes.unseen and not all(map(processes.sees, owners)):
+    owners = {owner for run in found if run.within is None for owner in run.folder.owners()}
+    if processes.hidden:
+        notes.append(
+            f"{processes.hidden}: processes may be unseen, and a run without a word of its end"
+            " is live for a week"
+        )
+    elif None not in processes.unseen and not all(map(processes.sees, owners)):
         notes.append(
             "processes of other users cannot be seen: their runs are live by their files alone"
         )

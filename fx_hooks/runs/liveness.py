@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fx_hooks.util.disk import ANYONE
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ _SHARED = (
     "9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse.", "gluster", "gpfs", "lustre", "nfs",
     "panfs", "smb", "virtiofs", "webdav", "wekafs",
 )  # fmt: skip
+
+
+# PROC_PID_INIT_INO of the kernel (include/linux/proc_ns.h): the namespace that has all processes.
+_ALL_PROCESSES = "pid:[4026531836]"
+# What a login starts for its user and protects: it keeps keys, and writes to no run.
+_INIT = 1
+_SESSION = {
+    "(sd-pam)", "fusermount", "fusermount3", "gnome-keyring-d", "gpg-agent", "pkexec",
+    "ssh-agent", "sshd", "sshd-session", "su", "sudo", "systemd",
+}  # fmt: skip
 
 
 class Use(NamedTuple):
@@ -56,6 +67,7 @@ class Processes(NamedTuple):
     the places where something is mounted, also another folder of the same file system.
     ``numbered`` has what they use on the file system of the root by its number (inode).
     ``only`` is the user whose processes alone are listed, where those of others are hidden.
+    ``hidden`` says why any process may be unseen from here, if so.
     """
 
     uses: tuple[Use, ...]
@@ -64,6 +76,7 @@ class Processes(NamedTuple):
     mounts: tuple[bytes, ...] = ()
     numbered: Mapping[int, Use] = MappingProxyType({})
     only: int | None = None
+    hidden: str = ""
 
     def found_in(self, tree: Scan, below: bytes = b"") -> Processes:
         """With the uses of what has its number in *tree*, which lies at *below*."""
@@ -93,7 +106,14 @@ class Processes(NamedTuple):
         return None
 
     def sees(self, owner: int) -> bool:
-        """Return True if all processes of this machine are seen that the user *owner* runs."""
+        """Return whether all processes of this machine are seen that the user *owner* runs.
+
+        ANYONE stands for all users but root, whose services can write everywhere.
+        """
+        if self.hidden:
+            return False
+        if owner == ANYONE:
+            return self.only is None and not self.unseen - {0}
         is_listed = self.only is None or owner == self.only
         return is_listed and owner not in self.unseen and None not in self.unseen
 
@@ -109,14 +129,16 @@ def find_processes(root: bytes) -> Processes:
         raise FatalError(
             "psutil is missing, which says what processes have open: install fx-hooks[tools]"
         ) from exc
+    own, hidden = _own_number()
     base = os.path.realpath(root)
     device = os.stat(base).st_dev
     uses: dict[tuple[bytes, bool], Use] = {}
     numbered: dict[int, Use] = {}
     unseen: set[int | None] = set()
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
+    for process in psutil.process_iter() if own else ():
+        if process.pid == own:
             continue
+        name = ""
         try:
             with process.oneshot():
                 name = process.name()
@@ -133,11 +155,12 @@ def find_processes(root: bytes) -> Processes:
         except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             continue
         except (psutil.AccessDenied, OSError):
-            unseen.add(_owner(process))
-    if sys.platform != "win32":
-        # Our own processes can be looked into, but for agents that guard keys.
-        unseen.discard(os.geteuid())
-    found = psutil.disk_partitions(all=True)
+            if name not in _SESSION and process.pid != _INIT:
+                unseen.add(_owner(process))
+    try:
+        found = psutil.disk_partitions(all=True)
+    except OSError as exc:  # no /proc: nothing is known of mounts either
+        found, hidden = [], hidden or f"{exc.filename or '/proc'}: {exc.strerror}"
     disks = [(disk.mountpoint, disk.fstype) for disk in found]
     points = {_below(os.fsencode(point), base) for point, _ in disks}
     mounts = tuple(sorted(point for point in points if point is not None))
@@ -147,7 +170,23 @@ def find_processes(root: bytes) -> Processes:
         disk.mountpoint == "/proc" and _HIDES.search(disk.opts) for disk in found
     ):
         only = os.geteuid() or None
-    return Processes(tuple(uses.values()), frozenset(unseen), shared, mounts, numbered, only)
+    return Processes(
+        tuple(uses.values()), frozenset(unseen), shared, mounts, numbered, only, hidden
+    )
+
+
+def _own_number() -> tuple[int, str]:
+    """Return our own number in /proc (0 without one), and why some may be missing there."""
+    if not HAS_PROC:
+        return os.getpid(), ""
+    try:
+        own = int(os.readlink("/proc/self"))
+        namespace = os.readlink("/proc/self/ns/pid")
+    except (OSError, ValueError):
+        return 0, "there is no /proc here that lists processes"
+    if namespace != _ALL_PROCESSES or own != os.getpid():
+        return own, "this is a container, or another place with processes of its own"
+    return own, ""
 
 
 def _held(process: Any) -> Iterator[_Held]:

@@ -22,6 +22,9 @@ _BLOCK = 512
 _HAS_BLOCKS = sys.platform != "win32"
 _SKIPPED = frozenset({b".git"})
 _FORMAT, _DIRECTORY = 0o170000, 0o040000  # of a mode
+_OPEN_FILE = stat.S_IFREG | stat.S_IWOTH  # links are open to all, and mean nothing
+_OPEN_MASK = _FORMAT | stat.S_IWOTH
+ANYONE = -1
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # How many entries are read between two words about the progress.
 _STEP = 2048
@@ -83,7 +86,9 @@ class Problem(NamedTuple):
 class Folder:
     """A directory: what is in it, by name."""
 
-    __slots__ = ("_size", "disk", "files", "folders", "links", "mtime", "name", "owner", "parent")
+    __slots__ = (
+        "_size", "disk", "files", "folders", "links", "mtime", "name", "others", "owner", "parent",
+    )  # fmt: skip
 
     def __init__(
         self, name: bytes, parent: Folder | None, disk: int, mtime: float, owner: int
@@ -93,6 +98,8 @@ class Folder:
         self.disk = disk
         self.mtime = mtime
         self.owner = owner
+        # The owners of files in it that are others than its own, and ANYONE.
+        self.others: set[int] | None = None
         self.folders: dict[bytes, Folder] = {}
         # Fields of `File`: plain tuples, for there may be millions.
         self.files: list[tuple[bytes, int, int, float, int]] = []
@@ -108,6 +115,23 @@ class Folder:
             parts.append(folder.name)
             folder = folder.parent
         return b"/".join(reversed(parts))
+
+    def add_other(self, owner: int, mode: int) -> None:
+        """Note who owns something in it, and that everybody may write to it."""
+        if self.others is None:
+            self.others = set()
+        self.others.add(owner)
+        if mode & stat.S_IWOTH and not stat.S_ISLNK(mode):
+            self.others.add(ANYONE)
+
+    def owners(self) -> set[int]:
+        """Return the users whom anything in it belongs to; ANYONE if all may write to some."""
+        found: set[int] = set()
+        for folder in self.walk():
+            found.add(folder.owner)
+            if folder.others is not None:
+                found |= folder.others
+        return found
 
     def names(self) -> list[bytes]:
         """Return the names of all entries other than directories and hard links."""
@@ -270,10 +294,14 @@ def _read(
             if status.st_nlink > 1:
                 key = (status.st_dev, status.st_ino)
                 links.append(HardLink(key, status.st_nlink, status.st_size, disk))
+            if status.st_uid != folder.owner or mode & _OPEN_MASK == _OPEN_FILE:
+                folder.add_other(status.st_uid, mode)
         elif status.st_dev != device and _HAS_BLOCKS:
             mounts.append(_below(folder, name))
         else:
-            folders[name] = Folder(name, folder, disk, status.st_mtime, status.st_uid)
+            folders[name] = inner = Folder(name, folder, disk, status.st_mtime, status.st_uid)
+            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+                inner.add_other(status.st_uid, mode)
     return count
 
 
