@@ -57,6 +57,8 @@ __all__ = [
 HOUR = 3600.0
 # A run that does not say that it has ended, and whose processes nobody sees from here.
 _UNSEEN = 7 * 24 * HOUR
+# How far the clocks of machines differ.
+_CLOCKS = 60.0
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
 # W&B's names have seconds of the local time: zones differ by quarters of an hour.
@@ -251,6 +253,8 @@ class _Judge:
             what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
             return Ending(LIVE, f"{use.process} (process {use.pid}) {how}{what}", False)
         age = self.now - run.folder.size().newest
+        if age < -_CLOCKS:
+            age = self.now - self._changed(run)
         if age < HOUR:
             return Ending(LIVE, _written(age), False)
         if run.kind == WANDB_RUN:
@@ -265,6 +269,23 @@ class _Judge:
             )
             return Ending(LIVE, why, False)
         return ending
+
+    def _changed(self, run: FoundRun) -> float:
+        """When *run* was written to, some of whose files claim to be from the future.
+
+        What the file system says of these is when they were last changed, at all.
+        """
+        last = run.folder.mtime
+        for folder in run.folder.walk():
+            for name, _, _, mtime, _ in folder.files:
+                if mtime > self.now + _CLOCKS:
+                    try:
+                        place = os.path.join(self.root, folder.path, name)
+                        mtime = os.lstat(place).st_ctime
+                    except OSError:
+                        continue  # it has just gone
+                last = max(last, mtime)
+        return last
 
     def _would_be_seen(self, run: FoundRun) -> bool:
         return not self.processes.shared and self.processes.sees(run.folder.owner)
