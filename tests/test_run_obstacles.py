@@ -43,7 +43,7 @@ def wandb(root: Path, path: str = WANDB, *, synced: bool = True) -> Path:
 def reasons(repo: Repo) -> dict[str, str | None]:
     with working_directory(repo.root):
         found = survey(Repository())
-    return {os.fsdecode(run.path): kept_because(run) for run in found.runs}
+    return {os.fsdecode(run.path): kept_because(run, is_named=True) for run in found.runs}
 
 
 def test_runs_as_they_are_may_go(repo: Repo) -> None:

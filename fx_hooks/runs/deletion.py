@@ -21,11 +21,12 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.util import files
+from fx_hooks.util.attributes import is_fixed
 from fx_hooks.util.disk import Folder, Size, scan
 from fx_hooks.util.paths import shown
 
@@ -302,6 +303,10 @@ def _check_removable(place: bytes) -> None:
     """
     if sys.platform == "win32":  # a directory's mode says nothing there
         return
+    fixed = next((path for path in _all_in(place) if is_fixed(path)), None)
+    if fixed is not None:
+        name = shown(os.path.relpath(fixed, place)) if fixed != place else "it"
+        raise Stays(f"{name} is immutable or append-only: see lsattr")
     user = os.geteuid()
     folders = [place]
     for folder in folders:  # those in it are added meanwhile
@@ -314,6 +319,18 @@ def _check_removable(place: bytes) -> None:
             raise Stays(f"{name} belongs to somebody else: what is in it cannot be deleted")
         with contextlib.suppress(OSError), os.scandir(folder) as found:
             folders += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+
+
+def _all_in(place: bytes) -> Iterator[bytes]:
+    """*place* and all that is in it, as far as it can be read."""
+    folders = [place]
+    yield place
+    for folder in folders:  # those in it are added meanwhile
+        with contextlib.suppress(OSError), os.scandir(folder) as found:
+            for entry in found:
+                yield entry.path
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
 
 
 def _put_back(aside: bytes, place: bytes) -> None:

@@ -47,6 +47,8 @@ FINISHED, FAILED = State.FINISHED, State.FAILED
 HOUR = 3600.0
 # A run that does not say that it has ended, and whose processes nobody sees from here.
 _UNSEEN = 7 * 24 * HOUR
+# How far the clocks of machines differ.
+_CLOCKS = 60.0
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
 _PROCESSES = "the processes of this machine"
@@ -246,6 +248,7 @@ class _Judge:
     def __init__(
         self, tree: Scan, processes: Processes, now: float, accepted: Collection[bytes]
     ) -> None:
+        self._root = tree.root
         self._accepted = frozenset(accepted)
         self._endings = {kind.name: kind.endings(tree) for kind in KINDS.values()}
         self.processes = processes
@@ -255,6 +258,8 @@ class _Judge:
         """Return what is to be said of *run* itself, with what was read of it."""
         use = self.processes.using(run.path)
         age = self.now - run.folder.size().newest
+        if age < -_CLOCKS:
+            age = self.now - self._changed(run)
         seen = self._seen(run, use)
         written = Evidence("its newest file", f"{_written(age)}", _proof_of_age(age))
         if use is not None:
@@ -282,6 +287,23 @@ class _Judge:
         if self._would_be_seen(run):
             return Evidence(_PROCESSES, "none uses it", Proof.NOT_IN_USE)
         return Evidence(_PROCESSES, "none of those that can be seen uses it", Proof.NOTHING)
+
+    def _changed(self, run: FoundRun) -> float:
+        """Return when *run* was written to, some of whose files claim to be from the future.
+
+        What the file system says of these is when they were last changed, at all.
+        """
+        last = run.folder.mtime
+        for folder in run.folder.walk():
+            for name, _, _, mtime, _ in folder.files:
+                if mtime > self.now + _CLOCKS:
+                    try:
+                        place = os.path.join(self._root, folder.path, name)
+                        mtime = os.lstat(place).st_ctime
+                    except OSError:
+                        continue  # it has just gone
+                last = max(last, mtime)
+        return last
 
     def _would_be_seen(self, run: FoundRun) -> bool:
         return not self.processes.shared and all(map(self.processes.sees, run.folder.owners()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.runs.inventory import FAILED, Run, outermost
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import from_root, parents
+from fx_hooks.util.paths import from_root, parents, shown
 
 if TYPE_CHECKING:
     from fx_hooks.runs.inventory import Survey
@@ -130,6 +130,10 @@ def _meant(survey: Survey, name: str) -> list[Run]:
         ]
     if inside or not path:  # the root stands for all of them, also where there are none
         return inside
-    if os.path.lexists(os.path.join(survey.root, path)):
+    place = os.path.join(survey.root, path)
+    if os.path.islink(place):
+        target = shown(os.path.relpath(os.path.realpath(place), os.path.realpath(os.getcwdb())))
+        raise FatalError(f"{name}: is a symbolic link, and no run: name what it leads to: {target}")
+    if os.path.lexists(place):
         raise FatalError(f"{name}: is no run, and there is none in it: see fx-report-space")
     raise FatalError(f"{name}: there is no such run: see fx-report-space")

@@ -120,6 +120,15 @@ def remove_left_over(place: bytes) -> None:
                 os.close(descriptor)
 
 
+def remove_left_over_in(folder: bytes, ends: tuple[bytes, ...]) -> None:
+    """Remove what dead processes have left in *folder* of files whose names end so."""
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(folder or b".")):
+            stem = name[4:-9]
+            if name.startswith(b".fx-") and stem.endswith(ends) and name[-9:-8] == b".":
+                remove_left_over(os.path.join(folder, stem))
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all of *data*: a full disk and a signal can cut a write short."""
     view = memoryview(data)

@@ -44,6 +44,9 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
 Progress = Callable[[str, int, int], None]
+_ENDS = tuple(
+    end + suffix for end in (b".tar.gz", b".tar.zst") for suffix in (b"", os.fsencode(SUFFIX))
+)
 _SMALL = 1 << 17  # another thread is not worth it
 _ZEROS = bytes(CHUNK)
 _TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE}
@@ -142,6 +145,7 @@ def write(
     beside = target + os.fsencode(SUFFIX)
     files.remove_left_over(target)
     files.remove_left_over(beside)
+    files.remove_left_over_in(os.path.dirname(target), _ENDS)
     with contextlib.ExitStack() as cleanup:
         codec = codec_for(os.fsdecode(target))
         cleanup.callback(codec.close)

@@ -1,0 +1,336 @@
+"""Runs that stay because of what people have done with them, through the real commands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.cli import archive_runs, clean_runs
+from fx_hooks.git.alone import NAME
+from fx_hooks.runs import deletion, inventory
+from fx_hooks.runs.liveness import Processes
+from fx_hooks.util import files
+from tests.run_trees import DAY, write
+from tests.support import Repo, working_directory
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there are no such links and locks")
+JOB = "outputs/2026-01-05/10-00-00"
+DIGEST = "4" * 64
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at all processes takes long, and none of them has to do with these runs."""
+    for module in (inventory, clean_runs, deletion):
+        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+
+
+def ago(days: float) -> int:
+    return time.time_ns() - int(days * DAY)
+
+
+def job(root: Path, path: str = JOB, days: float = 40) -> Path:
+    then = ago(days)
+    write(root / path / ".hydra" / "config.yaml", "lr: 0.1\n", mtime=then)
+    write(root / path / ".hydra" / "hydra.yaml", "hydra: {}\n", mtime=then)
+    write(root / path / "train.log", "epoch 1\nwrote fig.pdf\n", mtime=then)
+    write(root / path / "model.ckpt", os.urandom(2000), mtime=then)
+    return root / path
+
+
+def clean(repo: Repo, *arguments: str) -> int:
+    with working_directory(repo.root):
+        return clean_runs.main(("--yes", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "stays"),
+    [
+        pytest.param("labels.csv", 20, True, id="written after the end"),
+        pytest.param("labels.csv", 39.5, False, id="written within a day"),
+        pytest.param("figures/a/loss.png", 20, True, id="in a folder"),
+        pytest.param("last.ckpt", 39.5, False, id="a checkpoint that was going on"),
+        pytest.param("other.ckpt", 20, True, id="a checkpoint of somebody else's"),
+        pytest.param("notes.md", 40, True, id="a document of any time"),
+        pytest.param("fig.pdf", 40, False, id="a document that the log names"),
+        pytest.param("study.db", 40, True, id="a data base"),
+        pytest.param("model.pt.dvc", 40, True, id="of DVC"),
+        pytest.param(".DS_Store", 1, False, id="what desktops leave"),
+    ],
+)
+def test_what_people_put_into_a_run(repo: Repo, name: str, days: float, stays: bool) -> None:
+    place = job(repo.root)
+    write(place / name, "by hand\n", mtime=ago(days))
+    assert clean(repo, ".") == int(stays)
+    assert (place / name).exists() is stays
+
+
+def test_added_files_may_go_with_their_run(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (job(repo.root, f"outputs/2026-01-0{n}/10-00-00") for n in (1, 2, 3))
+    for place in (first, second, third):
+        write(place / "notes.md", "x\n", mtime=ago(20))
+    named = os.path.relpath(first, repo.root)
+    assert clean(repo, ".", "--include-added", named) == 1
+    assert (first.exists(), second.exists()) == (False, True)
+    assert "10-00-00/notes.md was written long after the run had ended" in capfd.readouterr().out
+    archive = tmp_path / "old.tar.gz"
+    assert clean(repo, "--archive", str(archive), os.path.relpath(second, repo.root)) == 0
+    assert not second.exists()
+    with working_directory(repo.root):
+        assert archive_runs.main(("--restore", str(archive))) == 0
+    assert (second / "notes.md").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("marks", [(".hg/x",), (".svn/x",), ("HEAD", "objects/x", "refs/x")])
+def test_repositories_in_a_run(repo: Repo, marks: tuple[str, ...]) -> None:
+    place = job(repo.root)
+    for mark in marks:
+        write(place / "code" / mark, mtime=ago(40))
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+@pytest.mark.parametrize(
+    "folder", ["best_models/exp1", "pretrained/resnet", "release/v1.0", "data/teacher"]
+)
+def test_chosen_folders_are_no_runs(repo: Repo, folder: str) -> None:
+    place = job(repo.root, folder)
+    assert clean(repo, ".") == 1
+    assert clean(repo, f"{folder[:-2]}*") == 1
+    assert clean(repo, folder.partition("/")[0]) == 1
+    assert place.exists()
+    # Named itself it goes, but for what is in the folder of chosen models.
+    assert clean(repo, folder) == int(folder.startswith("best_models/"))
+
+
+def test_where_the_configuration_puts_runs(repo: Repo) -> None:
+    repo.stage("conf/config.yaml", "hydra:\n  run:\n    dir: exp/${now:%Y-%m-%d_%H}\n")
+    places = [job(repo.root, path) for path in ("exp/2026-01-05_10", f"sub/{JOB}")]
+    assert clean(repo, ".") == 0
+    assert not any(place.exists() for place in places)
+
+
+def listed(path: str, content: bytes) -> str:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return (
+        f"milestones:\n  {path}:\n    sha256: {sha256}\n    size: {len(content)}\n"
+        "    why: good\n    approved: 2026-01-31\n"
+    )
+
+
+@pytest.mark.parametrize("where", ["disk", "index", "branch", "tag", "stash", "work tree"])
+@pytest.mark.parametrize("how", ["listed", "path", "digest"])
+def test_milestones_anywhere(repo: Repo, tmp_path: Path, where: str, how: str) -> None:
+    repo.write(".gitignore", "outputs\n")
+    repo.stage_all()
+    repo.commit()
+    place = job(repo.root)
+    content = (place / "model.ckpt").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    name, text = {
+        "listed": ("milestones.yaml", listed("best_models/a.pt", content)),
+        "path": ("a_meta.json", json.dumps({"run": {"path": JOB}})),
+        "digest": ("a_meta.json", json.dumps({"sha256": sha256})),
+    }[how]
+    if where == "work tree":
+        other = tmp_path / "other"
+        repo.git("worktree", "add", "-q", "-b", "other", str(other))
+        write(other / "best_models" / name, text)
+    else:
+        repo.write(f"best_models/{name}", text)
+    if where in ("branch", "tag"):
+        repo.git("switch", "-q", "-c", "feature")
+    if where not in ("disk", "work tree"):
+        repo.git("add", "-f", "best_models")
+    if where == "index":
+        (repo.root / "best_models" / name).unlink()
+    elif where in ("branch", "tag"):
+        repo.commit()
+        if where == "tag":
+            repo.git("tag", "-a", "-m", "x", "v1")
+        repo.git("checkout", "-q", "HEAD~")
+        if where == "tag":
+            repo.git("branch", "-D", "feature")
+    elif where == "stash":
+        repo.git("stash", "-q")
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+def test_what_protects_a_run_is_asked_again(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    places = [job(repo.root, f"outputs/2026-01-0{n}/10-00-00") for n in (1, 2)]
+    contents = (places[1] / "model.ckpt").read_bytes()
+    remove = deletion._remove
+
+    def choosing(gone: bytes, log: object) -> None:
+        repo.write("best_models/milestones.yaml", listed("best_models/a.pt", contents))
+        remove(gone, log)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deletion, "_remove", choosing)
+    assert clean(repo, ".") == 1
+    assert [place.exists() for place in places] == [False, True]
+    assert "best_models/a.pt came from it" in capfd.readouterr().out
+
+
+@POSIX
+def test_links_and_references(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    runs = [f"outputs/2026-01-0{n}/10-00-00" for n in range(1, 6)]
+    places = [job(repo.root, path) for path in runs]
+    (repo.root / "best.ckpt").symlink_to(f"{runs[0]}/model.ckpt")
+    repo.git("add", "-f", "best.ckpt")
+    (repo.root / "new.ckpt").symlink_to(repo.root / runs[1] / "model.ckpt")
+    repo.stage("conf/finetune.yaml", f"resume_from: {runs[2]}/model.ckpt\n")
+    repo.write("outputs/2026-01-04.dvc", "outs:\n- path: 2026-01-04\n")
+    assert clean(repo, ".") == 1
+    out = capfd.readouterr().out
+    assert [place.exists() for place in places] == [True] * 4 + [False]
+    for run, why in (
+        (0, "best.ckpt is a link into it"),
+        (1, "new.ckpt is a link into it"),
+        (2, "conf/finetune.yaml names it"),
+        (3, "DVC keeps it: outputs/2026-01-04.dvc"),
+    ):
+        assert f"  {runs[run]}: {why}\n" in out
+
+
+@POSIX
+@pytest.mark.parametrize("by_link", [False, True])
+def test_unsynced_runs_on_other_storage(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_link: bool
+) -> None:
+    place = job(repo.root)
+    scratch = tmp_path / "scratch"
+    run = scratch / "wandb" / "offline-run-20260105_100000-abcd"
+    write(run / "run-abcd.wandb", b":W&B\0\0\0", mtime=ago(40))
+    (run / "files").mkdir()
+    (run / "files" / "model.ckpt").symlink_to(place / "model.ckpt")
+    if by_link:
+        (repo.root / "wandb").symlink_to(scratch / "wandb")
+    else:
+        monkeypatch.setenv("WANDB_DIR", str(scratch))
+    assert clean(repo, ".") == 1
+    assert place.exists()
+    (run / "files" / "model.ckpt").unlink()
+    assert clean(repo, ".") == 0
+
+
+def test_an_archive_keeps_the_run_that_it_lies_in(repo: Repo) -> None:
+    sweep = "multirun/2026-01-02/10-00-00"
+    for number in (0, 1):
+        job(repo.root, f"{sweep}/{number}")
+    write(repo.root / sweep / "multirun.yaml", "{}\n", mtime=ago(40))
+    assert clean(repo, "--archive", f"{sweep}/old.tar.gz", f"{sweep}/0") == 0
+    for path in (repo.root / sweep).iterdir():
+        os.utime(path, ns=(ago(40), ago(40)))
+    assert clean(repo, ".") == 1
+    assert (repo.root / sweep / "old.tar.gz").exists()
+
+
+def test_only_the_same_content_is_the_same_run(repo: Repo, tmp_path: Path) -> None:
+    place = job(repo.root)
+    archive = str(tmp_path / "a.tar.gz")
+    model = place / "model.ckpt"
+    content, status = model.read_bytes(), model.stat()
+    with working_directory(repo.root):
+        assert archive_runs.main((".", archive)) == 0
+        write(place / "train.log", "epoch 1\nwrote fig.pdf\nepoch 2\n", mtime=ago(39))
+        assert archive_runs.main(("--force", ".", archive)) == 0  # added to, and nothing else
+        model.write_bytes(bytes(len(content)))
+        os.utime(model, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert archive_runs.main(("--force", ".", archive)) == 2
+        assert archive_runs.main(("--restore", archive, "--force")) == 0
+    kept = [path.read_bytes() for path in repo.root.rglob("model.ckpt")]
+    assert sorted(kept) == sorted((content, bytes(len(content))))
+
+
+def test_an_interrupted_clean_is_undone(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    places = [job(repo.root, f"outputs/2026-01-0{n}/10-00-00") for n in (1, 2, 3)]
+    script = (
+        "import os, sys\n"
+        "from fx_hooks.cli import clean_runs\n"
+        "from fx_hooks.runs import deletion\n"
+        "clean_runs.free = lambda *_, **__: os._exit(9)\n"
+        "clean_runs.main(('--yes', '.'))\n"
+    )
+    done = subprocess.run((sys.executable, "-c", script), cwd=repo.root, check=False)
+    assert done.returncode == 9
+    assert not any(place.exists() for place in places)
+    with working_directory(repo.root):
+        assert clean_runs.main(("--undo",)) == 0
+        assert all((place / "model.ckpt").exists() for place in places)
+        assert clean_runs.main(("--undo",)) == 0
+    assert capfd.readouterr().out.endswith("Nothing was left aside.\n")
+    with working_directory(repo.root), pytest.raises(SystemExit):
+        clean_runs.main(("--undo", "."))
+
+
+def test_a_plan_says_that_it_is_for_ever(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root)
+    write(job(repo.root, "outputs/2026-01-06/10-00-00") / "notes.md", "x\n")
+    with working_directory(repo.root):
+        assert clean_runs.main((".",)) == 0
+    assert "What is deleted cannot be brought back" in capfd.readouterr().out
+
+
+@POSIX
+def test_the_lock_is_waited_for(tmp_path: Path) -> None:
+    place = os.fsencode(tmp_path / os.fsdecode(NAME))
+    with files.locked(place), pytest.raises(TimeoutError), files.locked(place, 0.1):
+        raise AssertionError("nobody else can have it")
+    with files.locked(place, 0):
+        assert os.path.exists(place)
+
+
+@POSIX
+def test_a_link_is_named(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    job(repo.root)
+    (repo.root / "latest").symlink_to(JOB)
+    assert clean(repo, "latest") == 2
+    assert f"latest: is a symbolic link, and no run: name what it leads to: {JOB}" in (
+        capfd.readouterr().err
+    )
+
+
+def test_a_file_from_the_future(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = job(repo.root)
+    write(place / "model.ckpt", "x", mtime=ago(-400))
+    assert clean(repo, ".") == 1  # it was changed just now
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 30 * 86_400)
+    with working_directory(repo.root):
+        assert clean_runs.main((".",)) == 0
+
+
+def test_immutable_files_are_found_first(repo: Repo) -> None:
+    place = job(repo.root)
+    fixed = place / "a" / "fixed"
+    write(fixed, "x", mtime=ago(40))
+    if subprocess.run(("chattr", "+i", fixed), check=False, stderr=subprocess.PIPE).returncode:
+        pytest.skip("nobody can make a file immutable here")
+    try:
+        assert clean(repo, ".") == 1
+        assert (place / "model.ckpt").exists()
+    finally:
+        subprocess.run(("chattr", "-i", fixed), check=True)
+
+
+def test_left_overs_of_another_archive(repo: Repo, tmp_path: Path) -> None:
+    job(repo.root)
+    left = tmp_path / ".fx-other.tar.gz.0123abcd"
+    mine = tmp_path / ".fx-other.txt.0123abcd"
+    for path in (left, mine):
+        path.write_bytes(b"x")
+    with working_directory(repo.root):
+        assert archive_runs.main((".", str(tmp_path / "a.tar.gz"))) == 0
+    assert (left.exists(), mine.exists()) == (False, True)
