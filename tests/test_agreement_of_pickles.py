@@ -1,6 +1,6 @@
 """What weights_only of the real torch loads, and what it refuses, on generated pickles.
 
-The recorded answers (``tests/data/weights/pickles.tsv``) are compared in every run; with torch,
+The recorded answers (``tests/data/pickles.tsv``) are compared in every run; with torch,
 thousands of new ones are. ``python -m tests.test_agreement_of_pickles`` records again.
 """
 
@@ -19,7 +19,7 @@ from fx_hooks.weights.content import inspect
 from tests.generated_pickles import pickles
 from tests.weight_files import torch_zip
 
-RECORDED = Path(__file__).parent / "data" / "weights" / "pickles.tsv"
+RECORDED = Path(__file__).parent / "data" / "pickles.tsv"
 EXAMPLES = int(os.environ.get("FX_HOOKS_EXAMPLES", "3000"))
 # No pickler writes these, and weights_only lets them pass: arguments and states that mean
 # nothing. They are refused here, because what they would do has not been looked at.
