@@ -553,7 +553,8 @@ def test_force_replaces(root: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.manifest.json").unlink()
     # The run has gone on.
     write(root / RUN / "new.log", "more")
-    (root / RUN / "train.log").write_text("more")
+    with open(root / RUN / "train.log", "a") as log:
+        log.write("more")
     pack(root, tmp_path / name, RUN, force=True)
     assert (tmp_path / f"{name}.manifest.json").exists()
 
@@ -581,7 +582,7 @@ def test_the_only_copy_of_a_run_is_not_replaced(root: Path, tmp_path: Path, name
     refused("may hold the only copy of outputs/2")
     (root / "outputs/1/late.log").unlink()
     refused("may hold the only copy of outputs/1 and 1 more")
-    write(root / "outputs/0/train.log", "x", mtime=LONG_AGO + 2)
+    write(root / "outputs/0/train.log", "y")
     refused("may hold the only copy of outputs/0 and 2 more")
     before = before[:-1]
     (tmp_path / name).write_bytes(before)
@@ -614,15 +615,15 @@ def test_what_a_dead_process_left_goes_and_that_of_a_living_one_stays(
 ) -> None:
     target = os.fsencode(tmp_path / "a.tar.gz")
     dead, living = files.name_beside(target), files.name_beside(target)
-    foreign = tmp_path / ".fx-b.tar.gz.12345678"
-    foreign.write_bytes(b"")
+    other = tmp_path / ".fx-b.tar.gz.12345678"  # of an archive with another name
+    other.write_bytes(b"")
     Path(os.fsdecode(dead)).write_bytes(b"half")
     descriptor = files.create(living)
     try:
         pack(root, tmp_path / "a.tar.gz", RUN)
         assert not os.path.lexists(dead)
         assert os.path.lexists(living)
-        assert foreign.exists()
+        assert not other.exists()
     finally:
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 
@@ -29,5 +30,9 @@ def alone(git_directory: bytes | None = None) -> Iterator[None]:
                 "another fx-hooks command has been at work for a minute: try again when it is done"
             ) from exc
         except OSError as exc:
-            raise FatalError(f"the lock of the repository cannot be taken: {exc.strerror}") from exc
+            # Where nothing can be written nobody can be at work.
+            if exc.errno != errno.EROFS:
+                raise FatalError(
+                    f"the lock of the repository cannot be taken: {exc.strerror}"
+                ) from exc
         yield

@@ -118,13 +118,17 @@ def _check_replaced(root: bytes, target: bytes) -> None:
             runs = archive.manifest.runs
     except FatalError as exc:
         raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
-    for run in runs:
-        lost = tree.not_held(os.path.join(root, run.path), run.entries)
-        if lost is not None:
-            raise FatalError(
-                f"{shown(target)}: may hold the only copy of {shown(join(run.path, lost))}: it is"
-                " not replaced: choose another name"
-            )
+    lost = [
+        run.path
+        for run in runs
+        if tree.not_held(os.path.join(root, run.path), run.entries) is not None
+    ]
+    if lost:
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise FatalError(
+            f"{shown(target)}: may hold the only copy of {shown(lost[0])}{more}: it is not"
+            " replaced: choose another name"
+        )
 
 
 def write(
