@@ -6,7 +6,6 @@ Each blob is read once, however many commits bring it in.
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
@@ -21,6 +20,7 @@ from fx_hooks.git.repository import (
     ObjectStore,
     lfs_pointer,
 )
+from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class CommittedModels:
         return self._contents[blob]
 
     def _read(self, blob: str) -> Content | None:
-        with tempfile.TemporaryFile() as file:
+        with nameless_file() as file:
             if not self._store.copy_blob(blob, file):
                 return None
             size = file.seek(0, os.SEEK_END)
@@ -87,7 +87,7 @@ class CommittedModels:
     def _faults_of(self, blob: str, kind: str) -> list[tuple[str, str]]:
         """Return the rules that the blob of a file of this *kind* breaks, and why."""
         if kind == "document":
-            with tempfile.TemporaryFile() as file:
+            with nameless_file() as file:
                 if not self._store.copy_blob(blob, file):
                     return []
                 found: Inspection = inspect(file)

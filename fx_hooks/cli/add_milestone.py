@@ -39,6 +39,7 @@ from fx_hooks.policy.model import LFS_REQUIRED, BestModels
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
+from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
 from fx_hooks.weights.convert import NotConvertible, write_safetensors
 
@@ -232,7 +233,7 @@ def _as_chosen(
     if not safetensors:
         yield original
         return
-    with tempfile.TemporaryFile() as converted:
+    with nameless_file() as converted:
         try:
             write_safetensors(original, converted)
         except NotConvertible as exc:

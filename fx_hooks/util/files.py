@@ -221,13 +221,13 @@ def empty_tree(path: bytes) -> None:
 
 
 def most_open_files() -> int:
-    """How many files this process may have open, after asking for all that it may ask for."""
-    if sys.platform == "win32":
-        return 512
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft, 64)
+    """Return how many files this process may have open, after asking for all that it can get."""
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft, 64)
+    return 512
