@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -228,6 +229,8 @@ class _Faults:
         def counted(*args: Any, **options: Any) -> Any:
             if name == "open" and not args[1] & _CREATES:
                 return call(*args, **options)
+            if name == "write" and stat.S_ISFIFO(os.fstat(args[0]).st_mode):
+                return call(*args, **options)  # a question to git takes no room on a disk
             half = None
             if name == "write" and len(args[1]) > 1:
                 half = memoryview(args[1])[: len(args[1]) // 2]

@@ -572,7 +572,7 @@ def test_failing_at_every_step(
             assert os.strerror(error) in outcome.out + outcome.err
             assert all(f"  {name}: " in outcome.out for name in left | aside) or outcome.code == 2
         if outcome.code == 2:  # nothing was packed, so nothing has gone
-            assert faulty.archive is not None
+            assert faulty.archive is not None, outcome
             assert (left, aside) == (set(faulty.names), set())
     # A line of the log that finds no room comes with the next one.
     is_caught_up = once and calls == WRITES

@@ -30,8 +30,8 @@ def alone(git_directory: bytes | None = None) -> Iterator[None]:
                 "another fx-hooks command has been at work for a minute: try again when it is done"
             ) from exc
         except OSError as exc:
-            # Where nothing can be written nobody can be at work.
-            if exc.errno != errno.EROFS:
+            # Where nothing can be written nobody else can be at work.
+            if exc.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                 raise FatalError(
                     f"the lock of the repository cannot be taken: {exc.strerror}"
                 ) from exc
