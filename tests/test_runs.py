@@ -545,13 +545,13 @@ def test_a_folder_that_cannot_be_read_may_hold_runs(
     said = "outputs/2020 cannot be read, and there may be runs in it: Permission denied"
     assert note == said
     monkeypatch.chdir(states.root)
-    for main, arguments in (
-        (clean_runs.main, ("lightning_logs",)),
-        (clean_runs.main, ("--older-than", "900d")),
-        (archive_runs.main, ("--dry-run", "lightning_logs", "x.tar.gz")),
-        (archive_runs.main, ("lightning_logs", "x.tar.gz")),
+    for main, arguments, code in (
+        (clean_runs.main, ("lightning_logs",), 0),  # a plan alone
+        (clean_runs.main, ("--yes", "--older-than", "900d"), 1),
+        (archive_runs.main, ("--dry-run", "lightning_logs", "x.tar.gz"), 1),
+        (archive_runs.main, ("lightning_logs", "x.tar.gz"), 1),
     ):
-        assert main(arguments) == 1
+        assert main(arguments) == code
         assert f"note: {said}\n" in capfd.readouterr().out
     monkeypatch.setattr(runs, "scan", scan)
     assert clean_runs.main(("lightning_logs",)) == 0
