@@ -11,6 +11,7 @@ import json
 import marshal
 import pickle
 import struct
+import subprocess
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -277,9 +278,8 @@ def _operations() -> dict[str, Payload]:
 def _pickles() -> dict[str, Payload]:
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
-            import os
-
-            return os.system, (COMMAND,)
+            # Its module has the same name on every system, which that of `os.system` has not.
+            return subprocess.getoutput, (COMMAND,)
 
     found = {
         f"pickle-{protocol}": Payload(

@@ -33,6 +33,7 @@ SCRIPTS = Path(sys.executable).parent
 STATE = (DATA / "weights" / "state_dict.pt").read_bytes()
 WEIGHTS = b"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl"
 RUN = "outputs/2024-01-31/23-59-59"
+OLD = "outputs/2024-01-30/00-00-00"
 WANDB = "wandb/run-20230131_235959-abc"
 # The head of a log of W&B 0.31: run abc of toy, by team, with the commit c0ffee.
 WANDB_LOG = (
@@ -144,6 +145,8 @@ def with_runs(folder: Path) -> Folder:
     repo.write(f"{RUN}/.hydra/overrides.yaml", "- seed=1\n")
     repo.write(f"{RUN}/train.log", "done\n")
     repo.write(f"{RUN}/model.pt", STATE)
+    repo.write(f"{OLD}/.hydra/config.yaml", "seed: 2\n")
+    repo.write(f"{OLD}/train.log", "done\n")
     repo.write(f"{WANDB}/run-abc.wandb", WANDB_LOG)
     repo.write(f"{WANDB}/files/wandb-summary.json", '{"val/loss": 0.5}')
     repo.write(f"{WANDB}/files/model.pt", STATE)
@@ -288,7 +291,7 @@ def _situations(clean: Folder, dirty: Folder) -> Situations:
             "a plan": (clean, (RUN,)),
             "a live run, --yes": (clean, (LIVE, "--yes")),
             "no such run": (clean, ("none",)),
-            "deleted": (clean, (RUN, "--yes")),
+            "deleted": (clean, (OLD, "--yes")),
         },
     }
 

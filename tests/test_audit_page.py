@@ -243,7 +243,7 @@ def test_a_bad_place_is_refused_at_once(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
 def test_a_pipe_is_no_place(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(FatalError, match="is no regular file"):
+    with pytest.raises(FatalError, match="is not a regular file"):
         check_place(str(tmp_path / "pipe"))
 
 

@@ -413,7 +413,7 @@ def test_bad_standard_input_and_no_repository(repo: Repo, tmp_path: Path) -> Non
 
 
 def test_before_the_first_commit(empty: Repo) -> None:
-    assert "there is no commit yet" in check(empty).err
+    assert "this repository has no commits yet" in check(empty).err
     assert check(empty, "--all").code == 0
 
 

@@ -654,7 +654,7 @@ def test_an_old_report_goes_away_first(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     said = report(finding(b"a.pt"))
-    with pytest.raises(FatalError, match=r"cannot be written .*: name another file"):
+    with pytest.raises(FatalError, match=r"cannot be written .*: give --output another file"):
         begin("--output", str(tmp_path))
     missing = str(tmp_path / "no" / "report")
     with pytest.raises(FatalError, match=r"no.report: cannot be written .No such file"):
@@ -733,7 +733,7 @@ def test_an_unwritable_file_is_one_line(repo: Repo) -> None:
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr.decode().splitlines() == [
         "fx-check-artifacts: error: no/report: cannot be written (No such file or directory):"
-        " name another file --output"
+        " give --output another file"
     ]
 
 

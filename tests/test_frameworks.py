@@ -27,6 +27,7 @@ TRAINER = "results/bert"
 
 # Modules outside of frameworks/ that may speak of a tool, and why.
 _JOBS = "tells jobs, sweeps and trackers apart by their names"
+_OWN = "tells what a run records by itself"
 _RECIPE = "metadata has a key of the tool's name"
 ALLOWED = {
     "best_models/metadata.py": {"wandb": "its keys are secrets"},
@@ -35,6 +36,10 @@ ALLOWED = {
     "cli/check_artifacts.py": {"wandb": "its help", "hydra": "its help"},
     "cli/clean_runs.py": {"wandb": "prints `wandb sync`"},
     "cli/report_space.py": {"wandb": "its help"},
+    "best_models/run_identity.py": {"hydra": "tells a moved job by what Hydra wrote"},
+    "runs/added_files.py": {"wandb": _OWN, "hydra": _OWN, "huggingface": _OWN},
+    "runs/places.py": {"wandb": _JOBS, "hydra": _JOBS},
+    "runs/references.py": {"wandb": "W&B's own links are not references"},
     "runs/foreign_files.py": {"wandb": _JOBS, "hydra": _JOBS},
     "runs/inventory.py": {"wandb": _JOBS, "hydra": _JOBS},
     "runs/layouts.py": {"wandb": _JOBS, "hydra": _JOBS},

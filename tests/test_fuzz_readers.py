@@ -31,10 +31,10 @@ from tests.contract_support import META, entry, listing
 from tests.hostile_files import payloads
 from tests.test_content import POINTERS
 from tests.test_fuzz_weights import mutated
+from tests.weight_files import SHIPPED
 
 SECONDS = float(os.environ.get("FX_HOOKS_FUZZ_SECONDS", "4"))
 LONGEST = 5.0
-SHIPPED = Path(__file__).parent / "data" / "weights"
 BEST_MODELS = BestModels("best_models", ("*.json",), (), ("*.pt",))
 
 
@@ -74,7 +74,7 @@ def pointer(content: bytes) -> None:
     lfs_pointer(content)
 
 
-MODELS = [path.read_bytes() for path in sorted(SHIPPED.iterdir()) if path.suffix != ".py"]
+MODELS = [path.read_bytes() for path in SHIPPED]
 HOSTILE = [payload.content for payload in payloads().values()]
 YAML = listing(entry(b"x", "best_models/m.pt")).encode()
 READERS: dict[Callable[[bytes], None], list[bytes]] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CLEAN, WEIGHTS, Repo, Result
-from tests.test_check_range import check, commit, head, hook, paths
+from tests.support import CLEAN, Repo, Result
+from tests.test_check_range import MODELS, check, commit, head, hook, paths
 
 # `edit` at the commits that were named, and nothing else.
 EDITOR = f"{sys.executable} -c 'import os, sys; " + (
@@ -199,14 +199,14 @@ def test_an_approved_model_stays_where_another_one_was(
     repo.stage(
         "best_models/milestones.yaml",
         "milestones:\n  best_models/a.pt:\n"
-        f"    sha256: {hashlib.sha256(WEIGHTS).hexdigest()}\n"
-        f"    size: {len(WEIGHTS)}\n    why: it is good\n    approved: 2024-01-31\n",
+        f"    sha256: {hashlib.sha256(MODELS[0]).hexdigest()}\n"
+        f"    size: {len(MODELS[0])}\n    why: it is good\n    approved: 2024-01-31\n",
     )
-    repo.stage("best_models/a.pt", WEIGHTS + b"not approved")
+    repo.stage("best_models/a.pt", MODELS[1])
     repo.stage("page.pt", b"\0binary")
     commit(repo, "bad")
     repo.stage("page.pt", b"{{ template }}\n")
-    commit(repo, "good", "best_models/a.pt", content=WEIGHTS)
+    commit(repo, "good", "best_models/a.pt", content=MODELS[0])
     repo.git("push", "-q", "origin", "main")
     result = check(repo, "--all")
     assert "--path=" not in result.out

@@ -318,6 +318,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, options: dict[str, Any], messag
 def test_a_manifest_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forge(tmp_path / "a.tar.gz", a_run("a", folder()))
     monkeypatch.setattr(run_archive_reader, "MAX_BYTES", 100)
+    monkeypatch.setattr(run_archive_reader, "SMALL", 0)
     with pytest.raises(FatalError, match="its manifest is too large"):
         Archive(os.fsencode(tmp_path / "a.tar.gz"))
     monkeypatch.setattr(run_archive_reader, "MAX_BYTES", 1000)

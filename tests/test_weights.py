@@ -205,8 +205,8 @@ def test_endless_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pickle operations" not in str(look(as_many).faults)
     assert "more than 1,000 pickle operations" in look(b"\x80\x02N" + as_many[2:]).faults[0]
     monkeypatch.setattr(pickles, "MAX_DEPTH", 100)
-    assert "stacks" not in str(look(b"\x80\x02(" + b"N" * 99 + b"1}.").faults)
-    assert "stacks more than 100 values" in look(b"\x80\x02(" + b"N" * 100 + b"1}.").faults[0]
+    assert "stacks" not in str(look(b"\x80\x02(" + b"N" * 100 + b"1}.").faults)
+    assert "stacks more than 100 values" in look(b"\x80\x02(" + b"N" * 101 + b"1}.").faults[0]
     many = b"".join(b"cx\nn%d\n0" % number for number in range(200))
     monkeypatch.setattr(pickles, "MAX_GLOBALS", 100)
     assert "imports more than 100 names" in look(b"\x80\x02" + many).faults[0]

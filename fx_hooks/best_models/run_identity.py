@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 
+from fx_hooks.util.disk import files_only
+
 # Hydra writes them once, before the job begins; hydra.yaml has the folder and the job's number.
 _FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 
 
 def identity_of(directory: str) -> str | None:
-    """``hydra:`` and a SHA-256 of what Hydra wrote about the job; None for other folders."""
+    """Return ``hydra:`` and a SHA-256 of what Hydra wrote about the job; None for other folders."""
     digest = hashlib.sha256()
     found = False
     for name in _FILES:
         try:
-            with open(os.path.join(directory, ".hydra", name), "rb") as file:
+            place = os.path.join(directory, ".hydra", name)
+            with open(place, "rb", opener=files_only) as file:
                 content = file.read()
         except OSError:
             content = b""

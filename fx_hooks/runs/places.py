@@ -37,7 +37,11 @@ def find_unusual(
     *patterns* are those of the paths of single runs; *configuration* are the files that may
     name folders for runs, read only if need be.
     """
-    asked = [run for run in found if run.kind != WANDB_RUN and run.within is None]
+    asked = [
+        run
+        for run in found
+        if run.kind != WANDB_RUN and not run.about.only_copy and run.within is None
+    ]
     verdicts = Classifier(policy).classify([run.path + _ANY for run in asked], _NO_TREE)
     unusual = {
         run.path

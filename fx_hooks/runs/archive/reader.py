@@ -49,12 +49,12 @@ _TYPES = {
 _MOST_TIMES, _FREE_BYTES = 1 << 10, 1 << 30
 # The values of a manifest: a file has eight, in more than a hundred bytes.
 _FREE_VALUES, _BYTES_A_VALUE = 100_000, 12
-_SMALL = 1 << 22
+SMALL = 1 << 22
 
 
 def _manifest_bytes(size: int) -> int:
-    """How long the manifest of an archive of *size* bytes may be, so that memory suffices."""
-    return (1 << 24) + 2 * size if size < _SMALL else MAX_BYTES
+    """Return how many bytes the manifest of an archive of *size* bytes may have."""
+    return (1 << 24) + 2 * size if size < SMALL else MAX_BYTES
 
 
 class Archive:
