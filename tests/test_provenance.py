@@ -168,6 +168,13 @@ def hydra(root: Path, folder: str, config: str) -> Path:
     return model(root, folder)
 
 
+def test_a_job_that_configures_nothing_leaves_it_to_wandb(root: Path) -> None:
+    path = hydra(root, "outputs/2024-01-31/23-59-00", "{}\n")
+    assert find(path, root).config == {}
+    wandb_run(root, "outputs/2024-01-31/23-59-00/wandb/run-20240131_235959-abc", log(RUN))
+    assert find(path, root).config == {"seed": 1}
+
+
 def local(text: str) -> float:
     return time.mktime(time.strptime(text, "%Y-%m-%d %H:%M:%S"))
 

@@ -68,7 +68,7 @@ def find_provenance(model: str, root: str) -> Provenance:
         known["url"] = "https://wandb.ai/{entity}/{project}/runs/{id}".format_map(known)
     return Provenance(
         hydra or run.directory,
-        config if config is not None else run.details.config,
+        config or run.details.config or config,
         overrides,
         {key: value for key, value in run.details.metrics.items() if _is_figure(key, value)},
         known,
