@@ -15,6 +15,7 @@ from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.frameworks.wandb.record import read_wandb_log
 from fx_hooks.weights.content import inspect
 from tests.contract_support import META
+from tests.support import unmeasured
 from tests.weight_files import SHIPPED, as_zip, malicious
 
 pytest.importorskip("resource")
@@ -143,6 +144,7 @@ def test_hungry_files_stay_within_bounds() -> None:
         done = subprocess.run(
             (sys.executable, "-W", "ignore", "-c", code),
             cwd=Path(__file__).parent.parent,
+            env=unmeasured(),
             capture_output=True,
             text=True,
             timeout=60,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import WEIGHTS, Repo
+from tests.support import WEIGHTS, Repo, unmeasured
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a signal of POSIX")
 
@@ -79,7 +79,7 @@ def test_interrupted(here: Repo, tmp_path: Path, call: str) -> None:
             (SCRIPTS / name, *arguments),
             cwd=here.root,
             env={
-                **os.environ,
+                **unmeasured(),
                 "PYTHONPATH": str(tmp_path / "customize"),
                 "INTERRUPT_AT": str(moment),
                 "INTERRUPT_SENT": str(sent),
