@@ -1,4 +1,4 @@
-"""What commits bring into ``best_models/``, read from the object store and judged by the contract.
+"""The files that commits bring into ``best_models/``, held to the contract from the object store.
 
 Each blob is read once, however many commits bring it in.
 """

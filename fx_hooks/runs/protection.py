@@ -1,4 +1,4 @@
-"""What a run must not go for, asked again while runs are deleted.
+"""The reasons that protect a run, asked again while runs are deleted.
 
 Somebody may stage files, switch branches or choose a model meanwhile. Whoever chooses one
 waits for the lock that is held here.
@@ -39,7 +39,7 @@ class Protection:
 
     @contextlib.contextmanager
     def of(self, run: Run, place: bytes) -> Iterator[str | None]:
-        """Why *run*, which is at *place* now, must stay; nobody can choose it meanwhile."""
+        """Return why *run*, now at *place*, must stay; no one can choose it meanwhile."""
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(alone(self._common))

@@ -17,7 +17,7 @@ _BSD = stat.UF_IMMUTABLE | stat.SF_IMMUTABLE | stat.UF_APPEND | stat.SF_APPEND
 
 
 def is_fixed(path: bytes) -> bool:
-    """Whether *path* itself cannot be deleted; False also where the system does not say."""
+    """Return True if *path* itself cannot be deleted; False also where the system does not say."""
     if sys.platform == "linux":
         statx = _statx()
         buffer = ctypes.create_string_buffer(_SIZE)
