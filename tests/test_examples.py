@@ -374,10 +374,16 @@ def play(session: Session, repo: Repo) -> dict[str, str]:
     return printed
 
 
+# A newer pip is no fault of ours; and the certificates of a mirror are in the system's store, which
+# uv, with which pipx may install, does not read unless told to.
+INSTALLERS = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+
+
 def shell(repo: Repo, command: str, *, code: int) -> str:
     done = subprocess.run(
         ("bash", "-c", command),
         cwd=repo.root,
+        env=os.environ | INSTALLERS,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
