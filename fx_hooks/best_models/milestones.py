@@ -51,6 +51,10 @@ class Milestone(NamedTuple):
     allow_globals: tuple[str, ...] = ()
     line: int = 0
 
+    def place(self, source: str) -> str:
+        """Return where the file *source* lists it, as far as it does."""
+        return f"{source}:{self.line}" if self.line else source
+
 
 def load_contract(text: bytes, best_models: BestModels) -> dict[str, Milestone]:
     """Return the milestones that *text* lists, by path, in its order.
