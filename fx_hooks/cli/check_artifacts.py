@@ -87,7 +87,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        keep_tables(repository.git_directory, in_force)
+        keep_tables(repository.git_directory, in_force, index)
     staged = repository.staged_by_path()
     check = IndexCheck(repository, index, staged, classifier)
     if all_files:
