@@ -99,7 +99,7 @@ def check(
             candidates = [*candidates, *staged]
     else:
         candidates = staged
-    # Nobody is kept from deleting.
+    # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     blocked = [

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
-from fx_hooks.best_models.staged_models import ContractScene
+from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
@@ -144,7 +144,7 @@ def _terms(
     if not inside:
         return {}
     try:
-        check = ContractScene(repository, index, policy)
+        check = ContractCheck(repository, index, policy)
     except FatalError as exc:
         return {path: [str(exc)] for path in inside}
     return {path: check.terms(path) for path in inside}

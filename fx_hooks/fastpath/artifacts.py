@@ -22,7 +22,7 @@ SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 def proven_clean(arguments: "list[str]") -> bool:
     """Return True if ``fx-check-artifacts`` with *arguments* has nothing to say.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     if arguments == ["--all-files"]:
         names, whole_tree = None, True

@@ -10,7 +10,7 @@ FOLDER = b"best_models"  # as in the built-in policy
 def proven_untouched() -> bool:
     """Return True if something is staged, and none of it concerns the chosen models.
 
-    True is certain; False means that somebody has to look closely: where a repository
+    True is certain; False means that the command has to look closely: where a repository
     has moved the folder, that is every time.
     """
     try:

@@ -26,7 +26,7 @@ _SUBMODULE = b" 160000 "
 def proven_clean(arguments: "list[str]") -> bool:
     """Return True if ``fx-check-range`` with *arguments* has nothing to say.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     ends = _ends(arguments)
     git_directory = find_git_directory()

@@ -34,7 +34,7 @@ class PolicyInForce(NamedTuple):
 
     ``text`` is that of the policy file, None where there is none; ``blob`` its object
     id in the index, None where git does not track it; ``notes`` say in a line each what
-    somebody may have meant to count and does not. ``on_disk`` says that the policy file
+    may have been meant to count and does not. ``on_disk`` says that the policy file
     on disk is the one that counts; ``milestones_blob`` is the object id of the milestones'
     file in the index, None where git does not track one.
     """
@@ -300,7 +300,7 @@ def read_policy_file(
 ) -> bytes | None:
     """Return the bytes of a regular file on disk; None if it is missing and *missing_ok*.
 
-    With *source*, the repository's name for it, nobody has named the file.
+    With *source*, the repository's name for it, the user has not named the file.
     """
     name = source or path
     mend = "put a file in its place" if source else "name a policy file"
