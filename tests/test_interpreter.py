@@ -22,13 +22,13 @@ LATIN = "en_US.ISO-8859-1"
 
 
 def run(
-    repo: Repo, module: str, *arguments: str, folder: Path | None = None, **environ: str
+    repo: Repo, module: str, *arguments: str, **environ: str
 ) -> subprocess.CompletedProcess[bytes]:
     script = repo.root.parent / "script"
     script.write_text(SCRIPT.format(module))
     return subprocess.run(
         (sys.executable, script, *arguments),
-        cwd=folder or repo.root,
+        cwd=repo.root,
         env=unmeasured() | {"LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)} | environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
