@@ -16,12 +16,12 @@ from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
 
 # A directory that holds one of these directly is a package, whatever its name.
-_SOURCE_SUFFIXES = frozenset(
+SOURCE_SUFFIXES = frozenset(
     b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
     b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
     b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
 )
-_SOURCE_NAMES = frozenset(
+SOURCE_NAMES = frozenset(
     b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
     b" pyproject.toml setup.cfg".split()
 )
@@ -180,7 +180,7 @@ class Classifier:
 
 def is_source(name: bytes) -> bool:
     """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
+    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
 
 
 def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
