@@ -91,13 +91,14 @@ def check_structure(
     index: Mapping[bytes, IndexEntry],
     targets: Mapping[bytes, bytes],
     milestones: Mapping[str, Milestone],
+    best_models: BestModels,
 ) -> list[Finding]:
     """Return what the paths alone say; *targets* are those of the symbolic links in the folder.
 
     *index* has the entries of the folder, and those of the folder and what is above it
-    where these are no directories.
+    where these are no directories. *best_models* are the settings, with the folder from the root
+    of the repository, whose policy is *policy*.
     """
-    best_models = policy.best_models
     folder = best_models.folder.encode()
     names = Names(best_models)
     inside = sorted(path for path in index if path.startswith(folder + b"/"))
