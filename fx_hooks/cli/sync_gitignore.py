@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.fastpath import gitignore as ignore_state
-from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore import line_findings as ignore_findings
-from fx_hooks.gitignore.block import block_lines, rewritten
+from fx_hooks.gitignore.block import rewritten
+from fx_hooks.gitignore.blocks import wanted_blocks
 from fx_hooks.gitignore.conflicts import find_conflicts
 from fx_hooks.policy.in_force import policy_in_force, refuse_unmerged
 from fx_hooks.reporting import output
@@ -23,7 +25,11 @@ from fx_hooks.reporting.text import Report
 from fx_hooks.util.diff import changed_lines, split
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.terminal import complain
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
 
 NAME = "fx-sync-gitignore"
 _MOST_LINES = 20
@@ -90,100 +96,174 @@ def sync(
     refuse_unmerged(index, in_force.policy)
     for note in in_force.notes:
         complain(f"{NAME}: note: {note}")
-    wanted = block_lines(in_force.policy)
-    if ignore_file.is_left_out(repository, index):
-        return _left_out(repository, index, wanted)
-    before = ignore_file.read(repository.root)
-    merged = ignore_file.merged_versions(repository, index)
-    after = rewritten(before or b"", wanted, force=force, merged=merged)
-    command, *_ = git_commands.from_folder([f"git add {FILE}"], repository.path_to_root())
-    conflict = _own_conflict(index, after)
+    blocks = wanted_blocks(repository, index, in_force.policy)
+    tracked = {b""} if in_force.policy.projects is None else _projects(in_force.policy, index)
+    files = [
+        _File(
+            repository=repository,
+            index=index,
+            folder=folder,
+            wanted=wanted,
+            is_tracked=folder in tracked,
+        )
+        for folder, wanted in blocks.items()
+    ]
+    if check and not show_diff:
+        found = [fault for file in files if (fault := _checked(file, force=force)) is not None]
+        report = _report([finding for finding, _ in found], in_force.notes)
+        _remember(repository, in_force.policy, found)
+        return out.deliver(report, lambda _: [text for _, text in found])
+    codes = [_synced(file, force=force, show_diff=show_diff) for file in files]
+    if not any(codes):
+        _remember(repository, in_force.policy, ())
+    return FOUND if any(codes) else CLEAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """One ``.gitignore`` and the block that it has to have.
+
+    It has to be staged where *is_tracked* says that something else in its project is.
+    """
+
+    repository: Repository
+    index: Mapping[bytes, IndexEntry]
+    folder: bytes
+    wanted: Sequence[bytes]
+    is_tracked: bool
+
+    @property
+    def name(self) -> str:
+        """Its path from the root, for people."""
+        return shown(ignore_file.name_in(self.folder))
+
+    @property
+    def staging(self) -> str:
+        """The command that stages it, from where the user is."""
+        add = f"git add {quoted(ignore_file.name_in(self.folder))}"
+        command, *_ = git_commands.from_folder([add], self.repository.path_to_root())
+        return command
+
+
+def _projects(policy: Policy, index: Mapping[bytes, IndexEntry]) -> set[bytes]:
+    assert policy.projects is not None
+    return {b"", *policy.projects.among(index)}
+
+
+def _remember(repository: Repository, policy: Policy, found: Sequence[object]) -> None:
+    """Keep for the fast path that all is in step, as far as that can tell."""
+    at_root = os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root)
+    if not found and at_root and policy.projects is None:
+        ignore_state.remember(repository.git_directory, policy.best_models.milestones_file)
+
+
+def _rewritten(file: _File, *, force: bool) -> tuple[bytes | None, bytes]:
+    """Return the text of *file* as it is, None where there is none, and as it has to be."""
+    before = ignore_file.read(file.repository.root, file.folder)
+    merged = ignore_file.merged_versions(file.repository, file.index, file.folder)
+    try:
+        return before, rewritten(before or b"", file.wanted, force=force, merged=merged)
+    except FatalError as exc:
+        raise (FatalError(f"{shown(file.folder)}/{exc}") if file.folder else exc) from exc
+
+
+def _checked(file: _File, *, force: bool) -> tuple[Finding, str] | None:
+    """Return what is wrong with *file*, and the line that says so; None if nothing is."""
+    if ignore_file.is_left_out(file.repository, file.index, file.folder):
+        _left_out(file)
+        return None
+    before, after = _rewritten(file, force=force)
+    if before != after:
+        why = "does not follow the policy"
+        return _finding(file, why, NAME, tracked=before is not None), (
+            f"{file.name}: {why}: run {NAME}"
+        )
+    fault = _fault_in_index(file)
+    conflict = _own_conflict(file, after)
+    if fault and conflict:
+        raise FatalError(conflict)
+    if not fault:
+        return None
+    tracked = ignore_file.name_in(file.folder) in file.index
+    found = _finding(file, fault, file.staging, tracked=tracked)
+    return found, f"{file.name}: {fault}: {file.staging}"
+
+
+def _synced(file: _File, *, force: bool, show_diff: bool) -> int:
+    """Rewrite *file*, or only show how, and print what was done; return the exit code."""
+    if ignore_file.is_left_out(file.repository, file.index, file.folder):
+        _left_out(file)
+        return CLEAN
+    before, after = _rewritten(file, force=force)
+    conflict = _own_conflict(file, after)
     if before == after:
-        fault = _fault_in_index(repository, index, wanted)
+        fault = _fault_in_index(file)
         if fault and conflict:
             raise FatalError(conflict)
         if fault:
-            if not check or show_diff:
-                print(f"{FILE}: {fault}. Stage it:\n    {command}")
-                return FOUND
-            found = _finding(fault, command, tracked=FILE.encode() in index)
-            text = f"{FILE}: {fault}: {command}"
-            return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
-        if os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root):
-            ignore_state.remember(
-                repository.git_directory, in_force.policy.best_models.milestones_file
-            )
-        return out.deliver(_report((), in_force.notes), lambda _: ()) if check else CLEAN
+            print(f"{file.name}: {fault}. Stage it:\n    {file.staging}")
+        return FOUND if fault else CLEAN
     changes = changed_lines(before, after, context=2)
     if show_diff:
-        print("\n".join((f"--- {FILE}", f"+++ {FILE}", *changes)))
-    elif check:
-        why = "does not follow the policy"
-        found = _finding(why, NAME, tracked=before is not None)
-        text = f"{FILE}: {why}: run {NAME}"
-        return out.deliver(_report((found,), in_force.notes), lambda _: (text,))
+        print("\n".join((f"--- {file.name}", f"+++ {file.name}", *changes)))
+        return FOUND
+    ignore_file.write(file.repository.root, after, before, file.folder)
+    lines = [line for line in changes if not line.startswith((" ", "@"))]
+    added = sum(line.startswith("+") for line in lines)
+    removed = len(lines) - added
+    done = "new" if before is None else "rewritten"
+    if lines:
+        print(f"{file.name}: {done}, {plural(added, 'line')} added and {removed} removed:")
     else:
-        ignore_file.write(repository.root, after, before)
-        lines = [line for line in changes if not line.startswith((" ", "@"))]
-        added = sum(line.startswith("+") for line in lines)
-        removed = len(lines) - added
-        done = "new" if before is None else "rewritten"
-        if lines:
-            print(f"{FILE}: {done}, {plural(added, 'line')} added and {removed} removed:")
-        else:
-            print(f"{FILE}: {done}, the ends of lines alone")
-        for line in lines[:_MOST_LINES]:
-            print(f"  {line}")
-        if len(lines) > _MOST_LINES:
-            print(f"  and {len(lines) - _MOST_LINES} more")
-        print(conflict or f"Stage it:\n    {command}")
+        print(f"{file.name}: {done}, the ends of lines alone")
+    for line in lines[:_MOST_LINES]:
+        print(f"  {line}")
+    if len(lines) > _MOST_LINES:
+        print(f"  and {len(lines) - _MOST_LINES} more")
+    print(conflict or f"Stage it:\n    {file.staging}")
     return FOUND
 
 
-def _left_out(
-    repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
-) -> int:
+def _left_out(file: _File) -> None:
     """Check the staged version of a file that a sparse checkout leaves out."""
-    fault = _fault_in_index(repository, index, wanted)
-    if fault:
-        raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
-    return CLEAN
+    if _fault_in_index(file):
+        raise FatalError(f"{file.name}: {ignore_file.left_out(file.folder)}")
 
 
-def _own_conflict(index: Mapping[bytes, IndexEntry], text: bytes) -> str:
+def _own_conflict(file: _File, text: bytes) -> str:
     """Return what to do about a conflict around the block, which is left to people."""
-    entry = index.get(FILE.encode())
+    entry = file.index.get(ignore_file.name_in(file.folder))
     if entry is None or not entry.stage:
         return ""
     for found in find_conflicts(split(text)):
-        return f"{FILE}:{found.ours + 1}: is in a merge conflict: resolve it, then git add {FILE}"
+        return (
+            f"{file.name}:{found.ours + 1}: is in a merge conflict: resolve it, then {file.staging}"
+        )
     return ""
 
 
-def _fault_in_index(
-    repository: Repository, index: Mapping[bytes, IndexEntry], wanted: Sequence[bytes]
-) -> str:
+def _fault_in_index(file: _File) -> str:
     """Return what is wrong with the staged version, when that on disk is right; else empty.
 
     It is what the commit will have. Lines around the block may differ: people stage parts.
     """
-    entry = index.get(FILE.encode())
+    entry = file.index.get(ignore_file.name_in(file.folder))
     if entry is None:
-        return "is not in the index"
+        return "is not in the index" if file.is_tracked else ""
     if entry.stage:
         return "is unmerged"
-    content = repository.contents((entry.blob,)).get(entry.blob)
+    content = file.repository.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return ""  # not in this clone, so it has not been changed here
     try:
-        same = rewritten(content, wanted) == content
+        same = rewritten(content, file.wanted) == content
     except FatalError:
         same = False
     return "" if same else "does not follow the policy in the index"
 
 
-def _finding(why: str, advice: str, *, tracked: bool) -> Finding:
-    name = FILE.encode()
+def _finding(file: _File, why: str, advice: str, *, tracked: bool) -> Finding:
+    name = ignore_file.name_in(file.folder)
     return Finding(name, ignore_findings.BLOCK, why, advice, name, None, tracked)
 
 

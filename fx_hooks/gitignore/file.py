@@ -1,4 +1,4 @@
-"""The ``.gitignore`` of a repository's root: read, and written back."""
+"""The ``.gitignore`` of a repository's root or of a project: read, and written back."""
 
 from __future__ import annotations
 
@@ -10,38 +10,50 @@ from typing import TYPE_CHECKING
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
+from fx_hooks.util.paths import quoted, shown
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
 
 
-LEFT_OUT = (
-    "is left out by the sparse checkout, and does not follow the policy: add it"
-    f" (git sparse-checkout add /{FILE}), then try again"
-)
+def name_in(folder: bytes) -> bytes:
+    """Return the path of the file from the root; *folder* is empty or that of a project."""
+    return (folder + b"/" if folder else b"") + FILE.encode()
 
 
-def is_left_out(repository: Repository, index: Mapping[bytes, IndexEntry]) -> bool:
+def left_out(folder: bytes) -> str:
+    """Return what to say of a file that is left out and does not follow the policy."""
+    place = quoted(b"/" + name_in(folder))
+    return (
+        "is left out by the sparse checkout, and does not follow the policy: add it"
+        f" (git sparse-checkout add {place}), then try again"
+    )
+
+
+def is_left_out(
+    repository: Repository, index: Mapping[bytes, IndexEntry], folder: bytes = b""
+) -> bool:
     """Return True if it is tracked, and a sparse checkout leaves it out of the work tree."""
-    name = FILE.encode()
+    name = name_in(folder)
     there = os.path.lexists(os.path.join(repository.root, name))
     return not there and name in index and name in repository.left_out()
 
 
-def read(root: bytes) -> bytes | None:
+def read(root: bytes, folder: bytes = b"") -> bytes | None:
     """Its bytes; None where there is none.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` for what is no regular file.
     """
-    place = os.path.join(root, FILE.encode())
+    place = os.path.join(root, name_in(folder))
+    name = shown(name_in(folder))
     try:
         mode = os.lstat(place).st_mode
         if stat.S_ISLNK(mode):
             raise FatalError(
-                f"{FILE}: is a symbolic link, which git does not follow: put a file in its place"
+                f"{name}: is a symbolic link, which git does not follow: put a file in its place"
             )
         if not stat.S_ISREG(mode):
-            raise FatalError(f"{FILE}: is not a regular file: put one in its place")
+            raise FatalError(f"{name}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
             text = file.read()
         # A byte that no text has: UTF-16 and UTF-32, of which git reads nothing.
@@ -53,31 +65,35 @@ def read(root: bytes) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise FatalError(f"{FILE}: cannot be read: {exc.strerror}") from exc
+        raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
 
 
-def merged_versions(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[bytes]:
+def merged_versions(
+    repository: Repository, index: Mapping[bytes, IndexEntry], folder: bytes = b""
+) -> list[bytes]:
     """Return the versions that git could not merge, empty if it could."""
-    entry = index.get(FILE.encode())
+    name = name_in(folder)
+    entry = index.get(name)
     if entry is None or not entry.stage:
         return []
-    blobs = [entry.blob for entry in repository.index() if entry.path == FILE.encode()]
+    blobs = [entry.blob for entry in repository.index() if entry.path == name]
     return list(repository.contents(blobs).values())
 
 
-def write(root: bytes, text: bytes, before: bytes | None) -> None:
+def write(root: bytes, text: bytes, before: bytes | None, folder: bytes = b"") -> None:
     """Put *text* in its place in one step; its permissions stay as they are.
 
     It was made from *before*. Raises :class:`~fx_hooks.util.errors.FatalError` where something
     else has been written meanwhile.
     """
-    place = os.path.join(root, FILE.encode())
+    place = os.path.join(root, name_in(folder))
+    name = shown(name_in(folder))
     try:
         mode = stat.S_IMODE(os.lstat(place).st_mode) if os.path.lexists(place) else None
-        if read(root) != before:
-            raise FatalError(f"{FILE}: it has just been changed: run this again")
+        if read(root, folder) != before:
+            raise FatalError(f"{name}: it has just been changed: run this again")
         replace_file(place, text, 0o666 if mode is None else mode)
         if mode is not None:
             os.chmod(place, mode)
     except OSError as exc:
-        raise FatalError(f"{FILE}: cannot be written: {exc.strerror}") from exc
+        raise FatalError(f"{name}: cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,162 @@
+"""The blocks of a repository: one in its root's ``.gitignore``, and one in each project's.
+
+git reads the ignore file of a folder after those above it, and the last line that matches
+decides. So the block of a project is the one that it would have as a repository. Before it
+stand lines that undo what the blocks above say there and its own policy does not: by a rule
+that it disables, or because a folder above is called like something that a rule refuses.
+Nothing in a closed folder can be let in again, so the block above lets in the folder of a
+project that it would close.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from fx_hooks.gitignore.block import block_lines
+from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
+from fx_hooks.policy.patterns import split, within
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import IndexEntry, Repository
+
+
+def wanted_blocks(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> dict[bytes, list[bytes]]:
+    """Return the lines of each block, by the folder that its file is in, the root first.
+
+    Projects are those in the index, and those on disk: what is in them is not tracked yet.
+    """
+    if policy.projects is None:
+        return {b"": block_lines(policy)}
+    folders = {*policy.projects.among(index), *_on_disk(repository.root, policy)}
+    folders = {folder for folder in folders if _is_folder(repository.root, folder)}
+    blocks = _Blocks(policy, sorted(folders))
+    return {folder: blocks.lines(folder) for folder in (b"", *sorted(folders))}
+
+
+def _is_folder(root: bytes, folder: bytes) -> bool:
+    """Return True if git goes down into *folder*: it is there, and no link leads to it."""
+    place = os.path.join(root, folder)
+    return os.path.isdir(place) and os.path.realpath(place) == os.path.join(
+        os.path.realpath(root), folder.replace(b"/", os.fsencode(os.sep))
+    )
+
+
+class _Blocks:
+    """The blocks of the projects at *folders*, each of the same policy made once."""
+
+    def __init__(self, policy: Policy, folders: Iterable[bytes]) -> None:
+        self._policy = policy
+        self._folders = list(folders)
+        self._made: dict[tuple[int, tuple[bytes, ...]], list[bytes]] = {}
+
+    def _policy_of(self, folder: bytes) -> Policy:
+        assert self._policy.projects is not None
+        if not folder:
+            return self._policy
+        return self._policy.projects.at(folder).policy
+
+    def _around(self, folder: bytes) -> Iterator[bytes]:
+        """Yield the projects around the one at *folder*, the innermost first."""
+        assert self._policy.projects is not None
+        while folder:
+            folder = self._policy.projects.around(folder)
+            yield folder
+
+    def lines(self, folder: bytes) -> list[bytes]:
+        """Return the lines between the markers in the file of *folder*."""
+        own = self._own(folder)
+        known = set(own)
+        undone = [
+            line for around in self._around(folder) for line in self._undone(around, folder, known)
+        ]
+        if not undone:
+            return own
+        head = b"# What the .gitignore of a folder above says, and the policy of this one does not."
+        return [head, *dict.fromkeys(undone), *own]
+
+    def _own(self, folder: bytes) -> list[bytes]:
+        policy = self._policy_of(folder)
+        closed = tuple(self._closed(folder))
+        key = (id(policy), closed)
+        if key not in self._made:
+            opened = [
+                Entry(f"/{literal(os.fsdecode(below))}", False, KEEP_RULE, "", "", "", 0)
+                for below in closed
+            ]
+            # In front of the milestones, which come last.
+            place = len(policy.entries)
+            while place and policy.entries[place - 1].rule == MILESTONE_RULE:
+                place -= 1
+            entries = (*policy.entries[:place], *opened, *policy.entries[place:])
+            self._made[key] = block_lines(policy._replace(entries=entries))
+        return self._made[key]
+
+    def _closed(self, around: bytes) -> Iterator[bytes]:
+        """Yield the folders of projects in *around* that its lines may close, relative to it."""
+        start = len(around) + 1 if around else 0
+        for folder in self._folders:
+            if around in self._around(folder):
+                below = folder[start:]
+                name = os.fsdecode(below)
+                if any(
+                    entry.blocks and not {"*", "/*"}.isdisjoint(within(entry.pattern, name))
+                    for entry in self._policy_of(around).entries
+                ):
+                    yield below
+
+    def _undone(self, around: bytes, folder: bytes, own: Collection[bytes]) -> Iterator[bytes]:
+        """Yield lines that undo those of *around* that hold in *folder*, and are none of its *own*.
+
+        That is also so for a line that its own block leaves out, as nothing there needs it.
+        """
+        above = folder[len(around) + 1 :] if around else folder
+        for line in self._own(around):
+            if line[:1] in (b"!", b"#", b""):
+                continue
+            if line[:1] != b"/" and line not in own:
+                yield b"!" + line
+            if b"/" in line[1:-1]:
+                text = line.decode("utf-8", "surrogateescape")
+                for rest in within(text, os.fsdecode(above)):
+                    below = rest.encode("utf-8", "surrogateescape")
+                    # A line that closes the whole folder has been undone above it.
+                    if below != b"*" and below not in own:
+                        yield b"!" + below
+
+
+def _on_disk(root: bytes, policy: Policy) -> Iterator[bytes]:
+    """Yield the folders of projects that are on disk."""
+    projects = policy.projects
+    assert projects is not None
+    patterns = [f"/{folder}" for folder in policy.folders]
+    stack = [b""]
+    while stack:
+        above = stack.pop()
+        try:
+            with os.scandir(os.path.join(root, above)) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue  # git cannot look into it either
+        for name in names:
+            folder = above + b"/" + name if above else name
+            if name == b".git" or _is_apart(os.path.join(root, folder)):
+                continue
+            if projects.finder.at(folder) == folder:
+                yield folder
+            if any(_leads_to(pattern, folder) for pattern in patterns):
+                stack.append(folder)
+
+
+def _is_apart(place: bytes) -> bool:
+    """Return True for another repository and for a virtual environment."""
+    return any(os.path.lexists(os.path.join(place, name)) for name in (b".git", b"pyvenv.cfg"))
+
+
+def _leads_to(pattern: str, folder: bytes) -> bool:
+    """Return True if a folder below *folder* may match *pattern*."""
+    name = os.fsdecode(folder)
+    return split(pattern).floating or any(rest != "*" for rest in within(pattern, name))

@@ -1,0 +1,122 @@
+"""The blocks of projects: one in each ``.gitignore``, with which git says what the policy says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fx_hooks.cli.sync_gitignore import main as sync
+from fx_hooks.fastpath.gitignore import proven_in_step
+from tests.contract_support import run
+from tests.project_trees import disagreements, draw_cases
+from tests.support import Repo, Result
+from tests.test_projects import LAYOUTS, put
+
+
+@pytest.mark.slow
+def test_git_says_what_the_policy_says(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
+    sums = [0, 0]
+    for number, case in enumerate(draw_cases(12, seed=3)):
+        root = tmp_path / str(number)
+        subprocess.run(("git", "init", "-q", root), check=True)
+        paths, blocked, found = disagreements(root, case, number)
+        assert found == [], case
+        sums = [sums[0] + paths, sums[1] + blocked]
+    # Both happen, or this would show nothing.
+    assert 1000 < sums[1] < sums[0] - 1000
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_before_anything_is_tracked(name: str, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, folders, others = LAYOUTS[name]
+    refused, passed = put(repo, policy, folders, others)
+    # What only the tree can tell no pattern says.
+    refused -= {path for path in refused if path.endswith("runs/x/metrics.csv")}
+    monkeypatch.chdir(repo.root)
+    assert run(sync, cwd=repo.root).code == 1
+    z = "\0".join(sorted(refused | passed)) + "\0"
+    out = repo.git("check-ignore", "--no-index", "-z", "--stdin", stdin=z.encode())
+    assert {path for path in out.split("\0") if path} == refused
+    repo.git("add", "-A")
+    assert not refused & {path.decode() for path in repo.tracked()}
+    assert run(sync, cwd=repo.root / folders[-1]) == Result(0, "", "")
+
+
+@pytest.fixture
+def projects(repo: Repo) -> Repo:
+    """Two projects, whose blocks are staged."""
+    repo.stage(".fx-hooks.yaml", "projects: [ml, 'packages/*']\n")
+    for folder in ("ml", "packages/a"):
+        repo.stage(f"{folder}/train.py", "x = 1\n")
+    assert run(sync, cwd=repo.root).code == 1
+    repo.stage_all()
+    assert run(sync, cwd=repo.root) == Result(0, "", "")
+    repo.commit()
+    return repo
+
+
+def test_each_file_is_rewritten_checked_and_staged(projects: Repo) -> None:
+    projects.stage("ml/.fx-hooks.yaml", "ignore: ['*.xyz']\n")
+    result = run(sync, "--check", "--format", "json", cwd=projects.root)
+    assert [found["path"] for found in json.loads(result.out)["findings"]] == ["ml/.gitignore"]
+    result = run(sync, "--diff", cwd=projects.root)
+    assert result.code == 1
+    assert "+++ ml/.gitignore" in result.out
+    assert "+*.xyz" in result.out
+    result = run(sync, cwd=projects.root / "packages")
+    assert "ml/.gitignore: rewritten, 3 lines added" in result.out
+    assert result.commands == ["git -C .. add ml/.gitignore"]
+    result = run(sync, "--check", cwd=projects.root)
+    assert result.out == (
+        "ml/.gitignore: does not follow the policy in the index: git add ml/.gitignore\n"
+    )
+    projects.git("-C", "packages/..", "add", "ml/.gitignore")
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+    assert not proven_in_step([])
+
+
+def test_a_milestone_changes_the_block_of_its_project_alone(projects: Repo) -> None:
+    projects.stage("ml/best_models/milestones.yaml", "milestones:\n  best_models/m.pt: {size: 1}\n")
+    result = run(sync, cwd=projects.root)
+    assert result.commands == ["git add ml/.gitignore"]
+    assert "+ !/best_models/m.pt" in result.out
+
+
+def test_lines_of_somebody_around_the_block_stay(projects: Repo) -> None:
+    text = (projects.root / "ml/.gitignore").read_text()
+    projects.write("ml/.gitignore", text.replace("# <<<", "mine\n# <<<"))
+    result = run(sync, cwd=projects.root)
+    assert result.code == 2
+    assert "ml/.gitignore:" in result.err
+    assert "'mine' would be lost" in result.err
+    projects.write("ml/.gitignore", text + "\nmine\n")
+    projects.git("add", "ml/.gitignore")
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+
+
+def test_what_is_tracked_by_nobody_holds_no_commit_up(projects: Repo) -> None:
+    projects.write("packages/scratch/x.py", "")
+    assert "packages/scratch/.gitignore: new" in run(sync, cwd=projects.root).out
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+    projects.git("add", "packages/scratch/x.py")
+    assert "is not in the index" in run(sync, cwd=projects.root).out
+
+
+def test_a_project_that_is_a_link_has_no_file(projects: Repo, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    projects.link("packages/link", tmp_path / "there")
+    projects.git("add", "packages/link")
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+    assert [*(tmp_path / "there").iterdir()] == []
+
+
+def test_an_unmerged_policy_of_a_project(projects: Repo) -> None:
+    blob = projects.git("hash-object", "-w", "--stdin", stdin=b"keep: [a]\n").strip()
+    info = "".join(f"100644 {blob} {stage}\tml/.fx-hooks.yaml\n" for stage in (1, 2, 3))
+    projects.git("update-index", "--index-info", stdin=info.encode())
+    result = run(sync, cwd=projects.root)
+    assert result.code == 2
+    assert "ml/.fx-hooks.yaml: is unmerged" in result.err
