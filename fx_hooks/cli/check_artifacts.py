@@ -10,7 +10,8 @@ from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
-from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
+from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         index,
         files,
         all_files=options.all_files,
+        by_runner=options_end < len(arguments),
         policy_file=options.policy,
         verbose=options.verbose,
         out=out,
@@ -75,23 +77,29 @@ def check(
     files: Sequence[bytes],
     *,
     all_files: bool = False,
+    by_runner: bool = False,
     policy_file: str | None = None,
     verbose: bool = False,
     out: output.Output = output.STANDARD,
 ) -> int:
     """Report what is wrong with *files*, or with what is staged, or with all of *index*.
 
-    Paths are relative to the root. Returns the exit code; raises
+    Paths are relative to the root. *by_runner* says that *files* are what a runner passes, be it
+    nothing: what none can pass is added. Returns the exit code; raises
     :class:`~fx_hooks.util.errors.FatalError`.
     """
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
         keep_tables(repository.git_directory, in_force, index)
+        if all_files:
+            near_misses.refuse_policies(near_misses.of_index(repository, index, in_force.policy))
     staged = repository.staged_by_path()
     check = IndexCheck(repository, index, staged, classifier)
     if all_files:
         candidates: Iterable[bytes] = index
+    elif by_runner:
+        candidates = [*files, *_passed_by_no_runner(repository, staged)]
     elif files:
         candidates = files
         if repository.merging():
@@ -107,15 +115,36 @@ def check(
     ]
     findings = _findings(check, blocked)
     steps = _steps(check, findings, named=bool(files)) if findings else []
-    report = Report(NAME, findings, steps=steps, notes=in_force.notes)
+    notes = in_force.notes
+    if findings and policy_file is None:
+        missed = near_misses.of_index(repository, index, in_force.policy)
+        notes = (*notes, *(one.text for one in missed))
+    report = Report(NAME, findings, steps=steps, notes=notes)
 
     def text(colour: bool) -> list[str]:
         if not findings:
             return []
-        notes = [Step(f"note: {note}", ()) for note in in_force.notes]
-        return artifact_report(findings, [*steps, *notes], verbose=verbose, colour=colour)
+        said = [Step(f"note: {note}", ()) for note in notes]
+        return artifact_report(findings, [*steps, *said], verbose=verbose, colour=colour)
 
     return out.deliver(report, text)
+
+
+def _passed_by_no_runner(repository: Repository, staged: Mapping[bytes, Change]) -> list[bytes]:
+    """Return what is *staged* and no runner passes, whatever its configuration says.
+
+    That is what a merge takes over as the other side has it, and submodules without a folder.
+    """
+    found = [
+        path
+        for path, change in staged.items()
+        if change.mode == SUBMODULE_MODE
+        and not os.path.lexists(os.path.join(repository.root, path))
+    ]
+    for head in repository.merge_heads():
+        other = repository.found(head, staged)
+        found += [path for path, change in staged.items() if other.get(path) == change.blob]
+    return found
 
 
 def _findings(check: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:

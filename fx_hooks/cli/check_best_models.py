@@ -9,6 +9,7 @@ from fx_hooks.best_models.contract import RULES
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
@@ -62,10 +63,15 @@ def check(
     ]
     findings.sort(key=lambda found: (found.path, found.rule, found.why))
 
+    notes = in_force.notes
+    if findings and policy_file is None:
+        missed = near_misses.of_index(repository, index, in_force.policy)
+        notes = (*notes, *(one.text for one in missed))
+
     def text(colour: bool) -> list[str]:
         if not findings:
             return []
-        notes = [f"note: {note}" for note in in_force.notes]
-        return [*contract_report(findings, colour=colour), *notes]
+        said = [f"note: {note}" for note in notes]
+        return [*contract_report(findings, colour=colour), *said]
 
-    return out.deliver(Report(NAME, findings, RULES, notes=in_force.notes), text)
+    return out.deliver(Report(NAME, findings, RULES, notes=notes), text)

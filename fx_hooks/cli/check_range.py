@@ -20,6 +20,7 @@ from fx_hooks.history.commit_check import (
 )
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
@@ -111,6 +112,8 @@ def _run(options: argparse.Namespace) -> int:
 
         tip = store.head()
         classifier = classifier_for(store, tip, "HEAD", options.policy_ref)
+        if tip is not None and options.policy_ref is None:
+            near_misses.refuse_policies(near_misses.of_commit(store, tip, classifier.policy))
         notes = []
         if tip is None and options.policy_ref is None:
             notes = ["HEAD has no commit, so the built-in policy counts: see --policy-ref"]
@@ -191,6 +194,10 @@ def check(
         notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
     notes = list(dict.fromkeys(notes))
     guilty = [(one, found) for one, found in results if found.artifacts]
+    if policy_ref is None:
+        for tip in dict.fromkeys(one.tip for one, _ in guilty):
+            policy = classifier_for(store, tip, tip, None).policy
+            notes += [one.text for one in near_misses.of_commit(store, tip, policy)]
     findings = _findings(store, guilty)
     steps: list[Step] = []
     if findings:

@@ -15,6 +15,7 @@ from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
 from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
@@ -127,7 +128,11 @@ def explain(
             print(_as_text(name, verdict))
             for line in contract or ():
                 print(f"    contract: {one_line(line)}")
-    for note in in_force.notes:
+    notes = list(in_force.notes)
+    if repository is not None and policy_file is None:
+        missed = near_misses.of_index(repository, index, in_force.policy)
+        notes += [one.text for one in missed]
+    for note in notes:
         complain(f"{NAME}: note: {note}")
     return CLEAN
 

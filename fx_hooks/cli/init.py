@@ -20,8 +20,10 @@ from fx_hooks.frameworks.registry import FRAMEWORKS
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
-from fx_hooks.gitignore.block import block_lines, rewritten
+from fx_hooks.gitignore.block import rewritten
+from fx_hooks.gitignore.blocks import wanted_blocks
 from fx_hooks.gitignore.redundant import redundant_lines
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import (
     policy_in_force,
     policy_of_text,
@@ -145,7 +147,8 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     def loaded(text: bytes | None) -> Policy:
         return policy_of_text(repository, index, text)
 
-    notes = list(in_force.notes)
+    missed = near_misses.of_index(repository, index, in_force.policy)
+    notes = [*in_force.notes, *(one.text for one in missed)]
     text = before
     classifier = Classifier(loaded(text))
     paths = [*index, *repository.untracked()]
@@ -183,13 +186,16 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     files = []
     if text is not None and text != before:
         files.append(File(POLICY_NAME, before, text))
-    if ignore_file.is_left_out(repository, index):
-        raise FatalError(f"{FILE}: {ignore_file.LEFT_OUT}")
+    for folder, wanted in wanted_blocks(repository, index, policy).items():
+        name = os.fsdecode(ignore_file.name_in(folder))
+        if ignore_file.is_left_out(repository, index, folder):
+            raise FatalError(f"{name}: {ignore_file.left_out(folder)}")
+        old = ignore_file.read(root, folder)
+        merged = ignore_file.merged_versions(repository, index, folder)
+        new = rewritten(old or b"", wanted, merged=merged)
+        if new != old:
+            files.append(File(name, old, new))
     old = ignore_file.read(root)
-    merged = ignore_file.merged_versions(repository, index)
-    new = rewritten(old or b"", block_lines(policy), merged=merged)
-    if new != old:
-        files.append(File(FILE, old, new))
     same = redundant_lines(root, paths, old or b"", policy)
     if same:
         notes.append(f"These lines of {FILE} are redundant, because the block already covers them:")
@@ -404,8 +410,9 @@ def _agreed() -> bool:
 
 
 def _write(root: bytes, file: File) -> None:
-    if file.name == FILE:
-        ignore_file.write(root, file.after, file.before)
+    if os.path.basename(file.name) == FILE:
+        folder = os.path.dirname(os.fsencode(file.name))
+        ignore_file.write(root, file.after, file.before, folder)
         return
     place = os.path.realpath(os.path.join(root, file.name.encode()))
     try:

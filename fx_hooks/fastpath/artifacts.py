@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from fx_hooks.fastpath.matcher import Tables
     from fx_hooks.fastpath.projects import Content
 
+_STAGED = (
+    "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
+    "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
+)  # fmt: skip
 SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 
 
@@ -51,12 +55,20 @@ def proven_clean(arguments: "list[str]") -> bool:
         # Behind `--` every name is a file's; otherwise folders stand for what is in them.
         paths = _named(names, index if arguments[0] != "--" else None)
     else:
-        paths = _listed(
-            "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
-            "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
-        )  # fmt: skip
+        paths = _listed(*_STAGED)
     if paths is None:
         return False
+    if whole_tree:
+        from fx_hooks.fastpath.near_miss import may_hold_one
+
+        if may_hold_one(paths):
+            return False
+    if names and arguments[0] == "--" and SUBMODULE in index:
+        # No runner passes a submodule without a folder.
+        staged = _listed(*_STAGED)
+        if staged is None:
+            return False
+        paths += staged
     if projects is not None:
         return _clean_in_projects(projects, tables, marks, paths, index, ask_disk=not whole_tree)
     matcher = Matcher(tables)

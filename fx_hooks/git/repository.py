@@ -356,6 +356,14 @@ class Repository(ObjectStore):
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
 
+    def merge_heads(self) -> list[str]:
+        """Return the commits that are being merged; none where no merge is under way."""
+        try:
+            with open(os.path.join(self.git_directory, "MERGE_HEAD"), encoding="ascii") as file:
+                return file.read().split()
+        except FileNotFoundError:
+            return []
+
     def merging(self) -> bool:
         """Return True while a merge is under way."""
         return os.path.lexists(os.path.join(self.git_directory, "MERGE_HEAD"))

@@ -92,7 +92,7 @@ class RangeClassifier:
         source: str | None = None,
     ) -> None:
         self._store = store
-        self._policy = policy
+        self.policy = policy
         self._source = source
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
@@ -101,30 +101,30 @@ class RangeClassifier:
         self._chosen[b""] = self._chosen_of(b"", approved)
 
     def _around(self, path: bytes) -> bytes:
-        projects = self._policy.projects
+        projects = self.policy.projects
         return b"" if projects is None else projects.around(path)
 
     def _chosen_in(self, project: bytes) -> _Chosen:
         if project not in self._chosen:
             approved: Mapping[str, Milestone] = {}
             if self._source is not None:
-                approved = milestones_of_commit(self._store, self._source, self._policy, project)
+                approved = milestones_of_commit(self._store, self._source, self.policy, project)
             self._chosen[project] = self._chosen_of(project, approved)
         return self._chosen[project]
 
     def _chosen_of(self, project: bytes, approved: Mapping[str, Milestone]) -> _Chosen:
-        best_models = self._policy.best_models_of(project).below(project)
+        best_models = self.policy.best_models_of(project).below(project)
         policy_file = (project + b"/" if project else b"") + POLICY_NAME.encode()
         return _Chosen(
             os.fsencode(best_models.folder) + b"/",
             frozenset((policy_file, os.fsencode(best_models.milestones_file))),
             approved,
-            CommittedModels(self._store, self._policy, project),
+            CommittedModels(self._store, self.policy, project),
         )
 
     def _is_loose(self, folder: bytes) -> bool:
         """Return True if a pattern blocks *folder* unless it holds source files."""
-        projects = self._policy.projects
+        projects = self.policy.projects
         project = b"" if projects is None else projects.finder.at(folder)
         policy = self._classifier.of_project(project).policy
         if id(policy) not in self._loose:
@@ -219,7 +219,7 @@ class RangeClassifier:
 
     def _tails(self, paths: Iterable[bytes]) -> tuple[bytes, ...]:
         """Return how the files end that make a folder a run, in the projects around *paths*."""
-        projects = self._policy.projects
+        projects = self.policy.projects
         among = [b""] if projects is None else [b"", *projects.among(paths)]
         policies = [self._classifier.of_project(project).policy for project in among]
         marks = dict.fromkeys(mark.path for policy in policies for mark in policy.run_marks)
@@ -362,7 +362,7 @@ class RangeClassifier:
         folder = self._chosen_in(project).folder
         if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
             return False
-        own = milestones_of_commit(self._store, item.commit, self._policy, project, strict=False)
+        own = milestones_of_commit(self._store, item.commit, self.policy, project, strict=False)
         entry = own.get(os.fsdecode(item.path))
         return entry is not None and self._digest(item.blob) == entry.sha256
 
@@ -377,7 +377,7 @@ class RangeClassifier:
         listed = self._chosen_in(project).approved[name]
         approved = {listed.sha256: listed}
         if self._trust_range:
-            own = milestones_of_commit(self._store, commit, self._policy, project, strict=False)
+            own = milestones_of_commit(self._store, commit, self.policy, project, strict=False)
             if name in own:
                 approved[own[name].sha256] = own[name]
         return approved

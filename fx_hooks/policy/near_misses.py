@@ -1,0 +1,143 @@
+"""What looks like a policy and is not read.
+
+Nobody who wrote it sees that it does nothing: it is named where something is refused, explained
+or set up. Where it stands at the root or in a project, the check of everything does not go on
+without it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.policy.model import POLICY_NAME
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import quoted, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import IndexEntry, ObjectStore, Repository
+    from fx_hooks.policy.model import Policy
+
+# Other spellings of the name, as git tells them apart.
+_SPELLING = re.compile(
+    rb"(?:\.?fx[-_]?hooks\.ya?ml|\.fx[-_]?hooks(?:\.(?:toml|json|cfg|ini))?)\Z", re.IGNORECASE
+)
+# Where Python's tools keep their settings, and how a section of ours would look there.
+_SECTIONS = {
+    b"pyproject.toml": re.compile(
+        rb"^[ \t]*\[?[ \t]*tool[ \t]*\.[ \t]*(?P<name>[\"']?fx[-_]?hooks[\"']?)[ \t]*[].=]", re.M
+    ),
+    b"setup.cfg": re.compile(rb"^\[(?:tool:)?(?P<name>fx[-_]?hooks)\]", re.M),
+}
+
+
+class NearMiss(NamedTuple):
+    """A file that is not read: ``text`` says so, with the command that mends it.
+
+    ``is_policy`` says that nothing but the name or the format is wrong: it was meant to count.
+    """
+
+    text: str
+    is_policy: bool
+
+
+def of_index(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> list[NearMiss]:
+    """Return the near misses in the index, and those at the root that are not tracked yet."""
+    root = repository.root
+    names = os.listdir(root)
+    fresh = {
+        name for name in names if name not in index and os.path.isfile(os.path.join(root, name))
+    }
+
+    def read(paths: list[bytes]) -> dict[bytes, bytes]:
+        blobs = {path: index[path].blob for path in paths if path in index}
+        contents = repository.contents(blobs.values())
+        texts = {path: contents.get(blob, b"") for path, blob in blobs.items()}
+        for path in paths:
+            if path not in index:
+                text = read_policy_file(os.fsdecode(os.path.join(root, path)), os.fsdecode(path))
+                texts[path] = text or b""
+        return texts
+
+    return list(_found({*index, *fresh}, read, policy))
+
+
+def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]:
+    """Return the near misses in the tree of *commit*."""
+    listed = store.run("ls-tree", "-r", "-z", "--full-tree", commit)
+    blobs = {}
+    for record in listed.split(b"\0")[:-1]:
+        about, _, path = record.partition(b"\t")
+        blobs[path] = about.split()[2].decode()
+
+    def read(paths: list[bytes]) -> dict[bytes, bytes]:
+        contents = store.contents([blobs[path] for path in paths])
+        return {path: contents.get(blobs[path], b"") for path in paths}
+
+    return list(_found(blobs, read, policy))
+
+
+def refuse_policies(found: Sequence[NearMiss]) -> None:
+    """Raise :class:`FatalError` for what was meant to be a policy, and does not count."""
+    texts = [one.text for one in found if one.is_policy]
+    if texts:
+        raise FatalError(texts[0])
+
+
+def _found(
+    paths: Collection[bytes], read: Callable[[list[bytes]], Mapping[bytes, bytes]], policy: Policy
+) -> Iterator[NearMiss]:
+    projects = policy.projects
+    sections = []
+    for path in sorted(paths):
+        folder, _, name = path.rpartition(b"/")
+        is_place = not folder or (projects is not None and projects.finder.at(folder) == folder)
+        if name == POLICY_NAME.encode():
+            if not is_place:
+                yield _in_no_project(path, folder)
+        elif is_place and name in _SECTIONS:
+            sections.append(path)
+        elif is_place and _SPELLING.match(name):
+            yield _misspelt(path, folder, paths)
+    texts = read(sections) if sections else {}
+    for path in sections:
+        match = _SECTIONS[path.rpartition(b"/")[2]].search(texts[path])
+        if match is not None:
+            yield _in_section(path, match)
+
+
+def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
+    return NearMiss(
+        f"{shown(path)} is not read: {shown(folder)} is no project; to make it one, write"
+        f" `projects: [{shown(folder)}]` into {POLICY_NAME}",
+        False,
+    )
+
+
+def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes]) -> NearMiss:
+    right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
+    if right in paths:
+        mend = f"say it in {shown(right)}, then git rm {quoted(path)}"
+    elif path.lower().endswith((b".yml", b".yaml")):
+        mend = f"git mv -f {quoted(path)} {quoted(right)}"
+    else:
+        mend = f"say it in {shown(right)}, as YAML, then git rm {quoted(path)}"
+    return NearMiss(
+        f"{shown(path)} is not read, as the policy is called {POLICY_NAME}: {mend}", True
+    )
+
+
+def _in_section(path: bytes, match: re.Match[bytes]) -> NearMiss:
+    line = match.string.count(b"\n", 0, match.start("name")) + 1
+    folder = path.rpartition(b"/")[0]
+    right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
+    return NearMiss(
+        f"{shown(path)}:{line}: this section of fx-hooks is not read: say it in {shown(right)},"
+        " as YAML, and take it out here",
+        True,
+    )
