@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
-from fx_hooks import check_best_models, check_range
+from fx_hooks import check_best_models, check_range, sync_gitignore
+from fx_hooks.cli import add_milestone
 from fx_hooks.cli.explain import main as explain
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
@@ -346,3 +348,53 @@ def test_a_pickle_in_a_project_is_refused(repo: Repo, monkeypatch: pytest.Monkey
     (fault,) = contract(repo)
     assert fault.startswith("packages/ml/best_models/m.pt: is not listed in packages/ml/best_mod")
     assert found() == {"packages/ml/best_models/m.pt"}
+
+
+def test_a_milestone_goes_to_the_project_of_its_file(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: [ml, other]\n")
+    repo.stage("ml/train.py", "x = 1\n")
+    repo.stage("other/train.py", "x = 1\n")
+    assert run(sync_gitignore.main, cwd=repo.root).code == 1
+    repo.stage_all()
+    repo.commit()
+    run_folder = "ml/outputs/2026-11-23/15-21-46"
+    repo.write(f"{run_folder}/.hydra/config.yaml", "lr: 1\n")
+    repo.write(f"{run_folder}/best.pt", STATE)
+    options = ("--why", "it is the best", "--metric", "f1=0.9")
+    for cwd, file in ((".", f"{run_folder}/best.pt"), ("other", f"../{run_folder}/best.pt")):
+        result = run(add_milestone.main, file, *options, cwd=repo.root / cwd)
+        assert result.code == 0, result.err
+        way = "" if cwd == "." else "../"
+        assert result.out.startswith(
+            f"{way}ml/best_models/best.pt: approved, made by {way}{run_folder}\n"
+        )
+        (command,) = result.commands
+        assert not (repo.root / "best_models").exists()
+        repo.git(*shlex.split(command)[1:], cwd=cwd)
+        monkeypatch.chdir(repo.root)
+        assert contract(repo) == []
+        assert found() == set()
+        assert run(sync_gitignore.main, cwd=repo.root) == CLEAN
+        listed = (repo.root / "ml/best_models/milestones.yaml").read_text()
+        assert "\n  best_models/best.pt:\n" in listed
+        repo.git("reset", "-q", "--hard")
+        assert not (repo.root / "ml/best_models/best.pt").exists()
+    # What lies elsewhere goes to the project that the user is in.
+    (tmp_path / "m.pt").write_bytes(STATE)
+    repo.write("m_meta.json", META)
+    result = run(
+        add_milestone.main, str(tmp_path / "m.pt"), "--dry-run", *options, cwd=repo.root / "other"
+    )
+    assert "has no config" in result.err or "other/best_models/m" in result.out + result.err
+    assert "ml/" not in result.err
+    # Listed already, and said again in the folder.
+    approve(repo, "ml/best_models")
+    again = run(add_milestone.main, "best_models/m.pt", "--why", "x", cwd=repo.root / "ml")
+    assert again.code == 2
+    assert "ml/best_models/m.pt: is listed in ml/best_models/milestones.yaml" in again.err
+    replaced = run(
+        add_milestone.main, "best_models/m.pt", "--replace", "--why", "x", cwd=repo.root / "ml"
+    )
+    assert replaced.code == 0, replaced.err

@@ -6,7 +6,8 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -67,15 +68,25 @@ def load_contract(
     entry that lacks a key, has an unknown one, or one with a value that it cannot have.
     """
     before = f"{os.fsdecode(project)}/" if project else ""
+    with named_from_root(project):
+        entries = milestone_entries(text, best_models).items()
+        milestones = [
+            _milestone(path, line_of(key), value, best_models.milestones_file)
+            for path, (key, value) in entries
+        ]
+    found = (one._replace(path=before + one.path) for one in milestones)
+    return {one.path: one for one in found}
+
+
+@contextmanager
+def named_from_root(project: bytes) -> Iterator[None]:
+    """Say in an error about a file of *project* where that is from the root."""
     try:
-        return {
-            before + path: _milestone(
-                path, line_of(key), value, best_models.milestones_file
-            )._replace(path=before + path)
-            for path, (key, value) in milestone_entries(text, best_models).items()
-        }
+        yield
     except FatalError as exc:
-        raise FatalError(f"{before}{exc}") from exc
+        if not project:
+            raise
+        raise FatalError(f"{os.fsdecode(project)}/{exc}") from exc
 
 
 def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:

@@ -28,20 +28,31 @@ from fx_hooks.best_models.contract import (
     missing_globals,
 )
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
-from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
+from fx_hooks.best_models.milestones import (
+    Milestone,
+    load_contract,
+    named_from_root,
+    with_entry,
+)
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
-from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.alone import alone
 from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer
 from fx_hooks.gitignore import file as ignore_file
-from fx_hooks.gitignore.block import block_lines, parse, rewritten
+from fx_hooks.gitignore.block import parse, rewritten
+from fx_hooks.gitignore.blocks import wanted_block
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
-from fx_hooks.policy.model import LFS_REQUIRED, MILESTONE_RULE, BestModels, with_milestones
+from fx_hooks.policy.model import (
+    LFS_REQUIRED,
+    MILESTONE_RULE,
+    BestModels,
+    Policy,
+    with_milestones,
+)
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
@@ -188,7 +199,10 @@ def add_milestone(request: Request) -> int:
     file = request.file
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
-    best_models = policy_in_force(repository, index, request.policy_file).policy.best_models
+    policy = policy_in_force(repository, index, request.policy_file).policy
+    project = _project(file, policy, repository.root)
+    listed_in = policy.best_models_of(project)
+    best_models = listed_in.below(project)
     root = os.path.realpath(os.fsdecode(repository.root))
     _check_folder(root, best_models)
     figures = _figures(request.metrics)
@@ -200,10 +214,12 @@ def add_milestone(request: Request) -> int:
     places = (listing, metadata_path(model), ".gitattributes")
     seen = {path: _read(root, path) for path in places}
     raw = seen[listing] or b""
-    listed = load_milestones(raw, best_models)
+    inside = model[len(project) + 1 :] if project else model
+    with named_from_root(project):
+        listed = load_milestones(raw, listed_in)
     text = raw.decode("utf-8-sig")
-    before = _replaced(text, model, best_models) if request.replace else None
-    if not request.replace and model in listed:
+    before = _replaced(text, model, listed_in, project) if request.replace else None
+    if not request.replace and inside in listed:
         again = dataclasses.replace(request, replace=True)
         raise FatalError(
             f"{model}: is listed in {listing}: approve it again with --replace", again.command(())
@@ -250,13 +266,15 @@ def add_milestone(request: Request) -> int:
     )  # fmt: skip
     if missing:
         refusal.add(missing, final=True)
-    refusal.raise_if_any(model, request)
+    refusal.raise_if_any(_from_here(model, root), request)
     texts[metadata_path(model)] = metadata
-    texts[listing] = with_entry(text, milestone, best_models).encode()
-    load_contract(texts[listing], best_models)
-    ignored = _ignore_file(repository, index, texts[listing], listing)
+    with named_from_root(project):
+        texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
+    load_contract(texts[listing], listed_in, project)
+    ignored = _ignore_file(repository, index, texts[listing], listing, project)
     if ignored is not None:
-        seen[FILE], texts[FILE] = ignored
+        name = os.fsdecode(ignore_file.name_in(project))
+        seen[name], texts[name] = ignored
     plan = _Plan(
         model=model,
         copy_from=file if outside else None,
@@ -272,26 +290,51 @@ def add_milestone(request: Request) -> int:
     return CLEAN
 
 
+def _project(file: str, policy: Policy, root: bytes) -> bytes:
+    """Return the project of *file*, or that in which the user is where it lies elsewhere."""
+    if policy.projects is None:
+        return b""
+    try:
+        path = from_root(file, root)
+    except FatalError:
+        path = from_root("./x", root)
+    return policy.projects.around(path)
+
+
+def _from_here(path: str, root: str) -> str:
+    """Return *path*, which is from the *root*, as it is from where the user is."""
+    return os.path.relpath(os.path.join(root, path), os.path.realpath(os.getcwd()))
+
+
 def _ignore_file(
-    repository: Repository, index: Mapping[bytes, IndexEntry], listed: bytes, listing: str
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    listed: bytes,
+    listing: str,
+    project: bytes,
 ) -> tuple[bytes, bytes] | None:
     """Return ``.gitignore`` as it is and as the new list wants it; None where it has no block."""
-    before = ignore_file.read(repository.root)
+    before = ignore_file.read(repository.root, project)
     if before is None or not parse(before).stop:
         return None
-    in_force = policy_in_force(repository, index)
-    best_models = in_force.policy.best_models
-    if best_models.milestones_file != listing:
+    policy = policy_in_force(repository, index).policy
+    best_models = policy.best_models_of(project)
+    if best_models.below(project).milestones_file != listing:
         return None  # another policy's list
-    entries = tuple(
-        entry
-        for entry in in_force.policy.entries
-        if entry.rule != MILESTONE_RULE or entry.source != listing
-    )
-    lines = load_milestones(listed, best_models)
-    policy = with_milestones(in_force.policy._replace(entries=entries), lines, listing)
-    merged = ignore_file.merged_versions(repository, index)
-    after = rewritten(before, block_lines(policy), merged=merged)
+    if project:
+        assert policy.projects is not None
+        policy.projects.list_in(project, listed)
+    else:
+        entries = tuple(
+            entry
+            for entry in policy.entries
+            if entry.rule != MILESTONE_RULE or entry.source != listing
+        )
+        lines = load_milestones(listed, best_models)
+        policy = with_milestones(policy._replace(entries=entries), lines, listing)
+    merged = ignore_file.merged_versions(repository, index, project)
+    wanted = wanted_block(repository, index, policy, project)
+    after = rewritten(before, wanted, merged=merged)
     return None if after == before else (before, after)
 
 
@@ -318,10 +361,10 @@ def _format(inspection: Inspection, asked: str | None, before: Milestone | None)
     return before.format if before is not None else None
 
 
-def _replaced(text: str, model: str, best_models: BestModels) -> Milestone | None:
+def _replaced(text: str, model: str, best_models: BestModels, project: bytes) -> Milestone | None:
     """Return the entry that is to be replaced, if it is whole."""
     try:
-        return load_contract(text.encode(), best_models).get(model)
+        return load_contract(text.encode(), best_models, project).get(model)
     except FatalError:
         return None  # the new one mends it, or the same error is met again
 
@@ -568,8 +611,8 @@ def _beside(target: str) -> str:
 
 def _report(plan: _Plan, provenance: Provenance, root: str, repository: Repository) -> None:
     run = provenance.directory
-    made = "" if run is None else f", made by {shown(os.fsencode(os.path.relpath(run, root)))}"
-    print(f"{plan.model}: approved{made}")
+    made = "" if run is None else f", made by {shown(os.fsencode(_from_here(run, root)))}"
+    print(f"{_from_here(plan.model, root)}: approved{made}")
     paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
     commands = git_commands.stage(paths, force=True)
     lines = command_lines(git_commands.from_folder(commands, repository.path_to_root()))

@@ -31,10 +31,26 @@ def wanted_blocks(
     """
     if policy.projects is None:
         return {b"": block_lines(policy)}
-    folders = {*policy.projects.among(index), *_on_disk(repository.root, policy)}
-    folders = {folder for folder in folders if _is_folder(repository.root, folder)}
-    blocks = _Blocks(policy, sorted(folders))
-    return {folder: blocks.lines(folder) for folder in (b"", *sorted(folders))}
+    folders = _folders(repository, index, policy)
+    blocks = _Blocks(policy, folders)
+    return {folder: blocks.lines(folder) for folder in (b"", *folders)}
+
+
+def wanted_block(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy, folder: bytes
+) -> list[bytes]:
+    """Return the lines of one block, as :func:`wanted_blocks` has them."""
+    if policy.projects is None:
+        return block_lines(policy)
+    return _Blocks(policy, _folders(repository, index, policy)).lines(folder)
+
+
+def _folders(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> list[bytes]:
+    assert policy.projects is not None
+    found = {*policy.projects.among(index), *_on_disk(repository.root, policy)}
+    return sorted(folder for folder in found if _is_folder(repository.root, folder))
 
 
 def _is_folder(root: bytes, folder: bytes) -> bool:

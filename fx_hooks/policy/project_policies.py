@@ -52,6 +52,17 @@ def glob_patterns(folders: Iterable[str]) -> list[tuple[str, bool]]:
     return [(f"/{folder}/{NOTHING}", True) for folder in folders if not _WILD.isdisjoint(folder)]
 
 
+def _with_listed(project: Project, text: bytes) -> Project:
+    """Return *project* with the milestones that *text* lists."""
+    base, name = project.without_milestones, os.fsdecode(project.folder)
+    try:
+        lines = load_milestones(text, base.best_models)
+    except FatalError as exc:
+        raise FatalError(f"{name}/{exc}") from exc
+    source = f"{name}/{base.best_models.milestones_file}"
+    return project._replace(policy=with_milestones(base, lines, source))
+
+
 class Projects:
     """The projects of *policy*, the root's, which *text* in the file *source* says.
 
@@ -99,15 +110,14 @@ class Projects:
         own = self._read(folder + b"/" + POLICY_NAME.encode())
         base = self._policy(name, None if own is None else own.text)
         best_models = base.best_models
-        listed = self._read(folder + b"/" + best_models.milestones_file.encode())
+        listed = self._read(folder + b"/" + os.fsencode(best_models.milestones_file))
         if listed is None:
             return Project(folder, base, base, own, None)
-        try:
-            lines = load_milestones(listed.text, best_models)
-        except FatalError as exc:
-            raise FatalError(f"{name}/{exc}") from exc
-        source = f"{name}/{best_models.milestones_file}"
-        return Project(folder, with_milestones(base, lines, source), base, own, listed)
+        return _with_listed(Project(folder, base, base, own, listed), listed.text)
+
+    def list_in(self, folder: bytes, text: bytes) -> None:
+        """Take *text* as the milestones' file of the project at *folder*, as it will be."""
+        self._known[folder] = _with_listed(self.at(folder), text)
 
     def _policy(self, folder: str, own: bytes | None) -> Policy:
         """Return the policy of a project, the same object where nothing differs."""
