@@ -82,7 +82,7 @@ def test_a_milestone_changes_the_block_of_its_project_alone(projects: Repo) -> N
     projects.stage("ml/best_models/milestones.yaml", "milestones:\n  best_models/m.pt: {size: 1}\n")
     result = run(sync, cwd=projects.root)
     assert result.commands == ["git add ml/.gitignore"]
-    assert "+ !/best_models/m.pt" in result.out
+    assert "+!/best_models/m.pt" in result.out
 
 
 def test_lines_of_somebody_around_the_block_stay(projects: Repo) -> None:

@@ -214,6 +214,8 @@ def test_what_the_root_says_of_a_folder_goes_on_to_hold(
         ("/packages", "packages/ml", ["*"]),
         ("ml", "packages/ml", ["*"]),
         ("ml/", "packages/ml", ["*"]),
+        ("**", "packages/ml", ["*"]),
+        ("*", "packages/ml", ["*"]),
         ("*.log", "packages/ml", []),
         ("**/ml/x", "packages/ml", ["/x"]),
         ("a/**/b", "a/x", ["/**/b"]),

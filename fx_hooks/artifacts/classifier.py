@@ -6,7 +6,7 @@ asked elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
@@ -107,6 +107,15 @@ class Classifier:
             project = projects.around(path)
             matcher, path = self.of_project(project)._matcher, _below(path, project)
         return matcher.blocks(matcher.decide((path,))[0])
+
+    def decide_folder(self, folder: bytes) -> Entry | None:
+        """Return the entry that decides all of *folder* by the patterns alone."""
+        classifier, below = self, folder
+        if self.policy.projects is not None:
+            project = self.policy.projects.finder.at(folder)
+            classifier, below = self.of_project(project), _below(folder, project)
+        number = classifier._matcher.decide_directory(below)
+        return classifier.policy.entries[number] if number >= 0 else None
 
     def of_project(self, project: bytes) -> Classifier:
         """Return the classifier of the paths in *project*, which are relative to it."""
@@ -310,6 +319,7 @@ def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
     The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
     Neither is a directory with source files, for the same reason one level deeper.
     """
+    paths = list(paths)
     runs: dict[bytes, RunMark] = {}
     packages: set[bytes] = set()
     tails = [(b"/" + mark.path.encode("utf-8", "surrogateescape"), mark) for mark in marks]
@@ -324,7 +334,37 @@ def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
                     runs.setdefault(path[: -len(tail)], mark)
     for folder in packages:
         runs.pop(folder, None)
+    homes = _homes_of_runs(runs)
+    if homes:
+        signs = {above + sign for _, above in homes for sign in PROJECT_SIGNS}
+        there = signs.intersection(paths)
+        for home, above in homes:
+            if home not in packages and any(above + sign in there for sign in PROJECT_SIGNS):
+                runs.setdefault(home, homes[home, above])
     return Tree(runs, packages)
+
+
+# Folders that runs fill at the root of a project, and what is at such a root.
+HOMES = (b"outputs", b"multirun", b"logs")
+PROJECT_SIGNS = (b"/pyproject.toml", b"/conf/config.yaml", b"/conf/config.yml")
+
+
+def homes_above(folder: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the folders above *folder* that may hold nothing but runs, each with its own parent."""
+    for home in parents(folder + b"/"):
+        above, _, name = home.rpartition(b"/")
+        if above and name in HOMES and home != folder:
+            yield home, above
+
+
+def _homes_of_runs(runs: Mapping[bytes, RunMark]) -> dict[tuple[bytes, bytes], RunMark]:
+    """Return where *runs* are, if that may be the folder for runs of a project.
+
+    There the other folders are runs, too, be they without a mark of their own.
+    """
+    return {
+        (home, above): mark for folder, mark in runs.items() for home, above in homes_above(folder)
+    }
 
 
 class _Within:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.classifier import HOMES, PROJECT_SIGNS, Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import keep_tables, policy_in_force
+from fx_hooks.policy.model import POLICY_NAME, Policy, literal
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import Report, artifact_report
-from fx_hooks.util.paths import from_root
+from fx_hooks.util.paths import from_root, parents, shown
 from fx_hooks.util.terminal import one_line
 
 NAME = "fx-check-artifacts"
@@ -119,6 +120,7 @@ def check(
     if findings and policy_file is None:
         missed = near_misses.of_index(repository, index, in_force.policy)
         notes = (*notes, *(one.text for one in missed))
+        notes = (*notes, *_suggestions(in_force.policy, findings, index))
     report = Report(NAME, findings, steps=steps, notes=notes)
 
     def text(colour: bool) -> list[str]:
@@ -128,6 +130,25 @@ def check(
         return artifact_report(findings, [*steps, *said], verbose=verbose, colour=colour)
 
     return out.deliver(report, text)
+
+
+def _suggestions(
+    policy: Policy, findings: Sequence[Finding], index: Mapping[bytes, IndexEntry]
+) -> Iterator[str]:
+    """Yield that a folder with findings looks like a project, and what makes it one."""
+    known = set()
+    for finding in findings:
+        for home in parents(finding.path):
+            above, _, name = home.rpartition(b"/")
+            if above and above not in known and name in (*HOMES, b"wandb", b".wandb"):
+                known.add(above)
+                is_one = policy.projects is not None and policy.projects.finder.at(above) == above
+                if not is_one and any(above + sign in index for sign in PROJECT_SIGNS):
+                    entry = literal(os.fsdecode(above))
+                    yield (
+                        f"{shown(above)} looks like a project; with `projects: [{entry}]` in"
+                        f" {POLICY_NAME} the policy holds there as at the root"
+                    )
 
 
 def _passed_by_no_runner(repository: Repository, staged: Mapping[bytes, Change]) -> list[bytes]:

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.fastpath.gitignore import FILE
@@ -149,14 +150,16 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
 
     missed = near_misses.of_index(repository, index, in_force.policy)
     notes = [*in_force.notes, *(one.text for one in missed)]
-    text = before
-    classifier = Classifier(loaded(text))
     paths = [*index, *repository.untracked()]
+    text, said = _with_projects(repository, loaded(before), before, paths)
+    notes += said
+    policy = loaded(text)
+    classifier = Classifier(policy)
     # What runs have left tells where they were, not where they go.
     artifacts = set(classifier.blocked(paths))
-    directories = run_directories(_contents(root, [p for p in paths if p not in artifacts]))
+    contents = _contents(root, [path for path in paths if path not in artifacts])
     missing = []
-    for found in directories:
+    for found in run_directories(contents, policy.projects):
         inside = os.fsencode(found.path) + b"/"
         if classifier.blocked([inside + b"x/x"]):
             continue
@@ -172,6 +175,7 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
             )
         else:
             missing.append(found)
+            notes += _other_places(found, contents, policy)
     if missing:
         text = with_items(
             text or b"", POLICY_NAME, "ignore", lambda indent: _rules(missing, indent, loaded(text))
@@ -203,6 +207,71 @@ def _plan(repository: Repository, *, keep_tracked: bool) -> tuple[Plan, Mapping[
     runner = _runner(repository)
     plan = Plan(files + runner.files, notes, runner.open_lines, runner.install, broken)
     return plan, index
+
+
+def _with_projects(
+    repository: Repository, policy: Policy, text: bytes | None, paths: Sequence[bytes]
+) -> tuple[bytes | None, list[str]]:
+    """Return the policy file with the projects that it does not know, and what to say of them."""
+    seen = [*paths, *_ignored_runs(repository)]
+    base = Classifier(policy._replace(projects=None))
+    found = find_projects(seen, lambda folder: base.blocks(folder + b"/x"))
+    projects = policy.projects
+    new = {
+        folder: reason
+        for folder, reason in found.items()
+        if (projects is None or projects.finder.at(folder) != folder)
+        and problem(literal(os.fsdecode(folder))) is None
+    }
+    if not new:
+        return text, []
+    written = as_globs(new, paths)
+
+    def lines(indent: str) -> list[str]:
+        return [
+            f"{indent}- {json.dumps(name, ensure_ascii=False)}"
+            f"  # {', '.join(dict.fromkeys(new[folder] for folder in folders))}"
+            for name, folders in written.items()
+        ]
+
+    said = [f"{shown(folder)} looks like a project: {reason}" for folder, reason in new.items()]
+    if len(said) > _MOST_LINES:
+        said[_MOST_LINES:] = [f"and {len(said) - _MOST_LINES} more, in the lines of {POLICY_NAME}"]
+    return with_items(text or b"", POLICY_NAME, "projects", lines), said
+
+
+def _ignored_runs(repository: Repository) -> list[bytes]:
+    """Return the runs in folders that git ignores already, two levels down."""
+    listed = repository.run(
+        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"
+    )
+    found = []
+    for folder in listed.split(b"\0")[:-1]:
+        name = folder.rstrip(b"/").rpartition(b"/")[2]
+        if folder.endswith(b"/") and name in (b"wandb", b".wandb", b"outputs", b"multirun"):
+            for above, folders, files in os.walk(os.path.join(repository.root, folder)):
+                below = os.path.relpath(above, repository.root).replace(os.fsencode(os.sep), b"/")
+                found += [below + b"/" + inner for inner in (*folders, *files)]
+                if below.count(b"/") > folder.rstrip(b"/").count(b"/"):
+                    folders.clear()
+    return found
+
+
+def _other_places(
+    found: RunDirectory, contents: Mapping[str, bytes], policy: Policy
+) -> Iterator[str]:
+    """Yield that a folder may be another one, where its file also speaks of a project."""
+    name = found.setting.rpartition(":")[0]
+    projects = policy.projects
+    if projects is None or projects.around(os.fsencode(name)):
+        return
+    for folder in projects.among(os.fsencode(path) for path in contents):
+        if re.search(rb"(?<![\w./-])" + re.escape(folder) + rb"(?![\w-])", contents.get(name, b"")):
+            yield (
+                f"{found.setting}: {found.tool} writes to {found.path}/, or to"
+                f" {shown(folder)}/{found.path}/ where it is started there: then write"
+                f" {shown(b'/' + folder)}/{found.path} under `ignore` in {POLICY_NAME}"
+            )
 
 
 def _contents(root: bytes, paths: Sequence[bytes]) -> dict[str, bytes]:

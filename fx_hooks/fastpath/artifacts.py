@@ -7,7 +7,7 @@ format) is answered with "not sure".
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
-from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, read_index
+from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, may_be_homes, read_index
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
@@ -78,7 +78,9 @@ def proven_clean(arguments: "list[str]") -> bool:
         return False  # a submodule is a folder, to patterns that match only those
     directories = matcher.directories()
     return not any(
-        has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
+        has_run(directories, b"/" + mark, index, ask_disk=not whole_tree)
+        or may_be_homes(directories, b"/" + mark, index)
+        for mark in marks
     )
 
 
@@ -97,6 +99,7 @@ def _clean_in_projects(
     places = places_of_runs(projects, tables, marks, paths, index, submodules=submodules)
     return places is not None and not any(
         has_run(folders, b"/" + mark, index, ask_disk=ask_disk)
+        or may_be_homes(folders, b"/" + mark, index)
         for marks, folders in places
         for mark in (marks if folders else ())
     )

@@ -10,7 +10,7 @@ walk, in place of some five times as much.
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
-from fx_hooks.fastpath.index_bytes import has_run
+from fx_hooks.fastpath.index_bytes import has_run, may_be_homes
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
@@ -67,7 +67,11 @@ def proven_clean(arguments: "list[str]") -> bool:
     if matcher.blocked(paths):
         return False
     directories = matcher.directories()
-    return not any(has_run(directories, b"/" + mark, tree, ask_disk=False) for mark in marks)
+    return not any(
+        has_run(directories, b"/" + mark, tree, ask_disk=False)
+        or may_be_homes(directories, b"/" + mark, tree)
+        for mark in marks
+    )
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":

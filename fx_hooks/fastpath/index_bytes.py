@@ -66,3 +66,13 @@ def has_run(directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_
             if ask_disk and os.path.lexists(directory + mark):
                 return True
     return False
+
+
+def may_be_homes(directories: "Collection[bytes]", mark: bytes, index: bytes) -> bool:
+    """Return True if one of *directories* may be a folder for runs, and *index* has a run.
+
+    Below a folder with a `pyproject.toml` all that is in it is refused then.
+    """
+    return mark + b"\0" in index and any(
+        name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.gitignore.block import block_lines
 from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
-from fx_hooks.policy.patterns import split, within
+from fx_hooks.policy.patterns import within
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
@@ -49,7 +49,7 @@ def _folders(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> list[bytes]:
     assert policy.projects is not None
-    found = {*policy.projects.among(index), *_on_disk(repository.root, policy)}
+    found = {*policy.projects.among(index), *policy.projects.on_disk(repository.root)}
     return sorted(folder for folder in found if _is_folder(repository.root, folder))
 
 
@@ -142,37 +142,3 @@ class _Blocks:
                     # A line that closes the whole folder has been undone above it.
                     if below != b"*" and below not in own:
                         yield b"!" + below
-
-
-def _on_disk(root: bytes, policy: Policy) -> Iterator[bytes]:
-    """Yield the folders of projects that are on disk."""
-    projects = policy.projects
-    assert projects is not None
-    patterns = [f"/{folder}" for folder in policy.folders]
-    stack = [b""]
-    while stack:
-        above = stack.pop()
-        try:
-            with os.scandir(os.path.join(root, above)) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            continue  # git cannot look into it either
-        for name in names:
-            folder = above + b"/" + name if above else name
-            if name == b".git" or _is_apart(os.path.join(root, folder)):
-                continue
-            if projects.finder.at(folder) == folder:
-                yield folder
-            if any(_leads_to(pattern, folder) for pattern in patterns):
-                stack.append(folder)
-
-
-def _is_apart(place: bytes) -> bool:
-    """Return True for another repository and for a virtual environment."""
-    return any(os.path.lexists(os.path.join(place, name)) for name in (b".git", b"pyvenv.cfg"))
-
-
-def _leads_to(pattern: str, folder: bytes) -> bool:
-    """Return True if a folder below *folder* may match *pattern*."""
-    name = os.fsdecode(folder)
-    return split(pattern).floating or any(rest != "*" for rest in within(pattern, name))

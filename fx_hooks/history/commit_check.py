@@ -10,10 +10,17 @@ was approved.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.artifacts.classifier import (
+    PROJECT_SIGNS,
+    Classifier,
+    Tree,
+    Verdict,
+    homes_above,
+    is_source,
+)
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
@@ -97,6 +104,8 @@ class RangeClassifier:
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
         self._loose: dict[int, Matcher] = {}
+        # The files that make a folder a run in some commit, with the folder.
+        self._marks: dict[bytes, bytes] = {}
         self._chosen: dict[bytes, _Chosen] = {}
         self._chosen[b""] = self._chosen_of(b"", approved)
 
@@ -215,7 +224,42 @@ class RangeClassifier:
             asked = [folder + tail for folder in folders for tail in tails]
             for end in ends:
                 marks |= self._store.found(end, asked).keys()
-        return {path[: -len(tail)] for path in marks for tail in tails if path.endswith(tail)}
+        self._marks = {
+            path: path[: -len(tail)] for path in marks for tail in tails if path.endswith(tail)
+        }
+        found = set(self._marks.values())
+        return found | {home for folder in found for home, _ in self._homes_above(folder)}
+
+    def _homes_above(self, folder: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the folders above *folder* that may be where runs go, but at a project's root."""
+        projects = self.policy.projects
+        for home, above in homes_above(folder):
+            if projects is None or projects.finder.at(above) != above:
+                yield home, above
+
+    def _homes(self, commit: str, possible: Collection[bytes]) -> dict[bytes, RunMark]:
+        """Return those of *possible* that hold the runs of a project in the tree of *commit*."""
+        wanted = {
+            home: above
+            for folder in self._marks.values()
+            for home, above in self._homes_above(folder)
+            if home in possible
+        }
+        if not wanted:
+            return {}
+        signs = {home: [above + sign for sign in PROJECT_SIGNS] for home, above in wanted.items()}
+        asked = [*self._marks, *(path for some in signs.values() for path in some)]
+        there = self._store.found(commit, asked)
+        found = {}
+        for mark, folder in self._marks.items():
+            if mark not in there:
+                continue
+            for home, _ in self._homes_above(folder):
+                if home in wanted and not there.keys().isdisjoint(signs[home]):
+                    ends = {folder + b"/" + os.fsencode(one.path): one
+                            for one in self._classifier.marks(folder)}  # fmt: skip
+                    found[home] = ends[mark]
+        return found
 
     def _tails(self, paths: Iterable[bytes]) -> tuple[bytes, ...]:
         """Return how the files end that make a folder a run, in the projects around *paths*."""
@@ -303,6 +347,7 @@ class RangeClassifier:
                 for place, (folder, mark) in asked.items():
                     if place in marked:
                         runs[folder] = mark
+                runs = {**self._homes(commit, possible), **runs}
             trees[number] = Tree(runs, packages)
         return trees
 

@@ -339,6 +339,8 @@ def within(pattern: str, folder: str) -> list[str]:
     parts, floating, beneath = split(pattern)
     everywhere = (None, *parts) if floating else parts
     start = _further(everywhere, {0})
+    if len(everywhere) in start:
+        return ["*"]
     places = start
     for name in _as_text(folder).split("/"):
         matched = {place + (everywhere[place] is not None)

@@ -8,7 +8,7 @@ patterns say of the project's folder from the root goes on to hold in it, writte
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from fx_hooks.fastpath.projects import NOTHING, Finder
@@ -16,7 +16,7 @@ from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, with_milestones
-from fx_hooks.policy.patterns import within
+from fx_hooks.policy.patterns import split, within
 from fx_hooks.util.errors import FatalError
 
 _WILD = frozenset("*?[\\")
@@ -135,3 +135,34 @@ class Projects:
     def among(self, paths: Iterable[bytes]) -> list[bytes]:
         """Return the folders of the projects that *paths* are in, in order, but the root."""
         return sorted({self.around(path) for path in paths} - {b""})
+
+    def on_disk(self, root: bytes) -> Iterator[bytes]:
+        """Yield the folders of projects that are on disk below *root*, through no link."""
+        patterns = [f"/{folder}" for folder in self.root.folders]
+        stack = [b""]
+        while stack:
+            above = stack.pop()
+            try:
+                with os.scandir(os.path.join(root, above)) as entries:
+                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            except OSError:
+                continue  # git cannot look into it either
+            for name in names:
+                folder = above + b"/" + name if above else name
+                if name == b".git" or _is_apart(os.path.join(root, folder)):
+                    continue
+                if self.finder.at(folder) == folder:
+                    yield folder
+                if any(_leads_to(pattern, folder) for pattern in patterns):
+                    stack.append(folder)
+
+
+def _is_apart(place: bytes) -> bool:
+    """Return True for another repository and for a virtual environment."""
+    return any(os.path.lexists(os.path.join(place, name)) for name in (b".git", b"pyvenv.cfg"))
+
+
+def _leads_to(pattern: str, folder: bytes) -> bool:
+    """Return True if a folder below *folder* may match *pattern*."""
+    name = os.fsdecode(folder)
+    return split(pattern).floating or any(rest != "*" for rest in within(pattern, name))

@@ -179,7 +179,8 @@ def survey(
         raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
     processes = processes.found_in(found_tree)
     notes[:0] = _links(found_tree.top, root)
-    patterns = run_patterns(_configuration(root, index))
+    policy = policy_in_force(repository, index).policy
+    patterns = run_patterns(_configuration(root, index), policy.projects)
     found, started = [], {}
     for run in find_runs(found_tree.top, patterns):
         found.append(run._replace(run_id=run.about.identity(run.folder, root)))
@@ -192,7 +193,7 @@ def survey(
     milestones = milestones_of_runs(chosen_models, found, root)
     unusual = find_unusual(
         found,
-        lambda: policy_in_force(repository, index).policy,
+        lambda: policy,
         lambda: _configuration(root, filter(_is_read, index), b""),
         patterns,
     )

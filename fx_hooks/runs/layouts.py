@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.runs import WANDB_RUN
 
 if TYPE_CHECKING:
+    from fx_hooks.policy.project_policies import Projects
     from fx_hooks.util.disk import Folder
 
 __all__ = [
@@ -56,25 +58,43 @@ class RunPattern(NamedTuple):
     path: re.Pattern[bytes]
 
 
-def run_directories(files: Mapping[str, bytes]) -> list[RunDirectory]:
-    """Return the folders that *files*, contents by path, name for runs; each folder once."""
-    configuration = Configuration(files)
+def run_directories(
+    files: Mapping[str, bytes], projects: Projects | None = None
+) -> list[RunDirectory]:
+    """Return the folders that *files*, contents by path, name for runs; each folder once.
+
+    A file of a project means folders of the project: that is where its tools are started.
+    """
     found: dict[str, RunDirectory] = {}
-    for framework in FRAMEWORKS:
-        if framework.output_folders is not None:
-            for directory in framework.output_folders(configuration):
-                found.setdefault(directory.path, directory)
+    for project, configuration in _configurations(files, projects):
+        for framework in FRAMEWORKS:
+            if framework.output_folders is not None:
+                for directory in framework.output_folders(configuration):
+                    path = f"{project}/{directory.path}" if project else directory.path
+                    found.setdefault(path, directory._replace(path=path))
     return sorted(found.values(), key=lambda directory: directory.tool)
 
 
-def run_patterns(files: Mapping[str, bytes]) -> list[RunPattern]:
+def run_patterns(files: Mapping[str, bytes], projects: Projects | None = None) -> list[RunPattern]:
     """Return what the paths of runs look like after *files*, contents by path."""
-    configuration = Configuration(files)
     return [
-        RunPattern(kind.name, path_pattern(text))
+        RunPattern(kind.name, path_pattern((re.escape(project) + "/" if project else "") + text))
+        for project, configuration in _configurations(files, projects)
         for kind in KINDS.values()
         for text in kind.patterns(configuration)
     ]
+
+
+def _configurations(
+    files: Mapping[str, bytes], projects: Projects | None
+) -> Iterator[tuple[str, Configuration]]:
+    """Yield the configuration of each project, the repository's first."""
+    groups: dict[str, dict[str, bytes]] = {"": {}}
+    for name, content in files.items():
+        around = b"" if projects is None else projects.around(os.fsencode(name))
+        groups.setdefault(os.fsdecode(around), {})[name] = content
+    for project, inside in groups.items():
+        yield project, Configuration(inside)
 
 
 def find_runs(top: Folder, patterns: Sequence[RunPattern] = ()) -> list[FoundRun]:

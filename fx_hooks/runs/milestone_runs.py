@@ -23,12 +23,13 @@ from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer, zsplit
 from fx_hooks.policy.in_force import policy_in_force, staged_text
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.model import POLICY_NAME
+from fx_hooks.policy.project_policies import named_folders
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
-    from fx_hooks.policy.model import BestModels
+    from fx_hooks.policy.model import BestModels, Policy
     from fx_hooks.runs.layouts import FoundRun
     from fx_hooks.util.disk import Folder
 
@@ -127,20 +128,25 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     Raises :class:`~fx_hooks.util.errors.FatalError` for metadata that cannot be read, which
     may name a run.
     """
-    best_models = policy_in_force(repository, index).policy.best_models
+    policy = policy_in_force(repository, index).policy
     gathered = _Gathered()
-    folders = {best_models.folder: best_models}
-    listing = index.get(best_models.milestones_file.encode())
-    if listing is not None:
-        gathered.list_strictly(staged_text(repository, listing), best_models)
+    folders = {}
+    for project in _projects(policy, index, repository.root):
+        one = gathered.take(policy.best_models_of(project), project)
+        folders[one.folder] = one
+        listing = index.get(os.fsencode(one.milestones_file))
+        if listing is not None:
+            gathered.list_strictly(staged_text(repository, listing), one)
     gathered.add_blobs(repository, index.values(), folders)
     trees = list(_other_trees(repository))
     known = list(folders)
     policies, *of_folders = _ids(repository, trees, (POLICY_NAME, *known))
     for text in repository.contents(policies).values() if policies else ():
         with contextlib.suppress(FatalError):  # another branch's own affair
-            other = load_policy(text).best_models
-            folders.setdefault(other.folder, other)
+            other = load_policy(text)
+            for project in (b"", *named_folders(other.folders)):
+                one = gathered.take(other.best_models, project)
+                folders.setdefault(one.folder, one)
     more = [folder for folder in folders if folder not in known]
     if more:
         of_folders += _ids(repository, trees, more)
@@ -156,19 +162,34 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     return gathered.chosen(folders)
 
 
+def _projects(policy: Policy, index: Iterable[bytes], root: bytes) -> list[bytes]:
+    """Return the projects of *policy* that are tracked or on disk, the root first."""
+    projects = policy.projects
+    return [b""] if projects is None else [b"", *{*projects.among(index), *projects.on_disk(root)}]
+
+
 class _Gathered:
     """The files that have been read so far."""
 
     def __init__(self) -> None:
+        # How a project's own list names the models, by the folder.
+        self._listed_in: dict[str, tuple[BestModels, bytes]] = {}
         self._models: set[_Model] = set()
         self._metadata: dict[bytes, set[bytes]] = {}
         # Sizes of the models beside the metadata, by path.
         self._sizes: dict[bytes, set[int]] = {}
 
+    def take(self, best_models: BestModels, project: bytes) -> BestModels:
+        """Return *best_models* of *project* with the folder from the root of the repository."""
+        full = best_models.below(project)
+        self._listed_in.setdefault(full.folder, (best_models, project))
+        return full
+
     def list_strictly(self, text: bytes, best_models: BestModels) -> None:
+        listed_in, project = self._listed_in.get(best_models.folder, (best_models, b""))
         self._models |= {
             _Model(os.fsencode(path), one.sha256, one.size)
-            for path, one in load_contract(text, best_models).items()
+            for path, one in load_contract(text, listed_in, project).items()
         }
 
     def list(self, text: bytes, best_models: BestModels) -> None:

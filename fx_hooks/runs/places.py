@@ -48,9 +48,11 @@ def find_unusual(
     ]
     if not asked:
         return set()
-    verdicts = Classifier(policy()).classify([path + _ANY for path in asked], _NO_TREE)
+    in_force = policy()
+    verdicts = Classifier(in_force).classify([path + _ANY for path in asked], _NO_TREE)
     unusual = {path for path, verdict in zip(asked, verdicts, strict=True) if not verdict.blocked}
     if unusual:
-        folders = {os.fsencode(one.path) for one in run_directories(configuration())}
+        named = run_directories(configuration(), in_force.projects)
+        folders = {os.fsencode(one.path) for one in named}
         unusual = {path for path in unusual if folders.isdisjoint((*parents(path), path))}
     return unusual

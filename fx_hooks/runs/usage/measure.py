@@ -149,7 +149,6 @@ class _Stock:
         self._scene = scene
         self._runs = {run.path: run for run in survey.runs if run.within is None}
         self._policy: Policy = scene.classifier.policy
-        self._patterns = Matcher(compile_tables(self._policy.patterns()))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
             compile_tables([(entry.pattern, entry.blocks) for entry in weights])
@@ -195,8 +194,7 @@ class _Stock:
             return ENVIRONMENTS
         if is_repository(folder):
             return REST
-        number = self._patterns.decide_directory(path)
-        entry = self._policy.entries[number] if number >= 0 else None
+        entry = self._scene.classifier.decide_folder(path)
         if entry is not None and entry.blocks and entry.rule in _CACHE_RULES:
             return CACHES
         return ""
@@ -316,11 +314,11 @@ class _Stock:
         marked = {path[: -len(tail)] for path in paths if path.endswith(tails)
                   for tail in tails if path.endswith(tail)}  # fmt: skip
         marked |= self._scene.tree.runs.keys()
-        numbers = zip(paths, self._patterns.decide(paths), strict=True)
+        blocked = set(self._scene.classifier.blocked(list(paths)))
         return [
             path
-            for path, number in numbers
-            if self._patterns.blocks(number)
+            for path in paths
+            if path in blocked
             or path in refused
             or (marked and not marked.isdisjoint(parents(path)))
         ]
@@ -343,7 +341,8 @@ class _Stock:
         """Other file systems are looked at where runs are expected on them."""
         for path in self._scan.mounts:
             inside_run = any(path.startswith(run + b"/") for run in self._runs)
-            if inside_run or self._patterns.blocks(self._patterns.decide_directory(path)):
+            entry = self._scene.classifier.decide_folder(path)
+            if inside_run or (entry is not None and entry.blocks):
                 self.leads.append(Lead(MOUNT, path))
             else:
                 self.notes.append(f"{shown(path)}/ is on another file system: it is not counted")
