@@ -237,6 +237,15 @@ def test_the_policy_on_its_page_is_valid() -> None:
     assert all(f"\n{key}:" in example.text for key in top)
 
 
+def test_the_policies_of_monorepos_are_valid() -> None:
+    first, own, root = (block.text.encode() for block in blocks("docs/monorepos.md", "yaml"))
+    assert load_policy(first).folders == ("packages/*", "services/rank")
+    policy = load_policy(first, project=("packages/ml", own))
+    assert policy.best_models.max_size == 100_000_000
+    assert "keep" in {entry.rule for entry in policy.entries if entry.source.startswith("packages")}
+    assert load_policy(root).projects_may == ("ignore", "best_models")
+
+
 def test_the_milestones_on_their_page_are_valid() -> None:
     (example,) = blocks("docs/milestones.md", "yaml")
     against_schema(example, "milestones.schema.json")
@@ -261,6 +270,8 @@ def test_every_yaml_block_is_tested() -> None:
         ("docs/install.md", "repos"),
         ("docs/install.md", "pre-commit"),  # test_examples
         ("docs/policy.md", "ignore"),
+        ("docs/monorepos.md", "projects"),
+        ("docs/monorepos.md", "ignore"),
         ("docs/frameworks.md", "ignore"),  # test_examples
         ("docs/milestones.md", "milestones"),
         # test_ci_recipes
