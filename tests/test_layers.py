@@ -197,5 +197,5 @@ def test_an_entry_point_imports_nothing_before_it_answers_an_interruption(name: 
 def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
     later = {found.module for found in imports(name) if found.local}
     # Who does not need them does not pay for them.
-    ours = {"fx_hooks.fastpath.near_miss", "fx_hooks.fastpath.projects"}
+    ours = {f"fx_hooks.fastpath.{name}" for name in ("near_miss", "projects", "work_tree")}
     assert later <= {"re", "fx_hooks.util.files", *ours}
