@@ -104,7 +104,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        keep_tables(repository.git_directory, in_force, index)
+        keep_tables(repository.git_directory, in_force, index, repository.root)
         if all_files:
             near_misses.refuse_policies(near_misses.of_index(repository, index, in_force.policy))
     staged = repository.staged_by_path()

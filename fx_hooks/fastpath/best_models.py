@@ -19,8 +19,8 @@ def proven_untouched() -> bool:
     except OSError:
         # What is not on disk, but in the index, is found below when it changes.
         policy = b"" if not os.path.lexists(POLICY) else b"folder"
-    # A quoted key could be spelled with escapes; each project has a folder of its own.
-    if b"folder" in policy or b"projects" in policy or b"\\" in policy:
+    # A quoted key could be spelled with escapes.
+    if b"folder" in policy or b"\\" in policy:
         return False
     output = fast_git.output(
         "diff-index", "--cached", "--name-only", "-z", "--no-renames",
@@ -28,6 +28,12 @@ def proven_untouched() -> bool:
     )  # fmt: skip
     if not output:
         return False
+    if b"projects" in policy:
+        # Each has a folder of its own.
+        from fx_hooks.fastpath.projects import may_be_chosen
+
+        if may_be_chosen(output.split(b"\0")[:-1]):
+            return False
     staged = b"\0" + output
     return not (
         b"\0" + FOLDER + b"/" in staged

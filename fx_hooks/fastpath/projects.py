@@ -6,8 +6,9 @@ Like all of this package, imports next to nothing.
 import os
 
 from fx_hooks.fastpath import POLICY, table_cache
-from fx_hooks.fastpath.index_bytes import is_as_it_was
+from fx_hooks.fastpath.index_bytes import is_as_it_was, read_index
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,3 +137,37 @@ def places_of_runs(
             return None  # a submodule is a folder, to patterns that match only those
         found.append((of_project[1], [before + name for name in matcher.directories() if name]))
     return found
+
+
+def may_be_chosen(paths: "Iterable[bytes]") -> bool:
+    """Return True unless surely none of the staged *paths* is a project's chosen model.
+
+    Nor may one say how a model is judged.
+    """
+    git_directory = find_git_directory()
+    index = None if git_directory is None else read_index(git_directory)
+    content = None if git_directory is None else kept_tables(git_directory)[1]
+    if index is None or content is None or content[5] is None:
+        return True
+    if not is_as_it_was(POLICY, content[2], index):
+        return True
+    named, globs, known, milestones, _ = content[5]
+    finder = Finder(named, globs, content[0], milestones.rpartition(b"/")[0])
+    for path in paths:
+        if path.endswith((b"/" + POLICY, b"/.gitattributes")):
+            return True
+        project = finder.around(path)
+        if not project:
+            continue
+        if project not in known:
+            return True
+        before = project + b"/"
+        own, listing, _, _ = known[project] or (b"", milestones, b"", 0)
+        if not is_as_it_was(before + POLICY, own, index):
+            return True
+        folder = before + listing.rpartition(b"/")[0]
+        if path == folder or path.startswith(folder + b"/"):
+            return True
+        if not own and os.path.lexists(before + POLICY):
+            return True
+    return False

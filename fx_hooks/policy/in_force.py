@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
@@ -241,13 +241,18 @@ def _committed(
     return content, entry.blob
 
 
-def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[bytes] = ()) -> None:
+def keep_tables(
+    git_directory: str,
+    in_force: PolicyInForce,
+    index: Mapping[bytes, IndexEntry] | None = None,
+    root: bytes = b".",
+) -> None:
     """Keep the compiled policy for the fast paths, if what is on disk is what counts.
 
-    *paths* are all that the index has: with projects, those that they are in are kept too.
+    With projects, those that are in the *index* of the work tree at *root* are kept with it.
     """
     projects = in_force.policy.projects
-    if not in_force.on_disk or (projects is not None and not paths):
+    if not in_force.on_disk or (projects is not None and not index):
         return
     key = table_cache.cache_key(in_force.text)
     places = table_cache.places(git_directory, key)
@@ -256,12 +261,39 @@ def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[b
         os.fsencode(in_force.policy.best_models.milestones_file),
         bytes.fromhex(in_force.milestones_blob or ""),
     )
-    kept = None if projects is None else _kept_projects(projects, paths, ids[1])
     content = table_cache.read(places, key)
-    if content is not None and content[2:] == (*ids, kept):
-        return
-    policy = load_policy(in_force.text)
-    table_cache.write(places, key, (*_tables(policy), *ids, kept))
+    same = content is not None and content[2:5] == ids
+    kept = None
+    if projects is not None:
+        folders = projects.among(index or ())
+        before = content[5] if same and content is not None else None
+        same = before is not None and _is_known(folders, before, index or {}, root)
+        kept = None if same else _kept_projects(projects, folders, ids[1])
+    if not same:
+        policy = load_policy(in_force.text)
+        table_cache.write(places, key, (*_tables(policy), *ids, kept))
+
+
+def _is_known(
+    folders: Sequence[bytes],
+    before: ProjectsContent,
+    index: Mapping[bytes, IndexEntry],
+    root: bytes,
+) -> bool:
+    """Return True if the projects at *folders* are those of *before*, with the same files."""
+    _, _, known, milestones, _ = before
+
+    def blob(path: bytes) -> bytes:
+        return bytes.fromhex(index[path].blob) if path in index else b""
+
+    for folder in folders:
+        own, listing, listed, _ = known.get(folder) or (b"", milestones, b"", 0)
+        place = folder + b"/" + POLICY_NAME.encode()
+        if blob(place) != own or blob(folder + b"/" + listing) != listed:
+            return False
+        if not own and os.path.lexists(os.path.join(root, place)):
+            return False
+    return known.keys() == {*folders}
 
 
 def _patterns(policy: Policy) -> tuple[object, ...]:
@@ -274,13 +306,13 @@ def _tables(policy: Policy) -> tuple[Tables, tuple[bytes, ...]]:
 
 
 def _kept_projects(
-    projects: Projects, paths: Collection[bytes], milestones: bytes
+    projects: Projects, folders: Iterable[bytes], milestones: bytes
 ) -> ProjectsContent:
-    """Return what the fast paths have to know of the projects that *paths* are in."""
+    """Return what the fast paths have to know of the projects at *folders*."""
     known: dict[bytes, tuple[bytes, bytes, bytes, int] | tuple[()]] = {}
     numbers = {_patterns(projects.root): 0}
     kept: list[bytes] = []
-    for folder in projects.among(paths):
+    for folder in folders:
         try:
             project = projects.at(folder)
         except FatalError:
