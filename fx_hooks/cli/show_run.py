@@ -16,6 +16,7 @@ from fx_hooks.frameworks.run_files import at
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.runs.archive.listing import figures
+from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.inventory import survey
 from fx_hooks.runs.lookup import Found, Named, joined, known_archives, look_up, read_log
 from fx_hooks.util.disk import files_only
@@ -240,7 +241,7 @@ def _facts(run: Found) -> Iterator[tuple[str, str]]:
 
 def _near(name: str) -> bytes:
     """Return the path of a file from where the user stands, if that is shorter."""
-    return os.fsencode(min(name, os.path.relpath(name), key=len))
+    return os.fsencode(name if is_address(name) else min(name, os.path.relpath(name), key=len))
 
 
 def _from_here(path: bytes, root: bytes) -> bytes:

@@ -16,6 +16,7 @@ from fx_hooks.frameworks.run_files import at
 from fx_hooks.frameworks.wandb.details import run_address
 from fx_hooks.runs.archive.manifest import SUFFIX, as_text
 from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.deletion_log import NAME as LOG
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
@@ -85,9 +86,14 @@ def look_up(
         )
     else:
         return None
+    names = [name for name, _ in packed]
+    told = entry.get("archive") if entry is not None else None
+    # What is in object storage is named, and not asked for.
+    if isinstance(told, str) and is_address(told) and told not in names:
+        names.append(told)
     return replace(
         result,
-        archives=tuple(name for name, _ in packed),
+        archives=tuple(names),
         deleted=str(entry.get("time") or "") if entry is not None else "",
     )
 
