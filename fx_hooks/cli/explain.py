@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
+from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
@@ -109,7 +109,7 @@ def explain(
     if paths_only:
         verdicts = classifier.classify(paths, Tree({}, ()))
     elif from_stdin or repository is None:
-        verdicts = classifier.classify(paths, read_tree(paths, in_force.policy.run_marks))
+        verdicts = classifier.classify(paths, classifier.tree(paths))
     else:
         staged = repository.staged_by_path()
         verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
@@ -139,15 +139,30 @@ def _terms(
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
     """Return what the contract says of each path in the folder of chosen models."""
-    folder = policy.best_models.folder.encode() + b"/"
-    inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
-    if not inside:
-        return {}
+    inside: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        project = b"" if policy.projects is None else policy.projects.around(path)
+        folder = policy.best_models_of(project).below(project).folder
+        if path.startswith(os.fsencode(folder) + b"/") and not path.endswith(b"/"):
+            inside.setdefault(project, []).append(path)
+    found: dict[bytes, list[str]] = {}
+    for project, chosen in inside.items():
+        found |= _terms_of(repository, index, policy, project, chosen)
+    return found
+
+
+def _terms_of(
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+    project: bytes,
+    paths: Sequence[bytes],
+) -> dict[bytes, list[str]]:
     try:
-        check = ContractCheck(repository, index, policy)
+        check = ContractCheck(repository, index, policy, project)
+        return {path: check.terms(path) for path in paths}
     except FatalError as exc:
-        return {path: [str(exc)] for path in inside}
-    return {path: check.terms(path) for path in inside}
+        return {path: [str(exc)] for path in paths}
 
 
 def _is_folder(name: str) -> bool:
@@ -210,7 +225,7 @@ def _as_text(name: bytes, verdict: Verdict) -> str:
 
 
 def _origin(decider: Entry | RunMark) -> str:
-    what = decider.path if isinstance(decider, RunMark) else decider.pattern
+    what = decider.path if isinstance(decider, RunMark) else decider.written or decider.pattern
     return f"{decider.rule} ({decider.place}) {what}"
 
 
@@ -236,7 +251,9 @@ def _as_fields(decider: Entry | RunMark | None) -> dict[str, object]:
         return {"rule": None, "pattern": None, "source": None, "tool": None, "line": None}
     return {
         "rule": decider.rule,
-        "pattern": decider.path if isinstance(decider, RunMark) else decider.pattern,
+        "pattern": decider.path
+        if isinstance(decider, RunMark)
+        else decider.written or decider.pattern,
         "source": decider.source,
         "tool": decider.tool or None,
         "line": decider.line,

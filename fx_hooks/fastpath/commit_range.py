@@ -39,7 +39,9 @@ def proven_clean(arguments: "list[str]") -> bool:
     policy, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed = content
+    tables, marks, tracked, milestones, listed, projects = content
+    if projects is not None:
+        return False
     old, new = ends
     tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
     # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
