@@ -26,7 +26,7 @@ from fx_hooks.policy.model import Policy, with_milestones
 from fx_hooks.policy.patterns import problem
 
 BUILT_IN = sorted(
-    {entry.rule for entry in load_policy().entries} - {"keep"} | {"hydra-run-directory"}
+    {one.rule for one in (*load_policy().entries, *load_policy().run_marks)} - {"keep"}
 )
 
 # Patterns and names that get in each other's way.
@@ -172,7 +172,7 @@ def block(policy: Policy) -> bytes:
 
 
 def matcher(policy: Policy) -> Matcher:
-    return Matcher(compile_tables(policy.patterns()))
+    return Matcher(compile_tables([(one.pattern, one.blocks) for one in policy.alone()]))
 
 
 def blocked(policy: Policy, paths: Sequence[bytes]) -> set[bytes]:

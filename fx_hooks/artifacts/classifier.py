@@ -6,36 +6,16 @@ asked elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from fx_hooks.artifacts.tree_reader import Tree, TreeReader
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
+from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
-
-# A directory that holds one of these directly is a package, whatever its name.
-_SOURCE_SUFFIXES = frozenset(
-    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
-    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
-    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
-)
-_SOURCE_NAMES = frozenset(
-    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
-    b" pyproject.toml setup.cfg".split()
-)
-
-
-class Tree(NamedTuple):
-    """The runs and packages among the directories of a tree.
-
-    ``runs`` are those with a file that makes them a run, ``packages`` those that hold
-    source files directly.
-    """
-
-    runs: Mapping[bytes, RunMark]
-    packages: Collection[bytes]
 
 
 class Verdict(NamedTuple):
@@ -44,7 +24,8 @@ class Verdict(NamedTuple):
     ``entry`` is the pattern that matches last. ``mark`` is the file that makes
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
     ``overridden`` is what would block the path but for a keep pattern, a milestone, or
-    for what ``released`` says of the content or the tree.
+    for what ``released`` says of the content or the tree. ``excepted`` is what would block it
+    but for ``entry``, an exception of the same rule.
     """
 
     path: bytes
@@ -54,6 +35,7 @@ class Verdict(NamedTuple):
     directory: bytes = b""
     overridden: Entry | RunMark | None = None
     released: str = ""
+    excepted: Entry | None = None
 
     @property
     def decider(self) -> Entry | RunMark | None:
@@ -63,9 +45,49 @@ class Verdict(NamedTuple):
         return self.entry
 
     @property
+    def may_be_pointer(self) -> bool:
+        """True if a look at the content could tell that the path belongs to DVC."""
+        return self.blocked and self.path.endswith(POINTER_SUFFIX)
+
+    @property
     def binary_only(self) -> bool:
         """True if a look at the content could release the path."""
         return self.blocked and self.entry is not None and self.entry.binary_only
+
+
+class Contents(NamedTuple):
+    """The paths whose content says more than their names: ``text``, and ``pointers`` of DVC."""
+
+    text: Collection[bytes] = ()
+    pointers: Collection[bytes] = ()
+
+
+_UNKNOWN = Contents()
+
+
+class _Without(NamedTuple):
+    """The entries that are left out to see what decides without them.
+
+    Those that leave text alone (``binary``), those of the rules ``packages`` that leave
+    packages alone, those whose other files are ``missing``, those that the tree cannot change
+    (``admitted``), and all ``exceptions`` of rules.
+    """
+
+    binary: bool = False
+    packages: frozenset[str] = frozenset()
+    admitted: bool = False
+    exceptions: bool = False
+    missing: frozenset[int] = frozenset()
+
+    def leaves_out(self, number: int, entry: Entry, policy: Policy) -> bool:
+        """Return True if *entry*, the one of that *number*, is left out."""
+        return (
+            (self.binary and entry.binary_only)
+            or (entry.unless_source and entry.rule in self.packages)
+            or (self.admitted and number >= policy.admitted_from)
+            or (self.exceptions and not entry.blocks and number < policy.admitted_from)
+            or number in self.missing
+        )
 
 
 class Classifier:
@@ -73,96 +95,164 @@ class Classifier:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.trees = TreeReader(policy)
         self._matcher = Matcher(compile_tables(policy.patterns()))
+        alone = [(entry.pattern, entry.blocks) for entry in policy.alone()]
+        self._alone = Matcher(compile_tables(alone))
         self._single: dict[str, Matcher] = {}
-        self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
+        self._partial: dict[_Without, tuple[Matcher, list[int]]] = {}
 
     def classify(
-        self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
+        self, paths: Iterable[bytes], tree: Tree, contents: Contents = _UNKNOWN
     ) -> list[Verdict]:
-        """Return a verdict for each of *paths* in *tree*; *text* are those known to be text."""
+        """Return a verdict for each of *paths* in *tree*, given what is known of *contents*."""
         paths = list(paths)
         within = _Within(tree.runs)
         return [
-            self._verdict(path, number, tree, within.outermost(path), path in text)
+            self._verdict(path, number, tree, within.outermost(path), contents)
             for path, number in zip(paths, self._matcher.decide(paths), strict=True)
         ]
 
     def _verdict(
-        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool
+        self, path: bytes, number: int, tree: Tree, run: bytes | None, contents: Contents
     ) -> Verdict:
+        number = self._holding(path, number, tree)
         entry = self.policy.entries[number] if number >= 0 else None
         mark = None if run is None else tree.runs[run]
         if entry is not None and not entry.blocks and number >= self.policy.admitted_from:
-            before = self._without(path, admitted=True)
+            before = self._entry(path, tree, _Without(admitted=True))
             against = before if before is not None and before.blocks else mark
             return Verdict(path, False, entry, overridden=against)
-        final, released = self._released(path, entry, tree, is_text)
+        final, released = self._released(path, entry, tree, path in contents.text)
+        if path in contents.pointers:
+            against = final if final is not None and final.blocks else mark
+            if against is not None and against.source == BUILTIN_SOURCE:
+                why = "it is a pointer of DVC"
+                return Verdict(path, False, None, overridden=against, released=why)
         if final is not None and final.blocks:
-            return Verdict(path, True, final, mark, run or b"")
+            return Verdict(path, True, final, mark, run or self._folder(path, final, tree))
         if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
             return Verdict(path, True, final, mark, run or b"")
-        return Verdict(
-            path, False, final, overridden=entry if released else None, released=released
+        if released:
+            return Verdict(path, False, final, overridden=entry, released=released)
+        return self._let_through(path, final, tree)
+
+    def _let_through(self, path: bytes, entry: Entry | None, tree: Tree) -> Verdict:
+        """Return the verdict on a path that *entry*, an exception or none, lets through.
+
+        An exception is the reason where a pattern of its own rule matches as well.
+        """
+        if entry is None:
+            return Verdict(path, False)
+        against = self._entry(path, tree, _Without(exceptions=True))
+        if against is None or not against.blocks:
+            return Verdict(path, False)
+        own = (
+            other
+            for other in reversed(self.policy.entries)
+            if other.rule == against.rule and not other.blocks and self._one(other).blocked([path])
         )
+        return Verdict(path, False, next(own, entry), excepted=against)
+
+    def _folder(self, path: bytes, entry: Entry, tree: Tree) -> bytes:
+        """Return the folder that *entry* matches for the files in it, if it needs some."""
+        found = self._places(path, entry, tree) if entry.only_with else ()
+        return next((folder for folder in found if folder != path.rpartition(b"/")[0]), b"")
+
+    def _holding(self, path: bytes, number: int, tree: Tree) -> int:
+        """Return the number of the last entry that holds, from *number* down; -1 where none does.
+
+        One with ``only_with`` holds where its files are: in the folder that it matches, or
+        beside the file.
+        """
+        missing: frozenset[int] = frozenset()
+        while number >= 0:
+            entry = self.policy.entries[number]
+            if not entry.only_with or self._places(path, entry, tree):
+                break
+            missing |= {number}
+            number = self._number(path, _Without(missing=missing))
+        return number
+
+    def _places(self, path: bytes, entry: Entry, tree: Tree) -> list[bytes]:
+        """Return the folders for which *entry*, which needs other files, matches *path*."""
+        holding = tree.with_all.get(entry.only_with, ())
+        if not holding:
+            return []
+        matcher = self._one(entry)
+        found = [f for f in parents(path) if f in holding and matcher.decide_directory(f) == 0]
+        folder = path.rpartition(b"/")[0]
+        if folder in holding and matcher.decide_directory(folder) != 0 and matcher.blocked([path]):
+            found.append(folder)
+        return found
 
     def _released(
         self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
     ) -> tuple[Entry | None, str]:
         """Return the entry that decides *path* given content and tree, and why they matter."""
         reasons: list[str] = []
-        binary = False
-        packages: frozenset[str] = frozenset()
+        without = _Without()
         while entry is not None and entry.blocks:
             folder = self._matched_directory(path, entry) if entry.unless_source else None
-            if entry.binary_only and is_text and not binary:
-                binary = True
+            if entry.binary_only and is_text and not without.binary:
+                without = without._replace(binary=True)
                 reasons.append("it is text")
-            elif folder is not None and folder in tree.packages and entry.rule not in packages:
-                packages |= {entry.rule}
+            elif (
+                folder is not None
+                and folder in tree.packages
+                and entry.rule not in without.packages
+            ):
+                without = without._replace(packages=without.packages | {entry.rule})
                 reasons.append(f"{shown(folder)}/ holds source files")
             else:
                 break
-            entry = self._without(path, binary=binary, packages=packages)
+            entry = self._entry(path, tree, without)
         return entry, " and ".join(reasons)
 
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
         """Return the outermost directory above *path* that the pattern of *entry* matches."""
-        if entry.pattern not in self._single:
-            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
-        matcher = self._single[entry.pattern]
+        matcher = self._one(entry)
         return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
 
-    def _without(
-        self,
-        path: bytes,
-        *,
-        binary: bool = False,
-        packages: frozenset[str] = frozenset(),
-        admitted: bool = False,
-    ) -> Entry | None:
-        """Return the entry that decides *path* without the named kinds of entries.
+    def _one(self, entry: Entry) -> Matcher:
+        if entry.pattern not in self._single:
+            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
+        return self._single[entry.pattern]
 
-        *packages* are the rules whose ``unless_source`` entries have nothing to say.
-        """
-        key = (binary, packages, admitted)
-        if key not in self._partial:
-            before = self.policy.admitted_from if admitted else len(self.policy.entries)
+    def _entry(self, path: bytes, tree: Tree, without: _Without) -> Entry | None:
+        """Return the entry that decides *path* in *tree* if some are left out."""
+        number = self._number(path, without)
+        while number >= 0:
+            entry = self.policy.entries[number]
+            if not entry.only_with or self._places(path, entry, tree):
+                return entry
+            without = without._replace(missing=without.missing | {number})
+            number = self._number(path, without)
+        return None
+
+    def _number(self, path: bytes, without: _Without) -> int:
+        if without not in self._partial:
             kept = [
-                entry
-                for entry in self.policy.entries[:before]
-                if not (binary and entry.binary_only)
-                and not (entry.unless_source and entry.rule in packages)
+                number
+                for number, entry in enumerate(self.policy.entries)
+                if not without.leaves_out(number, entry, self.policy)
             ]
-            tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
-            self._partial[key] = (Matcher(tables), kept)
-        matcher, kept = self._partial[key]
+            entries = self.policy.entries
+            patterns = [(entries[number].pattern, entries[number].blocks) for number in kept]
+            self._partial[without] = (Matcher(compile_tables(patterns)), kept)
+        matcher, kept = self._partial[without]
         number = matcher.decide([path])[0]
-        return kept[number] if number >= 0 else None
+        return kept[number] if number >= 0 else -1
+
+    def folder_of(self, verdict: Verdict) -> bytes | None:
+        """Return the folder that would have to be a package to release a blocked path."""
+        if not verdict.blocked or verdict.entry is None or not verdict.entry.unless_source:
+            return None
+        return self._matched_directory(verdict.path, verdict.entry)
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""
-        return self._matcher.blocked(paths)
+        return self._alone.blocked(paths)
 
     def group(self, verdict: Verdict) -> bytes:
         """Return the run or directory that a blocked path is shown with, or the path itself."""
@@ -173,37 +263,9 @@ class Classifier:
         if run is not None:
             return path[: run.end()]
         for directory in parents(path):
-            if self._matcher.blocks(self._matcher.decide_directory(directory)):
+            if self._alone.blocks(self._alone.decide_directory(directory)):
                 return directory
         return path
-
-
-def is_source(name: bytes) -> bool:
-    """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
-
-
-def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
-    """Return the runs and packages of a tree that consists of *paths*.
-
-    The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
-    Neither is a directory with source files, for the same reason one level deeper.
-    """
-    runs: dict[bytes, RunMark] = {}
-    packages: set[bytes] = set()
-    tails = [(b"/" + mark.path.encode("utf-8", "surrogateescape"), mark) for mark in marks]
-    endings = tuple(tail for tail, _ in tails)
-    for path in paths:
-        folder, _, name = path.rpartition(b"/")
-        if is_source(name):
-            packages.add(folder)
-        if endings and path.endswith(endings):
-            for tail, mark in tails:
-                if path.endswith(tail):
-                    runs.setdefault(path[: -len(tail)], mark)
-    for folder in packages:
-        runs.pop(folder, None)
-    return Tree(runs, packages)
 
 
 class _Within:

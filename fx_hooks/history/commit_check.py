@@ -13,14 +13,16 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.contents import may_be_script, pointers, scripts
+from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, files_of
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
+from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -84,7 +86,12 @@ class RangeClassifier:
         self._matcher = Matcher(patterns)
         loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
         self._packages = Matcher(compile_tables(loose))
-        self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
+        self._marks = tuple({Sign.of(mark.path) for mark in policy.run_marks})
+        self._signs = {Sign.of(text) for mark in policy.run_marks for text in files_of(mark)}
+        self._signs |= {Sign.of(text) for entry in policy.entries for text in entry.only_with}
+        self._tails = tuple(sign.tail for sign in self._marks)
+        # A folder that is a run by what is in one of its folders, and that one.
+        self._inner: dict[bytes, set[bytes]] = {}
         self._folder = os.fsencode(policy.best_models.folder) + b"/"
         self._contract = CommittedModels(store, policy)
 
@@ -167,14 +174,22 @@ class RangeClassifier:
         # and nobody in the range may have removed it: a merge took that over.
         folders = {folder for path, blocked in known.items() if not blocked
                    for folder in parents(path)}  # fmt: skip
-        asked = [folder + tail for folder in folders for tail in self._tails]
+        asked = [folder + sign.tail for folder in folders for sign in self._marks
+                 if sign.inside != b"*"]  # fmt: skip
         for end in ends:
             marks |= self._store.found(end, asked).keys()
         return self._of_marks(marks)
 
     def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
-        return {path[: -len(tail)] for path in marks for tail in self._tails
-                if path.endswith(tail)}  # fmt: skip
+        found = set()
+        for path in marks:
+            for sign in self._marks:
+                folder = sign.folder(path)
+                if folder is not None:
+                    found.add(folder)
+                    if sign.inside == b"*":
+                        self._inner.setdefault(folder, set()).add(path.rpartition(b"/")[0])
+        return found
 
     def _artifacts(
         self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
@@ -185,30 +200,69 @@ class RangeClassifier:
         for item in suspects:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
-        trees = self._trees(commits, by_commit, folders)
+        trees, listed = self._trees(commits, by_commit, folders)
         classified = {
             number: self._classifier.classify(items, trees[number])
             for number, items in by_commit.items()
         }
-        doubtful = {
-            by_commit[number][verdict.path].blob
+        flagged = [
+            (verdict, by_commit[number][verdict.path], number)
             for number, verdicts in classified.items()
             for verdict in verdicts
-            if verdict.binary_only and by_commit[number][verdict.path].mode not in _NO_CONTENT
-        }
-        text = self._text(doubtful)
+            if verdict.blocked
+        ]
+        text = text_blobs(
+            self._store,
+            {
+                item.blob
+                for verdict, item, _ in flagged
+                if verdict.binary_only and item.mode not in _NO_CONTENT
+            },
+        )
+        dvc = {item.path: item.blob for verdict, item, _ in flagged
+               if verdict.may_be_pointer and item.mode not in _NO_CONTENT}  # fmt: skip
+        pointed = {dvc[path] for path in pointers(self._store, dvc)}
+        packages = self._with_scripts(commits, flagged, listed)
         artifacts = []
         for number, items in sorted(by_commit.items()):
-            texts = {path for path, item in items.items() if item.blob in text}
-            verdicts = classified[number]
-            if texts:
-                verdicts = self._classifier.classify(items, trees[number], texts)
+            contents = Contents(
+                {path for path, item in items.items() if item.blob in text},
+                {path for path, item in items.items() if path in dvc and item.blob in pointed},
+            )
+            tree, verdicts = trees[number], classified[number]
+            if number in packages:
+                tree = tree._replace(packages={*tree.packages, *packages[number]})
+            if number in packages or any(contents):
+                verdicts = self._classifier.classify(items, tree, contents)
             artifacts += [
                 self._artifact(commits[number], items[verdict.path], verdict)
                 for verdict in verdicts
                 if verdict.blocked
             ]
         return artifacts
+
+    def _with_scripts(
+        self,
+        commits: Sequence[str],
+        flagged: Iterable[tuple[Verdict, Introduction, int]],
+        listed: Mapping[tuple[str, bytes], Mapping[bytes, str]],
+    ) -> dict[int, set[bytes]]:
+        """Return the folders that hold a script without a suffix directly, by commit."""
+        asked: dict[int, dict[bytes, list[str]]] = {}
+        for verdict, _, number in flagged:
+            folder = self._classifier.folder_of(verdict)
+            entries = listed.get((commits[number], folder or b""), {}) if folder else {}
+            if folder is not None and folder not in asked.get(number, ()):
+                blobs = [blob for name, blob in entries.items() if may_be_script(name)]
+                asked.setdefault(number, {})[folder] = blobs
+        every = {blob for found in asked.values() for inside in found.values() for blob in inside}
+        script_blobs = scripts(self._store, every)
+        packages = {
+            number: {folder for folder, inside in found.items()
+                     if not script_blobs.isdisjoint(inside)}
+            for number, found in asked.items()
+        }  # fmt: skip
+        return {number: found for number, found in packages.items() if found}
 
     def _artifact(self, commit: str, item: Introduction, verdict: Verdict) -> Artifact:
         decider = verdict.decider
@@ -224,8 +278,8 @@ class RangeClassifier:
         commits: Sequence[str],
         by_commit: Mapping[int, Mapping[bytes, Introduction]],
         folders: set[bytes],
-    ) -> dict[int, Tree]:
-        """Return what each commit's tree says of the folders that matter."""
+    ) -> tuple[dict[int, Tree], dict[tuple[str, bytes], dict[bytes, str]]]:
+        """Return what each commit's tree says of the folders that matter, and what they hold."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
         for number, items in by_commit.items():
@@ -235,30 +289,37 @@ class RangeClassifier:
                     decided = self._packages.decide_directory(folder)
                     loose[folder] = folder in folders or self._packages.blocks(decided)
             wanted[number] = {folder for folder in above if loose[folder]}
-        places = [(commits[number], folder) for number, chosen in wanted.items()
-                  for folder in chosen]  # fmt: skip
-        sources = {place for place, entries in self._store.folders(places)
-                   if any(map(is_source, entries))}  # fmt: skip
+            for path, decided in zip(items, self._matcher.decide(items), strict=True):
+                if decided >= 0 and self._policy.entries[decided].only_with:
+                    wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
+        deeper = {sign.inside for sign in self._signs} - {b"", b"*"}
+        inside = {
+            number: {
+                place
+                for folder in chosen
+                for place in (
+                    folder,
+                    *(folder + b"/" + name for name in deeper),
+                    *self._inner.get(folder, ()),
+                )
+            }
+            for number, chosen in wanted.items()
+        }
+        places = [(commits[number], place) for number, found in inside.items() for place in found]
+        listed = dict(self._store.folders(places))
+        reader = self._classifier.trees
         trees = {}
         for number, chosen in wanted.items():
-            commit = commits[number]
-            packages = {folder for folder in chosen if (commit, folder) in sources}
-            runs: dict[bytes, RunMark] = {}
-            possible = [folder for folder in chosen if folder in folders and folder not in packages]
-            if possible:
-                marked = self._store.found(
-                    commit, [folder + tail for folder in possible for tail in self._tails]
-                )
-                for folder in possible:
-                    for tail, mark in zip(self._tails, self._policy.run_marks, strict=True):
-                        if folder + tail in marked:
-                            runs.setdefault(folder, mark)
-            trees[number] = Tree(runs, packages)
-        return trees
-
-    def _text(self, blobs: Collection[str]) -> set[str]:
-        """Return those of *blobs* whose content is text, and no pointer to weights."""
-        return text_blobs(self._store, blobs)
+            holders: dict[bytes, set[bytes]] = {}
+            packages: set[bytes] = set()
+            for folder in inside[number]:
+                entries = listed.get((commits[number], folder), {})
+                for name in reader.names_in(entries):
+                    holders.setdefault(name, set()).add(folder)
+                if folder in chosen and reader.is_package(folder, entries):
+                    packages.add(folder)
+            trees[number] = reader.tree(Found(holders, packages))
+        return trees, listed
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]

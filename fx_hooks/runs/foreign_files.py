@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts.classifier import is_source
+from fx_hooks.artifacts.tree_reader import is_source
 from fx_hooks.frameworks.framework import Ending, State
 from fx_hooks.frameworks.wandb.ending import wandb_ending, was_synced
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME, log_name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import is_source
+from fx_hooks.artifacts.tree_reader import is_source
 from fx_hooks.frameworks.configuration import Configuration
 from fx_hooks.frameworks.framework import Role, RunDirectory, RunKind, path_pattern
 from fx_hooks.frameworks.hydra.runs import HYDRA_JOB, HYDRA_SWEEP, is_dated
