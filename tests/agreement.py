@@ -25,8 +25,10 @@ from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import Policy, with_milestones
 from fx_hooks.policy.patterns import problem
 
+_BUILT_IN = load_policy()
 BUILT_IN = sorted(
-    {one.rule for one in (*load_policy().entries, *load_policy().run_marks)} - {"keep"}
+    {entry.rule for entry in _BUILT_IN.entries} - {"keep"}
+    | {mark.rule for mark in _BUILT_IN.run_marks}
 )
 
 # Patterns and names that get in each other's way.

@@ -8,11 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import Repo
 from tests.trees import File, build, read_trees
+
+if TYPE_CHECKING:
+    from tests.support import Repo
 
 TREES = dict(read_trees())
 

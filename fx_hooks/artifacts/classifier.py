@@ -6,16 +6,20 @@ asked elsewhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.tree_reader import Tree, TreeReader
+from fx_hooks.artifacts.tree_reader import Found, Tree, TreeReader
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.project_policies import Projects
 
 
 class Verdict(NamedTuple):
@@ -61,6 +65,15 @@ class Contents(NamedTuple):
     text: Collection[bytes] = ()
     pointers: Collection[bytes] = ()
 
+    def within(self, project: bytes) -> Contents:
+        """Return the same of the paths in *project*, relative to it."""
+        if not project:
+            return self
+        start = project + b"/"
+        return Contents(
+            *({path[len(start) :] for path in paths if path.startswith(start)} for paths in self)
+        )
+
 
 _UNKNOWN = Contents()
 
@@ -91,11 +104,12 @@ class _Without(NamedTuple):
 
 
 class Classifier:
-    """A classifier of paths by one policy."""
+    """A classifier of paths by one policy, and by those of its projects for what is in them."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.trees = TreeReader(policy)
+        self._of_project: dict[int, Classifier] = {}
         self._matcher = Matcher(compile_tables(policy.patterns()))
         alone = [(entry.pattern, entry.blocks) for entry in policy.alone()]
         self._alone = Matcher(compile_tables(alone))
@@ -107,14 +121,92 @@ class Classifier:
     ) -> list[Verdict]:
         """Return a verdict for each of *paths* in *tree*, given what is known of *contents*."""
         paths = list(paths)
+        if self.policy.projects is None:
+            return self._classified(paths, tree, contents)
+        verdicts: dict[bytes, Verdict] = {}
+        trees = _by_project(self.policy.projects, tree)
+        for project, below in self.policy.projects.finder.grouped(paths).items():
+            classifier = self.of_project(project)
+            found = trees.get(project, _NO_TREE)
+            inside = contents.within(project)
+            for verdict in classifier._classified(below, found, inside, at=project):
+                full = _in_project(verdict, project)
+                verdicts[full.path] = full
+        return [verdicts[path] for path in paths]
+
+    def of_project(self, project: bytes) -> Classifier:
+        """Return the classifier of the paths in *project*, which are relative to it."""
+        if self.policy.projects is None or not project:
+            return self
+        policy = self.policy.projects.at(project).policy
+        if id(policy) not in self._of_project:
+            self._of_project[id(policy)] = Classifier(policy)
+        return self._of_project[id(policy)]
+
+    def look(self, paths: Iterable[bytes]) -> dict[bytes, Found]:
+        """Return what the files at *paths* say of their folders, by project."""
+        projects = self.policy.projects
+        if projects is None:
+            return {b"": self.trees.look(paths)}
+        grouped = projects.finder.grouped(paths).items()
+        return {project: self.of_project(project).trees.look(below) for project, below in grouped}
+
+    def look_on_disk(
+        self, root: bytes, folders: Iterable[bytes], found: Mapping[bytes, Found]
+    ) -> dict[bytes, Found]:
+        """Return *found*, and what *folders* of the work tree at *root* hold besides."""
+        projects = self.policy.projects
+        grouped: dict[bytes, set[bytes]] = {}
+        for folder in folders:
+            project = b"" if projects is None else projects.finder.at(folder)
+            grouped.setdefault(project, set()).add(_below(folder, project))
+        both = dict(found)
+        for project, below in grouped.items():
+            place = os.path.join(root, project) if project else root
+            more = self.of_project(project).trees.on_disk(place, below)
+            known = both.get(project, Found({}, set()))
+            holders = dict(known.holders)
+            for name, places in more.items():
+                holders[name] = holders.get(name, set()) | places
+            both[project] = known._replace(holders=holders)
+        return both
+
+    def tree_of(self, found: Mapping[bytes, Found]) -> Tree:
+        """Return the tree in which *found* is all that there is."""
+        if self.policy.projects is None:
+            return self.trees.tree(found.get(b"", Found({}, set())))
+        runs: dict[bytes, RunMark] = {}
+        packages: set[bytes] = set()
+        with_all: dict[tuple[str, ...], set[bytes]] = {}
+        for project, inside in found.items():
+            tree = self.of_project(project).trees.tree(inside)
+            runs |= {_joined(project, folder): mark for folder, mark in tree.runs.items()}
+            packages |= {_joined(project, folder) for folder in tree.packages}
+            for files, folders in tree.with_all.items():
+                with_all.setdefault(files, set()).update(_joined(project, f) for f in folders)
+        return Tree(runs, packages, with_all)
+
+    def tree(self, paths: Iterable[bytes]) -> Tree:
+        """Return the runs and packages of a tree that consists of *paths*."""
+        return self.tree_of(self.look(paths))
+
+    def _classified(
+        self, paths: list[bytes], tree: Tree, contents: Contents, at: bytes = b""
+    ) -> list[Verdict]:
         within = _Within(tree.runs)
         return [
-            self._verdict(path, number, tree, within.outermost(path), contents)
+            self._verdict(path, number, tree, within.outermost(path), contents, at)
             for path, number in zip(paths, self._matcher.decide(paths), strict=True)
         ]
 
     def _verdict(
-        self, path: bytes, number: int, tree: Tree, run: bytes | None, contents: Contents
+        self,
+        path: bytes,
+        number: int,
+        tree: Tree,
+        run: bytes | None,
+        contents: Contents,
+        at: bytes,
     ) -> Verdict:
         number = self._holding(path, number, tree)
         entry = self.policy.entries[number] if number >= 0 else None
@@ -123,7 +215,7 @@ class Classifier:
             before = self._entry(path, tree, _Without(admitted=True))
             against = before if before is not None and before.blocks else mark
             return Verdict(path, False, entry, overridden=against)
-        final, released = self._released(path, entry, tree, path in contents.text)
+        final, released = self._released(path, entry, tree, path in contents.text, at)
         if path in contents.pointers:
             against = final if final is not None and final.blocks else mark
             if against is not None and against.source == BUILTIN_SOURCE:
@@ -187,9 +279,12 @@ class Classifier:
         return found
 
     def _released(
-        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
+        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool, at: bytes
     ) -> tuple[Entry | None, str]:
-        """Return the entry that decides *path* given content and tree, and why they matter."""
+        """Return the entry that decides *path* given content and tree, and why they matter.
+
+        *at* is the folder of the project that *path* is in.
+        """
         reasons: list[str] = []
         without = _Without()
         while entry is not None and entry.blocks:
@@ -203,7 +298,7 @@ class Classifier:
                 and entry.rule not in without.packages
             ):
                 without = without._replace(packages=without.packages | {entry.rule})
-                reasons.append(f"{shown(folder)}/ holds source files")
+                reasons.append(f"{shown(_joined(at, folder))}/ holds source files")
             else:
                 break
             entry = self._entry(path, tree, without)
@@ -248,15 +343,31 @@ class Classifier:
         """Return the folder that would have to be a package to release a blocked path."""
         if not verdict.blocked or verdict.entry is None or not verdict.entry.unless_source:
             return None
-        return self._matched_directory(verdict.path, verdict.entry)
+        projects = self.policy.projects
+        project = b"" if projects is None else projects.around(verdict.path)
+        path = _below(verdict.path, project)
+        folder = self.of_project(project)._matched_directory(path, verdict.entry)
+        return None if folder is None else _joined(project, folder)
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""
-        return self._alone.blocked(paths)
+        projects = self.policy.projects
+        if projects is None:
+            return self._alone.blocked(paths)
+        blocked = {
+            _joined(project, path)
+            for project, below in projects.finder.grouped(paths).items()
+            for path in self.of_project(project)._alone.blocked(below)
+        }
+        return [path for path in paths if path in blocked]
 
     def group(self, verdict: Verdict) -> bytes:
         """Return the run or directory that a blocked path is shown with, or the path itself."""
         path = verdict.path
+        project = b"" if self.policy.projects is None else self.policy.projects.around(path)
+        if project:
+            classifier = self.of_project(project)
+            return _joined(project, classifier.group(_out_of_project(verdict, project)))
         if verdict.directory:
             return verdict.directory
         run = RUN_FOLDER.search(path)
@@ -266,6 +377,59 @@ class Classifier:
             if self._alone.blocks(self._alone.decide_directory(directory)):
                 return directory
         return path
+
+
+_NO_TREE = Tree({}, ())
+
+
+def _joined(project: bytes, path: bytes) -> bytes:
+    return project + b"/" + path if project and path else project or path
+
+
+def _by_project(projects: Projects, tree: Tree) -> dict[bytes, Tree]:
+    """Return *tree* as seen from each project; its own root is no run, nor what is above it."""
+    at = projects.finder.at
+    runs: dict[bytes, dict[bytes, RunMark]] = {}
+    packages: dict[bytes, set[bytes]] = {}
+    for folder, mark in tree.runs.items():
+        project = at(folder)
+        if folder != project:
+            runs.setdefault(project, {})[_below(folder, project)] = mark
+    for folder in tree.packages:
+        project = at(folder)
+        packages.setdefault(project, set()).add(_below(folder, project))
+    with_all: dict[bytes, dict[tuple[str, ...], set[bytes]]] = {}
+    for files, folders in tree.with_all.items():
+        for folder in folders:
+            project = at(folder)
+            held = with_all.setdefault(project, {})
+            held.setdefault(files, set()).add(_below(folder, project))
+    return {
+        project: Tree(runs.get(project, {}), packages.get(project, ()), with_all.get(project, {}))
+        for project in {*runs, *packages, *with_all}
+    }
+
+
+def _below(path: bytes, project: bytes) -> bytes:
+    return path[len(project) + 1 :] if project else path
+
+
+def _in_project(verdict: Verdict, project: bytes) -> Verdict:
+    """Return a *verdict* of *project* with names from the repository's root."""
+    if not project:
+        return verdict
+    return verdict._replace(
+        path=_joined(project, verdict.path),
+        directory=_joined(project, verdict.directory) if verdict.directory else b"",
+    )
+
+
+def _out_of_project(verdict: Verdict, project: bytes) -> Verdict:
+    directory = verdict.directory
+    return verdict._replace(
+        path=_below(verdict.path, project),
+        directory=_below(directory, project) if directory else b"",
+    )
 
 
 class _Within:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.classifier import Contents
 from fx_hooks.artifacts.contents import is_pointer_file, may_be_script, pointers, scripts
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs
 
 if TYPE_CHECKING:
+    from fx_hooks.artifacts.classifier import Classifier, Verdict
     from fx_hooks.artifacts.tree_reader import Found, Tree
 
 
@@ -34,11 +35,11 @@ class IndexCheck:
     @cached_property
     def tree(self) -> Tree:
         """The runs and packages that the index has."""
-        return self.classifier.trees.tree(self._found)
+        return self.classifier.tree_of(self._found)
 
     @cached_property
-    def _found(self) -> Found:
-        return self.classifier.trees.look((*self.index, *self.others))
+    def _found(self) -> dict[bytes, Found]:
+        return self.classifier.look((*self.index, *self.others))
 
     @cached_property
     def _scripts(self) -> dict[bytes, dict[bytes, str]]:
@@ -63,14 +64,10 @@ class IndexCheck:
             return verdicts
         fresh = [path for path in paths if self.is_new(path)]
         folders = {folder for path in fresh for folder in parents(path)}
-        on_disk = self.classifier.trees.on_disk(self.repository.root, folders)
-        holders = {**self._found.holders}
-        for name, places in on_disk.items():
-            holders[name] = holders.get(name, set()) | places
-        if holders == self._found.holders:
+        found = self.classifier.look_on_disk(self.repository.root, folders, self._found)
+        if found == self._found:
             return verdicts
-        tree = self.classifier.trees.tree(self._found._replace(holders=holders))
-        classified = self._classified(fresh, tree)
+        classified = self._classified(fresh, self.classifier.tree_of(found))
         again = dict(zip(fresh, classified, strict=True))
         return [again.get(verdict.path, verdict) for verdict in verdicts]
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy, RunMark
 
 # A directory that holds one of these directly is a package, whatever its name.
-_SOURCE_SUFFIXES = frozenset(
+SOURCE_SUFFIXES = frozenset(
     b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
     b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
     b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
 )
-_SOURCE_NAMES = frozenset(
+SOURCE_NAMES = frozenset(
     b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
     b" pyproject.toml setup.cfg".split()
 )
@@ -170,7 +170,8 @@ class TreeReader:
         holders: dict[bytes, set[bytes]] = {}
         deeper = {sign.inside for signs in self._signs.values() for sign in signs} - {b"", b"*"}
         for folder in folders:
-            for place in (folder, *(folder + b"/" + inside for inside in deeper)):
+            inner = [folder + b"/" + inside if folder else inside for inside in deeper]
+            for place in (folder, *inner):
                 try:
                     names = os.listdir(os.path.join(root, place))
                 except OSError:
@@ -195,7 +196,7 @@ def files_of(mark: RunMark) -> tuple[str, ...]:
 
 def is_source(name: bytes) -> bool:
     """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
+    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
 
 
 def is_wild(name: bytes) -> bool:

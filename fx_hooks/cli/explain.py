@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import Tree
-from fx_hooks.best_models.staged_models import ContractScene
+from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
@@ -113,7 +113,7 @@ def explain(
     if paths_only:
         verdicts = classifier.classify(paths, Tree({}, ()))
     elif repository is None or (from_stdin and index.keys().isdisjoint(paths)):
-        verdicts = classifier.classify(paths, classifier.trees.read(paths))
+        verdicts = classifier.classify(paths, classifier.tree(paths))
     else:
         staged = repository.staged_by_path()
         others = [path for path in paths if path not in index] if from_stdin else []
@@ -150,7 +150,7 @@ def _terms(
     if not inside:
         return {}
     try:
-        check = ContractScene(repository, index, policy)
+        check = ContractCheck(repository, index, policy)
     except FatalError as exc:
         return {path: [str(exc)] for path in inside}
     return {path: check.terms(path) for path in inside}
@@ -216,7 +216,7 @@ def _as_text(name: bytes, verdict: Verdict) -> str:
 
 
 def _origin(decider: Entry | RunMark) -> str:
-    what = decider.path if isinstance(decider, RunMark) else decider.pattern
+    what = decider.path if isinstance(decider, RunMark) else decider.written or decider.pattern
     return f"{decider.rule} ({decider.place}) {what}"
 
 
@@ -242,7 +242,9 @@ def _as_fields(decider: Entry | RunMark | None) -> dict[str, object]:
         return {"rule": None, "pattern": None, "source": None, "tool": None, "line": None}
     return {
         "rule": decider.rule,
-        "pattern": decider.path if isinstance(decider, RunMark) else decider.pattern,
+        "pattern": decider.path
+        if isinstance(decider, RunMark)
+        else decider.written or decider.pattern,
         "source": decider.source,
         "tool": decider.tool or None,
         "line": decider.line,

@@ -6,7 +6,7 @@ import difflib
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -22,6 +22,7 @@ from fx_hooks.policy.model import (
     MILESTONE_RULE,
     PATTERN_RULE,
     POLICY_NAME,
+    PROJECT_KEYS,
     WEIGHTS_RULE,
     BestModels,
     Entry,
@@ -29,7 +30,7 @@ from fx_hooks.policy.model import (
     RunMark,
     literal,
 )
-from fx_hooks.policy.patterns import encodable, problem
+from fx_hooks.policy.patterns import encodable, problem, within
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import (
     compose,
@@ -50,8 +51,10 @@ KINDS = (
 )  # fmt: skip
 # Patterns, names and reasons of one policy file: a person writes some dozens.
 _MAX_VALUES = 5_000
+ROOT_KEYS = ("projects", "projects_may")
 _TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 
+_WILD = frozenset("*?[")
 _RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _SIZE = re.compile(r"([1-9][0-9]{0,17})(?: ?(B|kB|MB|GB|KiB|MiB|GiB))?\Z")
 _UNITS = {
@@ -96,32 +99,31 @@ class _Document(NamedTuple):
     best_models: dict[str, tuple[str, ...]]
     best_models_line: int
     test_data: tuple[_Written, ...] = ()
+    folders: tuple[_Written, ...] = ()
+    projects_may: tuple[str, ...] = PROJECT_KEYS
 
 
-def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
+def load_policy(
+    text: bytes | None = None,
+    source: str = POLICY_NAME,
+    *,
+    project: tuple[str, bytes | None] | None = None,
+) -> Policy:
     """Return the built-in policy with what *text*, a repository's policy file, changes.
 
-    None stands for a repository without such a file. Raises
+    None stands for a repository without such a file. With *project*, its folder and the text of
+    its own file, it is the policy of that project. Raises
     :class:`~fx_hooks.util.errors.FatalError` for an invalid one.
     """
     builtin = _builtin(BUILTIN_FILE, NAMES)
-    own = _read(text if text is not None else b"", source)
-    names = [rule.name for rule in builtin.rules]
-    for rule in own.rules:
-        if rule.name in names:
-            raise FatalError(
-                f"{source}:{rule.line}: ignore: the rule name '{rule.name}' is taken by the"
-                " built-in policy: choose another one"
-            )
-    for name, line in own.disable:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names)}"
-            raise FatalError(
-                f"{source}:{line}: disable: no built-in rule is called '{name}': {hint}"
-            )
-    disabled = {name for name, _ in own.disable}
-    settings = {**builtin.best_models, **own.best_models}
+    root = _read(text if text is not None else b"", source)
+    documents = [builtin, root]
+    if project is not None and project[1] is not None:
+        name = f"{project[0]}/{POLICY_NAME}"
+        documents.append(_read(project[1], name, may=root.projects_may, root=source))
+    _check_names(builtin, documents[1:])
+    disabled = {name for document in documents[1:] for name, _ in document.disable}
+    settings = {key: value for document in documents for key, value in document.best_models.items()}
     best_models = BestModels(
         settings["folder"][0],
         settings["metadata"],
@@ -131,7 +133,9 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
         settings["lfs"][0],
         int(settings["max_size"][0]) if "max_size" in settings else None,
     )
-    where = own if own.best_models else builtin
+    if project is None:
+        _check_folders(root, best_models.folder)
+    where = next(document for document in reversed(documents) if document.best_models)
     others = [
         one.text
         for rule in builtin.rules
@@ -142,7 +146,17 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
     entries: list[Entry] = []
     marks: list[RunMark] = []
     weights: list[Entry] = []
-    for document in (builtin, own):
+
+    def add(document: _Document, more: Iterable[Entry]) -> None:
+        for entry in more:
+            entries.append(entry)
+            if project is not None and document is root:
+                entries.extend(
+                    entry._replace(pattern=pattern, written=entry.pattern)
+                    for pattern in within(entry.pattern, project[0])
+                )
+
+    for document in documents:
         for rule in document.rules:
             if rule.name in disabled:
                 continue
@@ -151,7 +165,7 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
                 entries += _entries(rule, where.source)
                 weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
                 continue
-            entries += _entries(rule, document.source)
+            add(document, _entries(rule, document.source))
             marks += [
                 RunMark(
                     one.text,
@@ -166,14 +180,70 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
                 for one in rule.beside
             ]
     admitted_from = len(entries)
-    for document in (builtin, own):
-        entries += [
-            Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
-            for pattern, line, *_ in document.keep
-        ]
+    for document in documents:
+        add(
+            document,
+            [
+                Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
+                for pattern, line, *_ in document.keep
+            ],
+        )
+    if where is not builtin:
+        _check_chosen(entries[:admitted_from], best_models.folder, where)
     # Said again behind every keep: weights enter best_models as milestones or not at all.
     entries += weights
-    return Policy(tuple(entries), tuple(marks), best_models, admitted_from)
+    folders = tuple(dict.fromkeys(folder.text for folder in root.folders))
+    return Policy(
+        tuple(entries), tuple(marks), best_models, admitted_from, folders, root.projects_may
+    )
+
+
+def _check_names(builtin: _Document, documents: Iterable[_Document]) -> None:
+    """Refuse rules that are called like a built-in one, and to disable what there is not."""
+    names = [rule.name for rule in builtin.rules]
+    for own in documents:
+        _check_names_of(own, names)
+
+
+def _check_names_of(own: _Document, names: Sequence[str]) -> None:
+    source = own.source
+    for rule in own.rules:
+        if rule.name in names:
+            raise FatalError(
+                f"{source}:{rule.line}: ignore: the rule name '{rule.name}' is taken by the"
+                " built-in policy: choose another one"
+            )
+    for name, line in own.disable:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names)}"
+            raise FatalError(
+                f"{source}:{line}: disable: no built-in rule is called '{name}': {hint}"
+            )
+
+
+def _check_chosen(entries: Sequence[Entry], chosen: str, where: _Document) -> None:
+    """Refuse a folder of chosen models in which another rule would refuse the metadata, too."""
+    for entry in reversed(entries):
+        if "*" in within(entry.pattern, chosen):
+            if entry.blocks and entry.rule != BEST_MODELS_RULE:
+                raise FatalError(
+                    f"{where.source}:{where.best_models_line}: best_models.folder: '{chosen}' is"
+                    f" refused with all that is in it by {entry.rule} ({entry.place}): choose"
+                    " another folder, or disable that rule"
+                )
+            return
+
+
+def _check_folders(root: _Document, chosen: str) -> None:
+    """Refuse a project in the folder of chosen models, where only these belong."""
+    for number, (folder, line, *_) in enumerate(root.folders):
+        for around in ("", *(f"{other.text}/" for other in root.folders)):
+            if f"{folder}/".startswith(f"{around}{chosen}/"):
+                raise FatalError(
+                    f"{root.source}:{line}: projects[{number}]: '{folder}' is in {around}{chosen}/,"
+                    " where only chosen models belong: name the folder around that"
+                )
 
 
 def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
@@ -217,8 +287,8 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
                 blocks and rule.binary_only,
                 blocks and rule.unless_source,
                 one.tool,
-                one.only_with,
-                one.test_data,
+                only_with=one.only_with,
+                test_data=one.test_data,
             )
 
 
@@ -270,11 +340,28 @@ def rule_origins() -> dict[str, tuple[tuple[str, str], ...]]:
 # From here on: one file, checked by itself.
 
 
-def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") -> _Document:
+def _read(
+    text: bytes,
+    source: str,
+    *,
+    builtin: bool = False,
+    tool: str = "",
+    may: Sequence[str] | None = None,
+    root: str = POLICY_NAME,
+) -> _Document:
+    """Return the file *source*; with *may* it is a project's, which has no other keys.
+
+    *root* is then the file that says so.
+    """
     node = compose(text, source)
     limit_values(node, source, _MAX_VALUES)
-    known = ("ignore", "keep", "disable", "best_models", *(["test_data"] * builtin))
+    known = (*PROJECT_KEYS, *ROOT_KEYS, *(["test_data"] * builtin))
     top = mapping(node, source, "", known)
+    for key in () if may is None else top.keys() - set(may):
+        said = f"the projects_may of {root} does not allow it: take it out, or ask for it there"
+        if key in ROOT_KEYS:
+            said = f"only {root} says it: take it out, and say it there"
+        raise fault(source, top[key], key, said)
     rules = []
     names = set(_TAKEN)
     for item, key in items(top.get("ignore"), source, "ignore"):
@@ -298,7 +385,42 @@ def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") ->
         _best_models(best_models, source) if best_models is not None else {},
         line_of(best_models) if best_models is not None else 1,
         _patterns(top.get("test_data"), source, "test_data"),
+        _folders(top.get("projects"), source),
+        _projects_may(top["projects_may"], source) if "projects_may" in top else PROJECT_KEYS,
     )
+
+
+def _folders(node: yaml.Node | None, source: str) -> tuple[_Written, ...]:
+    """Return the folders and globs under `projects`; the root always is one."""
+    found = []
+    for item, key in items(node, source, "projects"):
+        text = string(item, source, key)
+        if text == ".":
+            continue
+        folder = text.removesuffix("/")
+        what = problem(folder)
+        if text.startswith("!"):
+            what = "begins with '!': name the folders that are projects"
+        elif text.startswith("/"):
+            what = "begins with '/': write it without, or '.' for the root"
+        if what:
+            raise fault(source, item, key, f"{text!r} {what}")
+        found.append(_Written(folder, line_of(item)))
+    return tuple(found)
+
+
+def _projects_may(node: yaml.Node, source: str) -> tuple[str, ...]:
+    found = []
+    for item, key in items(node, source, "projects_may"):
+        name = string(item, source, key)
+        if name not in PROJECT_KEYS:
+            close = difflib.get_close_matches(name, PROJECT_KEYS, 1)
+            hint = (
+                f"did you mean '{close[0]}'?" if close else f"known are {', '.join(PROJECT_KEYS)}"
+            )
+            raise fault(source, item, key, f"'{name}': {hint}")
+        found.append(name)
+    return tuple(found)
 
 
 def _rule(
@@ -366,7 +488,7 @@ def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
     for key, value in found.items():
         place = f"best_models.{key}"
         if key == "folder":
-            settings[key] = (_relative(value, source, place),)
+            settings[key] = (_folder(value, source, place),)
             continue
         if key == "lfs":
             lfs = string(value, source, place)
@@ -460,6 +582,20 @@ def _signs(node: yaml.Node | None, source: str, key: str) -> tuple[str, ...]:
             )
         found.append(sign)
     return tuple(found)
+
+
+def _folder(node: yaml.Node, source: str, key: str) -> str:
+    """Return one folder, by its name: what looks like more is refused, not taken literally."""
+    folder = _relative(node, source, key)
+    if not _WILD.isdisjoint(folder):
+        raise fault(
+            source, node, key,
+            f"'{folder}' is a glob, and this is one folder: name the folders that have one each"
+            " under 'projects'",
+        )  # fmt: skip
+    if "\\" in folder or folder.startswith(("~", "$")):
+        raise fault(source, node, key, f"'{folder}': write a path from the root, with '/'")
+    return folder
 
 
 def _text(node: yaml.Node | None, source: str, key: str) -> str:
