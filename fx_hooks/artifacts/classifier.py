@@ -134,6 +134,14 @@ class Classifier:
                 verdicts[full.path] = full
         return [verdicts[path] for path in paths]
 
+    def blocks(self, path: bytes) -> bool:
+        """Return True if the patterns alone block *path*."""
+        matcher, projects = self._matcher, self.policy.projects
+        if projects is not None:
+            project = projects.around(path)
+            matcher, path = self.of_project(project)._matcher, _below(path, project)
+        return matcher.blocks(matcher.decide((path,))[0])
+
     def of_project(self, project: bytes) -> Classifier:
         """Return the classifier of the paths in *project*, which are relative to it."""
         if self.policy.projects is None or not project:
@@ -348,6 +356,13 @@ class Classifier:
         path = _below(verdict.path, project)
         folder = self.of_project(project)._matched_directory(path, verdict.entry)
         return None if folder is None else _joined(project, folder)
+
+    def needs_files(self, path: bytes) -> bool:
+        """Return True if other files have to be there for the last pattern that matches *path*."""
+        project = b"" if self.policy.projects is None else self.policy.projects.around(path)
+        classifier = self.of_project(project)
+        number = classifier._matcher.decide((_below(path, project),))[0]
+        return number >= 0 and bool(classifier.policy.entries[number].only_with)
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""

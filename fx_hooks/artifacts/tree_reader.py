@@ -69,7 +69,7 @@ class Sign(NamedTuple):
 class Found(NamedTuple):
     """The folders that hold a file of a name, by name; and those that hold source files."""
 
-    holders: Mapping[bytes, set[bytes]]
+    holders: dict[bytes, set[bytes]]
     packages: set[bytes]
 
 
@@ -83,6 +83,8 @@ class TreeReader:
              *(files_of(mark) for mark in policy.run_marks)]
         )  # fmt: skip
         self._signs = {group: tuple(map(Sign.of, group)) for group in self._groups}
+        self.deeper = {sign.inside for signs in self._signs.values() for sign in signs}
+        self.deeper -= {b"", b"*"}
         names = {sign.name for signs in self._signs.values() for sign in signs}
         wild = sorted(name for name in names if is_wild(name))
         self._literal = names.difference(wild)
@@ -168,9 +170,8 @@ class TreeReader:
         What is in any folder below one is not looked for.
         """
         holders: dict[bytes, set[bytes]] = {}
-        deeper = {sign.inside for signs in self._signs.values() for sign in signs} - {b"", b"*"}
         for folder in folders:
-            inner = [folder + b"/" + inside if folder else inside for inside in deeper]
+            inner = [folder + b"/" + inside if folder else inside for inside in self.deeper]
             for place in (folder, *inner):
                 try:
                     names = os.listdir(os.path.join(root, place))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.contents import may_be_script, pointers, scripts
-from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, files_of
+from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
@@ -51,6 +51,18 @@ class Artifact(NamedTuple):
     group: bytes
 
 
+class _Chosen(NamedTuple):
+    """The chosen models of a project, or of the repository: where they are, and what is listed.
+
+    ``watched`` are the files that say how to judge.
+    """
+
+    folder: bytes
+    watched: frozenset[bytes]
+    approved: Mapping[str, Milestone]
+    contract: CommittedModels
+
+
 class RangeResult(NamedTuple):
     """The result of a range: its ``commits``, the newest first, and the ``artifacts``.
 
@@ -67,7 +79,10 @@ class RangeResult(NamedTuple):
 
 
 class RangeClassifier:
-    """A classifier of ranges by one policy; *approved* are the milestones it comes with."""
+    """A classifier of ranges by one policy; *approved* are the milestones it comes with.
+
+    Those of its projects are read from the commit *source*.
+    """
 
     def __init__(
         self,
@@ -76,24 +91,52 @@ class RangeClassifier:
         approved: Mapping[str, Milestone],
         *,
         trust_range: bool,
+        source: str | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
-        self._approved = approved
+        self._source = source
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
-        patterns = compile_tables(policy.patterns())
-        self._matcher = Matcher(patterns)
-        loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
-        self._packages = Matcher(compile_tables(loose))
-        self._marks = tuple({Sign.of(mark.path) for mark in policy.run_marks})
-        self._signs = {Sign.of(text) for mark in policy.run_marks for text in files_of(mark)}
-        self._signs |= {Sign.of(text) for entry in policy.entries for text in entry.only_with}
-        self._tails = tuple(sign.tail for sign in self._marks)
+        self._loose: dict[int, Matcher] = {}
         # A folder that is a run by what is in one of its folders, and that one.
         self._inner: dict[bytes, set[bytes]] = {}
-        self._folder = os.fsencode(policy.best_models.folder) + b"/"
-        self._contract = CommittedModels(store, policy)
+        self._chosen: dict[bytes, _Chosen] = {}
+        self._chosen[b""] = self._chosen_of(b"", approved)
+
+    def _around(self, path: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.around(path)
+
+    def _chosen_in(self, project: bytes) -> _Chosen:
+        if project not in self._chosen:
+            approved: Mapping[str, Milestone] = {}
+            if self._source is not None:
+                approved = milestones_of_commit(self._store, self._source, self._policy, project)
+            self._chosen[project] = self._chosen_of(project, approved)
+        return self._chosen[project]
+
+    def _chosen_of(self, project: bytes, approved: Mapping[str, Milestone]) -> _Chosen:
+        best_models = self._policy.best_models_of(project).below(project)
+        policy_file = (project + b"/" if project else b"") + POLICY_NAME.encode()
+        return _Chosen(
+            os.fsencode(best_models.folder) + b"/",
+            frozenset((policy_file, os.fsencode(best_models.milestones_file))),
+            approved,
+            CommittedModels(self._store, self._policy, project),
+        )
+
+    def _is_loose(self, folder: bytes) -> bool:
+        """Return True if a pattern blocks *folder* unless it holds source files."""
+        projects = self._policy.projects
+        project = b"" if projects is None else projects.finder.at(folder)
+        policy = self._classifier.of_project(project).policy
+        if id(policy) not in self._loose:
+            loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
+            self._loose[id(policy)] = Matcher(compile_tables(loose))
+        matcher = self._loose[id(policy)]
+        below = folder[len(project) + 1 :] if project else folder
+        return bool(below) and matcher.blocks(matcher.decide_directory(below))
 
     def classify(
         self,
@@ -132,10 +175,9 @@ class RangeClassifier:
         known: dict[bytes, bool] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
-        milestones_file = self._policy.best_models.milestones_file
-        watched = {POLICY_NAME.encode(): POLICY_NAME, milestones_file.encode(): milestones_file}
         changed: dict[str, list[str]] = {}
-        decide, blocks = self._matcher.decide, self._matcher.blocks
+        places: dict[bytes, _Chosen] = {}
+        blocks = self._classifier.blocks
         for item in walk:
             if each is not None:
                 each(item)
@@ -144,18 +186,18 @@ class RangeClassifier:
             asked = path + b"/" if item.mode == SUBMODULE_MODE else path
             blocked = known.get(asked)
             if blocked is None:
-                blocked = known[asked] = blocks(decide((asked,))[0])
+                blocked = known[asked] = blocks(asked)
+                places[path] = self._chosen_in(self._around(path))
             if blocked:
                 suspects.append(item)
-            elif path.startswith(self._folder):
+                continue
+            if path.startswith(places[path].folder):
                 models.append(item)
-                if path in watched:
-                    changed.setdefault(watched[path], []).append(walk.commits[item.commit])
-            elif path in watched:
-                changed.setdefault(watched[path], []).append(walk.commits[item.commit])
+            if path in places[path].watched:
+                changed.setdefault(os.fsdecode(path), []).append(walk.commits[item.commit])
         for path in walk.removed:
-            if path in watched:
-                changed.setdefault(watched[path], [])
+            if path in self._chosen_in(self._around(path)).watched:
+                changed.setdefault(os.fsdecode(path), [])
         return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
 
     def _marked(
@@ -165,31 +207,36 @@ class RangeClassifier:
 
         *ends* are the new tip and the commits that the range stands on.
         """
-        if not self._tails:
+        signs = self._signs((*known, *removed))
+        if not signs:
             return set()
-        marks = {path for path in (*known, *removed) if path.endswith(self._tails)}
-        if ends[0].startswith("--"):
-            return self._of_marks(marks)
-        # What no commit of the range brings in was there before. The tip may have it no more,
-        # and no commit of the range may have removed it: a merge took that over.
-        folders = {folder for path, blocked in known.items() if not blocked
-                   for folder in parents(path)}  # fmt: skip
-        asked = [folder + sign.tail for folder in folders for sign in self._marks
-                 if sign.inside != b"*"]  # fmt: skip
-        for end in ends:
-            marks |= self._store.found(end, asked).keys()
-        return self._of_marks(marks)
-
-    def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
+        tails = tuple(sign.tail for sign in signs)
+        marks = {path for path in (*known, *removed) if path.endswith(tails)}
+        if not ends[0].startswith("--"):
+            # What no commit of the range brings in was there before. The tip may have it no
+            # more, and no commit of the range may have removed it: a merge took that over.
+            folders = {folder for path, blocked in known.items() if not blocked
+                       for folder in parents(path)}  # fmt: skip
+            asked = [folder + sign.tail for folder in folders for sign in signs
+                     if sign.inside != b"*"]  # fmt: skip
+            for end in ends:
+                marks |= self._store.found(end, asked).keys()
         found = set()
         for path in marks:
-            for sign in self._marks:
+            for sign in signs:
                 folder = sign.folder(path)
                 if folder is not None:
                     found.add(folder)
                     if sign.inside == b"*":
                         self._inner.setdefault(folder, set()).add(path.rpartition(b"/")[0])
         return found
+
+    def _signs(self, paths: Iterable[bytes]) -> set[Sign]:
+        """Return the files that may make a folder a run, in the projects around *paths*."""
+        projects = self._policy.projects
+        among = [b""] if projects is None else [b"", *projects.among(paths)]
+        policies = [self._classifier.of_project(project).policy for project in among]
+        return {Sign.of(mark.path) for policy in policies for mark in policy.run_marks}
 
     def _artifacts(
         self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
@@ -286,20 +333,18 @@ class RangeClassifier:
             above = {folder for path in items for folder in parents(path)}
             for folder in above:
                 if folder not in loose:
-                    decided = self._packages.decide_directory(folder)
-                    loose[folder] = folder in folders or self._packages.blocks(decided)
+                    loose[folder] = folder in folders or self._is_loose(folder)
             wanted[number] = {folder for folder in above if loose[folder]}
-            for path, decided in zip(items, self._matcher.decide(items), strict=True):
-                if decided >= 0 and self._policy.entries[decided].only_with:
+            for path in items:
+                if self._classifier.needs_files(path):
                     wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
-        deeper = {sign.inside for sign in self._signs} - {b"", b"*"}
         inside = {
             number: {
                 place
                 for folder in chosen
                 for place in (
                     folder,
-                    *(folder + b"/" + name for name in deeper),
+                    *(folder + b"/" + name for name in self._deeper(folder)),
                     *self._inner.get(folder, ()),
                 )
             }
@@ -307,19 +352,29 @@ class RangeClassifier:
         }
         places = [(commits[number], place) for number, found in inside.items() for place in found]
         listed = dict(self._store.folders(places))
-        reader = self._classifier.trees
         trees = {}
         for number, chosen in wanted.items():
-            holders: dict[bytes, set[bytes]] = {}
-            packages: set[bytes] = set()
+            grouped: dict[bytes, Found] = {}
             for folder in inside[number]:
                 entries = listed.get((commits[number], folder), {})
+                project = self._project_of(folder)
+                reader = self._classifier.of_project(project).trees
+                below = folder[len(project) + 1 :] if project else folder
+                found = grouped.setdefault(project, Found({}, set()))
                 for name in reader.names_in(entries):
-                    holders.setdefault(name, set()).add(folder)
-                if folder in chosen and reader.is_package(folder, entries):
-                    packages.add(folder)
-            trees[number] = reader.tree(Found(holders, packages))
+                    found.holders.setdefault(name, set()).add(below)
+                if folder in chosen and reader.is_package(below, entries):
+                    found.packages.add(below)
+            trees[number] = self._classifier.tree_of(grouped)
         return trees, listed
+
+    def _deeper(self, folder: bytes) -> Collection[bytes]:
+        """Return the folders below *folder* that files are looked for in."""
+        return self._classifier.of_project(self._project_of(folder)).trees.deeper
+
+    def _project_of(self, folder: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.finder.at(folder)
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]
@@ -330,12 +385,12 @@ class RangeClassifier:
         that was listed in its own commit: a milestone may be approved again.
         """
         artifacts = []
-        listed = {os.fsencode(path) for path in self._approved}
         digests: dict[str, str | None] = {}
         for item in models:
             commit = commits[item.commit]
-            if item.path not in listed:
-                found_here = self._contract.other(item.mode, item.blob, item.path)
+            chosen = self._chosen_in(self._around(item.path))
+            if os.fsdecode(item.path) not in chosen.approved:
+                found_here = chosen.contract.other(item.mode, item.blob, item.path)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -348,7 +403,7 @@ class RangeClassifier:
                 if found is None:
                     continue
                 if found in approvals:
-                    breaches = self._contract.model(item.blob, approvals[found])
+                    breaches = chosen.contract.model(item.blob, approvals[found])
                     artifacts += [self._breach(commit, item, breach) for breach in breaches]
                     continue
                 why = f"is not what was approved: sha256 {found}"
@@ -369,10 +424,11 @@ class RangeClassifier:
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
-        folder = os.fsencode(self._policy.best_models.folder) + b"/"
+        project = self._around(item.path)
+        folder = self._chosen_in(project).folder
         if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
             return False
-        own = milestones_of_commit(self._store, item.commit, self._policy, strict=False)
+        own = milestones_of_commit(self._store, item.commit, self._policy, project, strict=False)
         entry = own.get(os.fsdecode(item.path))
         return entry is not None and self._digest(item.blob) == entry.sha256
 
@@ -383,17 +439,18 @@ class RangeClassifier:
 
     def _approvals(self, commit: str, path: bytes) -> dict[str, Milestone]:
         """Return what was approved for *path*, by its digest."""
-        name = os.fsdecode(path)
-        approved = {self._approved[name].sha256: self._approved[name]}
+        name, project = os.fsdecode(path), self._around(path)
+        listed = self._chosen_in(project).approved[name]
+        approved = {listed.sha256: listed}
         if self._trust_range:
-            own = milestones_of_commit(self._store, commit, self._policy, strict=False)
+            own = milestones_of_commit(self._store, commit, self._policy, project, strict=False)
             if name in own:
                 approved[own[name].sha256] = own[name]
         return approved
 
     def _digest(self, blob: str) -> str | None:
         """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
-        content = self._contract.content(blob)
+        content = self._chosen[b""].contract.content(blob)
         return None if content is None else content.sha256
 
 
@@ -401,17 +458,21 @@ _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
 
 
 def milestones_of_commit(
-    store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
+    store: ObjectStore, commit: str, policy: Policy, project: bytes = b"", *, strict: bool = True
 ) -> dict[str, Milestone]:
-    """Return the milestones that *commit* lists; if not *strict*, a broken list has none."""
-    if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
+    """Return the milestones that *commit* lists; if not *strict*, a broken list has none.
+
+    They are those of a *project*, or of the repository, by path from its root.
+    """
+    if strict and not project and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
         return {}  # *policy* is that of the commit, and has read the list
-    entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))
+    best_models = policy.best_models_of(project)
+    entry = store.entry(commit, os.fsencode(best_models.below(project).milestones_file))
     content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return {}
     try:
-        return load_contract(content, policy.best_models)
+        return load_contract(content, best_models, project)
     except FatalError:
         if strict:
             raise
