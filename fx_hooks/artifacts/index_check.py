@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Contents
-from fx_hooks.artifacts.contents import is_pointer_file, may_be_script, pointers, scripts
+from fx_hooks.artifacts.small_files import is_pointer_file, may_be_script, pointers, scripts
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs

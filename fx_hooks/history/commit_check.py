@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
-from fx_hooks.artifacts.contents import may_be_script, pointers, scripts
+from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
