@@ -6,8 +6,9 @@ import argparse
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import HOMES, PROJECT_SIGNS, Classifier, Verdict
+from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
+from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.contract import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands

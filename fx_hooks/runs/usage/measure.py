@@ -149,6 +149,7 @@ class _Stock:
         self._scene = scene
         self._runs = {run.path: run for run in survey.runs if run.within is None}
         self._policy: Policy = scene.classifier.policy
+        self._patterns = Matcher(compile_tables(self._policy.patterns()))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
             compile_tables([(entry.pattern, entry.blocks) for entry in weights])
@@ -195,9 +196,9 @@ class _Stock:
         if is_repository(folder):
             return REST
         entry = self._scene.classifier.decide_folder(path)
-        if entry is not None and entry.blocks and entry.rule in _CACHE_RULES:
-            return CACHES
-        return ""
+        if entry is None or not entry.blocks or entry.only_with:
+            return ""
+        return CACHES if entry.rule in _CACHE_RULES else ""
 
     def _add_run(self, run: Run, folder: Folder) -> None:
         weights = self._look_into(folder)
@@ -310,11 +311,9 @@ class _Stock:
 
         Of a data set nearly all is, and a verdict costs more than a look.
         """
-        tails = tuple(b"/" + os.fsencode(mark.path) for mark in self._policy.run_marks)
-        marked = {path[: -len(tail)] for path in paths if path.endswith(tails)
-                  for tail in tails if path.endswith(tail)}  # fmt: skip
-        marked |= self._scene.tree.runs.keys()
-        blocked = set(self._scene.classifier.blocked(list(paths)))
+        classifier = self._scene.classifier
+        marked = {*classifier.tree(paths).runs, *self._scene.tree.runs}
+        blocked = {path for path in paths if classifier.blocks(path)}
         return [
             path
             for path in paths
