@@ -11,6 +11,7 @@ from fx_hooks import check_range
 from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.cli import clean_runs, explain, init
 from tests.contract_support import META, STATE, entry, listing, run
+from tests.monorepos import RECORD
 from tests.support import CLEAN, Repo, run_main
 
 RUN = "outputs/2026-11-23/15-21-46"
@@ -81,6 +82,16 @@ def test_the_signs_of_a_project() -> None:
         b"ml": "pyproject.toml",
         b"old": "setup.cfg",
     }
+
+
+def test_public_monorepos() -> None:
+    record = json.loads(RECORD.read_text("utf-8"))
+    assert len(record) >= 5
+    for name, seen in record.items():
+        signs = [path.encode() for path in seen["signs"]]
+        found = find_projects(signs, lambda _: False)
+        assert {path.decode(): why for path, why in found.items()} == seen["projects"], name
+        assert seen["refused"] == [], name
 
 
 def test_many_are_a_glob() -> None:

@@ -45,6 +45,11 @@ _OTHERS = re.compile(
 _SIBLINGS = 3  # as many folders are a glob
 
 
+def is_sign(path: bytes) -> bool:
+    """Return True if the file at *path* has a say in what is a project."""
+    return path.endswith(b"/__init__.py") or any(sign.match(path) for sign, _ in _SIGNS)
+
+
 def find_projects(paths: Iterable[bytes], is_refused: Callable[[bytes], bool]) -> dict[bytes, str]:
     """Return the folders among *paths* that look like projects, each with the reason.
 
