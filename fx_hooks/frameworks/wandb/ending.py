@@ -61,7 +61,7 @@ def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEn
         missing = _of_log(folder, log + SYNCED_MARK, "it is missing", Proof.NOT_UPLOADED)
         reason = f"offline, and no {shown(log + SYNCED_MARK)}"
         return Upload(Proof.NOT_UPLOADED, reason, (missing,))
-    online = online_upload(folder, place)
+    online = online_upload(folder, place, has_ended=end.exit_code is not None)
     if online.proves is Proof.UPLOADED and end.exit_code is None:
         online = Upload(Proof.NOTHING, "", online.evidence)
     evidence = (*(synced.evidence if synced is not None else ()), *online.evidence)

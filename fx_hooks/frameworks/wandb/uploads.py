@@ -14,9 +14,11 @@ from fx_hooks.frameworks.run_files import read_tail
 from fx_hooks.frameworks.wandb.names import SYNCED_MARK
 from fx_hooks.frameworks.wandb.sync_logs import (
     ANSWERED,
+    ANSWERED_ANY,
     COMPLETE,
     REFUSED,
     REFUSED_PLAIN,
+    RETRIED,
     STREAM_ENDED,
     STREAM_ENDS,
     log_lines,
@@ -128,8 +130,11 @@ def _has_read_all(sync: Sync, written: float, end: WandbEnd | None) -> bool:
     return ended is not None and ended <= sync.began
 
 
-def online_upload(folder: Folder, place: bytes) -> Upload:
-    """Return what the run's own log in *folder*, at *place*, proves of its upload."""
+def online_upload(folder: Folder, place: bytes, *, has_ended: bool) -> Upload:
+    """Return what the run's own log in *folder*, at *place*, proves of its upload.
+
+    A run that has not ended, and whose last request failed, was not sent as a whole.
+    """
     logs = folder.folders.get(b"logs")
     path = folder.path + b"/" + INTERNAL_LOG
     if logs is None or b"debug-internal.log" not in logs.names():
@@ -140,6 +145,10 @@ def online_upload(folder: Folder, place: bytes) -> Upload:
     if tail is None:
         said = _evidence(path, "it cannot be read", Proof.NOTHING)
         return Upload(Proof.NOTHING, _NOT_SAID, (said,))
+    if not has_ended and _failed_last(tail):
+        said = _evidence(path, "the server failed when it was asked last", Proof.NOT_UPLOADED)
+        why = "online, and it did not come to its end, when the server failed"
+        return Upload(Proof.NOT_UPLOADED, why, (said,))
     if b'"msg":' not in tail:
         return _plain_upload(path, log, tail)
     if any(b'"ERROR' in line and REFUSED.search(line) for line in log_lines(log)):
@@ -151,6 +160,12 @@ def online_upload(folder: Folder, place: bytes) -> Upload:
         return Upload(Proof.UPLOADED, "online, and all of it was uploaded", (said,))
     said = _evidence(path, "nothing says that all was sent and taken", Proof.NOTHING)
     return Upload(Proof.NOTHING, _NOT_SAID, (said,))
+
+
+def _failed_last(tail: bytes) -> bool:
+    """Return True if the server failed, and nothing says that it took anything afterwards."""
+    failures = [found.end() for found in RETRIED.finditer(tail)]
+    return bool(failures) and ANSWERED_ANY.search(tail, failures[-1]) is None
 
 
 def _plain_upload(path: bytes, log: bytes, tail: bytes) -> Upload:
