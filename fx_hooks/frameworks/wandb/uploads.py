@@ -47,24 +47,30 @@ TABLE = (
     Row(
         "0.18 and later", "online", "RUN/logs/debug-internal.log",
         '"complete":true is sent, and "filestream: request sent" with "200 OK" follows',
-        'a line of level "ERROR" or "ERROR+4" about an upload, the filestream or an artifact',
-        "neither of them: 0.18 to 0.21 log no such request, and a run that was killed sent none",
+        'a line of level "ERROR" or "ERROR+4" about an upload, the filestream or an artifact, or a'
+        ' run without an end whose last request the server failed ("api: retrying")',
+        "neither of them: 0.18 to 0.23 log no such request, and a run that was killed sent none",
     ),
     Row(
         "before 0.18", "online", "RUN/logs/debug-internal.log",
         "none: the summary is written before all is uploaded",
-        'ERROR with "dropped chunk" or "Failed to upload", or a file stream that did not finish',
-        "all else",
+        'ERROR with "dropped chunk" or "Failed to upload", or a file stream that did not finish, or'
+        ' a run without an end whose last request the server failed ("retryable exception")',
+        "all else: 0.12 to 0.14 do not log that the history was refused",
     ),
     Row(
-        "0.18 and later", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
+        "0.31", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
         'for the path of the run, the same two lines after "runsync: starting to read"',
         "for the path of the run, the same lines of errors",
         "no such log is found (run-ID.wandb.synced alone is left by a refused sync, too), or the"
         " run was written to afterwards",
     ),
     Row(
-        "before 0.18", "wandb sync", "wandb/debug-cli.USER.log, where it was started",
+        "0.19 to 0.23", "wandb sync", "none", "none", "none",
+        "all: nothing is logged where the server refuses, either",
+    ),
+    Row(
+        "to 0.18", "wandb sync", "wandb/debug-cli.USER.log, where it was started",
         "none",
         'after "open for scan: RUN", ERROR with "dropped chunk" or "Failed to upload"',
         "all else",
