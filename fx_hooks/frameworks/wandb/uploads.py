@@ -59,14 +59,14 @@ TABLE = (
         "all else: 0.12 to 0.14 do not log that the history was refused",
     ),
     Row(
-        "0.31", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
+        "0.28 and later", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
         'for the path of the run, the same two lines after "runsync: starting to read"',
         "for the path of the run, the same lines of errors",
         "no such log is found (run-ID.wandb.synced alone is left by a refused sync, too), or the"
         " run was written to afterwards",
     ),
     Row(
-        "0.19 to 0.23", "wandb sync", "none", "none", "none",
+        "0.19 to 0.27", "wandb sync", "none", "none", "none",
         "all: nothing is logged where the server refuses, either",
     ),
     Row(
