@@ -15,6 +15,12 @@ from fx_hooks.artifacts.classifier import Classifier, Tree
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import can_be_allowed
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.git.commands import (
+    LFS_ATTRIBUTES,
+    NO_LFS_ATTRIBUTES,
+    add_attributes,
+    git_for,
+)
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
@@ -106,7 +112,7 @@ def check_structure(
             path,
             "best-models-link",
             "is no directory, so nothing in it can be checked",
-            f"git rm -q -f --cached -- {quoted(path)}",
+            _untrack(path),
         )
         for path in sorted(set(index) - set(inside))
     ]
@@ -172,7 +178,7 @@ def _check_entry(
     place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
     if path not in index:
         why = f"is listed in {place} and not tracked: add it, or take the entry out"
-        yield finding(path, "best-models-stale", why, f"git add -f -- {quoted(path)}")
+        yield finding(path, "best-models-stale", why, f"{git_for(path)} add -f -- {quoted(path)}")
         return
     if not names.is_a("weights", path):
         patterns = ", ".join(best_models.weights)
@@ -218,18 +224,19 @@ def check_content(
 
 
 def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, ...]]:
-    name = quoted(path)
-    again = f"git rm -q -f --cached -- {name} && git add -f -- {name}"
+    again = f"{_untrack(path)} && {git_for(path)} add -f -- {quoted(path)}"
+    # `git lfs track` would take the name for a pattern, and untrack only takes back that.
+    track = add_attributes(path, LFS_ATTRIBUTES)
     if content.pointer and lfs == LFS_FORBIDDEN:
         yield (
             "is in Git LFS: best_models.lfs is forbidden",
-            f"git lfs untrack {name} && git add .gitattributes && {again}",
+            f"{add_attributes(path, NO_LFS_ATTRIBUTES)} && {again}",
         )
     elif content.pointer and not content.wants_lfs:
         yield (
             "is a Git LFS pointer, but .gitattributes does not send it there: a checkout gets the"
             " pointer and no model",
-            f"git lfs track {name} && git add .gitattributes",
+            track,
         )
     elif not content.pointer and content.wants_lfs and lfs != LFS_FORBIDDEN:
         yield (
@@ -239,7 +246,7 @@ def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, 
     elif not content.pointer and lfs == LFS_REQUIRED:
         yield (
             "is not in Git LFS: best_models.lfs is required",
-            f"git lfs install --local && git lfs track {name} && git add .gitattributes && {again}",
+            f"git lfs install --local && {track} && {again}",
         )
 
 
@@ -300,7 +307,7 @@ def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
 
 
 def _untrack(path: bytes) -> str:
-    return f"git rm -q -f --cached -- {quoted(path)}"
+    return f"{git_for(path)} rm -q -f --cached -- {quoted(path)}"
 
 
 def _approve(path: bytes) -> str:

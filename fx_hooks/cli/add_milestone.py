@@ -32,6 +32,7 @@ from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
 from fx_hooks.git.alone import alone
+from fx_hooks.git.commands import LFS_ATTRIBUTES, attributes_line, git_for
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
@@ -428,11 +429,9 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
 
 def _with_lfs(attributes: bytes, model: str) -> str:
     """Return the text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
-    pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
-    pattern = pattern.replace(" ", "[[:space:]]")
     text = os.fsdecode(attributes)
     end = "" if not text or text.endswith("\n") else "\n"
-    return f"{text}{end}/{pattern} filter=lfs diff=lfs merge=lfs -text\n"
+    return f"{text}{end}{os.fsdecode(attributes_line(os.fsencode(model), LFS_ATTRIBUTES))}\n"
 
 
 def _read(root: str, path: str) -> bytes | None:
@@ -496,9 +495,9 @@ def _beside(target: str) -> str:
 def _report(plan: _Plan, provenance: Provenance, root: str) -> None:
     run = provenance.directory
     made = "" if run is None else f", made by {shown(os.fsencode(os.path.relpath(run, root)))}"
-    print(f"{plan.model}: approved{made}")
-    paths = " ".join(quoted(os.fsencode(path)) for path in (plan.model, *plan.texts))
-    print(f"Stage it:\n    git add -f -- {paths}")
+    print(f"{shown(os.fsencode(plan.model))}: approved{made}")
+    paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
+    print(f"Stage it:\n    {git_for(*paths)} add -f -- {' '.join(map(quoted, paths))}")
 
 
 if __name__ == "__main__":
