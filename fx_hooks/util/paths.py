@@ -58,9 +58,9 @@ def parents(path: bytes) -> list[bytes]:
 
 
 def shown(path: bytes) -> str:
-    """Return *path* for reading: as it is if it can be printed, else in quotes and escaped.
+    r"""Return *path* for reading: as it is if it can be printed, else in quotes and escaped.
 
-    ``'a\\n.pt'`` has a line break, ``\\xff`` is a byte that is no text. For commands there is
+    ``'a\n.pt'`` has a line break, ``\xff`` is a byte that is no text. For commands there is
     :func:`quoted`, which shells read and people do not.
     """
     text = _printable(path)
