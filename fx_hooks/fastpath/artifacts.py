@@ -11,13 +11,18 @@ from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, read_index
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.matcher import Tables
+    from fx_hooks.fastpath.projects import Content
+
 SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
 
 
 def proven_clean(arguments: "list[str]") -> bool:
     """Return True if ``fx-check-artifacts`` with *arguments* has nothing to say.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     if arguments == ["--all-files"]:
         names, whole_tree = None, True
@@ -37,7 +42,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     _, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed = content
+    tables, marks, tracked, milestones, listed, projects = content
     if not is_as_it_was(POLICY, tracked, index) or not is_as_it_was(milestones, listed, index):
         return False
     if whole_tree:
@@ -52,6 +57,8 @@ def proven_clean(arguments: "list[str]") -> bool:
         )  # fmt: skip
     if paths is None:
         return False
+    if projects is not None:
+        return _clean_in_projects(projects, tables, marks, paths, index, ask_disk=not whole_tree)
     matcher = Matcher(tables)
     if matcher.blocked(paths):
         return False
@@ -60,6 +67,26 @@ def proven_clean(arguments: "list[str]") -> bool:
     directories = matcher.directories()
     return not any(
         has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
+    )
+
+
+def _clean_in_projects(
+    projects: "Content",
+    tables: "Tables",
+    marks: "tuple[bytes, ...]",
+    paths: "list[bytes]",
+    index: bytes,
+    *,
+    ask_disk: bool,
+) -> bool:
+    from fx_hooks.fastpath.projects import places_of_runs
+
+    submodules = SUBMODULE in index
+    places = places_of_runs(projects, tables, marks, paths, index, submodules=submodules)
+    return places is not None and not any(
+        has_run(folders, b"/" + mark, index, ask_disk=ask_disk)
+        for marks, folders in places
+        for mark in (marks if folders else ())
     )
 
 

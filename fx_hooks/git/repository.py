@@ -134,7 +134,7 @@ class ObjectStore:
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
         """Yield the fields of the output of one git command that ends each of them with a NUL.
 
-        They come while git still runs, so that nobody has to hold all of them. Raises
+        They come while git still runs, so that the caller need not hold all of them. Raises
         :class:`FatalError` at the end if git has failed.
         """
         yield from self.streams(arguments, (stdin,))
@@ -168,7 +168,7 @@ class ObjectStore:
                         raise self._failure(arguments, errors.read())
             finally:
                 for process, _, _ in started:
-                    # If nobody wants the rest, git is told so by a closed pipe, or at once.
+                    # If the caller wants no more, git is told so by a closed pipe, or at once.
                     if process.stdout is not None:
                         process.stdout.close()
                     elif process.poll() is None:
@@ -351,6 +351,7 @@ class Repository(ObjectStore):
     def __init__(self) -> None:
         self.root = _place("--show-toplevel")
         super().__init__()
+        self._common: bytes | None = None
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
@@ -398,7 +399,7 @@ class Repository(ObjectStore):
         return set(zsplit(self._unfiltered("diff-files", *options, "--ignore-submodules=all")))
 
     def left_out(self) -> set[bytes]:
-        """Tracked paths that a sparse checkout, or somebody, has left out of the work tree."""
+        """Tracked paths that a sparse checkout, or the user, has left out of the work tree."""
         records = zsplit(self.run("ls-files", "-t", "-z"))
         return {record[2:] for record in records if record.startswith(b"S ")}
 
@@ -478,8 +479,13 @@ class Repository(ObjectStore):
 
     def common_directory(self) -> bytes:
         """Return the git directory that all work trees of the repository share."""
-        found = self.run("rev-parse", "--git-common-dir")[:-1]
-        return os.path.join(self.root, found)
+        if self._common is None:
+            own = os.fsencode(self.git_directory)
+            # gitrepository-layout: it is there in linked work trees alone.
+            if "GIT_COMMON_DIR" in os.environ or os.path.lexists(os.path.join(own, b"commondir")):
+                own = self.run("rev-parse", "--git-common-dir")[:-1]
+            self._common = os.path.join(self.root, own)
+        return self._common
 
 
 def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:
