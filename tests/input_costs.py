@@ -863,7 +863,7 @@ def many_runs(size: int) -> list[dict[str, Any]]:
 def deep_folders(size: int) -> list[dict[str, Any]]:
     from tests.test_run_restore import a_run, folder
 
-    count = min(int((size) ** 0.5), 1_900)
+    count = min(int(size**0.5), 400)
     return [a_run("outputs/a", folder(), *(folder("/".join(["d"] * n)) for n in range(1, count)))]
 
 

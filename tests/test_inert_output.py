@@ -30,7 +30,8 @@ COMMANDS = [
         for name in ("json", "sarif", "gitlab", "github")
     ),
     ("check_best_models",),
-    ("check_range", "HEAD"),
+    ("check_range",),
+    ("check_range", "--format", "github"),
     ("cli.explain", "--all-files"),
     ("cli.report_space",),
     ("cli.report_space", "--format", "json"),

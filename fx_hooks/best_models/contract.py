@@ -186,8 +186,19 @@ def _check_entry(
         yield finding(path, "best-models-foreign", why)
     metadata = os.fsencode(metadata_path(milestone.path))
     if metadata not in index:
-        why = f"has no metadata {shown(metadata)}"
-        yield finding(path, "best-models-unpaired", why, _approve(path))
+        yield without_metadata(path)
+
+
+def without_metadata(path: bytes) -> Finding:
+    """Return that the milestone at *path* has none."""
+    why = f"has no metadata {shown(os.fsencode(metadata_path(os.fsdecode(path))))}"
+    return finding(path, "best-models-unpaired", why, _approve(path))
+
+
+def linked_metadata(path: bytes) -> Finding:
+    """Return that the metadata at *path* is a link."""
+    why = "is a symbolic link: the metadata of a milestone is a file"
+    return finding(path, "best-models-link", why, _untrack(path))
 
 
 def check_content(
@@ -293,9 +304,10 @@ def allow_options(names: Iterable[str]) -> str:
 
 
 def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:
-    """Return True if metadata that names a digest names one of those *pinned* for its models."""
+    """Yield what is wrong if metadata names a digest that is none of those *pinned* for it."""
     named = value.get("sha256") if isinstance(value, dict) else None
-    if named is not None and pinned and named not in pinned:
+    # It may be a list, which is no key.
+    if named is not None and pinned and not any(named == sha256 for sha256 in pinned):
         models = " or ".join(sorted(pinned))
         why = f"has another sha256 than the milestone, which has {models}"
         yield finding(path, "best-models-metadata", why)

@@ -14,7 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.best_models import contract
 from fx_hooks.best_models.committed_models import CommittedModels
+from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
@@ -36,7 +38,8 @@ class Artifact(NamedTuple):
     """One path that one commit brings in and that does not belong in Git.
 
     ``commit`` is the full id; ``rule`` says why, and ``advice`` what to do instead.
-    ``group`` is the run or directory that it is shown with.
+    ``group`` is the run or directory that it is shown with. ``mend`` is the command that puts
+    it right in a new commit, empty if it has to go from the history.
     """
 
     commit: str
@@ -47,6 +50,7 @@ class Artifact(NamedTuple):
     why: str
     advice: str
     group: bytes
+    mend: str = ""
 
 
 class RangeResult(NamedTuple):
@@ -116,7 +120,10 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        return RangeResult(walk.commits, walk.times, artifacts + found, changed, notes)
+        touched = {item.path for item in models} | walk.removed
+        incomplete = self._incomplete(new, walk.commits, touched)
+        artifacts = incomplete + artifacts + found
+        return RangeResult(walk.commits, walk.times, artifacts, changed, notes)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
@@ -270,11 +277,12 @@ class RangeClassifier:
         """
         artifacts = []
         listed = {os.fsencode(path) for path in self._approved}
+        paired = {os.fsencode(contract.metadata_path(path)) for path in self._approved}
         digests: dict[str, str | None] = {}
         for item in models:
             commit = commits[item.commit]
             if item.path not in listed:
-                found_here = self._contract.other(item.mode, item.blob, item.path)
+                found_here = self._contract.other(item.mode, item.blob, item.path, paired)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -305,6 +313,52 @@ class RangeClassifier:
             else (f"{unknown:,} milestones are not in this clone, and were")
         )
         return artifacts, [f"{said} not compared"]
+
+    def _incomplete(
+        self, tip: str, commits: Sequence[str], touched: Collection[bytes]
+    ) -> list[Artifact]:
+        """Return the milestones of *tip* that lack their metadata, or have that of another model.
+
+        A later commit may complete them, so it is the tip that counts, and of it what the
+        range has *touched*.
+        """
+        if tip.startswith("--") or not commits:
+            return []
+        whole = os.fsencode(self._policy.best_models.milestones_file) in touched
+        places = {
+            os.fsencode(path): os.fsencode(contract.metadata_path(path)) for path in self._approved
+        }
+        places = {
+            path: place for path, place in places.items() if whole or {path, place} & set(touched)
+        }
+        there = self._store.found(tip, (*places, *places.values())) if places else {}
+        pinned = {
+            place: {
+                self._approved[os.fsdecode(path)].sha256
+                for path, its in places.items()
+                if its == place
+            }
+            for place in places.values()
+        }
+        contents = self._store.contents([there[place] for place in pinned if place in there])
+        artifacts = []
+        for path, place in places.items():
+            if path not in there:
+                continue
+            content = contents.get(there.get(place, ""))
+            if place not in there:
+                found = [contract.without_metadata(path)]
+            elif content is None:
+                continue  # not in this clone
+            else:
+                value = read_metadata(content, required=None).value
+                found = [*contract.check_digest(path, value, pinned[place])]
+            artifacts += [
+                Artifact(commits[0], path, _FILE, there[path], each.rule, each.why, each.advice,
+                         path, each.advice)
+                for each in found
+            ]  # fmt: skip
+        return artifacts
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
@@ -337,6 +391,7 @@ class RangeClassifier:
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
+_FILE = 0o100644
 
 
 def milestones_of_commit(
