@@ -429,8 +429,8 @@ def _print_broken(
     whole = git_commands.cover(paths, index)
     staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
-    commands = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
-    commands = git_commands.from_folder(commands, repository.path_to_root())
+    untracking = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
+    commands = git_commands.from_folder(untracking, repository.path_to_root())
     for command in commands[:_MOST_LINES]:
         print(f"    {command}")
     if len(commands) > _MOST_LINES:

@@ -115,6 +115,11 @@ class ObjectStore:
             self._head = found.decode().strip() or None
         return self._head
 
+    def branch(self) -> str:
+        """Return the name of the branch that is checked out; empty if there is none."""
+        found = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))).strip()
+        return found.removeprefix("refs/heads/") if found.startswith("refs/heads/") else ""
+
     def _unborn(self) -> bool:
         """Return True if ``HEAD`` is a branch that has no commit yet."""
         branch = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))[:-1])
