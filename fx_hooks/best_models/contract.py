@@ -11,7 +11,8 @@ import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree
+from fx_hooks.artifacts.classifier import Classifier
+from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import can_be_allowed
 from fx_hooks.fastpath.matcher import Matcher
