@@ -21,16 +21,16 @@ from fx_hooks.history.commit_check import (
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
 from fx_hooks.policy import near_misses
-from fx_hooks.policy.in_force import keep_tables, policy_of_commit
+from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
+from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
     from fx_hooks.reporting.finding import Finding
-    from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
 RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -206,8 +206,14 @@ def check(
             policy = classifier_for(store, tip, tip, None).policy
             notes += [one.text for one in near_misses.of_commit(store, tip, policy)]
     findings = _findings(store, guilty)
-    steps: list[Step] = []
-    if findings:
+    mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
+    steps = [Step("Complete them in a new commit:", list(dict.fromkeys(mends)))] * bool(mends)
+    guilty = [
+        (one, found._replace(artifacts=[item for item in found.artifacts if not item.mend]))
+        for one, found in guilty
+        if not all(item.mend for item in found.artifacts)
+    ]
+    if guilty:
         by_place = {(finding.commit.id, finding.path): finding
                     for finding in findings if finding.commit}  # fmt: skip
         places = [
@@ -217,7 +223,7 @@ def check(
             )
             for one, found in guilty
         ]
-        steps = how_to_remove(places, "" if on_server else store.path_to_root())
+        steps += how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
@@ -264,7 +270,12 @@ def classifier_for(
         keep_tables(store.git_directory, in_force)
     approved = milestones_of_commit(store, source, in_force.policy)
     return RangeClassifier(
-        store, in_force.policy, approved, trust_range=policy_ref is None, source=source
+        store,
+        in_force.policy,
+        approved,
+        trust_range=policy_ref is None,
+        source=source,
+        baseline=baseline_of_commit(store, source, called),
     )
 
 

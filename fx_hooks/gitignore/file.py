@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
 
 
+MAX_BYTES, MAX_LINES = 1_000_000, 20_000
+
+
 def name_in(folder: bytes) -> bytes:
     """Return the path of the file from the root; *folder* is empty or that of a project."""
     return (folder + b"/" if folder else b"") + FILE.encode()
@@ -55,7 +58,7 @@ def read(root: bytes, folder: bytes = b"") -> bytes | None:
         if not stat.S_ISREG(mode):
             raise FatalError(f"{name}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
-            text = file.read()
+            text = limited(file.read(MAX_BYTES + 1), FILE)
         # A byte that no text has: UTF-16 and UTF-32, of which git reads nothing.
         if b"\0" in text or text.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise FatalError(
@@ -66,6 +69,19 @@ def read(root: bytes, folder: bytes = b"") -> bytes | None:
         return None
     except OSError as exc:
         raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
+
+
+def limited(text: bytes, name: str) -> bytes:
+    """Return *text*, the content of the ignore file *name*, if git itself could use it.
+
+    git holds each path against each line, and thousands of ``!`` lines against each other.
+    """
+    if len(text) > MAX_BYTES or text.count(b"\n") > MAX_LINES:
+        raise FatalError(
+            f"{name}: has more than {MAX_LINES:,} lines or {MAX_BYTES:,} bytes: this is no"
+            " ignore file that a person wrote"
+        )
+    return text
 
 
 def merged_versions(

@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, homes_above
+from fx_hooks.best_models import contract
+from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
+from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy
+from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -38,7 +42,8 @@ class Artifact(NamedTuple):
     """One path that one commit brings in and that does not belong in Git.
 
     ``commit`` is the full id; ``rule`` says why, and ``advice`` what to do instead.
-    ``group`` is the run or directory that it is shown with.
+    ``group`` is the run or directory that it is shown with. ``mend`` is the command that puts
+    it right in a new commit, empty if it has to go from the history.
     """
 
     commit: str
@@ -49,18 +54,21 @@ class Artifact(NamedTuple):
     why: str
     advice: str
     group: bytes
+    mend: str = ""
 
 
 class _Chosen(NamedTuple):
     """The chosen models of a project, or of the repository: where they are, and what is listed.
 
-    ``watched`` are the files that say how to judge.
+    ``watched`` are the files that say how to judge, ``paired`` the places of the metadata of
+    what is listed.
     """
 
     folder: bytes
     watched: frozenset[bytes]
     approved: Mapping[str, Milestone]
     contract: CommittedModels
+    paired: frozenset[bytes]
 
 
 class RangeResult(NamedTuple):
@@ -92,7 +100,9 @@ class RangeClassifier:
         *,
         trust_range: bool,
         source: str | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
+        self._acceptance = Acceptance(store, baseline or Baseline(), policy)
         self._store = store
         self.policy = policy
         self._source = source
@@ -126,6 +136,7 @@ class RangeClassifier:
             frozenset((policy_file, os.fsencode(best_models.milestones_file))),
             approved,
             CommittedModels(self._store, self.policy, project),
+            frozenset(os.fsencode(contract.metadata_path(path)) for path in approved),
         )
 
     def _is_loose(self, folder: bytes) -> bool:
@@ -168,7 +179,19 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        return RangeResult(walk.commits, walk.times, artifacts + found, changed, notes)
+        touched = {item.path for item in models} | walk.removed
+        every = self._incomplete(new, walk.commits, touched) + artifacts + found
+        if self._acceptance.baseline:
+            every = [item for item in every if not self._is_accepted(item)]
+        return RangeResult(walk.commits, walk.times, every, changed, notes)
+
+    def _is_accepted(self, item: Artifact) -> bool:
+        """Return True if the baseline accepts *item*, which breaks no milestone."""
+        breach = item.rule.startswith("best-models-")
+        if breach and item.rule not in ACCEPTED_RULES:
+            return False
+        rule = BEST_MODELS_RULE if breach else item.rule
+        return self._acceptance.accepts(item.path, item.blob, rule)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
@@ -407,7 +430,7 @@ class RangeClassifier:
             commit = commits[item.commit]
             chosen = self._chosen_in(self._around(item.path))
             if os.fsdecode(item.path) not in chosen.approved:
-                found_here = chosen.contract.other(item.mode, item.blob, item.path)
+                found_here = chosen.contract.other(item.mode, item.blob, item.path, chosen.paired)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -438,6 +461,47 @@ class RangeClassifier:
             else (f"{unknown:,} milestones are not in this clone, and were")
         )
         return artifacts, [f"{said} not compared"]
+
+    def _incomplete(
+        self, tip: str, commits: Sequence[str], touched: Collection[bytes]
+    ) -> list[Artifact]:
+        """Return the milestones of *tip* that lack their metadata, or have that of another model.
+
+        A later commit may complete them, so it is the tip that counts, and of it what the
+        range has *touched*.
+        """
+        if tip.startswith("--") or not commits:
+            return []
+        among = {self._around(path) for path in touched}
+        places: dict[bytes, bytes] = {}
+        pinned: dict[bytes, set[str]] = {}
+        for chosen in map(self._chosen_in, among):
+            whole = not chosen.watched.isdisjoint(touched)
+            for name, milestone in chosen.approved.items():
+                path, place = os.fsencode(name), os.fsencode(contract.metadata_path(name))
+                if whole or path in touched or place in touched:
+                    places[path] = place
+                    pinned.setdefault(place, set()).add(milestone.sha256)
+        there = self._store.found(tip, (*places, *pinned)) if places else {}
+        contents = self._store.contents([there[place] for place in pinned if place in there])
+        artifacts = []
+        for path, place in places.items():
+            if path not in there:
+                continue
+            content = contents.get(there.get(place, ""))
+            if place not in there:
+                found = [contract.without_metadata(path)]
+            elif content is None:
+                continue  # not in this clone
+            else:
+                value = read_metadata(content, required=None).value
+                found = [*contract.check_digest(path, value, pinned[place])]
+            artifacts += [
+                Artifact(commits[0], path, _FILE, there[path], each.rule, each.why, each.advice,
+                         path, each.advice)
+                for each in found
+            ]  # fmt: skip
+        return artifacts
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
@@ -472,6 +536,7 @@ class RangeClassifier:
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
+_FILE = 0o100644
 
 
 def milestones_of_commit(
