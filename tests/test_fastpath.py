@@ -65,6 +65,7 @@ ALLOWED = {
     "fx_hooks.fastpath.index_bytes",
     "fx_hooks.fastpath.work_tree",
     "fx_hooks.fastpath.table_cache",
+    "fx_hooks.fastpath.unnamed_weights",
     "fx_hooks.fastpath.matcher",
     "fx_hooks.fastpath.fast_git",
 }

@@ -39,7 +39,9 @@ def doubtful(paths: "Iterable[bytes]", index: bytes) -> "list[bytes]":
         entry = len(path).to_bytes(2, "big") + path + b"\0"
         position = index.find(entry, place)
         if position < 0:
-            found.append(path)
+            # With other flags, or not in the index at all.
+            if path + b"\0" in index:
+                found.append(path)
             continue
         place = position
         # Where the object id has 20 bytes, or 32: mode, user, group, size, id, flags, path.
