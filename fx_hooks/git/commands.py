@@ -61,7 +61,7 @@ def put_back(paths: Sequence[bytes]) -> list[Command]:
 
 def stage(paths: Sequence[bytes], *, force: bool = False) -> list[Command]:
     """Commands that stage *paths*, with *force* even what git ignores."""
-    return _commands("add -f --" if force else "add --", paths)
+    return _commands("add -f --" if force else "add", paths)
 
 
 def unstage(paths: Sequence[bytes]) -> list[Command]:

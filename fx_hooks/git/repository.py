@@ -664,6 +664,21 @@ def _start(
         )
 
 
+def start_program(words: Sequence[str], folder: str, *, quiet: bool = True) -> int:
+    """Run a program that is no part of git in *folder*, as a user would, and return its exit code.
+
+    Raises :class:`FatalError` where there is no such program.
+    """
+    output = subprocess.DEVNULL if quiet else None
+    ours = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
+    environ = {name: value for name, value in os.environ.items() if name not in ours}
+    try:
+        return subprocess.run(words, cwd=folder, env=environ, stdin=subprocess.DEVNULL,
+                              stdout=output, stderr=output).returncode  # fmt: skip
+    except FileNotFoundError as exc:
+        raise FatalError(f"{words[0]} was not found: install it, or put it on PATH") from exc
+
+
 def _fields(descriptor: int) -> Iterator[bytes]:
     """Yield the NUL-terminated fields read from *descriptor*, as soon as they are there."""
     rest = b""
