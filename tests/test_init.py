@@ -246,42 +246,29 @@ def test_tracked_files_that_break_the_policy(repo: Repo) -> None:
         "4 tracked files break the policy (see them with fx-check-artifacts --all-files).\n"
         "Stop tracking them (the files stay on disk):\n"
         "    git rm -r -q --cached -- best_models outputs src\n"
-        "or keep what is tracked today: run fx-init --keep-tracked\n"
+        "Or accept what is tracked today, and refuse what is new:\n"
+        "    fx-init --baseline --yes\n"
     )
-    result = run(repo, "--yes", "--keep-tracked")
-    # Weights in best_models come in as milestones only.
-    assert result.code == 1
-    assert "1 tracked file breaks the policy" in result.out
-    assert (repo.root / ".fx-hooks.yaml").read_text() == KEPT
-    assert run(repo, "--keep-tracked").out.startswith(
-        f"The files are in place.\n{INSTALL}1 tracked file"
-    )
-    repo.git("rm", "-q", "--cached", "best_models/y.pt")
+    assert run(repo, "--yes", "--keep-tracked").code == 0
+    blob = repo.git("rev-parse", "HEAD:best_models/y.pt").strip()
+    assert (repo.root / ".fx-hooks-baseline").read_text().splitlines()[1:] == [
+        f"{blob} best_models/y.pt",
+        "- outputs/a.bin",
+        "- outputs/b.bin",
+        "- src/x.pt",
+    ]
     assert run(repo, "--keep-tracked") == DONE
-    repo.git("add", ".fx-hooks.yaml")
+    repo.git("add", ".fx-hooks-baseline")
     assert repo.check("--all-files").code == 0
     repo.stage("outputs/c.bin")
     assert repo.check().code == 1
 
 
-KEPT = """\
-keep:
-  # Tracked before fx-hooks was; take them out one by one.
-  # outputs
-  - "/outputs/a.bin"
-  - "/outputs/b.bin"
-  # weights
-  - "/src/x.pt"
-"""
-
-
-def test_odd_names_are_kept_by_the_letter(repo: Repo) -> None:
-    for name in ("outputs/[a]*.bin", 'outputs/"ü".bin', b"outputs/\xff.bin", "outputs/b\nc"):
-        repo.stage(name)
-    result = run(repo, "--yes", "--keep-tracked")
-    kept = yaml.safe_load((repo.root / ".fx-hooks.yaml").read_text())["keep"]
-    assert kept == ['/outputs/"ü".bin', r"/outputs/\[a]\*.bin"]
-    assert "2 tracked files break the policy" in result.out
+def test_a_list_that_cannot_be_read_is_said(repo: Repo) -> None:
+    repo.stage("best_models/milestones.yaml", "milestones:\n  best_models/a.pt: {why: x}\n")
+    result = run(repo, "--yes")
+    assert result.code == 1
+    assert "1 breach of the contract for chosen models" in result.out
 
 
 def test_no_command_is_cut(repo: Repo) -> None:
@@ -501,6 +488,7 @@ def test_report(repo: Repo) -> None:
 def test_options_that_do_not_go_together(repo: Repo) -> None:
     assert run(repo, "--undo", "--report").code == 2
     assert run(repo, "--format", "json").code == 2
+    assert run(repo, "--baseline", "--keep-tracked").code == 2
 
 
 def test_a_trial_starts_what_git_starts(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
+from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.contract import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
-from fx_hooks.policy.in_force import keep_tables, policy_in_force
+from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.policy.model import BEST_MODELS_RULE
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
@@ -115,12 +116,11 @@ def check(
     # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
-    blocked = [
-        verdict for verdict in check.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
-    ]
+    acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+    blocked = acceptance.left(check.verdicts(candidates, ask_disk=not all_files), index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
-    steps = _steps(check, findings, taken_out, named=bool(files)) if findings else []
+    steps = _steps(check, findings, taken_out, acceptance, named=bool(files)) if findings else []
     report = Report(NAME, findings, steps=steps, notes=in_force.notes)
 
     def text(colour: bool) -> Sequence[str]:
@@ -173,7 +173,12 @@ def _take_out(check: IndexCheck, findings: Sequence[Finding]) -> set[bytes]:
 
 
 def _steps(
-    check: IndexCheck, findings: Sequence[Finding], taken_out: set[bytes], *, named: bool
+    check: IndexCheck,
+    findings: Sequence[Finding],
+    taken_out: set[bytes],
+    acceptance: Acceptance,
+    *,
+    named: bool,
 ) -> list[Step]:
     """Return what to do about *findings*, in the order in which to do it.
 
@@ -197,7 +202,7 @@ def _steps(
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
     if tracked:
         groups = {finding.group for finding in findings if finding.tracked}
-        commands = _untracking(check, tracked, groups, added, named=named)
+        commands = _untracking(check, acceptance, tracked, groups, added, named=named)
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
         steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
@@ -246,13 +251,19 @@ def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> Seque
 
 
 def _untracking(
-    check: IndexCheck, found: set[bytes], groups: set[bytes], added: set[bytes], *, named: bool
+    check: IndexCheck,
+    acceptance: Acceptance,
+    found: set[bytes],
+    groups: set[bytes],
+    added: set[bytes],
+    *,
+    named: bool,
 ) -> Sequence[str]:
     verdicts = check.verdicts([path for path in check.index if path not in added], ask_disk=False)
     chosen = found | {
         verdict.path
-        for verdict in verdicts
-        if verdict.blocked and check.classifier.group(verdict) in groups
+        for verdict in acceptance.left(verdicts, check.index)
+        if check.classifier.group(verdict) in groups
     }
     return git_commands.untrack(
         git_commands.cover(chosen, check.index),

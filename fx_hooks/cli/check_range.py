@@ -20,7 +20,7 @@ from fx_hooks.history.commit_check import (
 )
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
-from fx_hooks.policy.in_force import keep_tables, policy_of_commit
+from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report
@@ -257,7 +257,12 @@ def classifier_for(
         keep_tables(store.git_directory, in_force)
     approved = milestones_of_commit(store, source, in_force.policy)
     return RangeClassifier(
-        store, in_force.policy, approved, trust_range=policy_ref is None, source=source
+        store,
+        in_force.policy,
+        approved,
+        trust_range=policy_ref is None,
+        source=source,
+        baseline=baseline_of_commit(store, source, called),
     )
 
 

@@ -9,10 +9,14 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
+from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
+from fx_hooks.best_models.milestones import can_be_allowed
+from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner
 from fx_hooks.cli._trial import try_hooks
@@ -25,7 +29,9 @@ from fx_hooks.git.repository import IndexEntry, Repository, start_program
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.redundant import redundant_lines
+from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, format_baseline
 from fx_hooks.policy.in_force import (
+    baseline_in_force,
     policy_in_force,
     policy_of_text,
     refuse_unmerged,
@@ -33,14 +39,16 @@ from fx_hooks.policy.in_force import (
 )
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
 from fx_hooks.policy.patterns import problem
+from fx_hooks.reporting.finding import Finding
 from fx_hooks.runs.layouts import run_directories
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import shown
-from fx_hooks.util.terminal import command_lines
+from fx_hooks.util.terminal import command_lines, one_line
 from fx_hooks.util.yaml_insert import with_items
+from fx_hooks.weights.content import NAMED_FORMATS, Inspection
 
 if TYPE_CHECKING:
     from fx_hooks.frameworks.framework import RunDirectory
@@ -57,6 +65,7 @@ class Plan:
     notes: list[str]
     runner: Runner
     broken: list[Verdict]
+    breaches: list[Finding]
     directories: Sequence[RunDirectory]
     policy: Policy
 
@@ -76,7 +85,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-tracked",
         action="store_true",
-        help="keep files that are tracked today although the policy blocks them: list them by name",
+        help="accept the files that are tracked today, whatever they become",
+    )
+    parser.add_argument(
+        "--baseline",
+        action="store_true",
+        help="accept the files that are tracked today, as they are in HEAD",
     )
     parser.add_argument("--push", action="store_true", help="check each push, too")
     parser.add_argument("--install", action="store_true", help="install the runner's hooks")
@@ -105,6 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [name for name, used in ways.items() if used]
     if len(chosen) > 1:
         parser.error(f"{' and '.join(chosen)} do not go together")
+    if options.baseline and options.keep_tracked:
+        parser.error("give either --baseline or --keep-tracked")
     if options.format != "text" and not options.report:
         parser.error("--format goes with --report")
     if options.undo:
@@ -113,10 +129,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report(as_json=options.format == "json")
     if options.trial:
         return try_out()
+    accept = Accept.CONTENT if options.baseline else None
+    if options.keep_tracked:
+        accept = Accept.PATH
     return init(
         yes=options.yes,
         dry_run=options.dry_run,
-        keep_tracked=options.keep_tracked,
+        accept=accept,
         diff=options.diff,
         push=options.push,
         install=options.install,
@@ -127,7 +146,7 @@ def init(
     *,
     yes: bool = False,
     dry_run: bool = False,
-    keep_tracked: bool = False,
+    accept: Accept | None = None,
     diff: bool = False,
     push: bool = False,
     install: bool = False,
@@ -137,7 +156,7 @@ def init(
     Raises :class:`~fx_hooks.util.errors.FatalError`.
     """
     repository = Repository()
-    plan, index = _plan(repository, keep_tracked=keep_tracked, push=push)
+    plan, index = _plan(repository, accept=accept, push=push)
     runner = plan.runner
     asking = bool(plan.files) and not dry_run and not yes
     for file in plan.files:
@@ -170,8 +189,9 @@ def init(
     elif done and runner.install:
         lines = command_lines((runner.install,))
         print("\n".join(("Install the hooks, once in each clone:", *lines)))
-    _print_broken(repository, index, plan.broken)
-    return CLEAN if done and not plan.broken and not runner.open_lines else FOUND
+    _print_broken(repository, index, plan)
+    left = plan.broken or plan.breaches or runner.open_lines
+    return CLEAN if done and not left else FOUND
 
 
 def _install(repository: Repository, runner: Runner) -> None:
@@ -216,7 +236,7 @@ def try_out() -> int:
 def report(*, as_json: bool) -> int:
     """Print what there is: runner, hooks, tools, projects, folders."""
     repository = Repository()
-    plan, _ = _plan(repository, keep_tracked=False)
+    plan, _ = _plan(repository)
     runner = plan.runner
     classifier = Classifier(plan.policy)
     folders = [
@@ -258,7 +278,7 @@ def report(*, as_json: bool) -> int:
 
 
 def _plan(
-    repository: Repository, *, keep_tracked: bool, push: bool = False
+    repository: Repository, *, accept: Accept | None = None, push: bool = False
 ) -> tuple[Plan, Mapping[bytes, IndexEntry]]:
     root = repository.root
     index = repository.index_by_path()
@@ -299,14 +319,15 @@ def _plan(
         text = with_items(
             text or b"", POLICY_NAME, "ignore", lambda indent: _rules(missing, indent, loaded(text))
         )
-    broken = _broken(repository, index, loaded(text))
-    if keep_tracked:
-        kept = [verdict for verdict in broken if _may_be_kept(verdict)]
-        if kept:
-            text = with_items(text or b"", POLICY_NAME, "keep", lambda indent: _keeps(kept, indent))
-            broken = _broken(repository, index, loaded(text))
     policy = loaded(text)
+    debt = _Debt(repository, index, policy)
     files = []
+    if accept is not None:
+        known = _file_state(repository)
+        written = debt.accept(accept)
+        if written is not None and written != known:
+            files.append(File(name=BASELINE_NAME, before=known, after=written))
+    notes += debt.notes
     if text is not None and text != before:
         files.append(File(name=POLICY_NAME, before=before, after=text))
     if ignore_file.is_left_out(repository, index):
@@ -325,7 +346,8 @@ def _plan(
         files=[*files, *runner.files],
         notes=notes,
         runner=runner,
-        broken=broken,
+        broken=debt.broken,
+        breaches=debt.breaches,
         directories=directories,
         policy=policy,
     )
@@ -364,38 +386,100 @@ def _rules(found: Sequence[RunDirectory], indent: str, policy: Policy) -> list[s
     return lines
 
 
-def _keeps(verdicts: Sequence[Verdict], indent: str) -> list[str]:
-    lines = [f"{indent}# Tracked before fx-hooks was; take them out one by one."]
-    rule = None
-    for verdict in sorted(verdicts, key=lambda verdict: (_rule(verdict), verdict.path)):
-        if _rule(verdict) != rule:
-            rule = _rule(verdict)
-            lines.append(f"{indent}# {rule}")
-        pattern = "/" + literal(verdict.path.decode())
-        lines.append(f"{indent}- {json.dumps(pattern, ensure_ascii=False)}")
-    return lines
-
-
 def _rule(verdict: Verdict) -> str:
     decider = verdict.decider
     return decider.rule if decider is not None else ""
 
 
-def _may_be_kept(verdict: Verdict) -> bool:
-    """Return False for weights in best_models (milestones only) and for names YAML cannot hold."""
-    try:
-        pattern = "/" + literal(verdict.path.decode())
-    except UnicodeDecodeError:
-        return False
-    return _rule(verdict) != BEST_MODELS_RULE and problem(pattern) is None
+class Accept(Enum):
+    """How the baseline accepts what is tracked: as it is, or whatever it becomes."""
+
+    CONTENT = "content"
+    PATH = "path"
 
 
-def _broken(
-    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
-) -> list[Verdict]:
-    """Return verdicts of the tracked files that *policy* blocks, the same as in CI."""
-    check = IndexCheck(repository, index, {}, Classifier(policy))
-    return [verdict for verdict in check.verdicts(index, ask_disk=False) if verdict.blocked]
+class _Debt:
+    """The tracked files that the policy refuses, the same as in CI, and how to live with them."""
+
+    def __init__(
+        self, repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+    ) -> None:
+        self._repository = repository
+        self._index = index
+        self._policy = policy
+        self.notes: list[str] = []
+        check = IndexCheck(repository, index, {}, Classifier(policy))
+        self._verdicts = [v for v in check.verdicts(index, ask_disk=False) if v.blocked]
+        self._findings: list[Finding] = []
+        try:
+            for contract in checks(repository, index, policy):
+                self._findings += contract.findings(None)
+        except FatalError as exc:
+            self._findings.append(
+                Finding(b"", "best-models", str(exc), "", b"", None, tracked=True)
+            )
+        self._judge(baseline_in_force(repository, index))
+
+    def _judge(self, baseline: Baseline) -> None:
+        self._acceptance = Acceptance(self._repository, baseline, self._policy)
+        self.broken = self._acceptance.left(self._verdicts, self._index)
+        self.breaches = self._acceptance.left_of_contract(self._findings, self._index)
+
+    def accept(self, how: Accept) -> bytes | None:
+        """Return the text of the baseline that accepts what ``HEAD`` has; None where that is none.
+
+        What would run code when it is loaded is left out, and named.
+        """
+        head = self._repository.head()
+        wanted = {verdict.path: _rule(verdict) for verdict in self.broken}
+        for finding in self.breaches:
+            if finding.rule in ACCEPTED_RULES:
+                wanted[finding.path] = BEST_MODELS_RULE
+        ids = self._repository.found(head, wanted) if head is not None else {}
+        folder = self._policy.best_models.folder.encode() + b"/"
+        contents, paths, dangerous = [], [], []
+        for path, blob in sorted(ids.items()):
+            chosen = wanted[path] == BEST_MODELS_RULE or path.startswith(folder)
+            trial = Acceptance(
+                self._repository, Baseline(contents=frozenset({(path, blob)})), self._policy
+            )
+            if not trial.accepts(path, blob, wanted[path]):
+                dangerous.append((path, trial.inspection(blob)))
+            elif how is Accept.PATH and not chosen:
+                paths.append(path)
+            else:
+                contents.append((path, blob))
+        self.notes += [line for one in dangerous for line in self._danger(*one)]
+        baseline = self._acceptance.baseline.plus(contents, paths)
+        if not baseline:
+            return None
+        self._judge(baseline)
+        return format_baseline(baseline)
+
+    def _danger(self, path: bytes, found: Inspection | None) -> list[str]:
+        """Return what to say of a model that the baseline leaves out."""
+        if found is None:
+            return [f"{shown(path)}: is not in this clone, so the baseline leaves it out"]
+        why = (
+            ", ".join(
+                (*found.faults, *([f"imports {', '.join(found.globals)}"] * bool(found.globals)))
+            )
+            or f"is {found.format}, which holds code"
+        )
+        lines = [f"{shown(path)}: the baseline leaves it out, because it {one_line(why)}"]
+        allowed = all(map(can_be_allowed, found.globals)) and not found.faults
+        if allowed and path.startswith(self._policy.best_models.folder.encode() + b"/"):
+            way = self._repository.path_to_root()
+            words = [word for name in found.globals for word in ("--allow-global", name)]
+            words += ["--format", found.format] if found.format in NAMED_FORMATS else []
+            name = os.fsdecode(f"{way}/".encode() * bool(way) + path)
+            command = git_commands.Command("fx-add-milestone", name, "--why", "TEXT", *words)
+            lines += ["If you trust it, approve it (TEXT says why):", *command_lines((command,))]
+        return lines
+
+
+def _file_state(repository: Repository) -> bytes | None:
+    return state_of(os.path.join(repository.root, BASELINE_NAME.encode())).content
 
 
 def _shown(file: File, *, whole: bool) -> list[str]:
@@ -432,26 +516,30 @@ def _write(root: bytes, file: File) -> None:
         raise FatalError(f"{file.name}: cannot be written: {exc.strerror}") from exc
 
 
-def _print_broken(
-    repository: Repository, index: Mapping[bytes, IndexEntry], broken: Sequence[Verdict]
-) -> None:
-    if not broken:
+def _print_broken(repository: Repository, index: Mapping[bytes, IndexEntry], plan: Plan) -> None:
+    if plan.broken:
+        noun = "tracked file breaks" if len(plan.broken) == 1 else "tracked files break"
+        count = f"{len(plan.broken):,} {noun} the policy"
+        print(f"{count} (see them with fx-check-artifacts --all-files).")
+        print("Stop tracking them (the files stay on disk):")
+        paths = {verdict.path for verdict in plan.broken}
+        sparse = not paths.isdisjoint(repository.left_out())
+        whole = git_commands.cover(paths, index)
+        force = rm_needs_force(repository, repository.staged_by_path(), paths)
+        commands = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
+        for line in command_lines(git_commands.from_folder(commands, repository.path_to_root())):
+            print(line)
+    covered = {verdict.path for verdict in plan.broken}
+    rest = [finding for finding in plan.breaches if finding.path not in covered]
+    if rest:
+        noun = "breach" if len(rest) == 1 else "breaches"
+        print(f"{len(rest):,} {noun} of the contract for chosen models. See what to do with:")
+        print("\n".join(command_lines(("fx-check-best-models --all-files",))))
+    if plan.broken or rest:
+        print("Or accept what is tracked today, and refuse what is new:")
+        print("\n".join(command_lines((f"{NAME} --baseline --yes",))))
+    else:
         print("No tracked file breaks the policy.")
-        return
-    noun = "tracked file breaks" if len(broken) == 1 else "tracked files break"
-    print(f"{len(broken):,} {noun} the policy (see them with fx-check-artifacts --all-files).")
-    print("Stop tracking them (the files stay on disk):")
-    paths = {verdict.path for verdict in broken}
-    sparse = not paths.isdisjoint(repository.left_out())
-    whole = git_commands.cover(paths, index)
-    staged = repository.staged_by_path()
-    force = rm_needs_force(repository, staged, paths)
-    untracking = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)
-    commands = git_commands.from_folder(untracking, repository.path_to_root())
-    for line in command_lines(commands):
-        print(line)
-    if any(_may_be_kept(verdict) for verdict in broken):
-        print(f"or keep what is tracked today: run {NAME} --keep-tracked")
 
 
 if __name__ == "__main__":

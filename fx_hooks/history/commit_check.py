@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
+from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy
+from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -92,7 +94,9 @@ class RangeClassifier:
         *,
         trust_range: bool,
         source: str | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
+        self._acceptance = Acceptance(store, baseline or Baseline(), policy)
         self._store = store
         self._policy = policy
         self._source = source
@@ -166,7 +170,18 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        return RangeResult(walk.commits, walk.times, artifacts + found, changed, notes)
+        every = artifacts + found
+        if self._acceptance.baseline:
+            every = [item for item in every if not self._is_accepted(item)]
+        return RangeResult(walk.commits, walk.times, every, changed, notes)
+
+    def _is_accepted(self, item: Artifact) -> bool:
+        """Return True if the baseline accepts *item*, which breaks no milestone."""
+        breach = item.rule.startswith("best-models-")
+        if breach and item.rule not in ACCEPTED_RULES:
+            return False
+        rule = BEST_MODELS_RULE if breach else item.rule
+        return self._acceptance.accepts(item.path, item.blob, rule)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
