@@ -52,8 +52,8 @@ On 58 other repositories with 80,925 paths, which were labelled before any verdi
 release did worse. 94 % of what it refused at the heads were artifacts, and it refused 54 % of them;
 at their dirtiest commits, 99.98 % and 87 %. W&B, Hydra and caches were right everywhere. What it
 missed were weights and stores of runs under names of their own, job output of other schedulers, and
-logs below `tests/`. Many rules and the look at contents came after that. They were not measured on new
-repositories yet, so expect a figure between these two.
+logs below `tests/`. Many rules and the look at contents came after that. They were not measured on
+new repositories yet, so expect a figure between these two.
 
 Refused, although it is no artifact. Name it under `keep`:
 
