@@ -17,7 +17,7 @@ DEAREST = [
     "weights/pt2-long-expressions", "weights/tensors", "metadata/keys", "policy/flow",
     "runner/flow", "patterns/check_artifacts-words", "patterns/sync_gitignore-words",
     "index/all-hydra", "ignore/sync-line-breaks", "ignore/findings-negations",
-    "python/f-strings", "python/compares", "runs/log-small-pieces", "archives/manifest-keys",
+    "python/f-strings", "python/compares", "runs/shown-log-small-pieces", "archives/manifest-keys",
 ]  # fmt: skip
 
 
