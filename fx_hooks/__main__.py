@@ -23,6 +23,7 @@ COMMANDS = {
     "report-space": ("cli.report_space", "say what takes space, and what frees it"),
     "archive-runs": ("cli.archive_runs", "pack runs into an archive, and restore them"),
     "clean-runs": ("cli.clean_runs", "delete runs that nothing is lost with"),
+    "show-run": ("cli.show_run", "say where a run is, what it was, and how to run it again"),
     "completion": ("cli.completion", "complete all of this in your shell"),
 }
 _USAGE = "usage: fx-hooks COMMAND [ARGUMENT ...]"
@@ -33,6 +34,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
     Exit code 0: it lists the commands when asked for help; 2: no command of that name.
     """
+    if argv is None:
+        _prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = arguments[0] if arguments else ""
     name = first.removeprefix("fx-")
@@ -50,11 +53,20 @@ def start(name: str, arguments: "Sequence[str] | None" = None) -> int:
     """Start the command *name* and return its exit code; without *arguments*, with the script's."""
     module = f"{__package__}.{COMMANDS[name][0]}"
     try:
+        if arguments is None:
+            _prepare()
         __import__(module)
         code: int = sys.modules[module].main(arguments)
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _prepare() -> None:
+    from fx_hooks.fastpath import interpreter
+
+    interpreter.leave_out_users_modules()
+    interpreter.speak_utf8()
 
 
 def _script(name: str) -> "Callable[[], int]":
@@ -67,6 +79,7 @@ clean_runs = _script("clean-runs")
 explain = _script("explain")
 init = _script("init")
 report_space = _script("report-space")
+show_run = _script("show-run")
 
 
 def _answer(first: str) -> int:

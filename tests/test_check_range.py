@@ -278,6 +278,7 @@ def approve(repo: Repo, content: bytes) -> None:
     import hashlib
 
     repo.stage("best_models/a.pt", content)
+    repo.stage("best_models/a_meta.json", '{"performance": {}, "config": {}}')
     repo.stage(
         "best_models/milestones.yaml",
         f"milestones:\n  best_models/a.pt:\n    sha256: {hashlib.sha256(content).hexdigest()}\n"

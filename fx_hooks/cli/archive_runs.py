@@ -156,7 +156,7 @@ def list_archive(name: str, patterns: Sequence[str], form: str = "text") -> int:
             print(in_json(to_json(archive.manifest._replace(runs=tuple(runs))).decode()), end="")
             return CLEAN
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
-        for line in listing(shown(place), os.path.getsize(place), archive.manifest, runs, width):
+        for line in listing(shown(place), archive.size, archive.manifest, runs, width):
             print(line)
     return CLEAN
 

@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
+from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
+from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
@@ -35,7 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument(
-        "--stdin", action="store_true", help="read paths, one per line, and treat them as one tree"
+        "--stdin",
+        action="store_true",
+        help="read paths, one per line, and treat them as one tree, together with what git tracks",
     )
     parser.add_argument(
         "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"
@@ -81,8 +84,9 @@ def explain(
 ) -> int:
     """Print one line a path and return the exit code.
 
-    With *from_stdin* the given paths are the whole tree; otherwise the index and the
-    disk of the repository around the current directory are asked, if there is one.
+    The index and the disk of the repository around the current directory are asked, if there
+    is one. With *from_stdin*, paths that the index does not have are files all the same; if it
+    has none of them, they are the whole tree.
     """
     try:
         repository = Repository()
@@ -108,11 +112,13 @@ def explain(
         return FOUND if classifier.blocked(paths) else CLEAN
     if paths_only:
         verdicts = classifier.classify(paths, Tree({}, ()))
-    elif from_stdin or repository is None:
+    elif repository is None or (from_stdin and index.keys().isdisjoint(paths)):
         verdicts = classifier.classify(paths, classifier.tree(paths))
     else:
         staged = repository.staged_by_path()
-        verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
+        others = [path for path in paths if path not in index] if from_stdin else []
+        check = IndexCheck(repository, index, staged, classifier, others)
+        verdicts = check.verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
@@ -139,15 +145,30 @@ def _terms(
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
     """Return what the contract says of each path in the folder of chosen models."""
-    folder = policy.best_models.folder.encode() + b"/"
-    inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
-    if not inside:
-        return {}
+    inside: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        project = b"" if policy.projects is None else policy.projects.around(path)
+        folder = policy.best_models_of(project).below(project).folder
+        if path.startswith(os.fsencode(folder) + b"/") and not path.endswith(b"/"):
+            inside.setdefault(project, []).append(path)
+    found: dict[bytes, list[str]] = {}
+    for project, chosen in inside.items():
+        found |= _terms_of(repository, index, policy, project, chosen)
+    return found
+
+
+def _terms_of(
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+    project: bytes,
+    paths: Sequence[bytes],
+) -> dict[bytes, list[str]]:
     try:
-        check = ContractCheck(repository, index, policy)
+        check = ContractCheck(repository, index, policy, project)
+        return {path: check.terms(path) for path in paths}
     except FatalError as exc:
-        return {path: [str(exc)] for path in inside}
-    return {path: check.terms(path) for path in inside}
+        return {path: [str(exc)] for path in paths}
 
 
 def _is_folder(name: str) -> bool:

@@ -123,8 +123,8 @@ def _as_record(rule: Rule) -> dict[str, Any]:
         "rule": rule.name,
         "why": rule.why,
         "advice": rule.advice,
-        "refused": [{"pattern": one.pattern, **written(one)} for one in rule.refused],
-        "beside": [{"path": one.path, **written(one)} for one in rule.marks],
+        "refused": [{"pattern": one.pattern, **_with(one), **written(one)} for one in rule.refused],
+        "beside": [{"path": one.path, **_with(one), **written(one)} for one in rule.marks],
         "allowed": [{"pattern": one.pattern, **written(one)} for one in rule.allowed],
         "names_from": [{"tool": tool or None, "source": source} for tool, source in rule.origins],
     }
@@ -137,8 +137,11 @@ def _as_text(rule: Rule) -> list[str]:
     if rule.advice:
         lines.append(f"  to do: {rule.advice}")
     for what, names in (
-        ("refused", [one.pattern for one in rule.refused]),
-        ("refused, with all of its folder", [one.path for one in rule.marks]),
+        ("refused", [f"{one.pattern}{_only_with(one)}" for one in rule.refused]),
+        (
+            "refused, with all of its folder",
+            [" and ".join(one.only_with) or one.path for one in rule.marks],
+        ),
         ("allowed", [one.pattern for one in rule.allowed]),
     ):
         if names:
@@ -147,6 +150,14 @@ def _as_text(rule: Rule) -> list[str]:
     if rule.origins:
         lines.append(f"  names from: {'; '.join(source for _, source in rule.origins)}")
     return [one_line(line) for line in lines]
+
+
+def _with(one: Entry | RunMark) -> dict[str, list[str]]:
+    return {"only_with": list(one.only_with)} if one.only_with else {}
+
+
+def _only_with(one: Entry) -> str:
+    return f" (only with {' and '.join(one.only_with)})" if one.only_with else ""
 
 
 def _places(rule: Rule) -> list[str]:

@@ -34,4 +34,5 @@ def proven_untouched() -> bool:
         or b"\0" + FOLDER + b"\0" in staged
         or b"\0" + POLICY + b"\0" in staged
         or b"\0.gitattributes\0" in staged
+        or b"\0.fx-hooks-baseline\0" in staged
     )

@@ -56,7 +56,8 @@ def proven_clean(arguments: "list[str]") -> bool:
         return False
     paths = list(dict.fromkeys(log.split(b"\0")[1::2]))
     # What makes a folder a run, and what says how to judge.
-    watched = (*marks, POLICY, milestones)
+    plain_marks = [mark[2:] if mark.startswith(b"*/") else mark for mark in marks]
+    watched = (*plain_marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
         return False
     # The content counts of what is in the folder of chosen models.

@@ -50,13 +50,22 @@ def is_as_it_was(path: bytes, tracked: bytes, index: bytes) -> bool:
 def has_run(directories: "Collection[bytes]", mark: bytes, index: bytes, *, ask_disk: bool) -> bool:
     """Return True if one of *directories*, but the root, has *mark* in the index or on disk.
 
-    Only the paths matter of the *index*, and that a NUL ends each.
+    Only the paths matter of the *index*, and that a NUL ends each. A mark that begins with
+    ``/*/`` is in any folder of such a directory; on disk it is not looked for.
     """
+    any_folder = mark.startswith(b"/*/")
+    if any_folder:
+        mark = mark[2:]
+        ask_disk = False
     tails = []
     longest = max(map(len, directories))
     found = index.find(mark + b"\0")
     while found >= 0:
-        tails.append(index[max(0, found - longest) : found])
+        if any_folder:
+            inner = index.rfind(b"/", 0, found)
+            tails.append(index[max(0, inner - longest) : max(0, inner)])
+        else:
+            tails.append(index[max(0, found - longest) : found])
         found = index.find(mark + b"\0", found + 1)
     for directory in directories:
         if directory:

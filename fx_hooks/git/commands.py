@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -12,6 +13,18 @@ LFS_ATTRIBUTES = "filter=lfs diff=lfs merge=lfs -text"
 NO_LFS_ATTRIBUTES = "!filter !diff !merge !text"
 # One command line stays readable and below every shell's limit.
 _LINE = 4000
+
+
+class Command(str):
+    """A command as every shell takes it; ``arguments`` are its words."""
+
+    __slots__ = ("arguments",)
+    arguments: tuple[str, ...]
+
+    def __new__(cls, *arguments: str) -> Command:
+        made = super().__new__(cls, " ".join(quoted(os.fsencode(word)) for word in arguments))
+        made.arguments = arguments
+        return made
 
 
 def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
@@ -31,17 +44,31 @@ def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]
 
 def from_folder(commands: Iterable[str], path_to_root: str) -> list[str]:
     """Return *commands*, whose paths count from the root, for a user who stands below it."""
-    start = f"git -C {path_to_root} " if path_to_root else "git "
-    return [start + command.removeprefix("git ") for command in commands]
+    if not path_to_root:
+        return list(commands)
+    start = f"git -C {path_to_root} "
+    return [
+        Command("git", "-C", path_to_root, *command.arguments[1:])
+        if isinstance(command, Command)
+        else start + command.removeprefix("git ")
+        if command.startswith("git ")
+        else command
+        for command in commands
+    ]
 
 
-def put_back(paths: Sequence[bytes]) -> list[str]:
+def put_back(paths: Sequence[bytes]) -> list[Command]:
     """Commands that write the staged version of *paths* to disk."""
     # These are taken by the letter; checkout-index knows no patterns.
     return _commands("checkout-index -q --", paths, literal=True)
 
 
-def unstage(paths: Sequence[bytes]) -> list[str]:
+def stage(paths: Sequence[bytes], *, force: bool = False) -> list[Command]:
+    """Commands that stage *paths*, with *force* even what git ignores."""
+    return _commands("add -f --" if force else "add", paths)
+
+
+def unstage(paths: Sequence[bytes]) -> list[Command]:
     """Commands that take newly added *paths* out of the index.
 
     ``git reset -- PATH`` rather than ``git restore --staged``: it also works before the
@@ -50,7 +77,9 @@ def unstage(paths: Sequence[bytes]) -> list[str]:
     return _commands("reset -q --", paths)
 
 
-def untrack(paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bool) -> list[str]:
+def untrack(
+    paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bool
+) -> list[Command]:
     """Commands that take tracked *paths* out of the index.
 
     git wants *force* for a submodule, and for a file whose staged version is neither
@@ -89,13 +118,15 @@ def add_attributes(path: bytes, attributes: str) -> str:
     return f"printf '%s\\n' {line} >> .gitattributes && git add .gitattributes"
 
 
-def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[str]:
-    head = f"git {verb}" if literal else f"{git_for(*paths)} {verb}"
-    lines: list[str] = []
+def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[Command]:
+    head = (*("git" if literal else git_for(*paths)).split(), *verb.split())
+    commands: list[list[str]] = []
+    length = _LINE
     for path in paths:
-        word = quoted(path)
-        if lines and len(lines[-1]) + len(word) < _LINE:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(f"{head} {word}")
-    return lines
+        word = len(quoted(path)) + 1
+        if length + word > _LINE:
+            commands.append([])
+            length = sum(map(len, head)) + len(head) - 1
+        length += word
+        commands[-1].append(os.fsdecode(path))
+    return [Command(*head, *names) for names in commands]

@@ -13,16 +13,20 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
+from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
 from fx_hooks.best_models import contract
+from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
+from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -53,6 +57,20 @@ class Artifact(NamedTuple):
     mend: str = ""
 
 
+class _Chosen(NamedTuple):
+    """The chosen models of a project, or of the repository: where they are, and what is listed.
+
+    ``watched`` are the files that say how to judge, ``paired`` the places of the metadata of
+    what is listed.
+    """
+
+    folder: bytes
+    watched: frozenset[bytes]
+    approved: Mapping[str, Milestone]
+    contract: CommittedModels
+    paired: frozenset[bytes]
+
+
 class RangeResult(NamedTuple):
     """The result of a range: its ``commits``, the newest first, and the ``artifacts``.
 
@@ -69,7 +87,10 @@ class RangeResult(NamedTuple):
 
 
 class RangeClassifier:
-    """A classifier of ranges by one policy; *approved* are the milestones it comes with."""
+    """A classifier of ranges by one policy; *approved* are the milestones it comes with.
+
+    Those of its projects are read from the commit *source*.
+    """
 
     def __init__(
         self,
@@ -78,19 +99,55 @@ class RangeClassifier:
         approved: Mapping[str, Milestone],
         *,
         trust_range: bool,
+        source: str | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
+        self._acceptance = Acceptance(store, baseline or Baseline(), policy)
         self._store = store
         self._policy = policy
-        self._approved = approved
+        self._source = source
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
-        patterns = compile_tables(policy.patterns())
-        self._matcher = Matcher(patterns)
-        loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
-        self._packages = Matcher(compile_tables(loose))
-        self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
-        self._folder = os.fsencode(policy.best_models.folder) + b"/"
-        self._contract = CommittedModels(store, policy)
+        self._loose: dict[int, Matcher] = {}
+        # A folder that is a run by what is in one of its folders, and that one.
+        self._inner: dict[bytes, set[bytes]] = {}
+        self._chosen: dict[bytes, _Chosen] = {}
+        self._chosen[b""] = self._chosen_of(b"", approved)
+
+    def _around(self, path: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.around(path)
+
+    def _chosen_in(self, project: bytes) -> _Chosen:
+        if project not in self._chosen:
+            approved: Mapping[str, Milestone] = {}
+            if self._source is not None:
+                approved = milestones_of_commit(self._store, self._source, self._policy, project)
+            self._chosen[project] = self._chosen_of(project, approved)
+        return self._chosen[project]
+
+    def _chosen_of(self, project: bytes, approved: Mapping[str, Milestone]) -> _Chosen:
+        best_models = self._policy.best_models_of(project).below(project)
+        policy_file = (project + b"/" if project else b"") + POLICY_NAME.encode()
+        return _Chosen(
+            os.fsencode(best_models.folder) + b"/",
+            frozenset((policy_file, os.fsencode(best_models.milestones_file))),
+            approved,
+            CommittedModels(self._store, self._policy, project),
+            frozenset(os.fsencode(contract.metadata_path(path)) for path in approved),
+        )
+
+    def _is_loose(self, folder: bytes) -> bool:
+        """Return True if a pattern blocks *folder* unless it holds source files."""
+        projects = self._policy.projects
+        project = b"" if projects is None else projects.finder.at(folder)
+        policy = self._classifier.of_project(project).policy
+        if id(policy) not in self._loose:
+            loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
+            self._loose[id(policy)] = Matcher(compile_tables(loose))
+        matcher = self._loose[id(policy)]
+        below = folder[len(project) + 1 :] if project else folder
+        return bool(below) and matcher.blocks(matcher.decide_directory(below))
 
     def classify(
         self,
@@ -121,9 +178,18 @@ class RangeClassifier:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
         touched = {item.path for item in models} | walk.removed
-        incomplete = self._incomplete(new, walk.commits, touched)
-        artifacts = incomplete + artifacts + found
-        return RangeResult(walk.commits, walk.times, artifacts, changed, notes)
+        every = self._incomplete(new, walk.commits, touched) + artifacts + found
+        if self._acceptance.baseline:
+            every = [item for item in every if not self._is_accepted(item)]
+        return RangeResult(walk.commits, walk.times, every, changed, notes)
+
+    def _is_accepted(self, item: Artifact) -> bool:
+        """Return True if the baseline accepts *item*, which breaks no milestone."""
+        breach = item.rule.startswith("best-models-")
+        if breach and item.rule not in ACCEPTED_RULES:
+            return False
+        rule = BEST_MODELS_RULE if breach else item.rule
+        return self._acceptance.accepts(item.path, item.blob, rule)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
@@ -132,10 +198,9 @@ class RangeClassifier:
         known: dict[bytes, bool] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
-        milestones_file = self._policy.best_models.milestones_file
-        watched = {POLICY_NAME.encode(): POLICY_NAME, milestones_file.encode(): milestones_file}
         changed: dict[str, list[str]] = {}
-        decide, blocks = self._matcher.decide, self._matcher.blocks
+        places: dict[bytes, _Chosen] = {}
+        blocks = self._classifier.blocks
         for item in walk:
             if each is not None:
                 each(item)
@@ -144,18 +209,18 @@ class RangeClassifier:
             asked = path + b"/" if item.mode == SUBMODULE_MODE else path
             blocked = known.get(asked)
             if blocked is None:
-                blocked = known[asked] = blocks(decide((asked,))[0])
+                blocked = known[asked] = blocks(asked)
+                places[path] = self._chosen_in(self._around(path))
             if blocked:
                 suspects.append(item)
-            elif path.startswith(self._folder):
+                continue
+            if path.startswith(places[path].folder):
                 models.append(item)
-                if path in watched:
-                    changed.setdefault(watched[path], []).append(walk.commits[item.commit])
-            elif path in watched:
-                changed.setdefault(watched[path], []).append(walk.commits[item.commit])
+            if path in places[path].watched:
+                changed.setdefault(os.fsdecode(path), []).append(walk.commits[item.commit])
         for path in walk.removed:
-            if path in watched:
-                changed.setdefault(watched[path], [])
+            if path in self._chosen_in(self._around(path)).watched:
+                changed.setdefault(os.fsdecode(path), [])
         return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
 
     def _marked(
@@ -165,23 +230,36 @@ class RangeClassifier:
 
         *ends* are the new tip and the commits that the range stands on.
         """
-        if not self._tails:
+        signs = self._signs((*known, *removed))
+        if not signs:
             return set()
-        marks = {path for path in (*known, *removed) if path.endswith(self._tails)}
-        if ends[0].startswith("--"):
-            return self._of_marks(marks)
-        # What no commit of the range brings in was there before. The tip may have it no more,
-        # and no commit of the range may have removed it: a merge took that over.
-        folders = {folder for path, blocked in known.items() if not blocked
-                   for folder in parents(path)}  # fmt: skip
-        asked = [folder + tail for folder in folders for tail in self._tails]
-        for end in ends:
-            marks |= self._store.found(end, asked).keys()
-        return self._of_marks(marks)
+        tails = tuple(sign.tail for sign in signs)
+        marks = {path for path in (*known, *removed) if path.endswith(tails)}
+        if not ends[0].startswith("--"):
+            # What no commit of the range brings in was there before. The tip may have it no
+            # more, and no commit of the range may have removed it: a merge took that over.
+            folders = {folder for path, blocked in known.items() if not blocked
+                       for folder in parents(path)}  # fmt: skip
+            asked = [folder + sign.tail for folder in folders for sign in signs
+                     if sign.inside != b"*"]  # fmt: skip
+            for end in ends:
+                marks |= self._store.found(end, asked).keys()
+        found = set()
+        for path in marks:
+            for sign in signs:
+                folder = sign.folder(path)
+                if folder is not None:
+                    found.add(folder)
+                    if sign.inside == b"*":
+                        self._inner.setdefault(folder, set()).add(path.rpartition(b"/")[0])
+        return found
 
-    def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
-        return {path[: -len(tail)] for path in marks for tail in self._tails
-                if path.endswith(tail)}  # fmt: skip
+    def _signs(self, paths: Iterable[bytes]) -> set[Sign]:
+        """Return the files that may make a folder a run, in the projects around *paths*."""
+        projects = self._policy.projects
+        among = [b""] if projects is None else [b"", *projects.among(paths)]
+        policies = [self._classifier.of_project(project).policy for project in among]
+        return {Sign.of(mark.path) for policy in policies for mark in policy.run_marks}
 
     def _artifacts(
         self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
@@ -192,30 +270,69 @@ class RangeClassifier:
         for item in suspects:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
-        trees = self._trees(commits, by_commit, folders)
+        trees, listed = self._trees(commits, by_commit, folders)
         classified = {
             number: self._classifier.classify(items, trees[number])
             for number, items in by_commit.items()
         }
-        doubtful = {
-            by_commit[number][verdict.path].blob
+        flagged = [
+            (verdict, by_commit[number][verdict.path], number)
             for number, verdicts in classified.items()
             for verdict in verdicts
-            if verdict.binary_only and by_commit[number][verdict.path].mode not in _NO_CONTENT
-        }
-        text = self._text(doubtful)
+            if verdict.blocked
+        ]
+        text = text_blobs(
+            self._store,
+            {
+                item.blob
+                for verdict, item, _ in flagged
+                if verdict.binary_only and item.mode not in _NO_CONTENT
+            },
+        )
+        dvc = {item.path: item.blob for verdict, item, _ in flagged
+               if verdict.may_be_pointer and item.mode not in _NO_CONTENT}  # fmt: skip
+        pointed = {dvc[path] for path in pointers(self._store, dvc)}
+        packages = self._with_scripts(commits, flagged, listed)
         artifacts = []
         for number, items in sorted(by_commit.items()):
-            texts = {path for path, item in items.items() if item.blob in text}
-            verdicts = classified[number]
-            if texts:
-                verdicts = self._classifier.classify(items, trees[number], texts)
+            contents = Contents(
+                {path for path, item in items.items() if item.blob in text},
+                {path for path, item in items.items() if path in dvc and item.blob in pointed},
+            )
+            tree, verdicts = trees[number], classified[number]
+            if number in packages:
+                tree = tree._replace(packages={*tree.packages, *packages[number]})
+            if number in packages or any(contents):
+                verdicts = self._classifier.classify(items, tree, contents)
             artifacts += [
                 self._artifact(commits[number], items[verdict.path], verdict)
                 for verdict in verdicts
                 if verdict.blocked
             ]
         return artifacts
+
+    def _with_scripts(
+        self,
+        commits: Sequence[str],
+        flagged: Iterable[tuple[Verdict, Introduction, int]],
+        listed: Mapping[tuple[str, bytes], Mapping[bytes, str]],
+    ) -> dict[int, set[bytes]]:
+        """Return the folders that hold a script without a suffix directly, by commit."""
+        asked: dict[int, dict[bytes, list[str]]] = {}
+        for verdict, _, number in flagged:
+            folder = self._classifier.folder_of(verdict)
+            entries = listed.get((commits[number], folder or b""), {}) if folder else {}
+            if folder is not None and folder not in asked.get(number, ()):
+                blobs = [blob for name, blob in entries.items() if may_be_script(name)]
+                asked.setdefault(number, {})[folder] = blobs
+        every = {blob for found in asked.values() for inside in found.values() for blob in inside}
+        script_blobs = scripts(self._store, every)
+        packages = {
+            number: {folder for folder, inside in found.items()
+                     if not script_blobs.isdisjoint(inside)}
+            for number, found in asked.items()
+        }  # fmt: skip
+        return {number: found for number, found in packages.items() if found}
 
     def _artifact(self, commit: str, item: Introduction, verdict: Verdict) -> Artifact:
         decider = verdict.decider
@@ -231,41 +348,56 @@ class RangeClassifier:
         commits: Sequence[str],
         by_commit: Mapping[int, Mapping[bytes, Introduction]],
         folders: set[bytes],
-    ) -> dict[int, Tree]:
-        """Return what each commit's tree says of the folders that matter."""
+    ) -> tuple[dict[int, Tree], dict[tuple[str, bytes], dict[bytes, str]]]:
+        """Return what each commit's tree says of the folders that matter, and what they hold."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
         for number, items in by_commit.items():
             above = {folder for path in items for folder in parents(path)}
             for folder in above:
                 if folder not in loose:
-                    decided = self._packages.decide_directory(folder)
-                    loose[folder] = folder in folders or self._packages.blocks(decided)
+                    loose[folder] = folder in folders or self._is_loose(folder)
             wanted[number] = {folder for folder in above if loose[folder]}
-        places = [(commits[number], folder) for number, chosen in wanted.items()
-                  for folder in chosen]  # fmt: skip
-        sources = {place for place, entries in self._store.folders(places)
-                   if any(map(is_source, entries))}  # fmt: skip
+            for path in items:
+                if self._classifier.needs_files(path):
+                    wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
+        inside = {
+            number: {
+                place
+                for folder in chosen
+                for place in (
+                    folder,
+                    *(folder + b"/" + name for name in self._deeper(folder)),
+                    *self._inner.get(folder, ()),
+                )
+            }
+            for number, chosen in wanted.items()
+        }
+        places = [(commits[number], place) for number, found in inside.items() for place in found]
+        listed = dict(self._store.folders(places))
         trees = {}
         for number, chosen in wanted.items():
-            commit = commits[number]
-            packages = {folder for folder in chosen if (commit, folder) in sources}
-            runs: dict[bytes, RunMark] = {}
-            possible = [folder for folder in chosen if folder in folders and folder not in packages]
-            if possible:
-                marked = self._store.found(
-                    commit, [folder + tail for folder in possible for tail in self._tails]
-                )
-                for folder in possible:
-                    for tail, mark in zip(self._tails, self._policy.run_marks, strict=True):
-                        if folder + tail in marked:
-                            runs.setdefault(folder, mark)
-            trees[number] = Tree(runs, packages)
-        return trees
+            grouped: dict[bytes, Found] = {}
+            for folder in inside[number]:
+                entries = listed.get((commits[number], folder), {})
+                project = self._project_of(folder)
+                reader = self._classifier.of_project(project).trees
+                below = folder[len(project) + 1 :] if project else folder
+                found = grouped.setdefault(project, Found({}, set()))
+                for name in reader.names_in(entries):
+                    found.holders.setdefault(name, set()).add(below)
+                if folder in chosen and reader.is_package(below, entries):
+                    found.packages.add(below)
+            trees[number] = self._classifier.tree_of(grouped)
+        return trees, listed
 
-    def _text(self, blobs: Collection[str]) -> set[str]:
-        """Return those of *blobs* whose content is text, and no pointer to weights."""
-        return text_blobs(self._store, blobs)
+    def _deeper(self, folder: bytes) -> Collection[bytes]:
+        """Return the folders below *folder* that files are looked for in."""
+        return self._classifier.of_project(self._project_of(folder)).trees.deeper
+
+    def _project_of(self, folder: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.finder.at(folder)
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]
@@ -276,13 +408,12 @@ class RangeClassifier:
         that was listed in its own commit: a milestone may be approved again.
         """
         artifacts = []
-        listed = {os.fsencode(path) for path in self._approved}
-        paired = {os.fsencode(contract.metadata_path(path)) for path in self._approved}
         digests: dict[str, str | None] = {}
         for item in models:
             commit = commits[item.commit]
-            if item.path not in listed:
-                found_here = self._contract.other(item.mode, item.blob, item.path, paired)
+            chosen = self._chosen_in(self._around(item.path))
+            if os.fsdecode(item.path) not in chosen.approved:
+                found_here = chosen.contract.other(item.mode, item.blob, item.path, chosen.paired)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -295,7 +426,7 @@ class RangeClassifier:
                 if found is None:
                     continue
                 if found in approvals:
-                    breaches = self._contract.model(item.blob, approvals[found])
+                    breaches = chosen.contract.model(item.blob, approvals[found])
                     artifacts += [self._breach(commit, item, breach) for breach in breaches]
                     continue
                 why = f"is not what was approved: sha256 {found}"
@@ -324,22 +455,17 @@ class RangeClassifier:
         """
         if tip.startswith("--") or not commits:
             return []
-        whole = os.fsencode(self._policy.best_models.milestones_file) in touched
-        places = {
-            os.fsencode(path): os.fsencode(contract.metadata_path(path)) for path in self._approved
-        }
-        places = {
-            path: place for path, place in places.items() if whole or {path, place} & set(touched)
-        }
-        there = self._store.found(tip, (*places, *places.values())) if places else {}
-        pinned = {
-            place: {
-                self._approved[os.fsdecode(path)].sha256
-                for path, its in places.items()
-                if its == place
-            }
-            for place in places.values()
-        }
+        among = {self._around(path) for path in touched}
+        places: dict[bytes, bytes] = {}
+        pinned: dict[bytes, set[str]] = {}
+        for chosen in map(self._chosen_in, among):
+            whole = not chosen.watched.isdisjoint(touched)
+            for name, milestone in chosen.approved.items():
+                path, place = os.fsencode(name), os.fsencode(contract.metadata_path(name))
+                if whole or path in touched or place in touched:
+                    places[path] = place
+                    pinned.setdefault(place, set()).add(milestone.sha256)
+        there = self._store.found(tip, (*places, *pinned)) if places else {}
         contents = self._store.contents([there[place] for place in pinned if place in there])
         artifacts = []
         for path, place in places.items():
@@ -362,10 +488,11 @@ class RangeClassifier:
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
-        folder = os.fsencode(self._policy.best_models.folder) + b"/"
+        project = self._around(item.path)
+        folder = self._chosen_in(project).folder
         if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
             return False
-        own = milestones_of_commit(self._store, item.commit, self._policy, strict=False)
+        own = milestones_of_commit(self._store, item.commit, self._policy, project, strict=False)
         entry = own.get(os.fsdecode(item.path))
         return entry is not None and self._digest(item.blob) == entry.sha256
 
@@ -376,17 +503,18 @@ class RangeClassifier:
 
     def _approvals(self, commit: str, path: bytes) -> dict[str, Milestone]:
         """Return what was approved for *path*, by its digest."""
-        name = os.fsdecode(path)
-        approved = {self._approved[name].sha256: self._approved[name]}
+        name, project = os.fsdecode(path), self._around(path)
+        listed = self._chosen_in(project).approved[name]
+        approved = {listed.sha256: listed}
         if self._trust_range:
-            own = milestones_of_commit(self._store, commit, self._policy, strict=False)
+            own = milestones_of_commit(self._store, commit, self._policy, project, strict=False)
             if name in own:
                 approved[own[name].sha256] = own[name]
         return approved
 
     def _digest(self, blob: str) -> str | None:
         """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
-        content = self._contract.content(blob)
+        content = self._chosen[b""].contract.content(blob)
         return None if content is None else content.sha256
 
 
@@ -395,17 +523,21 @@ _FILE = 0o100644
 
 
 def milestones_of_commit(
-    store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
+    store: ObjectStore, commit: str, policy: Policy, project: bytes = b"", *, strict: bool = True
 ) -> dict[str, Milestone]:
-    """Return the milestones that *commit* lists; if not *strict*, a broken list has none."""
-    if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
+    """Return the milestones that *commit* lists; if not *strict*, a broken list has none.
+
+    They are those of a *project*, or of the repository, by path from its root.
+    """
+    if strict and not project and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
         return {}  # *policy* is that of the commit, and has read the list
-    entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))
+    best_models = policy.best_models_of(project)
+    entry = store.entry(commit, os.fsencode(best_models.below(project).milestones_file))
     content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return {}
     try:
-        return load_contract(content, policy.best_models)
+        return load_contract(content, best_models, project)
     except FatalError:
         if strict:
             raise

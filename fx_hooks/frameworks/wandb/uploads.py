@@ -146,7 +146,7 @@ def online_upload(folder: Folder, place: bytes) -> Upload:
         said = _evidence(path, "the server refused some of it", Proof.NOT_UPLOADED)
         return Upload(Proof.NOT_UPLOADED, _NOT_ALL, (said,))
     ends = [found.end() for found in COMPLETE.finditer(tail)]
-    if ends and ANSWERED.search(tail, ends[-1]) is not None:
+    if ends and any(map(ANSWERED.search, tail[ends[-1] :].splitlines())):
         said = _evidence(path, "the server took all of it, and the last word", Proof.UPLOADED)
         return Upload(Proof.UPLOADED, "online, and all of it was uploaded", (said,))
     said = _evidence(path, "nothing says that all was sent and taken", Proof.NOTHING)
