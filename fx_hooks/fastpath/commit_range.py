@@ -10,7 +10,6 @@ walk, in place of some five times as much.
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
-from fx_hooks.fastpath.index_bytes import has_run
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
@@ -65,7 +64,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     if matcher.blocked(paths):
         return False
     directories = matcher.directories()
-    return not any(has_run(directories, b"/" + mark, tree, ask_disk=False) for mark in marks)
+    return not any(_has_run(directories, b"/" + mark, tree) for mark in marks)
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
@@ -96,3 +95,14 @@ def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
     entry = b" blob " + blob.hex().encode() + end
     # The NUL of the entry before: a file may be called like a whole entry.
     return any(b"\0" + mode + entry in b"\0" + tree for mode in (b"100644", b"100755"))
+
+
+def _has_run(directories: "list[bytes]", mark: bytes, tree: bytes) -> bool:
+    """Return True if one of *directories*, but the root, has *mark* in *tree*."""
+    tails = []
+    longest = max(map(len, directories))
+    found = tree.find(mark + b"\0")
+    while found >= 0:
+        tails.append(tree[max(0, found - longest) : found])
+        found = tree.find(mark + b"\0", found + 1)
+    return any(tail.endswith(folder) for folder in directories if folder for tail in tails)
