@@ -7,13 +7,16 @@ asked elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.project_policies import Projects
 
 # A directory that holds one of these directly is a package, whatever its name.
 _SOURCE_SUFFIXES = frozenset(
@@ -69,10 +72,11 @@ class Verdict(NamedTuple):
 
 
 class Classifier:
-    """A classifier of paths by one policy."""
+    """A classifier of paths by one policy, and by those of its projects for what is in them."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self._of_project: dict[int, Classifier] = {}
         self._matcher = Matcher(compile_tables(policy.patterns()))
         self._single: dict[str, Matcher] = {}
         self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
@@ -82,14 +86,61 @@ class Classifier:
     ) -> list[Verdict]:
         """Return a verdict for each of *paths* in *tree*; *text* are those known to be text."""
         paths = list(paths)
+        if self.policy.projects is None:
+            return self._classified(paths, tree, text)
+        verdicts: dict[bytes, Verdict] = {}
+        trees = _by_project(self.policy.projects, tree)
+        for project, below in self.policy.projects.finder.grouped(paths).items():
+            classifier = self.of_project(project)
+            start = len(project) + 1 if project else 0
+            inside = {path[start:] for path in text if path.startswith(project)}
+            found = trees.get(project, _NO_TREE)
+            for verdict in classifier._classified(below, found, inside, at=project):
+                full = _in_project(verdict, project)
+                verdicts[full.path] = full
+        return [verdicts[path] for path in paths]
+
+    def of_project(self, project: bytes) -> Classifier:
+        """Return the classifier of the paths in *project*, which are relative to it."""
+        if self.policy.projects is None or not project:
+            return self
+        policy = self.policy.projects.at(project).policy
+        if id(policy) not in self._of_project:
+            self._of_project[id(policy)] = Classifier(policy)
+        return self._of_project[id(policy)]
+
+    def tree(self, paths: Iterable[bytes]) -> Tree:
+        """Return the runs and packages of a tree that consists of *paths*."""
+        projects = self.policy.projects
+        if projects is None:
+            return read_tree(paths, self.policy.run_marks)
+        runs: dict[bytes, RunMark] = {}
+        packages: set[bytes] = set()
+        for project, below in projects.finder.grouped(paths).items():
+            found = read_tree(below, self.of_project(project).policy.run_marks)
+            runs |= {_joined(project, folder): mark for folder, mark in found.runs.items()}
+            packages |= {_joined(project, folder) for folder in found.packages}
+        return Tree(runs, packages)
+
+    def marks(self, folder: bytes) -> Sequence[RunMark]:
+        """Return the files that make *folder* a run; the root of a project never is one."""
+        projects = self.policy.projects
+        if projects is None:
+            return self.policy.run_marks
+        project = projects.finder.at(folder)
+        return () if project == folder else self.of_project(project).policy.run_marks
+
+    def _classified(
+        self, paths: list[bytes], tree: Tree, text: Collection[bytes], at: bytes = b""
+    ) -> list[Verdict]:
         within = _Within(tree.runs)
         return [
-            self._verdict(path, number, tree, within.outermost(path), path in text)
+            self._verdict(path, number, tree, within.outermost(path), path in text, at)
             for path, number in zip(paths, self._matcher.decide(paths), strict=True)
         ]
 
     def _verdict(
-        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool
+        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool, at: bytes
     ) -> Verdict:
         entry = self.policy.entries[number] if number >= 0 else None
         mark = None if run is None else tree.runs[run]
@@ -97,7 +148,7 @@ class Classifier:
             before = self._without(path, admitted=True)
             against = before if before is not None and before.blocks else mark
             return Verdict(path, False, entry, overridden=against)
-        final, released = self._released(path, entry, tree, is_text)
+        final, released = self._released(path, entry, tree, is_text, at)
         if final is not None and final.blocks:
             return Verdict(path, True, final, mark, run or b"")
         if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
@@ -107,9 +158,12 @@ class Classifier:
         )
 
     def _released(
-        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool
+        self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool, at: bytes
     ) -> tuple[Entry | None, str]:
-        """Return the entry that decides *path* given content and tree, and why they matter."""
+        """Return the entry that decides *path* given content and tree, and why they matter.
+
+        *at* is the folder of the project that *path* is in.
+        """
         reasons: list[str] = []
         binary = False
         packages: frozenset[str] = frozenset()
@@ -120,7 +174,7 @@ class Classifier:
                 reasons.append("it is text")
             elif folder is not None and folder in tree.packages and entry.rule not in packages:
                 packages |= {entry.rule}
-                reasons.append(f"{shown(folder)}/ holds source files")
+                reasons.append(f"{shown(_joined(at, folder))}/ holds source files")
             else:
                 break
             entry = self._without(path, binary=binary, packages=packages)
@@ -162,11 +216,23 @@ class Classifier:
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""
-        return self._matcher.blocked(paths)
+        projects = self.policy.projects
+        if projects is None:
+            return self._matcher.blocked(paths)
+        blocked = {
+            _joined(project, path)
+            for project, below in projects.finder.grouped(paths).items()
+            for path in self.of_project(project)._matcher.blocked(below)
+        }
+        return [path for path in paths if path in blocked]
 
     def group(self, verdict: Verdict) -> bytes:
         """Return the run or directory that a blocked path is shown with, or the path itself."""
         path = verdict.path
+        project = b"" if self.policy.projects is None else self.policy.projects.around(path)
+        if project:
+            classifier = self.of_project(project)
+            return _joined(project, classifier.group(_out_of_project(verdict, project)))
         if verdict.directory:
             return verdict.directory
         run = RUN_FOLDER.search(path)
@@ -176,6 +242,53 @@ class Classifier:
             if self._matcher.blocks(self._matcher.decide_directory(directory)):
                 return directory
         return path
+
+
+_NO_TREE = Tree({}, ())
+
+
+def _joined(project: bytes, path: bytes) -> bytes:
+    return project + b"/" + path if project and path else project or path
+
+
+def _by_project(projects: Projects, tree: Tree) -> dict[bytes, Tree]:
+    """Return *tree* as seen from each project; its own root is no run, nor what is above it."""
+    at = projects.finder.at
+    runs: dict[bytes, dict[bytes, RunMark]] = {}
+    packages: dict[bytes, set[bytes]] = {}
+    for folder, mark in tree.runs.items():
+        project = at(folder)
+        if folder != project:
+            runs.setdefault(project, {})[_below(folder, project)] = mark
+    for folder in tree.packages:
+        project = at(folder)
+        packages.setdefault(project, set()).add(_below(folder, project))
+    return {
+        project: Tree(runs.get(project, {}), packages.get(project, ()))
+        for project in {*runs, *packages}
+    }
+
+
+def _below(path: bytes, project: bytes) -> bytes:
+    return path[len(project) + 1 :] if project else path
+
+
+def _in_project(verdict: Verdict, project: bytes) -> Verdict:
+    """Return a *verdict* of *project* with names from the repository's root."""
+    if not project:
+        return verdict
+    return verdict._replace(
+        path=_joined(project, verdict.path),
+        directory=_joined(project, verdict.directory) if verdict.directory else b"",
+    )
+
+
+def _out_of_project(verdict: Verdict, project: bytes) -> Verdict:
+    directory = verdict.directory
+    return verdict._replace(
+        path=_below(verdict.path, project),
+        directory=_below(directory, project) if directory else b"",
+    )
 
 
 def is_source(name: bytes) -> bool:

@@ -6,11 +6,14 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs
+
+if TYPE_CHECKING:
+    from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class IndexCheck:
     @cached_property
     def tree(self) -> Tree:
         """The runs and packages that the index has."""
-        return read_tree(self.index, self.classifier.policy.run_marks)
+        return self.classifier.tree(self.index)
 
     def verdicts(self, paths: Iterable[bytes], *, ask_disk: bool) -> list[Verdict]:
         """Classify *paths*, in their order.
@@ -41,7 +44,7 @@ class IndexCheck:
         fresh = [path for path in paths if self.is_new(path)]
         runs = dict(self.tree.runs)
         for folder in {folder for path in fresh for folder in parents(path)}:
-            for mark in self.classifier.policy.run_marks:
+            for mark in self.classifier.marks(folder):
                 place = os.path.join(self.repository.root, folder, os.fsencode(mark.path))
                 if folder not in self.tree.packages and os.path.lexists(place):
                     runs.setdefault(folder, mark)

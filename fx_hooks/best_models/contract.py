@@ -37,7 +37,7 @@ RULES = {
     "best-models-missing": "What has to be checked is in the clone.",
     "best-models-size": "A milestone is no larger than best_models.max_size.",
     "best-models-stale": "A milestone that is listed is tracked.",
-    "best-models-unlisted": "Weights are in Git only as milestones that somebody approved.",
+    "best-models-unlisted": "Weights are in Git only as milestones that a person approved.",
     "best-models-unpaired": "A milestone has its metadata beside it.",
     "best-models-unsafe": "A milestone runs nothing of its own when it is loaded.",
 }
@@ -211,7 +211,7 @@ def check_content(
         refused = [name for name in content.inspection.globals if not can_be_allowed(name)]
         if refused:
             names = ", ".join(shown(name.encode("utf-8", "backslashreplace")) for name in refused)
-            yield found("unsafe", f"imports {names} when it is loaded, which nobody can allow")
+            yield found("unsafe", f"imports {names} when it is loaded, which cannot be allowed")
         foreign = missing_globals(milestone, content.inspection)
         if foreign:
             yield found("unsafe", _foreign_names(foreign), allow_command(path, foreign))
@@ -262,7 +262,7 @@ def _load_faults(
 
 
 def missing_globals(milestone: Milestone, inspection: Inspection) -> list[str]:
-    """Return the names that somebody can allow and has not."""
+    """Return the names that can be allowed and are not."""
     allowed = milestone.allow_globals
     return [n for n in inspection.globals if n not in allowed and can_be_allowed(n)]
 

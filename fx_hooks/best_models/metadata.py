@@ -59,7 +59,7 @@ def _fault(text: str, secret_name: str, host_name: bool) -> str:
     if _is_secret(text, secret_name):
         return "what looks like a secret"
     if _HOME.search(text):
-        return "a path in somebody's home directory"
+        return "a path in a home directory"
     if host_name and not _PUBLIC_HOST.match(text):
         return "a host name"
     return ""
@@ -108,7 +108,7 @@ _HOST_NAMES = frozenset({"host", "hostname", "nodename", "fqdn"})
 _PUBLIC_HOST = re.compile(
     r"(?i)(?:localhost|127\.0\.0\.1|0\.0\.0\.0|::1|auto|<.*>)?\Z|[a-z]+://|\$"
 )
-# Letters and digits that nobody types if they are mixed: no word, no path, no number.
+# Letters and digits that are not typed mixed like this: no word, no path, no number.
 _LONG = re.compile(r"[A-Za-z0-9]{16,}")
 # Of the place of a text; more of it would not be read, and each text has one.
 _PLACE = 200

@@ -1,4 +1,4 @@
-"""``best_models/milestones.yaml``: the models that somebody chose for Git."""
+"""``best_models/milestones.yaml``: the models that a person chose for Git."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class _Value:
             value = _Value(self._source, f"{self._key}[{number}]", item)
             name = value.matching(_GLOBAL, "must be a name such as package.module.Class")
             if is_blocked(name):
-                value.fail(f"'{name}': nobody can allow what is in os, posix, nt or sys")
+                value.fail(f"'{name}': you cannot allow what is in os, posix, nt or sys")
             names.append(name)
         return tuple(names)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-class ContractScene:
+class ContractCheck:
     """The folder of chosen models in one index."""
 
     def __init__(

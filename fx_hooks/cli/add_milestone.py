@@ -242,7 +242,7 @@ def _as_chosen(
 
 
 def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
-    """Return the format to write down; formats that hold code only where somebody names them."""
+    """Return the format to write down; formats that hold code only where the user names them."""
     if inspection.format not in NAMED_FORMATS or asked is not None:
         return asked or inspection.format
     return before.format if before is not None else None
@@ -303,7 +303,7 @@ def _suffix(path: str) -> str:
 
 def _opened(file: str) -> io.BufferedReader:
     try:
-        # A named pipe would wait for somebody to write.
+        # A named pipe would wait for a writer.
         if not stat.S_ISREG(os.stat(file).st_mode):
             raise FatalError(f"{file}: is no regular file")
         opened = open(file, "rb")  # noqa: SIM115
@@ -416,7 +416,7 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
     """Return where the run that left *file* lies, and its identity; paths are from the root."""
     found = {}
     for key, place in (("path", provenance.directory), ("checkpoint", file)):
-        with contextlib.suppress(FatalError):  # it lies elsewhere, in a folder of somebody's
+        with contextlib.suppress(FatalError):  # it lies elsewhere, in a folder of another user
             path = os.fsdecode(from_root(place, root)) if place is not None else ""
             if path not in ("", model):
                 found[key] = path
@@ -465,7 +465,7 @@ def _write(root: str, plan: _Plan, sha256: str, seen: Mapping[str, bytes | None]
                 file.write(os.fsencode(text))
         for path in plan.texts:
             if _read(root, path) != seen[path]:
-                raise FatalError(f"{path}: somebody has just changed it: run it again")
+                raise FatalError(f"{path}: it has just been changed: run this again")
         while ready:
             temporary, target = ready[0]
             os.replace(temporary, target)

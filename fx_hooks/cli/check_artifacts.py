@@ -87,7 +87,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        keep_tables(repository.git_directory, in_force)
+        keep_tables(repository.git_directory, in_force, index)
     staged = repository.staged_by_path()
     check = IndexCheck(repository, index, staged, classifier)
     if all_files:
@@ -99,7 +99,7 @@ def check(
             candidates = [*candidates, *staged]
     else:
         candidates = staged
-    # Nobody is kept from deleting.
+    # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     blocked = [

@@ -9,9 +9,9 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, read_tree
+from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
-from fx_hooks.best_models.staged_models import ContractScene
+from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
@@ -109,7 +109,7 @@ def explain(
     if paths_only:
         verdicts = classifier.classify(paths, Tree({}, ()))
     elif from_stdin or repository is None:
-        verdicts = classifier.classify(paths, read_tree(paths, in_force.policy.run_marks))
+        verdicts = classifier.classify(paths, classifier.tree(paths))
     else:
         staged = repository.staged_by_path()
         verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
@@ -144,7 +144,7 @@ def _terms(
     if not inside:
         return {}
     try:
-        check = ContractScene(repository, index, policy)
+        check = ContractCheck(repository, index, policy)
     except FatalError as exc:
         return {path: [str(exc)] for path in inside}
     return {path: check.terms(path) for path in inside}
@@ -210,7 +210,7 @@ def _as_text(name: bytes, verdict: Verdict) -> str:
 
 
 def _origin(decider: Entry | RunMark) -> str:
-    what = decider.path if isinstance(decider, RunMark) else decider.pattern
+    what = decider.path if isinstance(decider, RunMark) else decider.written or decider.pattern
     return f"{decider.rule} ({decider.place}) {what}"
 
 
@@ -236,7 +236,9 @@ def _as_fields(decider: Entry | RunMark | None) -> dict[str, object]:
         return {"rule": None, "pattern": None, "source": None, "tool": None, "line": None}
     return {
         "rule": decider.rule,
-        "pattern": decider.path if isinstance(decider, RunMark) else decider.pattern,
+        "pattern": decider.path
+        if isinstance(decider, RunMark)
+        else decider.written or decider.pattern,
         "source": decider.source,
         "tool": decider.tool or None,
         "line": decider.line,

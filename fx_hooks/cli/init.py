@@ -337,7 +337,7 @@ def _other_runners(root: bytes, hooks: bytes) -> list[tuple[str, str]]:
     ]
     found += [(".husky/pre-commit", "husky"), (".husky", "husky")]
     hook = os.path.join(hooks, b"pre-commit")
-    # That of a runner without a configuration is none of somebody else's.
+    # That of a runner without a configuration is not anyone else's.
     if _GENERATED not in _uncommented(hook, all_of_it=True):
         name = os.path.relpath(hook, root)
         found.append((os.fsdecode(hook if name.startswith(b"..") else name), "plain"))

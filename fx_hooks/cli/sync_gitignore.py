@@ -174,7 +174,7 @@ def _fault_in_index(
         return "is unmerged"
     content = repository.contents((entry.blob,)).get(entry.blob)
     if content is None:
-        return ""  # not in this clone, so nobody has changed it here
+        return ""  # not in this clone, so it has not been changed here
     try:
         same = rewritten(content, wanted) == content
     except FatalError:

@@ -28,7 +28,7 @@ _SUBMODULE_MODE = 0o160000
 def proven_clean(arguments: "list[str]") -> bool:
     """Return True if ``fx-check-artifacts`` with *arguments* has nothing to say.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     whole_tree = arguments == ["--all-files"]
     literal = arguments[:1] == ["--"]
@@ -50,79 +50,82 @@ def proven_clean(arguments: "list[str]") -> bool:
         # Behind `--` every name is a file's; otherwise folders stand for what is in them.
         doubtful = [] if literal else _perhaps_folders(paths)
         if whole_tree:
-            return _whole_tree_clean(content, git_directory)
+            output = fast_git.output("ls-files", "-z")
         # Runners pass only what differs from both sides of a merge.
-        if not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
+        elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
             output = fast_git.output(*STAGED)
-            if output is None:
-                return False
-            paths += output.split(b"\0")[:-1]
-        return _clean(content, git_directory, paths, doubtful)
+        else:
+            output = b""
+        if output is None:
+            return False
+        paths += output.split(b"\0")[:-1]
+        return _clean(content, git_directory, paths, doubtful, output if whole_tree else None)
     except NotSureError:
         return False
 
 
 def _clean(
-    content: "Content", git_directory: str, paths: "list[bytes]", doubtful: "list[bytes]"
+    content: "Content",
+    git_directory: str,
+    paths: "list[bytes]",
+    doubtful: "list[bytes]",
+    whole_tree: "bytes | None",
 ) -> bool:
-    """Return True if the tables let all *paths* in. None of *doubtful* may be a folder."""
-    tables, marks, _, milestones, _ = content
-    matcher = Matcher(tables)
-    if matcher.blocked(paths):
-        return False
-    # The root never is a run.
-    directories = [folder for folder in matcher.directories() if folder]
-    runs = [folder + b"/" + mark for folder in directories for mark in marks]
+    """Return True if the tables let all *paths* in. None of *doubtful* may be a folder.
+
+    *whole_tree* has all paths, each with a NUL behind, if they are all that is tracked.
+    """
+    tables, marks, tracked, milestones, listed, projects = content
+    places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
+    if projects is None:
+        matcher = Matcher(tables)
+        if matcher.blocked(paths):
+            return False
+        # The root never is a run.
+        places = [(marks, [folder for folder in matcher.directories() if folder])]
     index: Index | ListedIndex | None = open_index(git_directory)
     if index is None:
         from fx_hooks.fastpath.listed_index import listed_index
 
-        index = listed_index([POLICY, milestones, *paths, *runs, *doubtful])
+        wanted = None
+        if places is not None and whole_tree is None:
+            wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful]
+        index = listed_index(wanted)
         if index is None:
             return False
-    if not _counts(content, index) or index.any_below(doubtful):
+    watched = index.entries([POLICY, milestones])
+    if not as_it_was(watched.get(POLICY), tracked) or index.any_below(doubtful):
         return False
-    for mark in marks:
-        tail = b"/" + mark
-        if index.entries([folder + tail for folder in directories], tail + b"\0"):
-            return False
-    return not any(map(os.path.lexists, runs)) and not _blocked_submodules(matcher, index, paths)
-
-
-def _whole_tree_clean(content: "Content", git_directory: str) -> bool:
-    """Return True if the tables let all that is tracked in."""
-    tables, marks, *_ = content
-    index: Index | ListedIndex | None = open_index(git_directory)
-    if index is None:
-        from fx_hooks.fastpath.listed_index import listed_index
-
-        index = listed_index(None)
-    output = fast_git.output("ls-files", "-z")
-    if index is None or output is None or not _counts(content, index):
+    if not as_it_was(watched.get(milestones), listed):
         return False
-    for mark in marks:
-        if b"/" + mark + b"\0" in output:
-            return False
-    paths = output.split(b"\0")[:-1]
-    matcher = Matcher(tables)
-    return not matcher.blocked(paths) and not _blocked_submodules(matcher, index, paths)
-
-
-def _counts(content: "Content", index: "Index | ListedIndex") -> bool:
-    """Return True if the policy and the milestones in *content* are those of *index*."""
-    _, _, tracked, milestones, listed = content
-    found = index.entries([POLICY, milestones])
-    return as_it_was(found.get(POLICY), tracked) and as_it_was(found.get(milestones), listed)
-
-
-def _blocked_submodules(
-    matcher: Matcher, index: "Index | ListedIndex", paths: "list[bytes]"
-) -> "list[bytes]":
-    """Return the submodules among *paths* that are blocked as the folders that they are."""
+    # A submodule is a folder, to patterns that match only those.
     found = index.entries(paths, SUBMODULE)
-    return matcher.blocked(
-        [path + b"/" for path, entry in found.items() if entry[0] == _SUBMODULE_MODE]
-    )
+    submodules = [path for path, entry in found.items() if entry[0] == _SUBMODULE_MODE]
+    if places is not None:
+        if matcher.blocked([path + b"/" for path in submodules]):
+            return False
+    else:
+        from fx_hooks.fastpath.projects import places_of_runs
+
+        assert projects is not None  # otherwise there are places
+        places = places_of_runs(projects, tables, marks, paths, index, submodules)
+        if places is None:
+            return False
+    for tails, folders in places:
+        for mark in tails:
+            tail = b"/" + mark
+            if whole_tree is not None and tail + b"\0" not in whole_tree:
+                continue
+            if index.entries([folder + tail for folder in folders], tail + b"\0"):
+                return False
+    return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
+
+
+def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":
+    """Return the paths of the files that would make a folder of *places* a run."""
+    return [
+        folder + b"/" + mark for tails, folders in places for folder in folders for mark in tails
+    ]
 
 
 # What a plain root-relative path does not have, where each path stands between NULs.

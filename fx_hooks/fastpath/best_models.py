@@ -10,7 +10,7 @@ FOLDER = b"best_models"  # as in the built-in policy
 def proven_untouched() -> bool:
     """Return True if something is staged, and none of it concerns the chosen models.
 
-    True is certain; False means that somebody has to look closely: where a repository
+    True is certain; False means that the command has to look closely: where a repository
     has moved the folder, that is every time.
     """
     try:
@@ -19,8 +19,8 @@ def proven_untouched() -> bool:
     except OSError:
         # What is not on disk, but in the index, is found below when it changes.
         policy = b"" if not os.path.lexists(POLICY) else b"folder"
-    # A quoted key could be spelled with escapes.
-    if b"folder" in policy or b"\\" in policy:
+    # A quoted key could be spelled with escapes; each project has a folder of its own.
+    if b"folder" in policy or b"projects" in policy or b"\\" in policy:
         return False
     output = fast_git.output(
         "diff-index", "--cached", "--name-only", "-z", "--no-renames",

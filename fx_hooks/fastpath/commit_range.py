@@ -25,7 +25,7 @@ _SUBMODULE = b" 160000 "
 def proven_clean(arguments: "list[str]") -> bool:
     """Return True if ``fx-check-range`` with *arguments* has nothing to say.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     ends = _ends(arguments)
     git_directory = find_git_directory()
@@ -38,7 +38,9 @@ def proven_clean(arguments: "list[str]") -> bool:
     policy, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed = content
+    tables, marks, tracked, milestones, listed, projects = content
+    if projects is not None:
+        return False
     old, new = ends
     tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
     # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).

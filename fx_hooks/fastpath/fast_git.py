@@ -57,5 +57,5 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     try:
         _, status = os.waitpid(process, 0)
     except ChildProcessError:
-        return None  # whoever started us ignores SIGCHLD, so nobody learns how it ended
+        return None  # whoever started us ignores SIGCHLD, so its exit code is lost
     return data if status == 0 else None

@@ -24,7 +24,7 @@ _SOURCES = (
 def proven_in_step(arguments: "list[str]") -> bool:
     """Return True if ``fx-sync-gitignore`` with *arguments* has nothing to do.
 
-    True is certain; False means that somebody has to look closely.
+    True is certain; False means that the command has to look closely.
     """
     git_directory = find_git_directory()
     if arguments or git_directory is None:

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from fx_hooks.fastpath.matcher import Tables
+    from fx_hooks.fastpath.projects import Content as ProjectsContent
 
     # The tables; the files that make their directory a run; the object id of the policy
-    # file in the index; the path of the milestones' file and its object id. An id is empty
-    # where git does not track the file.
-    Content: TypeAlias = tuple[Tables, tuple[bytes, ...], bytes, bytes, bytes]
+    # file in the index; the path of the milestones' file and its object id; the projects, None
+    # where there are none. An id is empty where git does not track the file.
+    Content: TypeAlias = tuple[
+        Tables, tuple[bytes, ...], bytes, bytes, bytes, ProjectsContent | None
+    ]
 
 MAGIC = b"fx-hooks tables\n"
 MAX_BYTES = 1 << 24  # no policy that a person wrote has larger tables
@@ -41,7 +44,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
 _SOURCES = (
     "frameworks/__init__.py", "policy/compiler.py", "policy/loader.py", "policy/model.py",
-    "policy/patterns.py", "util/strict_yaml.py",
+    "policy/patterns.py", "policy/project_policies.py", "util/strict_yaml.py",
 )  # fmt: skip
 
 
@@ -102,6 +105,17 @@ def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None
             continue
         return path
     return None
+
+
+def packed(tables: "tuple[Tables, tuple[bytes, ...]]") -> bytes:
+    """Return tables and marks as bytes, which are read in much less time."""
+    return marshal.dumps(tables)
+
+
+def unpacked(data: bytes) -> "tuple[Tables, tuple[bytes, ...]]":
+    """Return what :func:`packed` was given; *data* comes from :func:`read`."""
+    tables: tuple[Tables, tuple[bytes, ...]] = marshal.loads(data)
+    return tables
 
 
 def own_file(path: str) -> "bytes | None":

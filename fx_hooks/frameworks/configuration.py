@@ -102,7 +102,7 @@ def _settings(content: bytes, name: str) -> dict[str, tuple[str, int]]:
     try:
         found = {key: (value, line) for key, value, line in scalars(content, name)}
     except FatalError:
-        return {}  # it is somebody else's file, and may be a template
+        return {}  # it is another user's file, and may be a template
     package = _package(content, name)
     if package:
         found.update({f"{package}.{key}": value for key, value in found.items()})

@@ -19,7 +19,7 @@ def alone(git_directory: bytes | None = None) -> Iterator[None]:
     """Hold the lock of the repository whose work trees share *git_directory*.
 
     That is the one that we are in, if none is given. Raises
-    :class:`~fx_hooks.util.errors.FatalError` where somebody else keeps it.
+    :class:`~fx_hooks.util.errors.FatalError` where another process holds it.
     """
     folder = Repository().common_directory() if git_directory is None else git_directory
     with contextlib.ExitStack() as stack:
@@ -30,7 +30,7 @@ def alone(git_directory: bytes | None = None) -> Iterator[None]:
                 "another fx-hooks command has been at work for a minute: try again when it is done"
             ) from exc
         except OSError as exc:
-            # Where nothing can be written nobody else can be at work.
+            # Where nothing can be written, no other process can be at work.
             if exc.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                 raise FatalError(
                     f"the lock of the repository cannot be taken: {exc.strerror}"

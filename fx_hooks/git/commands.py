@@ -26,7 +26,7 @@ def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]
 
 
 def from_folder(commands: Iterable[str], path_to_root: str) -> list[str]:
-    """Return *commands*, whose paths count from the root, for somebody who is below it."""
+    """Return *commands*, whose paths count from the root, for a user who stands below it."""
     start = f"git -C {path_to_root} " if path_to_root else "git "
     return [start + command.removeprefix("git ") for command in commands]
 

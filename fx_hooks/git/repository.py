@@ -134,7 +134,7 @@ class ObjectStore:
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
         """Yield the fields of the output of one git command that ends each of them with a NUL.
 
-        They come while git still runs, so that nobody has to hold all of them. Raises
+        They come while git still runs, so that the caller need not hold all of them. Raises
         :class:`FatalError` at the end if git has failed.
         """
         yield from self.streams(arguments, (stdin,))
@@ -168,7 +168,7 @@ class ObjectStore:
                         raise self._failure(arguments, errors.read())
             finally:
                 for process, _, _ in started:
-                    # If nobody wants the rest, git is told so by a closed pipe, or at once.
+                    # If the caller wants no more, git is told so by a closed pipe, or at once.
                     if process.stdout is not None:
                         process.stdout.close()
                     elif process.poll() is None:
@@ -398,7 +398,7 @@ class Repository(ObjectStore):
         return set(zsplit(self._unfiltered("diff-files", *options, "--ignore-submodules=all")))
 
     def left_out(self) -> set[bytes]:
-        """Tracked paths that a sparse checkout, or somebody, has left out of the work tree."""
+        """Tracked paths that a sparse checkout, or the user, has left out of the work tree."""
         records = zsplit(self.run("ls-files", "-t", "-z"))
         return {record[2:] for record in records if record.startswith(b"S ")}
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy
 
 _BOM = b"\xef\xbb\xbf"
-# Somebody's note about fx-hooks is no marker; an indented marker is, but git ignores what
+# A user's note about fx-hooks is no marker; an indented marker is, but git ignores what
 # an indented comment says.
 _BEGIN = re.compile(rb"[ \t]*# >>> fx-hooks(?: ([^ ]*))? >>>[ \t]*\Z")
 _END = re.compile(rb"[ \t]*# <<< fx-hooks <<<[ \t]*\Z")
@@ -107,7 +107,7 @@ def rewritten(
     A new block goes first, so that what follows has the last word. Where *text* is what git
     could not merge, *merged* are the versions that it comes from. Raises
     :class:`~fx_hooks.util.errors.FatalError`, unless *force*, where the markers are broken,
-    or where somebody has edited the block and a line would be lost.
+    or where the block was edited and a line would be lost.
     """
     known = {*wanted, *(line for version in merged for line in _written(version))}
     parsed = _without_blocks(_without_conflicts(text), known) if force else _resolved(text, known)
@@ -206,7 +206,7 @@ def _refuse_to_lose(lines: Sequence[bytes], lost: Sequence[int], known: Collecti
         behind = behind and place - 1 in gone
         if not line:
             continue
-        # Behind the block they are somebody's own, in their order.
+        # Behind the block they are the user's own, in their order.
         stays = line in following if behind else line in safe or _is_milestone(lines, place)
         if not stays:
             raise FatalError(

@@ -62,14 +62,14 @@ def merged_versions(repository: Repository, index: Mapping[bytes, IndexEntry]) -
 def write(root: bytes, text: bytes, before: bytes | None) -> None:
     """Put *text* in its place in one step; its permissions stay as they are.
 
-    It was made from *before*. Raises :class:`~fx_hooks.util.errors.FatalError` where somebody
-    has written something else meanwhile.
+    It was made from *before*. Raises :class:`~fx_hooks.util.errors.FatalError` where something
+    else has been written meanwhile.
     """
     place = os.path.join(root, FILE.encode())
     try:
         mode = stat.S_IMODE(os.lstat(place).st_mode) if os.path.lexists(place) else None
         if read(root) != before:
-            raise FatalError(f"{FILE}: somebody has just changed it: run it again")
+            raise FatalError(f"{FILE}: it has just been changed: run this again")
         replace_file(place, text, 0o666 if mode is None else mode)
         if mode is not None:
             os.chmod(place, mode)

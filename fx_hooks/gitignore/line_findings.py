@@ -102,8 +102,8 @@ def findings_around(
             if verdict.entry is None or verdict.blocked == about.ignores:
                 continue
             if about.ignores and verdict.entry.source == BUILTIN_SOURCE:
-                continue  # what the built-in rules except is nobody's wish
-            # What the policy and the line let in is a file; nobody has a folder of that name.
+                continue  # what the built-in rules except is not the user's wish
+            # What the policy and the line let in is a file; no folder has that name.
             is_in_file = not about.ignores and above in about.paths and _lets_in(verdicts[above])
             if not is_in_file:
                 asked[path] = None

@@ -15,7 +15,7 @@ pattern that matches it itself. (git's gitignore(5) and ``last_matching_pattern`
 * an allowing pattern is written with what lies beneath it: ``!/src`` and ``!/src/**``.
   Where only single names are blocked in there, it lets in names like them alone
   (``!**/tests/**/*.[cl][ko][pg]*``): anything else may be closed by ignore files of which
-  the block knows nothing (``.DS_Store`` in somebody's own ``core.excludesFile``).
+  the block knows nothing (``.DS_Store`` in a user's own ``core.excludesFile``).
 
 Every line of an entry matches only what the entry matches or what lies beneath that. So
 behind them all of that is blocked, or allowed, and whatever was said before does not

@@ -164,7 +164,7 @@ class RangeClassifier:
         if ends[0].startswith("--"):
             return self._of_marks(marks)
         # What no commit of the range brings in was there before. The tip may have it no more,
-        # and nobody in the range may have removed it: a merge took that over.
+        # and no commit of the range may have removed it: a merge took that over.
         folders = {folder for path, blocked in known.items() if not blocked
                    for folder in parents(path)}  # fmt: skip
         asked = [folder + tail for folder in folders for tail in self._tails]

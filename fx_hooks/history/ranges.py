@@ -53,7 +53,7 @@ def parse(store: ObjectStore, text: str) -> list[Range]:
     if not dots:
         raise FatalError(f"{text}: is not a range: write {text}..HEAD, or origin/main..{text}")
     if not old:
-        # To git it is HEAD; in a script it is a variable that nobody has set.
+        # To git it is HEAD; in a script it is a variable that is not set.
         raise FatalError(
             f"{text}: has no old side: write OLD{text}, where OLD is the last commit"
             " that is already known"
@@ -111,7 +111,7 @@ def is_other_tag(one: Range, ranges: Sequence[Range]) -> bool:
 def from_pre_push(store: ObjectStore, lines: Iterable[bytes], remote: str) -> list[Range]:
     """Parse git's input to ``pre-push``: ``LOCAL-REF ID REMOTE-REF ID``, one ref per line."""
     known = _remotes(store, remote)
-    # The local side is what somebody has typed, and may have blanks in it.
+    # The local side is what the user typed, and may have blanks in it.
     updates = [_fields(line.rsplit(b" ", 3), (1, 3), "pre-push", line) for line in lines]
     # What another ref of the remote had before this push is not new either.
     had = sorted({words[3] for words in updates if not _ZERO.match(words[3])})

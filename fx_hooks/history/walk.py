@@ -1,7 +1,7 @@
 """A walk over commits: every path they bring in with its blob, also if deleted later.
 
 A commit brings in what it has and none of its parents has: the same path with the same
-content and mode. So a merge brings in only what somebody changed while merging; what it
+content and mode. So a merge brings in only what was changed while merging; what it
 takes over from a side is that side's, and is found at the commit there.
 """
 

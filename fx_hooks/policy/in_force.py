@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
 from fx_hooks.git.commands import from_folder
@@ -19,9 +19,14 @@ from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
+from fx_hooks.policy.project_policies import ProjectFile, Projects
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted
 from fx_hooks.util.strict_yaml import MAX_BYTES
+
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.matcher import Tables
+    from fx_hooks.fastpath.projects import Content as ProjectsContent
 
 
 class PolicyInForce(NamedTuple):
@@ -29,7 +34,7 @@ class PolicyInForce(NamedTuple):
 
     ``text`` is that of the policy file, None where there is none; ``blob`` its object
     id in the index, None where git does not track it; ``notes`` say in a line each what
-    somebody may have meant to count and does not. ``on_disk`` says that the policy file
+    may have been meant to count and does not. ``on_disk`` says that the policy file
     on disk is the one that counts; ``milestones_blob`` is the object id of the milestones'
     file in the index, None where git does not track one.
     """
@@ -74,7 +79,7 @@ def policy_in_force(
                     f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
                     f" git add {POLICY_NAME}"
                 )
-    policy, milestones = _with_listed(repository, index, load_policy(text, source))
+    policy, milestones = _complete(repository, index, text, source)
     milestones_file = policy.best_models.milestones_file
     if milestones is None and os.path.lexists(
         os.path.join(repository.root, milestones_file.encode())
@@ -91,13 +96,27 @@ def policy_of_text(
     repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None
 ) -> Policy:
     """Return what :func:`policy_in_force` would if *text* were the policy file."""
-    return _with_listed(repository, index, load_policy(text))[0]
+    return _complete(repository, index, text, POLICY_NAME)[0]
 
 
-def _with_listed(
-    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+def _complete(
+    repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None, source: str
 ) -> tuple[Policy, IndexEntry | None]:
-    """Return *policy* with the staged milestones, and the entry of their file."""
+    """Return the policy of *text* with projects and milestones, and the entry of their file."""
+    policy = load_policy(text, source)
+    if policy.folders:
+
+        def read(path: bytes) -> ProjectFile | None:
+            entry = index.get(path)
+            if entry is not None:
+                return ProjectFile(staged_text(repository, entry), entry.blob)
+            if path.rpartition(b"/")[2] != POLICY_NAME.encode():
+                return None  # milestones always have to be staged
+            place = os.fsdecode(os.path.join(repository.root, path))
+            found = read_policy_file(place, os.fsdecode(path), missing_ok=True)
+            return None if found is None else ProjectFile(found, None)
+
+        policy = policy._replace(projects=Projects(policy, text, source, read))
     milestones_file = policy.best_models.milestones_file
     entry = index.get(milestones_file.encode())
     if entry is None:
@@ -156,6 +175,13 @@ def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
         source = policy_file
         text = read_policy_file(policy_file)
     policy = load_policy(text, source)
+    if policy.folders:
+
+        def read(path: bytes) -> ProjectFile | None:
+            found = read_policy_file(os.fsdecode(path), missing_ok=True)
+            return None if found is None else ProjectFile(found, None)
+
+        policy = policy._replace(projects=Projects(policy, text, source, read))
     milestones_file = policy.best_models.milestones_file
     milestones = read_policy_file(milestones_file, missing_ok=True)
     if milestones is not None:
@@ -171,7 +197,15 @@ def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForc
     clone.
     """
     text, blob = _committed(store, commit, name, POLICY_NAME)
-    policy = load_policy(text, f"{name}:{POLICY_NAME}")
+    source = f"{name}:{POLICY_NAME}"
+    policy = load_policy(text, source)
+    if policy.folders:
+
+        def read(path: bytes) -> ProjectFile | None:
+            content, found = _committed(store, commit, name, os.fsdecode(path))
+            return None if content is None else ProjectFile(content, found)
+
+        policy = policy._replace(projects=Projects(policy, text, source, read))
     milestones_file = policy.best_models.milestones_file
     listed, milestones_blob = _committed(store, commit, name, milestones_file)
     if listed is not None:
@@ -202,9 +236,13 @@ def _committed(
     return content, entry.blob
 
 
-def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
-    """Keep the compiled policy for the fast paths, if what is on disk is what counts."""
-    if not in_force.on_disk:
+def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[bytes] = ()) -> None:
+    """Keep the compiled policy for the fast paths, if what is on disk is what counts.
+
+    *paths* are all that the index has: with projects, those that they are in are kept too.
+    """
+    projects = in_force.policy.projects
+    if not in_force.on_disk or (projects is not None and not paths):
         return
     key = table_cache.cache_key(in_force.text)
     places = table_cache.places(git_directory, key)
@@ -213,12 +251,48 @@ def keep_tables(git_directory: str, in_force: PolicyInForce) -> None:
         os.fsencode(in_force.policy.best_models.milestones_file),
         bytes.fromhex(in_force.milestones_blob or ""),
     )
+    kept = None if projects is None else _kept_projects(projects, paths, ids[1])
     content = table_cache.read(places, key)
-    if content is not None and content[2:] == ids:
+    if content is not None and content[2:] == (*ids, kept):
         return
     policy = load_policy(in_force.text)
+    table_cache.write(places, key, (*_tables(policy), *ids, kept))
+
+
+def _patterns(policy: Policy) -> tuple[object, ...]:
+    return tuple(policy.patterns()), tuple(mark.path for mark in policy.run_marks)
+
+
+def _tables(policy: Policy) -> tuple[Tables, tuple[bytes, ...]]:
     marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
-    table_cache.write(places, key, (compile_tables(policy.patterns()), marks, *ids))
+    return compile_tables(policy.patterns()), marks
+
+
+def _kept_projects(
+    projects: Projects, paths: Collection[bytes], milestones: bytes
+) -> ProjectsContent:
+    """Return what the fast paths have to know of the projects that *paths* are in."""
+    known: dict[bytes, tuple[bytes, bytes, bytes, int] | tuple[()]] = {}
+    numbers = {_patterns(projects.root): 0}
+    kept: list[bytes] = []
+    for folder in projects.among(paths):
+        try:
+            project = projects.at(folder)
+        except FatalError:
+            continue  # what is in it is refused with the reason
+        policy = project.without_milestones
+        patterns = _patterns(policy)
+        if patterns not in numbers:
+            numbers[patterns] = len(numbers)
+            kept.append(table_cache.packed(_tables(policy)))
+        facts = (
+            bytes.fromhex((project.own and project.own.blob) or ""),
+            os.fsencode(policy.best_models.milestones_file),
+            bytes.fromhex((project.milestones and project.milestones.blob) or ""),
+            numbers[patterns],
+        )
+        known[folder] = facts if facts != (b"", milestones, b"", 0) else ()
+    return (tuple(projects.named), projects.globs, known, milestones, tuple(kept))
 
 
 def read_policy_file(
@@ -226,7 +300,7 @@ def read_policy_file(
 ) -> bytes | None:
     """Return the bytes of a regular file on disk; None if it is missing and *missing_ok*.
 
-    With *source*, the repository's name for it, nobody has named the file.
+    With *source*, the repository's name for it, the user has not named the file.
     """
     name = source or path
     mend = "put a file in its place" if source else "name a policy file"

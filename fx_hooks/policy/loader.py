@@ -6,7 +6,7 @@ import difflib
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -21,6 +21,7 @@ from fx_hooks.policy.model import (
     MILESTONE_RULE,
     PATTERN_RULE,
     POLICY_NAME,
+    PROJECT_KEYS,
     WEIGHTS_RULE,
     BestModels,
     Entry,
@@ -28,7 +29,7 @@ from fx_hooks.policy.model import (
     RunMark,
     literal,
 )
-from fx_hooks.policy.patterns import encodable, problem
+from fx_hooks.policy.patterns import encodable, problem, within
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import (
     compose,
@@ -50,8 +51,10 @@ KINDS = (
 # Patterns, names and reasons of one policy file: a person writes some dozens.
 _MAX_VALUES = 5_000
 BUILTIN_SOURCE = "built-in policy"
+ROOT_KEYS = ("projects", "projects_may")
 _TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 
+_WILD = frozenset("*?[")
 _RULE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _SIZE = re.compile(r"([1-9][0-9]{0,17})(?: ?(B|kB|MB|GB|KiB|MiB|GiB))?\Z")
 _UNITS = {
@@ -94,17 +97,99 @@ class _Document(NamedTuple):
     best_models: dict[str, tuple[str, ...]]
     best_models_line: int
     test_data: tuple[_Written, ...] = ()
+    folders: tuple[_Written, ...] = ()
+    projects_may: tuple[str, ...] = PROJECT_KEYS
 
 
-def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
+def load_policy(
+    text: bytes | None = None,
+    source: str = POLICY_NAME,
+    *,
+    project: tuple[str, bytes | None] | None = None,
+) -> Policy:
     """Return the built-in policy with what *text*, a repository's policy file, changes.
 
-    None stands for a repository without such a file. Raises
+    None stands for a repository without such a file. With *project*, its folder and the text of
+    its own file, it is the policy of that project. Raises
     :class:`~fx_hooks.util.errors.FatalError` for an invalid one.
     """
     builtin = _builtin(BUILTIN_FILE, NAMES)
-    own = _read(text if text is not None else b"", source)
+    root = _read(text if text is not None else b"", source)
+    documents = [builtin, root]
+    if project is not None and project[1] is not None:
+        name = f"{project[0]}/{POLICY_NAME}"
+        documents.append(_read(project[1], name, may=root.projects_may, root=source))
+    _check_names(builtin, documents[1:])
+    disabled = {name for document in documents[1:] for name, _ in document.disable}
+    settings = {key: value for document in documents for key, value in document.best_models.items()}
+    best_models = BestModels(
+        settings["folder"][0],
+        settings["metadata"],
+        settings["documents"],
+        settings["weights"],
+        settings["required_keys"],
+        settings["lfs"][0],
+        int(settings["max_size"][0]) if "max_size" in settings else None,
+    )
+    if project is None:
+        _check_folders(root, best_models.folder)
+    where = next(document for document in reversed(documents) if document.best_models)
+    others = [one.text for rule in builtin.rules if rule.name == WEIGHTS_RULE for one in rule.paths]
+    entries: list[Entry] = []
+    marks: list[RunMark] = []
+    weights: list[Entry] = []
+
+    def add(document: _Document, more: Iterable[Entry]) -> None:
+        for entry in more:
+            entries.append(entry)
+            if project is not None and document is root:
+                entries.extend(
+                    entry._replace(pattern=pattern, written=entry.pattern)
+                    for pattern in within(entry.pattern, project[0])
+                )
+
+    for document in documents:
+        for rule in document.rules:
+            if rule.name in disabled:
+                continue
+            if rule.name == BEST_MODELS_RULE:
+                rule = _best_models_rule(rule, best_models, where.best_models_line)
+                entries += _entries(rule, where.source)
+                weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
+                continue
+            add(document, _entries(rule, document.source))
+            marks += [
+                RunMark(path, rule.name, rule.why, rule.advice, document.source, line, tool)
+                for path, line, tool in rule.beside
+            ]
+    admitted_from = len(entries)
+    for document in documents:
+        add(
+            document,
+            [
+                Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
+                for pattern, line, _ in document.keep
+            ],
+        )
+    if where is not builtin:
+        _check_chosen(entries[:admitted_from], best_models.folder, where)
+    # Said again behind every keep: weights enter best_models as milestones or not at all.
+    entries += weights
+    folders = tuple(dict.fromkeys(folder.text for folder in root.folders))
+    return Policy(
+        tuple(entries), tuple(marks), best_models, admitted_from, folders, root.projects_may
+    )
+
+
+def _check_names(builtin: _Document, documents: Iterable[_Document]) -> None:
+    """Refuse rules that are called like a built-in one, and to disable what there is not."""
     names = [rule.name for rule in builtin.rules]
+    for own in documents:
+        _check_names_of(own, names)
+
+
+def _check_names_of(own: _Document, names: Sequence[str]) -> None:
+    source = own.source
     for rule in own.rules:
         if rule.name in names:
             raise FatalError(
@@ -118,45 +203,30 @@ def load_policy(text: bytes | None = None, source: str = POLICY_NAME) -> Policy:
             raise FatalError(
                 f"{source}:{line}: disable: no built-in rule is called '{name}': {hint}"
             )
-    disabled = {name for name, _ in own.disable}
-    settings = {**builtin.best_models, **own.best_models}
-    best_models = BestModels(
-        settings["folder"][0],
-        settings["metadata"],
-        settings["documents"],
-        settings["weights"],
-        settings["required_keys"],
-        settings["lfs"][0],
-        int(settings["max_size"][0]) if "max_size" in settings else None,
-    )
-    where = own if own.best_models else builtin
-    others = [one.text for rule in builtin.rules if rule.name == WEIGHTS_RULE for one in rule.paths]
-    entries: list[Entry] = []
-    marks: list[RunMark] = []
-    weights: list[Entry] = []
-    for document in (builtin, own):
-        for rule in document.rules:
-            if rule.name in disabled:
-                continue
-            if rule.name == BEST_MODELS_RULE:
-                rule = _best_models_rule(rule, best_models, where.best_models_line)
-                entries += _entries(rule, where.source)
-                weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
-                continue
-            entries += _entries(rule, document.source)
-            marks += [
-                RunMark(path, rule.name, rule.why, rule.advice, document.source, line, tool)
-                for path, line, tool in rule.beside
-            ]
-    admitted_from = len(entries)
-    for document in (builtin, own):
-        entries += [
-            Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
-            for pattern, line, _ in document.keep
-        ]
-    # Said again behind every keep: weights enter best_models as milestones or not at all.
-    entries += weights
-    return Policy(tuple(entries), tuple(marks), best_models, admitted_from)
+
+
+def _check_chosen(entries: Sequence[Entry], chosen: str, where: _Document) -> None:
+    """Refuse a folder of chosen models in which another rule would refuse the metadata, too."""
+    for entry in reversed(entries):
+        if "*" in within(entry.pattern, chosen):
+            if entry.blocks and entry.rule != BEST_MODELS_RULE:
+                raise FatalError(
+                    f"{where.source}:{where.best_models_line}: best_models.folder: '{chosen}' is"
+                    f" refused with all that is in it by {entry.rule} ({entry.place}): choose"
+                    " another folder, or disable that rule"
+                )
+            return
+
+
+def _check_folders(root: _Document, chosen: str) -> None:
+    """Refuse a project in the folder of chosen models, where only these belong."""
+    for number, (folder, line, _) in enumerate(root.folders):
+        for around in ("", *(f"{other.text}/" for other in root.folders)):
+            if f"{folder}/".startswith(f"{around}{chosen}/"):
+                raise FatalError(
+                    f"{root.source}:{line}: projects[{number}]: '{folder}' is in {around}{chosen}/,"
+                    " where only chosen models belong: name the folder around that"
+                )
 
 
 def _best_models_rule(rule: _Rule, best_models: BestModels, line: int) -> _Rule:
@@ -252,11 +322,28 @@ def rule_origins() -> dict[str, tuple[tuple[str, str], ...]]:
 # From here on: one file, checked by itself.
 
 
-def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") -> _Document:
+def _read(
+    text: bytes,
+    source: str,
+    *,
+    builtin: bool = False,
+    tool: str = "",
+    may: Sequence[str] | None = None,
+    root: str = POLICY_NAME,
+) -> _Document:
+    """Return the file *source*; with *may* it is a project's, which has no other keys.
+
+    *root* is then the file that says so.
+    """
     node = compose(text, source)
     limit_values(node, source, _MAX_VALUES)
-    known = ("ignore", "keep", "disable", "best_models", *(["test_data"] * builtin))
+    known = (*PROJECT_KEYS, *ROOT_KEYS, *(["test_data"] * builtin))
     top = mapping(node, source, "", known)
+    for key in () if may is None else top.keys() - set(may):
+        said = f"the projects_may of {root} does not allow it: take it out, or ask for it there"
+        if key in ROOT_KEYS:
+            said = f"only {root} says it: take it out, and say it there"
+        raise fault(source, top[key], key, said)
     rules = []
     names = set(_TAKEN)
     for item, key in items(top.get("ignore"), source, "ignore"):
@@ -279,7 +366,42 @@ def _read(text: bytes, source: str, *, builtin: bool = False, tool: str = "") ->
         _best_models(best_models, source) if best_models is not None else {},
         line_of(best_models) if best_models is not None else 1,
         _patterns(top.get("test_data"), source, "test_data"),
+        _folders(top.get("projects"), source),
+        _projects_may(top["projects_may"], source) if "projects_may" in top else PROJECT_KEYS,
     )
+
+
+def _folders(node: yaml.Node | None, source: str) -> tuple[_Written, ...]:
+    """Return the folders and globs under `projects`; the root always is one."""
+    found = []
+    for item, key in items(node, source, "projects"):
+        text = string(item, source, key)
+        if text == ".":
+            continue
+        folder = text.removesuffix("/")
+        what = problem(folder)
+        if text.startswith("!"):
+            what = "begins with '!': name the folders that are projects"
+        elif text.startswith("/"):
+            what = "begins with '/': write it without, or '.' for the root"
+        if what:
+            raise fault(source, item, key, f"{text!r} {what}")
+        found.append(_Written(folder, line_of(item)))
+    return tuple(found)
+
+
+def _projects_may(node: yaml.Node, source: str) -> tuple[str, ...]:
+    found = []
+    for item, key in items(node, source, "projects_may"):
+        name = string(item, source, key)
+        if name not in PROJECT_KEYS:
+            close = difflib.get_close_matches(name, PROJECT_KEYS, 1)
+            hint = (
+                f"did you mean '{close[0]}'?" if close else f"known are {', '.join(PROJECT_KEYS)}"
+            )
+            raise fault(source, item, key, f"'{name}': {hint}")
+        found.append(name)
+    return tuple(found)
 
 
 def _rule(
@@ -333,7 +455,7 @@ def _best_models(node: yaml.Node, source: str) -> dict[str, tuple[str, ...]]:
     for key, value in found.items():
         place = f"best_models.{key}"
         if key == "folder":
-            settings[key] = (_relative(value, source, place),)
+            settings[key] = (_folder(value, source, place),)
             continue
         if key == "lfs":
             lfs = string(value, source, place)
@@ -403,6 +525,20 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
     if "\0" in path or "\n" in path:
         raise fault(source, node, key, "has a NUL or a line break, which is not allowed here")
     return path
+
+
+def _folder(node: yaml.Node, source: str, key: str) -> str:
+    """Return one folder, by its name: what looks like more is refused, not taken literally."""
+    folder = _relative(node, source, key)
+    if not _WILD.isdisjoint(folder):
+        raise fault(
+            source, node, key,
+            f"'{folder}' is a glob, and this is one folder: name the folders that have one each"
+            " under 'projects'",
+        )  # fmt: skip
+    if "\\" in folder or folder.startswith(("~", "$")):
+        raise fault(source, node, key, f"'{folder}': write a path from the root, with '/'")
+    return folder
 
 
 def _text(node: yaml.Node | None, source: str, key: str) -> str:

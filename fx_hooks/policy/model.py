@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.project_policies import Projects
 
 POLICY_NAME = ".fx-hooks.yaml"
 BEST_MODELS_RULE = "best-models"
 WEIGHTS_RULE = "weights"
 KEEP_RULE = "keep"
 MILESTONE_RULE = "milestone"
+# What a project's own file may say, unless the root's `projects_may` says less.
+PROJECT_KEYS = ("ignore", "keep", "disable", "best_models")
 PATTERN_RULE = "ignore"  # of an `ignore` entry that is only a pattern
 LFS_REQUIRED, LFS_ALLOWED, LFS_FORBIDDEN = "required", "allowed", "forbidden"
 
@@ -21,7 +26,8 @@ class Entry(NamedTuple):
     are its rule's, and empty where the rule gives none. A ``binary_only`` entry leaves
     text alone, an ``unless_source`` one leaves a directory alone that holds source
     files: what only content and tree can say. ``tool`` names the folder below ``frameworks/``
-    whose ``rules.yaml`` has the line; it is empty for every other file.
+    whose ``rules.yaml`` has the line; it is empty for every other file. ``written`` is what
+    stands there, where ``pattern`` is what is left of it at a project's root.
     """
 
     pattern: str
@@ -34,6 +40,7 @@ class Entry(NamedTuple):
     binary_only: bool = False
     unless_source: bool = False
     tool: str = ""
+    written: str = ""
 
     @property
     def place(self) -> str:
@@ -93,13 +100,18 @@ class Policy(NamedTuple):
 
     ``admitted_from`` is the number of the first entry that also overrides what the
     tree says (``keep`` patterns and milestones); ``run_marks`` are asked for what the
-    patterns leave alone.
+    patterns leave alone. ``folders`` are the repository's projects as folders and globs,
+    ``projects_may`` the keys that their own files may have; ``projects`` finds them and has
+    their policies, None where there are none.
     """
 
     entries: tuple[Entry, ...]
     run_marks: tuple[RunMark, ...]
     best_models: BestModels
     admitted_from: int
+    folders: tuple[str, ...] = ()
+    projects_may: tuple[str, ...] = PROJECT_KEYS
+    projects: Projects | None = None
 
     def patterns(self) -> list[tuple[str, bool]]:
         """Return each pattern and whether it blocks, in order, as the compiler takes them."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -306,8 +307,7 @@ def alternatives(pattern: str) -> list[str]:
 
 def split(pattern: str) -> Parts:
     """Take a valid *pattern* apart, normalised the way pathspec does it."""
-    text = pattern.encode("utf-8", "surrogateescape").decode("latin-1")
-    parts = text.split("/")
+    parts = _as_text(pattern).split("/")
     beneath = not parts[-1]
     if beneath:
         parts.pop()
@@ -328,6 +328,55 @@ def split(pattern: str) -> Parts:
     while found and found[-1] is None:
         found.pop()
     return Parts(tuple(found), floating, beneath)
+
+
+def within(pattern: str, folder: str) -> list[str]:
+    """Return patterns that say below *folder* what *pattern* says there only from the root.
+
+    What holds at any depth needs no other pattern, and one that matches the whole folder is
+    ``*`` in it.
+    """
+    parts, floating, beneath = split(pattern)
+    everywhere = (None, *parts) if floating else parts
+    start = _further(everywhere, {0})
+    places = start
+    for name in _as_text(folder).split("/"):
+        matched = {place + (everywhere[place] is not None)
+                   for place in places if _matches(everywhere[place], name)}  # fmt: skip
+        places = _further(everywhere, matched)
+        if len(everywhere) in places:
+            return ["*"]
+    found = []
+    for place in sorted(places - start if floating else places):
+        if place - 1 in places and everywhere[place - 1] is None:
+            continue  # the one with the `**` before it says it, too
+        text = "/".join("**" if part is None else part for part in everywhere[place:])
+        found.append("/" + text.encode("latin-1").decode("utf-8", "surrogateescape"))
+    return [text + "/" for text in found] if beneath else found
+
+
+def _further(parts: Sequence[str | None], places: Collection[int]) -> set[int]:
+    """Return *places* with those behind each ``**`` of *parts* that may stand for nothing."""
+    found = set(places)
+    for place, part in enumerate(parts):
+        if place in found and part is None:
+            found.add(place + 1)
+    return found
+
+
+def _matches(part: str | None, name: str) -> bool:
+    return part is None or _expression(part).search(name.encode("latin-1")) is not None
+
+
+@lru_cache(maxsize=1 << 10)
+def _expression(part: str) -> re.Pattern[bytes]:
+    text = part.encode("latin-1").decode("utf-8", "surrogateescape")
+    return re.compile(regex_source("/" + text), re.DOTALL)
+
+
+def _as_text(path: str) -> str:
+    """Return *path* as text in which a character is a byte."""
+    return path.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def shape(pattern: str) -> Shape:

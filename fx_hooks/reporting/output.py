@@ -46,7 +46,7 @@ class Output(NamedTuple):
         """Write *report*, and return the exit code, which no format changes.
 
         *text* gives the lines for people, with or without colour. A file comes first, so
-        that nobody who stops reading keeps it from being written.
+        that a reader who stops early does not keep it from being written.
         """
         if self.file is not None:
             lines = text(False) if self.format == "text" else _document(self.format, report)
@@ -70,7 +70,7 @@ def begin(options: Namespace) -> Output:
     """Return the output that *options* ask for, and prepare it before the work begins.
 
     The file of an earlier run goes away now: whatever ends this one, an error or an
-    interrupt, nobody shall take the old report for its own.
+    interrupt, the old report must not pass for this run's.
     """
     if options.output is not None:
         try:

@@ -42,7 +42,7 @@ class Progress:
             self._stream.write("\r")
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
-        """Say that *done* of *total* (None: nobody knows how many) have been *what*."""
+        """Say that *done* of *total* (None: unknown) have been *what*."""
         if not self.shows:
             return
         now = time.monotonic()

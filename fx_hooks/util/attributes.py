@@ -1,4 +1,4 @@
-"""Files that nobody may delete, whatever their permissions say: immutable and append-only ones."""
+"""Files that cannot be deleted, whatever their permissions say: immutable and append-only ones."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def lock(descriptor: int) -> bool:
 def locked(path: bytes, seconds: float = 60.0) -> Iterator[None]:
     """Hold the lock file *path*, which is never removed; wait for whoever holds it.
 
-    Raises :class:`TimeoutError` after *seconds*. Where there are no such locks nobody waits.
+    Raises :class:`TimeoutError` after *seconds*. Where there are no such locks, do not wait.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _BINARY, 0o666)
     try:

@@ -11,7 +11,7 @@ EXPORTED = "pt2"
 SAFETENSORS = "safetensors"
 PICKLE = "pickle"
 FORMATS = (TORCH, TORCH_LEGACY, TORCHSCRIPT, EXPORTED, SAFETENSORS, PICKLE)
-# weights_only cannot load these: somebody has to say that they are meant.
+# weights_only cannot load these: the user has to say that they are meant.
 NAMED_FORMATS = frozenset({TORCHSCRIPT, EXPORTED})
 
 

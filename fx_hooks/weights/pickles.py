@@ -250,7 +250,7 @@ class _Machine:
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         full = f"{module}.{name}"
-        if not full.isprintable():  # nobody can allow it, and it is shown to people
+        if not full.isprintable():  # it cannot be allowed, and it is shown to people
             full = full.encode("unicode_escape").decode("ascii")
         self.allow(full)
         self.stack.append(Global(full))
@@ -536,7 +536,7 @@ def _frozenset(machine: _Machine) -> None:
 def _proto(machine: _Machine) -> None:
     machine.protocol = machine.read(1)[0]
     if machine.protocol > 5:
-        raise BrokenPickle(f"is a pickle of protocol {machine.protocol}, which nobody knows")
+        raise BrokenPickle(f"is a pickle of protocol {machine.protocol}, which is not known")
 
 
 def _float_line(machine: _Machine) -> None:

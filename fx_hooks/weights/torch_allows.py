@@ -90,7 +90,7 @@ BLOCKED_MODULES = frozenset({"nt", "os", "posix", "sys"})
 
 
 def is_blocked(name: str) -> bool:
-    """Return True if nobody can allow *name*: a blocked module is any part of it.
+    """Return True if *name* can never be allowed: a blocked module is any part of it.
 
     torch looks at the module alone; ``torch.serialization.os.system`` gets by it.
     """

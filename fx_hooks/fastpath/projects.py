@@ -1,0 +1,143 @@
+"""The projects of a repository: folders that are judged as if each were one of its own.
+
+Like all of this package, imports next to nothing.
+"""
+
+import os
+
+from fx_hooks.fastpath import POLICY, table_cache
+from fx_hooks.fastpath.index_bytes import as_it_was
+from fx_hooks.fastpath.matcher import Matcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import TypeAlias
+
+    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.listed_index import ListedIndex
+    from fx_hooks.fastpath.matcher import Tables
+
+    # What a project's policy was made from and where its tables are: the object id of its own
+    # policy file, the path of its milestones' file and its object id, the number of its tables.
+    # Most projects have neither file, and the tables of the root.
+    Known: TypeAlias = tuple[bytes, bytes, bytes, int] | tuple[()]
+    # The named folders; the tables of the globs; what is known of each project; where those
+    # without a policy have their milestones' file; tables with marks of runs, marshalled: a
+    # commit needs few of them.
+    Content: TypeAlias = tuple[
+        tuple[bytes, ...], Tables | None, dict[bytes, Known], bytes, tuple[bytes, ...]
+    ]
+
+# The name of a file that no folder has: a glob with it behind matches the folder alone, where a
+# pattern matches all that is in the folder.
+NOTHING = "\0"
+_NOTHING = b"/\0"
+
+
+class Finder:
+    """Finds the innermost project around a path.
+
+    *named* folders are projects; one that only a glob matches (*globs* are their tables) is
+    none where *base*, the root's policy, refuses it as a whole: ``*`` does not stand for
+    ``outputs``. In *chosen*, the folder of chosen models, there are none at all.
+    """
+
+    __slots__ = ("_base", "_chosen", "_globs", "_known", "_named")
+
+    def __init__(
+        self,
+        named: "Collection[bytes]",
+        globs: "Tables | None",
+        base: "Tables",
+        chosen: bytes,
+    ) -> None:
+        self._named = frozenset(named)
+        self._chosen = chosen + b"/"
+        self._globs = None if globs is None else Matcher(globs)
+        self._base = Matcher(base)
+        self._known = {b"": b""}
+
+    def around(self, path: bytes) -> bytes:
+        """Return the folder of the project around *path*; empty stands for the repository."""
+        folder = path[: max(path.rfind(b"/", 0, -1), 0)]
+        known = self._known.get(folder)
+        return self.at(folder) if known is None else known
+
+    def at(self, folder: bytes) -> bytes:
+        """Return the folder of the project that *folder* is, or that it is in."""
+        known = self._known
+        missing = []
+        while folder not in known:
+            missing.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        project = known[folder]
+        for folder in reversed(missing):
+            if self._is_project(folder, project):
+                project = folder
+            known[folder] = project
+        return project
+
+    def _is_project(self, folder: bytes, around: bytes) -> bool:
+        below = folder[len(around) + 1 :] if around else folder
+        if (below + b"/").startswith(self._chosen):
+            return False
+        if folder in self._named:
+            return True
+        if self._globs is None or self._globs.decide((folder + _NOTHING,))[0] < 0:
+            return False
+        return not self._base.blocks(self._base.decide_directory(below))
+
+    def grouped(self, paths: "Iterable[bytes]") -> "dict[bytes, list[bytes]]":
+        """Return *paths* by the project that they are in, relative to it."""
+        groups: dict[bytes, list[bytes]] = {}
+        for path in paths:
+            project = self.around(path)
+            below = path[len(project) + 1 :] if project else path
+            groups.setdefault(project, []).append(below)
+        return groups
+
+
+def places_of_runs(
+    content: "Content",
+    tables: "Tables",
+    marks: "tuple[bytes, ...]",
+    paths: "Iterable[bytes]",
+    index: "Index | ListedIndex",
+    submodules: "Collection[bytes]",
+) -> "list[tuple[tuple[bytes, ...], list[bytes]]] | None":
+    """Return where runs may be that *paths* are in: marks, and folders to look for them in.
+
+    None means that the command has to look closely: a path is an artifact, a project is new, or
+    its policy has changed. *tables* and *marks* are those of the root; *submodules* are those
+    among *paths*.
+    """
+    named, globs, known, milestones, kept = content
+    finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
+    groups = finder.grouped(paths)
+    if any(project and project not in known for project in groups):
+        return None
+    # A submodule is a folder, to patterns that match only those.
+    modules = finder.grouped([path + b"/" for path in submodules])
+    facts = {name: known[name] or (b"", milestones, b"", 0) for name in groups if name}
+    watched = {}
+    for project, (own, listing, listed, _) in facts.items():
+        before = project + b"/"
+        if not own and os.path.lexists(before + POLICY):
+            return None
+        watched[before + POLICY] = own
+        watched[before + listing] = listed
+    entries = index.entries(list(watched))
+    if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
+        return None
+    found = []
+    for project, inside in groups.items():
+        of_project = tables, marks
+        if project and facts[project][3]:
+            of_project = table_cache.unpacked(kept[facts[project][3] - 1])
+        matcher = Matcher(of_project[0])
+        if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
+            return None
+        before = project + b"/" if project else b""
+        found.append((of_project[1], [before + name for name in matcher.directories() if name]))
+    return found

@@ -1,0 +1,127 @@
+"""The projects of a repository, each with the policy that holds in it.
+
+A project is judged as if its folder were the root of a repository: paths are relative to it,
+and the policy is that of the root with what the project's own file adds. What the root's own
+patterns say of the project's folder from the root goes on to hold in it, written anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from fx_hooks.fastpath.projects import NOTHING, Finder
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, with_milestones
+from fx_hooks.policy.patterns import within
+from fx_hooks.util.errors import FatalError
+
+_WILD = frozenset("*?[\\")
+
+
+class ProjectFile(NamedTuple):
+    """A file that counts; ``blob`` is its object id, None where git does not track it."""
+
+    text: bytes
+    blob: str | None
+
+
+class Project(NamedTuple):
+    """One project: its own policy file and its milestones, None where there are none.
+
+    ``without_milestones`` is the policy that its tables are compiled from.
+    """
+
+    folder: bytes
+    policy: Policy
+    without_milestones: Policy
+    own: ProjectFile | None
+    milestones: ProjectFile | None
+
+
+def named_folders(folders: Iterable[str]) -> list[bytes]:
+    """Return those of *folders* that are no globs."""
+    return [os.fsencode(folder) for folder in folders if _WILD.isdisjoint(folder)]
+
+
+def glob_patterns(folders: Iterable[str]) -> list[tuple[str, bool]]:
+    """Return the globs among *folders*, as patterns for :func:`compile_tables`."""
+    return [(f"/{folder}/{NOTHING}", True) for folder in folders if not _WILD.isdisjoint(folder)]
+
+
+class Projects:
+    """The projects of *policy*, the root's, which *text* in the file *source* says.
+
+    *read* returns the file of that path that counts, a policy file or one of milestones; the
+    project's files are read when the first path in it is asked for.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        text: bytes | None,
+        source: str,
+        read: Callable[[bytes], ProjectFile | None],
+    ) -> None:
+        globs = glob_patterns(policy.folders)
+        self.named = named_folders(policy.folders)
+        self.globs = compile_tables(globs) if globs else None
+        base = compile_tables(policy.patterns())
+        chosen = os.fsencode(policy.best_models.folder)
+        self.finder = Finder(self.named, self.globs, base, chosen)
+        around = os.fsdecode(self.finder.at(chosen))
+        if around:
+            raise FatalError(
+                f"{source}: best_models.folder: '{policy.best_models.folder}' is in the project"
+                f" {around}, which has a folder of its own: write it as from there"
+            )
+        self.root = policy._replace(projects=None)
+        self._text, self._source = text, source
+        self._read = read
+        self._known: dict[bytes, Project] = {}
+        self._policies: dict[tuple[str | None, tuple[tuple[str, ...], ...]], Policy] = {}
+
+    def around(self, path: bytes) -> bytes:
+        """Return the folder of the innermost project around *path*, empty for the root."""
+        return self.finder.around(path)
+
+    def at(self, folder: bytes) -> Project:
+        """Return the project at *folder*; raises :class:`FatalError` where its policy is wrong."""
+        if folder not in self._known:
+            self._known[folder] = self._load(folder)
+        return self._known[folder]
+
+    def _load(self, folder: bytes) -> Project:
+        name = os.fsdecode(folder)
+        own = self._read(folder + b"/" + POLICY_NAME.encode())
+        base = self._policy(name, None if own is None else own.text)
+        best_models = base.best_models
+        listed = self._read(folder + b"/" + best_models.milestones_file.encode())
+        if listed is None:
+            return Project(folder, base, base, own, None)
+        try:
+            lines = load_milestones(listed.text, best_models)
+        except FatalError as exc:
+            raise FatalError(f"{name}/{exc}") from exc
+        source = f"{name}/{best_models.milestones_file}"
+        return Project(folder, with_milestones(base, lines, source), base, own, listed)
+
+    def _policy(self, folder: str, own: bytes | None) -> Policy:
+        """Return the policy of a project, the same object where nothing differs."""
+        said = tuple(
+            tuple(within(entry.pattern, folder)) for entry in self.root.entries
+            if entry.source == self._source and entry.rule != BEST_MODELS_RULE
+        )  # fmt: skip
+        if own is None and not any(said):
+            return self.root
+        key = (None if own is None else folder, said)
+        if key not in self._policies:
+            self._policies[key] = load_policy(self._text, self._source, project=(folder, own))
+        return self._policies[key]
+
+    def among(self, paths: Iterable[bytes]) -> list[bytes]:
+        """Return the folders of the projects that *paths* are in, in order, but the root."""
+        return sorted({self.around(path) for path in paths} - {b""})
