@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from fx_hooks.policy.project_policies import Projects
 
 # A directory that holds one of these directly is a package, whatever its name.
-_SOURCE_SUFFIXES = frozenset(
+SOURCE_SUFFIXES = frozenset(
     b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
     b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
     b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
 )
-_SOURCE_NAMES = frozenset(
+SOURCE_NAMES = frozenset(
     b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
     b" pyproject.toml setup.cfg".split()
 )
@@ -293,7 +293,7 @@ def _out_of_project(verdict: Verdict, project: bytes) -> Verdict:
 
 def is_source(name: bytes) -> bool:
     """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in _SOURCE_SUFFIXES or name in _SOURCE_NAMES
+    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
 
 
 def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:

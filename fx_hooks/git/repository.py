@@ -351,6 +351,7 @@ class Repository(ObjectStore):
     def __init__(self) -> None:
         self.root = _place("--show-toplevel")
         super().__init__()
+        self._common: bytes | None = None
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
@@ -478,8 +479,13 @@ class Repository(ObjectStore):
 
     def common_directory(self) -> bytes:
         """Return the git directory that all work trees of the repository share."""
-        found = self.run("rev-parse", "--git-common-dir")[:-1]
-        return os.path.join(self.root, found)
+        if self._common is None:
+            own = os.fsencode(self.git_directory)
+            # gitrepository-layout: it is there in linked work trees alone.
+            if "GIT_COMMON_DIR" in os.environ or os.path.lexists(os.path.join(own, b"commondir")):
+                own = self.run("rev-parse", "--git-common-dir")[:-1]
+            self._common = os.path.join(self.root, own)
+        return self._common
 
 
 def _tree_entries(content: bytes, digest: int) -> dict[bytes, str]:

@@ -9,10 +9,13 @@ nothing that the run has recorded names it.
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from fx_hooks.runs.contents import LOGS, Contents, around, by_hand
 from fx_hooks.runs.layouts import WANDB_RUN, FoundRun
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
@@ -21,29 +24,9 @@ if TYPE_CHECKING:
     from fx_hooks.util.disk import Folder
 
 DAY = 24 * 3600.0
-_LOGS = (b".log", b".wandb", b".out", b".err")
-_EVENTS = b"events.out.tfevents."
-_RECORDS = frozenset((b"metrics.csv", b"hparams.yaml", b"multirun.yaml", b"trainer_state.json"))
 _CHECKPOINTS = (
     b".ckpt", b".pt", b".pth", b".safetensors", b".bin", b".h5", b".keras", b".onnx", b".pkl",
 )  # fmt: skip
-_BY_HAND = {
-    b".ipynb": "a notebook",
-    **dict.fromkeys(
-        (
-            b".md", b".markdown", b".rst", b".org", b".adoc", b".tex", b".typ", b".bib", b".doc",
-            b".docx", b".odt", b".rtf", b".pdf", b".ppt", b".pptx", b".odp", b".xls", b".xlsx",
-            b".ods",
-        ),
-        "a document",
-    ),
-    **dict.fromkeys(
-        (b".db", b".db3", b".sqlite", b".sqlite3", b".mdb", b".duckdb", b".accdb"), "a data base"
-    ),
-    b".dvc": "a file of DVC's",
-}  # fmt: skip
-_SUFFIXES = tuple(_BY_HAND)
-_DVC = frozenset((b"dvc.yaml", b"dvc.lock"))
 # What desktops and Python leave wherever somebody looks.
 _LITTER = frozenset((b".DS_Store", b"Thumbs.db", b"desktop.ini", b".directory"))
 _LITTER_ENDS = (b".pyc", b".synced", b".syncstate")
@@ -59,87 +42,44 @@ _CARD, _SAVED = b"README.md", frozenset(
 _MOST = 64 << 20  # of a record that is looked through for names
 
 
-def find_added(found: Sequence[FoundRun], root: bytes) -> dict[bytes, str]:
+def find_added(contents: Mapping[bytes, Contents], root: bytes) -> dict[bytes, str]:
     """By run, the first file that somebody may have put there; most runs have none.
 
     What lies in a run also keeps the runs around it.
     """
-    runs = {run.path: run for run in found}
+    runs = {path: each.run for path, each in contents.items()}
     first: dict[bytes, tuple[bytes, str]] = {}
-    for run in found:
-        for path, reason in _added(run, runs, root):
-            around: FoundRun | None = run
-            while around is not None:
-                known = first.get(around.path)
-                if known is None or path < known[0]:
-                    first[around.path] = (path, reason)
-                around = runs[around.within] if around.within is not None else None
+    for each in contents.values():
+        for found in _added(each, root):
+            for path in around(each.run.path, runs):
+                first[path] = min(first.get(path, found), found, key=itemgetter(0))
     return {path: reason for path, (_, reason) in first.items()}
 
 
-def _added(
-    run: FoundRun, runs: Mapping[bytes, FoundRun], root: bytes
-) -> Iterator[tuple[bytes, str]]:
-    """Those of the files in *run*, and in no run in it, that were added; each with a reason."""
-    suspects = [
-        (folder, path, file)
-        for folder, path in _own_folders(run, runs)
-        for file in folder.files
-        if file[0].endswith(_SUFFIXES) or file[0] in _DVC
-    ]
-    end: float | None = None
+def _added(contents: Contents, root: bytes) -> Iterator[tuple[bytes, str]]:
+    """Those of the files in a run, and in no run in it, that were added; each with a reason."""
+    run, end = contents.run, contents.recorded
     # Most runs are told by their newest file: only what is that much newer can be added.
-    records = _logs(run)
-    if records:
-        end = max(records)
-        if run.folder.size().newest > end + DAY:
-            end = _with_checkpoints(run, end)
-            for folder, path in _own_folders(run, runs):
-                for name, _, _, mtime, mode in folder.files:
-                    if mtime > end + DAY and stat.S_ISREG(mode) and not _is_litter(name, folder):
-                        place = path + b"/" + name
-                        yield place, f"{shown(place)} was written long after the run had ended"
+    if end and run.folder.size().newest > end + DAY:
+        end = _with_checkpoints(run, end)
+        for folder, path in contents.folders:
+            for name, _, _, mtime, mode in folder.files:
+                if mtime > end + DAY and stat.S_ISREG(mode) and not _is_litter(name, folder):
+                    place = path + b"/" + name
+                    yield place, f"{shown(place)} was written long after the run had ended"
     texts: list[bytes] | None = None
-    for folder, path, (name, _, _, mtime, mode) in suspects:
-        if not stat.S_ISREG(mode) or _is_litter(name, folder):
+    for folder, path, name, mtime in contents.by_hand:
+        if _is_litter(name, folder):
             continue
-        late = end is None or mtime > end + DAY
+        late = not end or mtime > end + DAY
         if not late and (_is_copied(run, path) or _is_card(name, folder)):
             continue
         if texts is None:
             texts = list(_recorded(run, root))
-        if any(name in text for text in texts):
-            continue
-        place = path + b"/" + name
-        kind = _BY_HAND.get(os.path.splitext(name)[1], "a file of DVC's")
-        yield place, f"{shown(place)} is {kind}, and nothing in the run says that it wrote it"
-
-
-def _own_folders(run: FoundRun, runs: Mapping[bytes, FoundRun]) -> Iterator[tuple[Folder, bytes]]:
-    """Yield the folders of *run* with their paths, without those of the runs in it."""
-    stack = [(run.folder, run.path)]
-    while stack:
-        folder, path = stack.pop()
-        yield folder, path
-        for name, inner in folder.folders.items():
-            below = path + b"/" + name
-            if below not in runs:
-                stack.append((inner, below))
-
-
-def _logs(run: FoundRun) -> list[float]:
-    """Return when each log and record in *run* was written to last."""
-    times = []
-    for folder in run.folder.walk():
-        is_record = folder.name in (b".hydra", b".submitit") or (
-            folder.parent is not None and folder.parent.name == b".submitit"
-        )
-        for name, _, _, mtime, mode in folder.files:
-            if (
-                is_record or name.endswith(_LOGS) or name.startswith(_EVENTS) or name in _RECORDS
-            ) and stat.S_ISREG(mode):
-                times.append(mtime)
-    return times
+        named = re.compile(rb"(?<![\w.-])" + re.escape(name) + rb"(?!\w)")
+        if not any(named.search(text) for text in texts):
+            kind = by_hand(name)
+            yield path, f"{shown(path)} is {kind}, and nothing in the run says that it wrote it"
 
 
 def _with_checkpoints(run: FoundRun, end: float) -> float:
@@ -178,7 +118,7 @@ def _recorded(run: FoundRun, root: bytes) -> Iterator[bytes]:
     for folder in run.folder.walk():
         for name, _, _, _, mode in folder.files:
             if stat.S_ISREG(mode) and (
-                name.endswith(_LOGS) or (folder.name in (b".hydra", b"files") and b".yaml" in name)
+                name.endswith(LOGS) or (folder.name in (b".hydra", b"files") and b".yaml" in name)
             ):
                 try:
                     place = os.path.join(root, folder.path, name)

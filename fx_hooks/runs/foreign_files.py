@@ -8,147 +8,133 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts.classifier import is_source
 from fx_hooks.frameworks.framework import Ending, State
 from fx_hooks.frameworks.wandb.ending import wandb_ending, was_synced
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME, log_name
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.runs.archive.manifest import SUFFIX
 from fx_hooks.runs.archive.sections import is_marked
-from fx_hooks.runs.layouts import (
-    HYDRA_JOB,
-    HYDRA_SWEEP,
-    WANDB_RUN,
-    FoundRun,
-    is_dated,
-    is_repository,
-)
+from fx_hooks.runs.contents import Contents, around
+from fx_hooks.runs.layouts import HYDRA_JOB, WANDB_RUN, FoundRun, is_dated
 from fx_hooks.util.disk import scan
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
-    from fx_hooks.util.disk import Folder
+    from fx_hooks.util.disk import Folder, Scan
 
 # What was written that long before the job began was there before it. Copying all of it
 # anywhere takes less.
 _BEFORE = 3600.0
-# Hydra's launcher for clusters writes scripts.
-_LAUNCHER = b".submitit"
-_PACKED = (b".gz", b".tgz", b".zst", b".tzst")
 _MANIFEST = os.fsencode(SUFFIX)
 
 
 def find_obstacles(
-    found: Sequence[FoundRun],
+    contents: Mapping[bytes, Contents],
     endings: Mapping[bytes, Ending],
     started: Mapping[bytes, float],
     syncs: Syncs,
-    root: bytes,
+    tree: Scan,
 ) -> dict[bytes, str]:
     """By run, the first reason to leave it alone that lies in it; most have none."""
-    runs = {run.path: run for run in found}
+    runs = {path: each.run for path, each in contents.items()}
     first: dict[bytes, tuple[bytes, str]] = {}
-    for run in found:
-        if run.within is None:
-            for inner, path, reason in _strange(run, runs, started, syncs, root):
-                for around in _with_those_around(inner, runs):
-                    first[around] = min(first.get(around, (path, reason)), (path, reason))
+    for each in contents.values():
+        for found in _strange(each, started, syncs, tree.root):
+            for path in around(each.run.path, runs):
+                first[path] = min(first.get(path, found), found, key=itemgetter(0))
     reasons = {path: reason for path, (_, reason) in first.items()}
-    for run in found:
+    for run in runs.values():
         if run.kind == WANDB_RUN and endings[run.path].state in (State.LIVE, State.UNSYNCED):
-            for path in _linked(run, runs, root):
+            for path in _linked(run.path, contents[run.path].links, runs, tree.root):
                 reasons.setdefault(
                     path, f"{shown(run.path)} is not synced yet, and has links to files in it"
                 )
-    for path, target in _elsewhere(found, runs, root):
+    for path, target in _elsewhere(contents, tree):
         reasons.setdefault(path, f"{shown(target)} is not synced yet, and has links to files in it")
     return reasons
 
 
-def _elsewhere(
-    found: Sequence[FoundRun], runs: Mapping[bytes, FoundRun], root: bytes
-) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the runs that W&B's unsynced runs outside of the repository link into, with those.
+def _elsewhere(contents: Mapping[bytes, Contents], tree: Scan) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the runs that W&B's unsynced runs outside of *tree* link into, with those.
 
-    ``WANDB_DIR``, or a link in the place of ``wandb/``, leads to other storage.
+    ``WANDB_DIR``, or a link or another file system in the place of ``wandb/``, leads there.
     """
-    base = os.path.realpath(root)
-    folders = {base, *(os.path.join(base, run.path) for run in found)}
-    folders |= {os.path.join(base, place) for run in found for place in parents(run.path)}
-    if os.environ.get("WANDB_DIR"):
-        folders.add(os.path.realpath(os.fsencode(os.environ["WANDB_DIR"])))
-    places = set()
-    for folder in folders:
-        for name in FOLDERS:
-            place = os.path.join(folder, name)
-            real = os.path.realpath(place)
-            outside = not (real + b"/").startswith(base + b"/")
-            if outside and os.path.isdir(real):
-                places.add(real)
-    for place in sorted(places):
+    runs = {path: each.run for path, each in contents.items()}
+    for place in sorted(_outside(contents, tree)):
         try:
-            tree = scan(place, skip=())
+            other = scan(place, skip=())
         except OSError:
             continue  # what is behind it cannot be seen by anybody
-        syncs = Syncs(tree)
-        for inner in tree.top.folders.values():
+        syncs = Syncs(other)
+        for inner in other.top.folders.values():
             if RUN_NAME.fullmatch(inner.name) is None:
                 continue
-            linked = list(_linked(FoundRun(inner.path, WANDB_RUN, inner, None), runs, place, base))
+            links = [
+                folder.path + b"/" + name
+                for folder in inner.walk()
+                for name, _, _, _, mode in folder.files
+                if stat.S_ISLNK(mode)
+            ]
+            linked = list(_linked(inner.path, links, runs, place, tree.root)) if links else []
             if linked and wandb_ending(inner, place, syncs).state is State.UNSYNCED:
                 for path in linked:
                     yield path, os.path.join(place, inner.path)
 
 
-def _with_those_around(run: FoundRun, runs: Mapping[bytes, FoundRun]) -> Iterator[bytes]:
-    around: FoundRun | None = run
-    while around is not None:
-        yield around.path
-        around = runs[around.within] if around.within is not None else None
+def _outside(contents: Mapping[bytes, Contents], tree: Scan) -> set[bytes]:
+    """Return the folders of W&B that *tree* does not have in it but that its runs may be in."""
+    base = os.path.realpath(tree.root)
+    folders = {b"", *(place for path in contents for place in parents(path))}
+    named = {
+        os.path.join(base, folder, name) for folder in folders - contents.keys() for name in FOLDERS
+    }
+    named |= {
+        os.path.join(base, link)
+        for each in contents.values()
+        for link in each.links
+        if os.path.basename(link) in FOLDERS
+    }
+    named |= {os.path.join(base, mount) for mount in tree.mounts}
+    named |= {os.path.join(base, mount, name) for mount in tree.mounts for name in FOLDERS}
+    if os.environ.get("WANDB_DIR"):
+        top = os.fsencode(os.environ["WANDB_DIR"])
+        named |= {os.path.join(base, top, name) for name in FOLDERS}
+    places = {os.path.realpath(place) for place in named if os.path.isdir(place)}
+    mounts = tuple(os.path.join(base, mount) + b"/" for mount in tree.mounts)
+    return {
+        place
+        for place in places
+        if not (place + b"/").startswith(base + b"/") or (place + b"/").startswith(mounts)
+    }
 
 
 def _strange(
-    top: FoundRun,
-    runs: Mapping[bytes, FoundRun],
-    started: Mapping[bytes, float],
-    syncs: Syncs,
-    root: bytes,
-) -> Iterator[tuple[FoundRun, bytes, str]]:
-    """Yield what is not a part of the runs in *top*: the run around it, the place, a reason."""
-    stack: list[tuple[Folder, bytes, FoundRun, bool]] = [(top.folder, top.path, top, True)]
-    while stack:
-        folder, path, run, is_own = stack.pop()
-        inner = runs.get(path)
-        if inner is not None and inner is not run:
-            if run.kind == HYDRA_JOB and inner.kind in (HYDRA_JOB, HYDRA_SWEEP):
-                yield run, path, f"another job lies in it: {shown(path)}"
-            run, is_own = inner, True
-        elif folder is not run.folder and is_repository(folder):
-            yield run, path, f"{shown(path)} is a repository of its own"
-        since = _since(run, started) if is_own else None
+    contents: Contents, started: Mapping[bytes, float], syncs: Syncs, root: bytes
+) -> Iterator[tuple[bytes, str]]:
+    """Yield what is not a part of a run that it lies in: the place, a reason."""
+    run = contents.run
+    for path in contents.inner_jobs:
+        yield path, f"another job lies in it: {shown(path)}"
+    for path in contents.repositories:
+        yield path, f"{shown(path)} is a repository of its own"
+    for folder, path, name, _ in contents.tracked:
+        if not _is_log_of(run, folder, name) and not was_synced(folder, name, syncs):
+            yield path, f"{shown(path)} is a log of W&B's that is not synced"
+    for folder, path, name, _ in contents.packed:
+        if _is_archive(folder, name, root):
+            yield path, f"{shown(path)} is an archive of runs"
+    for _, path, _, _ in contents.sources:
+        yield path, f"there is source code in it: {shown(path)}"
+    since = _since(run, started)
+    for folder, path in contents.folders if since is not None else ():
         for name, _, _, mtime, mode in folder.files:
-            if name.endswith(b".wandb") and not _is_log_of(run, folder, name):
-                if not was_synced(folder, name, syncs):
-                    place = path + b"/" + name
-                    yield run, place, f"{shown(place)} is a log of W&B's that is not synced"
-            elif not stat.S_ISREG(mode):
-                continue
-            elif name.endswith(_PACKED) and _is_archive(folder, name, root):
+            if since is not None and mtime < since and stat.S_ISREG(mode):
                 place = path + b"/" + name
-                yield run, place, f"{shown(place)} is an archive of runs"
-            elif is_own and is_source(name):
-                yield run, path, f"there is source code in it: {shown(path + b'/' + name)}"
-            elif since is not None and mtime < since:
-                place = path + b"/" + name
-                yield run, place, f"{shown(place)} was there before the job began"
-        for name, child in folder.folders.items():
-            # W&B has sent what it keeps there, or that is what it waits for.
-            copies = run.kind == WANDB_RUN and folder is run.folder and name in (b"files", b"tmp")
-            own = is_own and not copies and name != _LAUNCHER
-            stack.append((child, path + b"/" + name, run, own))
+                yield place, f"{shown(place)} was there before the job began"
 
 
 def _is_log_of(run: FoundRun, folder: Folder, name: bytes) -> bool:
@@ -172,18 +158,18 @@ def _since(run: FoundRun, started: Mapping[bytes, float]) -> float | None:
 
 
 def _linked(
-    wandb: FoundRun, runs: Mapping[bytes, FoundRun], root: bytes, repository: bytes | None = None
+    wandb: bytes,
+    links: Iterable[bytes],
+    runs: Mapping[bytes, FoundRun],
+    root: bytes,
+    repository: bytes | None = None,
 ) -> Iterator[bytes]:
-    """Yield the runs that links in *wandb*, below *root*, lead into; not those around it."""
+    """Yield the runs that *links* of a W&B run, below *root*, lead into; not those around it."""
     base = os.path.realpath(root if repository is None else repository) + os.fsencode(os.sep)
-    for folder in wandb.folder.walk():
-        for name, _, _, _, mode in folder.files:
-            if stat.S_ISLNK(mode):
-                target = os.path.realpath(os.path.join(root, folder.path, name))
-                if target.startswith(base):
-                    path = target[len(base) :].replace(os.fsencode(os.sep), b"/")
-                    for place in (*parents(path), path):
-                        if place in runs and (
-                            repository or not (wandb.path + b"/").startswith(place + b"/")
-                        ):
-                            yield place
+    for link in links:
+        target = os.path.realpath(os.path.join(root, link))
+        if target.startswith(base):
+            path = target[len(base) :].replace(os.fsencode(os.sep), b"/")
+            for place in (*parents(path), path):
+                if place in runs and (repository or not (wandb + b"/").startswith(place + b"/")):
+                    yield place

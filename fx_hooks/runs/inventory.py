@@ -17,6 +17,7 @@ from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.runs.added_files import find_added
+from fx_hooks.runs.contents import contents_of
 from fx_hooks.runs.foreign_files import find_obstacles
 from fx_hooks.runs.layouts import (
     HYDRA_JOB,
@@ -179,28 +180,28 @@ def survey(
     processes = processes.found_in(found_tree)
     notes[:0] = _links(found_tree.top, root)
     patterns = run_patterns(_configuration(root, index))
-    found = [
-        run._replace(run_id=run.about.identity(run.folder, root))
-        for run in find_runs(found_tree.top, patterns)
-    ]
-    judge = _Judge(found_tree, processes, time.time() if now is None else now, accepted)
-    endings = {run.path: judge.ending(run) for run in found}
-    started = {run.path: _started(run, root) for run in found}
+    found, started = [], {}
+    for run in find_runs(found_tree.top, patterns):
+        found.append(run._replace(run_id=run.about.identity(run.folder, root)))
+        started[run.path] = _started(run, root)
+    known = _Endings(found_tree, processes, time.time() if now is None else now, accepted)
+    endings = {run.path: known.ending(run) for run in found}
     owners = _owners(found, started, root)
     members = _members(found, owners)
     chosen_models = find_chosen(repository, index)
     milestones = milestones_of_runs(chosen_models, found, root)
     unusual = find_unusual(
         found,
-        policy_in_force(repository, index).policy,
+        lambda: policy_in_force(repository, index).policy,
         lambda: _configuration(root, filter(_is_read, index), b""),
         patterns,
     )
     tracked = sorted(index)
     by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
-    obstacles = find_obstacles(found, endings, started, Syncs(found_tree), root)
-    added = find_added(found, root)
+    contents = contents_of(found)
+    obstacles = find_obstacles(contents, endings, started, Syncs(found_tree), found_tree)
+    added = find_added(contents, root)
     runs = []
     for run in found:
         worst = _worst(run, endings, members)
@@ -244,23 +245,28 @@ def survey(
     return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
 
 
-class _Judge:
+class _Endings:
+    """The ending of each run, from its files and from the processes that use it."""
+
     def __init__(
         self, tree: Scan, processes: Processes, now: float, accepted: Collection[bytes]
     ) -> None:
         self._root = tree.root
         self._accepted = frozenset(accepted)
         self._endings = {kind.name: kind.endings(tree) for kind in KINDS.values()}
-        self.processes = processes
-        self.now = now
+        self._processes = processes
+        self._now = now
 
     def ending(self, run: FoundRun) -> Ending:
         """Return what is to be said of *run* itself, with what was read of it."""
-        use = self.processes.using(run.path)
-        age = self.now - run.folder.size().newest
+        use = self._processes.using(run.path)
+        age = self._now - run.folder.size().newest
         if age < -_CLOCKS:
-            age = self.now - self._changed(run)
-        seen = self._seen(run, use)
+            age = self._now - self._changed(run)
+        all_seen = self._processes.all_seen or (
+            not self._processes.shared and all(map(self._processes.sees, run.folder.owners()))
+        )
+        seen = _seen(use, all_seen=all_seen)
         written = Evidence("its newest file", f"{_written(age)}", _proof_of_age(age))
         if use is not None:
             return Ending(State.LIVE, seen.says, False, (seen, written))
@@ -268,7 +274,7 @@ class _Judge:
             return Ending(State.LIVE, written.says, False, (seen, written))
         ending = self._endings[run.kind](run.folder)
         ending = ending._replace(evidence=(seen, written, *ending.evidence))
-        if not ending.ended and age < _UNSEEN and not self._would_be_seen(run):
+        if not ending.ended and age < _UNSEEN and not all_seen:
             why = (
                 "it does not say that it has ended, and a process of it could not be seen from here"
             )
@@ -278,16 +284,6 @@ class _Judge:
             return ending._replace(state=State.SYNCED, reason=reason, unproven=False)
         return ending
 
-    def _seen(self, run: FoundRun, use: Use | None) -> Evidence:
-        if use is not None:
-            how = "has" if use.opened else "works in"
-            what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
-            says = f"{use.process} (process {use.pid}) {how}{what}"
-            return Evidence(_PROCESSES, says, Proof.IN_USE)
-        if self._would_be_seen(run):
-            return Evidence(_PROCESSES, "none uses it", Proof.NOT_IN_USE)
-        return Evidence(_PROCESSES, "none of those that can be seen uses it", Proof.NOTHING)
-
     def _changed(self, run: FoundRun) -> float:
         """Return when *run* was written to, some of whose files claim to be from the future.
 
@@ -296,7 +292,7 @@ class _Judge:
         last = run.folder.mtime
         for folder in run.folder.walk():
             for name, _, _, mtime, _ in folder.files:
-                if mtime > self.now + _CLOCKS:
+                if mtime > self._now + _CLOCKS:
                     try:
                         place = os.path.join(self._root, folder.path, name)
                         mtime = os.lstat(place).st_ctime
@@ -305,8 +301,16 @@ class _Judge:
                 last = max(last, mtime)
         return last
 
-    def _would_be_seen(self, run: FoundRun) -> bool:
-        return not self.processes.shared and all(map(self.processes.sees, run.folder.owners()))
+
+def _seen(use: Use | None, *, all_seen: bool) -> Evidence:
+    if use is not None:
+        how = "has" if use.opened else "works in"
+        what = f" {shown(use.path)} open" if use.opened else f" {shown(use.path)}"
+        says = f"{use.process} (process {use.pid}) {how}{what}"
+        return Evidence(_PROCESSES, says, Proof.IN_USE)
+    if all_seen:
+        return Evidence(_PROCESSES, "none uses it", Proof.NOT_IN_USE)
+    return Evidence(_PROCESSES, "none of those that can be seen uses it", Proof.NOTHING)
 
 
 def _proof_of_age(age: float) -> Proof:
@@ -429,14 +433,18 @@ class _Timeline:
             number -= 1
             if self._spans[number].last >= started:
                 around.append(self._spans[number])
-        around.sort(key=lambda span: (abs(started - span.started), span.job.path))
-        possible = [span.job for span in around]
+        if not around:
+            return None
+
+        def nearness(span: _Span) -> tuple[float, bytes]:
+            return abs(started - span.started), span.job.path
+
         # Jobs side by side: what the tracker was told of the configuration tells them apart.
-        told = self._configuration(run) if possible[1:] else None
-        for job in possible if told else ():
-            if fits(told, self._configuration(job)):
-                return job
-        return possible[0] if possible else None
+        told = self._configuration(run) if around[1:] else None
+        for span in sorted(around, key=nearness) if told else ():
+            if fits(told, self._configuration(span.job)):
+                return span.job
+        return min(around, key=nearness).job
 
     def _configuration(self, run: FoundRun) -> Any:
         if run.path not in self._configurations:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import is_source
+from fx_hooks.artifacts.classifier import SOURCE_NAMES, SOURCE_SUFFIXES
 from fx_hooks.frameworks.configuration import Configuration
 from fx_hooks.frameworks.framework import Role, RunDirectory, RunKind, path_pattern
 from fx_hooks.frameworks.hydra.runs import HYDRA_JOB, HYDRA_SWEEP, is_dated
@@ -94,7 +94,10 @@ def _find(top: Folder, patterns: Sequence[RunPattern], top_path: bytes = b"") ->
     stack: list[tuple[Folder, bytes, FoundRun | None]] = [(top, top_path, None)]
     while stack:
         folder, path, around = stack.pop()
-        kind = _kind(folder, path, around, patterns) if folder is not top else None
+        names = set(folder.names())
+        if folder is not top and (_is_repository(folder, names) or b"pyvenv.cfg" in names):
+            continue
+        kind = _kind(folder, path, names, around, patterns) if folder is not top else None
         run = around
         if kind is not None:
             run = FoundRun(path, kind.name, folder, around.path if around is not None else None)
@@ -102,19 +105,21 @@ def _find(top: Folder, patterns: Sequence[RunPattern], top_path: bytes = b"") ->
             if kind.closed:
                 continue
         for name, inner in folder.folders.items():
-            if name.startswith(_OURS) or is_repository(inner):
-                continue
-            if b"pyvenv.cfg" in inner.names():
-                continue
-            stack.append((inner, path + b"/" + name if path else name, run))
+            if not name.startswith(_OURS):
+                stack.append((inner, path + b"/" + name if path else name, run))
 
 
 def _kind(
-    folder: Folder, path: bytes, around: FoundRun | None, patterns: Sequence[RunPattern]
+    folder: Folder,
+    path: bytes,
+    names: set[bytes],
+    around: FoundRun | None,
+    patterns: Sequence[RunPattern],
 ) -> RunKind | None:
-    names = set(folder.names())
     in_group = around is not None and around.about.role is Role.GROUP
-    among_sources = any(map(is_source, names)) and not in_group and not is_dated(path)
+    ends = {name[name.rfind(b".") :] for name in names}
+    has_sources = not (ends.isdisjoint(SOURCE_SUFFIXES) and names.isdisjoint(SOURCE_NAMES))
+    among_sources = has_sources and not in_group and not is_dated(path)
     for kind in KINDS.values():
         if (among_sources and not kind.among_sources) or (kind.alone and around is not None):
             continue
@@ -122,7 +127,7 @@ def _kind(
             kind.alone and any(_find(folder, patterns, path))
         ):
             return kind
-    if not among_sources and any(name.endswith(b".log") for name in names):
+    if not among_sources and b".log" in ends:
         for pattern in patterns:
             if pattern.path.fullmatch(path):
                 return KINDS[pattern.kind]
@@ -131,8 +136,12 @@ def _kind(
 
 def is_repository(folder: Folder) -> bool:
     """Return True if *folder* is a repository of its own: a work tree of one, or a bare one."""
+    return _is_repository(folder, folder.names())
+
+
+def _is_repository(folder: Folder, names: Collection[bytes]) -> bool:
     if not _REPOSITORIES.isdisjoint(folder.folders):
         return True
     if b"objects" in folder.folders and b"refs" in folder.folders:
-        return b"HEAD" in folder.names()
-    return b".git" in folder.names() or b".fslckout" in folder.names()
+        return b"HEAD" in names
+    return b".git" in names or b".fslckout" in names

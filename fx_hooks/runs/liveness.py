@@ -105,6 +105,11 @@ class Processes(NamedTuple):
                 return mount
         return None
 
+    @property
+    def all_seen(self) -> bool:
+        """Say that no process at all may be unseen, whoever runs it."""
+        return not (self.shared or self.hidden or self.unseen) and self.only is None
+
     def sees(self, owner: int) -> bool:
         """Return whether all processes of this machine are seen that the user *owner* runs.
 

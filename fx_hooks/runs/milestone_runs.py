@@ -135,11 +135,17 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
         gathered.list_strictly(staged_text(repository, listing), best_models)
     gathered.add_blobs(repository, index.values(), folders)
     trees = list(_other_trees(repository))
-    for text in _policies(repository, trees):
+    known = list(folders)
+    policies, *of_folders = _ids(repository, trees, (POLICY_NAME, *known))
+    for text in repository.contents(policies).values() if policies else ():
         with contextlib.suppress(FatalError):  # another branch's own affair
             other = load_policy(text).best_models
             folders.setdefault(other.folder, other)
-    gathered.add_trees(repository, trees, folders)
+    more = [folder for folder in folders if folder not in known]
+    if more:
+        of_folders += _ids(repository, trees, more)
+    for folder, ids in zip((*known, *more), of_folders, strict=True):
+        gathered.add_trees(repository, folder, ids, folders)
     for git_directory, root in _work_trees(repository):
         if git_directory is not None:
             with contextlib.suppress(FatalError):  # one that is being made, or was taken away
@@ -208,19 +214,21 @@ class _Gathered:
                 self._sizes.setdefault(entry.path, set()).add(size)
 
     def add_trees(
-        self, repository: Repository, trees: Sequence[str], folders: Mapping[str, BestModels]
+        self,
+        repository: Repository,
+        folder: str,
+        trees: Iterable[str],
+        folders: Mapping[str, BestModels],
     ) -> None:
-        """Read what the commits *trees* have in *folders*, each state of them once."""
-        for folder in folders:
-            ids = _ids(repository, [f"{tree}:{folder}" for tree in trees], "tree")
-            for tree in dict.fromkeys(ids):
-                records = repository.run("ls-tree", "-r", "-z", "--full-tree", tree)
-                entries = []
-                for record in zsplit(records):
-                    head, path = record.split(b"\t", 1)
-                    mode, _, blob = head.decode().split()
-                    entries.append(IndexEntry(int(mode, 8), blob, 0, folder.encode() + b"/" + path))
-                self.add_blobs(repository, entries, folders)
+        """Read what *trees*, each a state of *folder*, have."""
+        for tree in trees:
+            records = repository.run("ls-tree", "-r", "-z", "--full-tree", tree)
+            entries = []
+            for record in zsplit(records):
+                head, path = record.split(b"\t", 1)
+                mode, _, blob = head.decode().split()
+                entries.append(IndexEntry(int(mode, 8), blob, 0, folder.encode() + b"/" + path))
+            self.add_blobs(repository, entries, folders)
 
     def add_folder(self, root: bytes, best_models: BestModels) -> None:
         """Read what is on disk below *root*."""
@@ -271,11 +279,12 @@ class _Gathered:
 def _other_trees(repository: Repository) -> Iterator[str]:
     """Names of all commits that somebody can still reach by a name of theirs."""
     yield from _HEADS
-    seen = repository.run("for-each-ref", "--format=%(objectname)").decode().split()
-    stashes = repository.run(
-        "rev-list", "--walk-reflogs", "refs/stash", "--", codes=(0, 128)
-    ).decode()
-    for commit in stashes.split():
+    refs = repository.run("for-each-ref", "--format=%(objectname) %(refname)")
+    seen = [line.split()[0].decode() for line in refs.splitlines()]
+    stashes = b""
+    if b" refs/stash\n" in refs:
+        stashes = repository.run("rev-list", "--walk-reflogs", "refs/stash", "--", codes=(0, 128))
+    for commit in stashes.decode().split():
         # Its second parent is the index, a third what was not tracked.
         seen += [commit, f"{commit}^2", f"{commit}^3"]
     for git_directory, _ in _work_trees(repository):
@@ -290,17 +299,19 @@ def _other_trees(repository: Repository) -> Iterator[str]:
     yield from dict.fromkeys(seen)
 
 
-def _ids(repository: Repository, names: Sequence[str], kind: str) -> list[str]:
-    """Return the ids of those of *names* that are objects of that *kind*."""
-    questions = "".join(f"{name}\n" for name in names).encode()
+def _ids(
+    repository: Repository, trees: Sequence[str], paths: Sequence[str]
+) -> list[dict[str, None]]:
+    """Return for each of *paths* the ids of the files or folders that the commits *trees* have."""
+    questions = "".join(f"{tree}:{path}\n" for path in paths for tree in trees).encode()
     answers = repository.run("cat-file", "--batch-check", stdin=questions, codes=(0, 128))
     words = [line.split() for line in answers.decode("utf-8", "replace").split("\n")]
-    return [word[0] for word in words if len(word) == 3 and word[1] == kind]
-
-
-def _policies(repository: Repository, trees: Sequence[str]) -> Iterator[bytes]:
-    blobs = _ids(repository, [f"{tree}:{POLICY_NAME}" for tree in trees], "blob")
-    yield from repository.contents(dict.fromkeys(blobs)).values()
+    found: list[dict[str, None]] = []
+    for number, path in enumerate(paths):
+        kind = "blob" if path == POLICY_NAME else "tree"
+        some = words[number * len(trees) : (number + 1) * len(trees)]
+        found.append({word[0]: None for word in some if word[1:2] == [kind] and word[-1].isdigit()})
+    return found
 
 
 def _entries(records: bytes, folders: Iterable[str]) -> Iterator[IndexEntry]:

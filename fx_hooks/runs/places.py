@@ -28,28 +28,28 @@ _NO_TREE = Tree({}, ())
 
 def find_unusual(
     found: Sequence[FoundRun],
-    policy: Policy,
+    policy: Callable[[], Policy],
     configuration: Callable[[], Mapping[str, bytes]],
     patterns: Sequence[RunPattern],
 ) -> set[bytes]:
     """Return the runs by their ``.hydra/`` or a file like it alone, in no usual place.
 
-    *patterns* are those of the paths of single runs; *configuration* are the files that may
-    name folders for runs, read only if need be.
+    *patterns* are those of the paths of single runs; the *policy*, and the files of the
+    *configuration* that may name folders for runs, are read only if need be.
     """
     asked = [
-        run
-        for run in found
-        if run.kind != WANDB_RUN and not run.about.only_copy and run.within is None
-    ]
-    verdicts = Classifier(policy).classify([run.path + _ANY for run in asked], _NO_TREE)
-    unusual = {
         run.path
-        for run, verdict in zip(asked, verdicts, strict=True)
-        if not verdict.blocked
+        for run in found
+        if run.kind != WANDB_RUN
+        and not run.about.only_copy
+        and run.within is None
         and not _DEFAULT.search(run.path)
         and not any(pattern.path.fullmatch(run.path) for pattern in patterns)
-    }
+    ]
+    if not asked:
+        return set()
+    verdicts = Classifier(policy()).classify([path + _ANY for path in asked], _NO_TREE)
+    unusual = {path for path, verdict in zip(asked, verdicts, strict=True) if not verdict.blocked}
     if unusual:
         folders = {os.fsencode(one.path) for one in run_directories(configuration())}
         unusual = {path for path in unusual if folders.isdisjoint((*parents(path), path))}

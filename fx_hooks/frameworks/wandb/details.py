@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fx_hooks.frameworks.framework import Details
@@ -21,14 +22,15 @@ _MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too
 def run_id(folder: Folder, root: bytes) -> str:
     """Return the id in the run's first record, or else that of the names."""
     log = log_name(folder.name, folder.names())
-    told = _head(os.path.join(root, folder.path), log).run_id
+    told = _head(os.path.join(root, folder.path), log, folder.size().newest).run_id
     return told or os.fsdecode(id_of(folder.name, log))
 
 
 def started(folder: Folder, root: bytes) -> float | None:
     """Return when the run began, as it says itself, in seconds since the epoch."""
     place = os.path.join(root, folder.path)
-    began = _head(place, log_name(folder.name, folder.names())).started
+    log = log_name(folder.name, folder.names())
+    began = _head(place, log, folder.size().newest).started
     if began is None:
         told = read_json(os.path.join(place, b"files", b"wandb-metadata.json")).get("startedAt")
         try:
@@ -77,7 +79,9 @@ def run_commit(place: bytes) -> str:
     return commit if isinstance(commit, str) and commit else run_log(place).commit
 
 
-def _head(place: bytes, log: bytes | None) -> WandbHead:
+@lru_cache(maxsize=1)
+def _head(place: bytes, log: bytes | None, _written: float) -> WandbHead:
+    """Return what the beginning of a log says, as it was when it was *_written*: asked twice."""
     if log is None:
         return WandbHead("", None)
     try:
