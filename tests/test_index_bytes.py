@@ -53,8 +53,6 @@ def many(count: int, seed: int = 1) -> list[bytes]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index that is read at once, or where it is looked for."""
     if request.param == "in-parts":
-        if not hasattr(os, "pread"):
-            pytest.skip("this system reads a whole index")
         monkeypatch.setattr(index_bytes, "_WHOLE", -1)
 
 

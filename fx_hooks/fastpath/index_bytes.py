@@ -49,7 +49,7 @@ class Index:
         self._descriptor = descriptor
         size = os.fstat(descriptor).st_size
         self._whole = b""
-        if size <= _WHOLE or not hasattr(os, "pread"):
+        if size <= _WHOLE:
             self._whole = _all_of(descriptor)
             size = len(self._whole)
         head = self._read(0, _PROBE)
@@ -103,7 +103,8 @@ class Index:
     def _read(self, start: int, stop: int) -> bytes:
         if self._whole:
             return self._whole[start:stop]
-        return os.pread(self._descriptor, stop - start, start)
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+        return os.read(self._descriptor, stop - start)
 
     def _windows(
         self, wanted: "list[bytes]", size: int
