@@ -33,6 +33,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
     Exit code 0: it lists the commands when asked for help; 2: no command of that name.
     """
+    if argv is None:
+        _prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = arguments[0] if arguments else ""
     name = first.removeprefix("fx-")
@@ -50,11 +52,20 @@ def start(name: str, arguments: "Sequence[str] | None" = None) -> int:
     """Start the command *name* and return its exit code; without *arguments*, with the script's."""
     module = f"{__package__}.{COMMANDS[name][0]}"
     try:
+        if arguments is None:
+            _prepare()
         __import__(module)
         code: int = sys.modules[module].main(arguments)
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _prepare() -> None:
+    from fx_hooks.fastpath import interpreter
+
+    interpreter.leave_out_users_modules()
+    interpreter.speak_utf8()
 
 
 def _script(name: str) -> "Callable[[], int]":

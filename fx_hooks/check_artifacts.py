@@ -15,10 +15,16 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        from fx_hooks.fastpath import interpreter
+
+        if argv is None:
+            interpreter.leave_out_users_modules()
         from fx_hooks.fastpath.artifacts import proven_clean
 
         if proven_clean(arguments):
             return 0
+        if argv is None:
+            interpreter.speak_utf8()
         from fx_hooks.cli import check_artifacts
     except KeyboardInterrupt:
         return 130

@@ -14,10 +14,16 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        from fx_hooks.fastpath import interpreter
+
+        if argv is None:
+            interpreter.leave_out_users_modules()
         from fx_hooks.fastpath.gitignore import proven_in_step
 
         if proven_in_step(arguments):
             return 0
+        if argv is None:
+            interpreter.speak_utf8()
         from fx_hooks.cli import sync_gitignore
     except KeyboardInterrupt:
         return 130

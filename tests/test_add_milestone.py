@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from fx_hooks import sync_gitignore
 from fx_hooks.cli import add_milestone
 from fx_hooks.weights.content import inspect
 from tests.contract_support import (
@@ -21,15 +24,18 @@ from tests.contract_support import (
     MODULE,
     SCRIPTED,
     STATE,
+    WEIGHTS,
     add,
     approve,
     check,
     pointer,
+    run,
     sha256,
 )
-from tests.support import CLEAN, Repo
+from tests.support import CLEAN, Repo, Result
 from tests.weight_files import malicious
 
+SCRIPTS = Path(sys.executable).parent
 RUN = "outputs/2024-01-31/23-59-58"
 
 
@@ -275,7 +281,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ),
     (
         "lfs-required", lambda r: r.write(".fx-hooks.yaml", "best_models: {lfs: required}"),
-        (FILE, "--why", "x", *FIGURE), "best_models.lfs is required: add --lfs",
+        (FILE, "--why", "x", *FIGURE), "best_models.lfs is required",
     ),
     (
         "lfs-forbidden", lambda r: r.write(".fx-hooks.yaml", "best_models: {lfs: forbidden}"),
@@ -303,7 +309,9 @@ def test_refused_before_anything_is_written(
     result = add(ran, *arguments)
     assert (result.code, result.out) == (2, "")
     assert fault in result.err
-    assert result.err.count("\n") == 1
+    first, *more = result.err.splitlines()
+    assert first.startswith("fx-add-milestone: error: ")
+    assert all(line.startswith("    fx-add-milestone ") for line in more)
     assert ran.on_disk() == disk
 
 
@@ -339,3 +347,81 @@ def test_another_existing_entry_is_untouched(repo: Repo) -> None:
     repo.write("best_models/n_meta.json", META)
     assert add(repo, "best_models/n.pt", "--why", "x").code == 0
     assert (repo.root / LISTING).read_text().startswith(before)
+
+
+@pytest.mark.parametrize("cwd", [".", "src/deep"])
+def test_one_command_and_one_commit(ran: Repo, cwd: str) -> None:
+    """The list, the metadata and the block are staged by what is printed, from where it is."""
+    ran.stage("src/deep/a.py")
+    assert sync(ran).code == 1
+    ran.git("add", ".gitignore")
+    ran.commit()
+    result = add(ran, str(ran.root / FILE), "--why", "x", *FIGURE, cwd=cwd)
+    assert result.code == 0
+    (command,) = result.commands
+    subprocess.run(("sh", "-c", command), cwd=ran.root / cwd, check=True)
+    staged = ran.staged().splitlines()
+    assert staged == [
+        "M  .gitignore", f"A  {MODEL}", f"A  {METADATA}", f"A  {LISTING}"
+    ]  # fmt: skip
+    assert sync(ran) == CLEAN
+    assert check(ran) == CLEAN
+    assert ran.check() == CLEAN
+    assert ran.git("status", "--porcelain", "--untracked-files=no").split()[::2] == ["M", *"AAA"]
+
+
+def test_without_a_block_there_is_none_afterwards(ran: Repo) -> None:
+    ran.write(".gitignore", "*.tmp\n")
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    assert (ran.root / ".gitignore").read_text() == "*.tmp\n"
+
+
+def test_an_edited_block_is_refused_before_anything_is_written(ran: Repo) -> None:
+    assert sync(ran).code == 1
+    text = (ran.root / ".gitignore").read_text()
+    ran.write(".gitignore", text.replace("/wandb\n", "/mine\n", 1))
+    disk = ran.on_disk()
+    result = add(ran, FILE, "--why", "x", *FIGURE)
+    assert (result.code, ran.on_disk()) == (2, disk)
+    assert "fx-sync-gitignore --force" in result.err
+
+
+def sync(repo: Repo) -> Result:
+    return run(sync_gitignore.main, cwd=repo.root)
+
+
+LIGHTNING = (WEIGHTS / "many_names.ckpt").read_bytes()
+OWN = [f"mine.part{number}.Setting{number}" for number in range(17)]
+
+
+def test_everything_that_is_missing_is_said_at_once(repo: Repo) -> None:
+    """A checkpoint of Lightning says its figures and configuration, and imports 17 names."""
+    repo.write("-last.ckpt", LIGHTNING)
+    refused = add(repo, "./-last.ckpt", "--as", "last")
+    assert refused.code == 2
+    first, command = refused.err.splitlines()
+    assert "has no reason" in first
+    assert all(name in first for name in OWN)
+    done = subprocess.run(("sh", "-c", f"{SCRIPTS}/{command.strip()}"), cwd=repo.root, check=True)
+    assert done.returncode == 0
+    value = written(repo, "best_models/last_meta.json")
+    assert value["performance"] == {"epoch": 3, "global_step": 12}
+    assert value["config"] == {f"k{number}": name for number, name in enumerate(OWN)} | {
+        "deep": {"lr": 0.1, "layers": [1, None]},
+        "bad": "nan",
+    }
+    # Of the model alone: the optimizer has twice as many numbers.
+    assert value["parameters"] == 8
+
+
+def test_an_entry_that_is_nowhere_has_no_line(repo: Repo) -> None:
+    repo.write("m.pt", SCRIPTED)
+    refused = add(repo, "m.pt", "--why", "x", *FIGURE)
+    assert "milestones.yaml:0" not in refused.err
+    assert "into best_models/milestones.yaml" in refused.err
+
+
+def test_a_list_that_git_cannot_read(ran: Repo) -> None:
+    ran.write(".gitignore", "*.tmp\n".encode("utf-16"))
+    result = add(ran, FILE, "--why", "x", *FIGURE)
+    assert (result.code, "save it as UTF-8" in result.err) == (2, True)

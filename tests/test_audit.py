@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -248,6 +249,13 @@ def test_one_time_of_fifty_may_be_wrong(commits: int, odd: int) -> None:
     found = growth(times, [1] * commits, [0] * commits, [0] * commits)
     assert found.odd == odd
     assert found.points[0].time == (JANUARY if odd else 0)
+
+
+def test_work_after_a_long_pause_is_no_wrong_clock() -> None:
+    today = int(time.time())
+    times = [JANUARY - 20 * 365 * DAY, *(JANUARY + number for number in range(100)), today]
+    found = growth(times, [1] * 102, [0] * 102, [0] * 102)
+    assert (found.odd, found.points[0].time, found.points[-1].time) == (0, times[0], today)
 
 
 def test_growth_of_one_moment_and_of_none() -> None:

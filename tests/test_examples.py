@@ -302,10 +302,9 @@ PUBLISHED = (
             "git reset -q -- outputs wandb",
             "fx-add-milestone outputs/2026-11-23/15-21-46/model.pt --as baseline"
             ' --why "the model of the paper"',
-            "git add .gitignore",
             "pre-commit uninstall --hook-type pre-commit --hook-type pre-merge-commit",
         ),
-        codes={PICTURED[1]: 1, 'git commit -q -m "Add the baseline"': 1},
+        codes={PICTURED[1]: 1},
         # It says that it installs the hooks, once.
         before={PICTURED[0]: "pre-commit install-hooks"},
     ),

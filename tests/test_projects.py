@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks import check_best_models, check_range
 from fx_hooks.cli.explain import main as explain
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
-from tests.support import Repo, run_main
+from tests.contract_support import META, STATE, entry, facts, listing, run
+from tests.support import CLEAN, Repo, run_main
 
 # What is refused, and what passes, at the root of a repository.
 REFUSED = (
@@ -75,6 +77,12 @@ def found(*arguments: str) -> set[str]:
     return {finding["path"] for finding in json.loads(result.out)["findings"]}
 
 
+def found_in_range(*arguments: str) -> set[str]:
+    result = run(check_range.main, *arguments, "--format", "json", cwd=Path.cwd())
+    assert result.code in (0, 1), result
+    return {finding["path"] for finding in json.loads(result.out)["findings"]}
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_same_verdicts_wherever_the_tree_is(
     name: str, repo: Repo, monkeypatch: pytest.MonkeyPatch
@@ -85,6 +93,10 @@ def test_the_same_verdicts_wherever_the_tree_is(
     monkeypatch.chdir(repo.root)
     assert found() == refused
     assert found("--all-files") == refused
+    base = repo.git("rev-parse", "HEAD").strip()
+    repo.commit()
+    assert found_in_range(f"{base}..HEAD") == refused
+    repo.git("reset", "-q", "--soft", base)
     monkeypatch.chdir(repo.root / folders[-1])
     assert found() == refused
     monkeypatch.chdir(repo.root)
@@ -243,3 +255,94 @@ def test_a_link_or_a_submodule_at_the_place_of_a_project(
     repo.gitlink("multirun")
     monkeypatch.chdir(repo.root)
     assert found() == {"outputs", "multirun"}
+
+
+def approve(repo: Repo, folder: str, content: bytes = STATE) -> None:
+    """Stage a whole triple in the folder of chosen models of a project."""
+    repo.stage(f"{folder}/m.pt", content)
+    repo.stage(f"{folder}/m_meta.json", META)
+    project = folder.rpartition("/")[0]
+    listed = f"{folder}/m.pt".removeprefix(f"{project}/" if project else "")
+    repo.stage(f"{folder}/milestones.yaml", listing(entry(STATE, listed)))
+
+
+@pytest.fixture
+def chosen(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A repository with a milestone at its root and in two projects, one in the other."""
+    repo.stage(".fx-hooks.yaml", "projects: [ml, ml/inner]\n")
+    repo.stage("ml/inner/.fx-hooks.yaml", "best_models: {folder: models}\n")
+    for folder in ("best_models", "ml/best_models", "ml/inner/models"):
+        approve(repo, folder)
+    monkeypatch.chdir(repo.root)
+    return repo
+
+
+def contract(repo: Repo, *arguments: str, cwd: str = ".") -> list[str]:
+    result = run(check_best_models.main, *arguments, cwd=repo.root / cwd)
+    assert result.code == bool(result.out), result
+    return facts(result)
+
+
+def test_each_project_has_its_chosen_models(chosen: Repo) -> None:
+    assert contract(chosen) == contract(chosen, "--all-files", cwd="ml/inner") == []
+    assert found() == found("--all-files") == set()
+    chosen.commit()
+    assert found_in_range("--from-ref", "0" * 40, "--to-ref", "HEAD") == set()
+    assert run(check_best_models.main, cwd=chosen.root) == CLEAN
+    # What is chosen in one project is chosen in no other.
+    chosen.stage("ml/models/m.pt", STATE)
+    chosen.stage("ml/best_models/other.pt", STATE)
+    chosen.stage("ml/inner/best_models/m.npy")
+    assert found() == {"ml/models/m.pt", "ml/best_models/other.pt"}
+    (fault,) = contract(chosen)
+    assert fault.startswith("ml/best_models/other.pt: is not listed in ml/best_models/milestones.y")
+
+
+@pytest.mark.parametrize("folder", ["best_models", "ml/best_models", "ml/inner/models"])
+def test_a_changed_milestone_is_refused_by_commit_and_range(folder: str, chosen: Repo) -> None:
+    chosen.commit()
+    chosen.stage(f"{folder}/m.pt", STATE + b"x")
+    faults = contract(chosen)
+    assert all(fault.startswith(f"{folder}/m.pt: ") for fault in faults)
+    assert f"{folder}/milestones.yaml:2 has" in faults[0]
+    chosen.commit()
+    assert found_in_range("HEAD~1..HEAD") == {f"{folder}/m.pt"}
+    chosen.stage(f"{folder}/m.pt", STATE)
+    chosen.stage(f"{folder}/m_meta.json", "{}")
+    assert any("performance" in fault for fault in contract(chosen))
+    chosen.commit()
+    assert found_in_range("HEAD~1..HEAD") == {f"{folder}/m_meta.json"}
+    result = run(check_range.main, "HEAD~2..HEAD", cwd=chosen.root)
+    assert "still there" in result.out
+
+
+@pytest.mark.parametrize("folder", ["best_models", "ml/best_models", "ml/inner/models"])
+def test_a_broken_list_is_named_by_its_path(folder: str, chosen: Repo) -> None:
+    chosen.commit()
+    chosen.stage(f"{folder}/milestones.yaml", "milestones: [a]\n")
+    result = run(check_best_models.main, cwd=chosen.root)
+    assert result.code == 2
+    assert f"error: {folder}/milestones.yaml:1: milestones: " in result.err
+    assert run_main([]).code == 2
+    chosen.commit()
+    assert run(check_range.main, "HEAD~1..HEAD", cwd=chosen.root).code == 2
+
+
+def test_a_range_says_that_a_project_changes_its_policy(chosen: Repo) -> None:
+    chosen.commit()
+    chosen.stage("ml/.fx-hooks.yaml", "keep: ['*.log']\n")
+    chosen.stage("ml/a.log")
+    chosen.commit()
+    result = run(check_range.main, "HEAD~1..HEAD", cwd=chosen.root)
+    assert result.code == 0
+    assert "the range changes ml/.fx-hooks.yaml (" in result.out
+    assert found_in_range("HEAD~1..HEAD", "--policy-ref", "HEAD~1") == {"ml/a.log"}
+
+
+def test_a_pickle_in_a_project_is_refused(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: ['packages/*']\n")
+    repo.stage("packages/ml/best_models/m.pt", b"(S'true'\nios\nsystem\n.")
+    monkeypatch.chdir(repo.root)
+    (fault,) = contract(repo)
+    assert fault.startswith("packages/ml/best_models/m.pt: is not listed in packages/ml/best_mod")
+    assert found() == {"packages/ml/best_models/m.pt"}

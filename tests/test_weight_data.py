@@ -53,6 +53,7 @@ FORMATS: dict[str, Callable[[Path], object]] = {
     "legacy_module.pth": legacy_magic,
     "legacy_state_dict.pth": legacy_magic,
     "lightning.ckpt": zip_members,
+    "many_names.ckpt": zip_members,
     "model.safetensors": safetensors_header,
     "module.pt": zip_members,
     "scripted.pt": zip_members,

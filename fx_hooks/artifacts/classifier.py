@@ -100,6 +100,14 @@ class Classifier:
                 verdicts[full.path] = full
         return [verdicts[path] for path in paths]
 
+    def blocks(self, path: bytes) -> bool:
+        """Return True if the patterns alone block *path*."""
+        matcher, projects = self._matcher, self.policy.projects
+        if projects is not None:
+            project = projects.around(path)
+            matcher, path = self.of_project(project)._matcher, _below(path, project)
+        return matcher.blocks(matcher.decide((path,))[0])
+
     def of_project(self, project: bytes) -> Classifier:
         """Return the classifier of the paths in *project*, which are relative to it."""
         if self.policy.projects is None or not project:

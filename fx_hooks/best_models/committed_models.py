@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 
 class CommittedModels:
-    """The blobs of the folder of chosen models, whatever commits have them."""
+    """The blobs of the folder of chosen models, whatever commits have them.
 
-    def __init__(self, store: ObjectStore, policy: Policy) -> None:
+    It is the folder of a *project*, or of the repository, whose policy is *policy*.
+    """
+
+    def __init__(self, store: ObjectStore, policy: Policy, project: bytes = b"") -> None:
         self._store = store
         self._policy = policy
-        self._names = Names(policy.best_models)
+        self._best_models = policy.best_models_of(project).below(project)
+        self._names = Names(self._best_models)
         self._contents: dict[str, Content | None] = {}
         self._faults: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
@@ -65,17 +69,17 @@ class CommittedModels:
         content = self.content(blob)
         if content is None:
             return []
-        return [*contract.check_content(milestone, content, self._policy.best_models)]
+        return [*contract.check_content(milestone, content, self._best_models)]
 
     def other(self, mode: int, blob: str, path: bytes) -> list[Finding]:
         """Return what an entry at *path* breaks: a link, metadata, a document, no milestone."""
-        if path == self._policy.best_models.milestones_file.encode():
+        if path == os.fsencode(self._best_models.milestones_file):
             return []
         if mode in (LINK_MODE, SUBMODULE_MODE):
             index = {path: IndexEntry(mode, blob, 0, path)}
             target = self._store.contents([blob]) if mode == LINK_MODE else {}
             targets = {path: target[blob]} if blob in target else {}
-            return contract.check_structure(self._policy, index, targets, {})
+            return contract.check_structure(self._policy, index, targets, {}, self._best_models)
         metadata = self._names.is_a("metadata", path)
         if not metadata and not self._names.is_a("documents", path):
             return []
@@ -101,6 +105,6 @@ class CommittedModels:
         if size > MAX_BYTES:
             why = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
             return [("best-models-metadata", why)]
-        required = self._policy.best_models.required_keys if kind == SUFFIX else None
+        required = self._best_models.required_keys if kind == SUFFIX else None
         metadata = read_metadata(self._store.contents([blob]).get(blob, b""), required=required)
         return [("best-models-metadata", fault) for fault in metadata.faults]

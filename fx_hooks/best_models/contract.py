@@ -91,13 +91,14 @@ def check_structure(
     index: Mapping[bytes, IndexEntry],
     targets: Mapping[bytes, bytes],
     milestones: Mapping[str, Milestone],
+    best_models: BestModels,
 ) -> list[Finding]:
     """Return what the paths alone say; *targets* are those of the symbolic links in the folder.
 
     *index* has the entries of the folder, and those of the folder and what is above it
-    where these are no directories.
+    where these are no directories. *best_models* are the settings, with the folder from the root
+    of the repository, whose policy is *policy*.
     """
-    best_models = policy.best_models
     folder = best_models.folder.encode()
     names = Names(best_models)
     inside = sorted(path for path in index if path.startswith(folder + b"/"))
@@ -169,7 +170,7 @@ def _check_entry(
     names: Names,
     best_models: BestModels,
 ) -> Iterable[Finding]:
-    place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
+    place = milestone.place(shown(best_models.milestones_file.encode()))
     if path not in index:
         why = f"is listed in {place} and not tracked: add it, or take the entry out"
         yield finding(path, "best-models-stale", why, f"git add -f -- {quoted(path)}")
@@ -189,7 +190,7 @@ def check_content(
 ) -> Iterable[Finding]:
     """Yield what the staged bytes of one milestone break."""
     path = os.fsencode(milestone.path)
-    place = f"{shown(best_models.milestones_file.encode())}:{milestone.line}"
+    place = milestone.place(shown(best_models.milestones_file.encode()))
 
     def found(rule: str, why: str, *commands: str) -> Finding:
         return finding(path, f"best-models-{rule}", why, *commands, size=content.size)
@@ -268,10 +269,9 @@ def missing_globals(milestone: Milestone, inspection: Inspection) -> list[str]:
 
 
 def _foreign_names(names: Sequence[str]) -> str:
-    few = ", ".join(names[:5]) + f" and {len(names) - 5:,} more" * (len(names) > 5)
     return (
-        f"imports {few} when it is loaded, which weights_only does not: save a state_dict, or"
-        " allow them if you trust the file"
+        f"imports {', '.join(names)} when it is loaded, which weights_only does not: save a"
+        " state_dict, or allow them if you trust the file"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -51,17 +52,30 @@ class Milestone(NamedTuple):
     allow_globals: tuple[str, ...] = ()
     line: int = 0
 
+    def place(self, source: str) -> str:
+        """Return where the file *source* lists it, as far as it does."""
+        return f"{source}:{self.line}" if self.line else source
 
-def load_contract(text: bytes, best_models: BestModels) -> dict[str, Milestone]:
-    """Return the milestones that *text* lists, by path, in its order.
 
-    Raises :class:`~fx_hooks.util.errors.FatalError` with file, line and key for the first
+def load_contract(
+    text: bytes, best_models: BestModels, project: bytes = b""
+) -> dict[str, Milestone]:
+    """Return the milestones that *text* lists, by path from the root, in its order.
+
+    In a *project* they are listed by their paths in it. Raises
+    :class:`~fx_hooks.util.errors.FatalError` with file, line and key for the first
     entry that lacks a key, has an unknown one, or one with a value that it cannot have.
     """
-    return {
-        path: _milestone(path, line_of(key), value, best_models.milestones_file)
-        for path, (key, value) in milestone_entries(text, best_models).items()
-    }
+    before = f"{os.fsdecode(project)}/" if project else ""
+    try:
+        return {
+            before + path: _milestone(
+                path, line_of(key), value, best_models.milestones_file
+            )._replace(path=before + path)
+            for path, (key, value) in milestone_entries(text, best_models).items()
+        }
+    except FatalError as exc:
+        raise FatalError(f"{before}{exc}") from exc
 
 
 def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:

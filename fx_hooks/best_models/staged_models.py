@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 from fx_hooks.best_models import contract
@@ -34,15 +34,22 @@ _CHUNK = 1 << 20
 
 
 class ContractCheck:
-    """The folder of chosen models in one index."""
+    """The folder of chosen models in one index: that of a *project*, or of the repository."""
 
     def __init__(
-        self, repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+        self,
+        repository: Repository,
+        index: Mapping[bytes, IndexEntry],
+        policy: Policy,
+        project: bytes = b"",
     ) -> None:
         self._repository = repository
         self._policy = policy
-        self._names = Names(policy.best_models)
-        folder = policy.best_models.folder.encode()
+        self._project = project
+        self._listed_in = policy.best_models_of(project)
+        self._best_models = self._listed_in.below(project)
+        self._names = Names(self._best_models)
+        folder = os.fsencode(self._best_models.folder)
         above = {folder} | {folder[:end] for end, byte in enumerate(folder) if byte == ord("/")}
         self._folder = folder + b"/"
         self._index = {
@@ -50,13 +57,13 @@ class ContractCheck:
             for path, entry in index.items()
             if path.startswith(self._folder) or path in above
         }
-        self._file = policy.best_models.milestones_file.encode()
+        self._file = os.fsencode(self._best_models.milestones_file)
         self.milestones = self._load(
             staged_text(repository, index[self._file]) if self._file in index else b""
         )
 
     def _load(self, text: bytes) -> dict[str, Milestone]:
-        return load_contract(text, self._policy.best_models)
+        return load_contract(text, self._listed_in, self._project)
 
     def findings(self, touched: Collection[bytes] | None) -> list[Finding]:
         """All breaches, by path.
@@ -65,12 +72,12 @@ class ContractCheck:
         deleted ones), of the milestones that it belongs to, and of everything for None.
         """
         if touched is not None and any(
-            path == POLICY_NAME.encode() or path.rpartition(b"/")[2] == b".gitattributes"
+            path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
             for path in touched
         ):
             touched = None
         found = contract.check_structure(
-            self._policy, self._index, self._targets(), self.milestones
+            self._policy, self._index, self._targets(), self.milestones, self._best_models
         )
         wanted = self._wanted(touched)
         models = [item for item in self.milestones.values() if item.path in wanted]
@@ -148,7 +155,7 @@ class ContractCheck:
             if content is None:
                 yield _not_here(path, self._index[path])
             else:
-                yield from contract.check_content(milestone, content, self._policy.best_models)
+                yield from contract.check_content(milestone, content, self._best_models)
 
     def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
         with nameless_file() as file:
@@ -184,7 +191,7 @@ class ContractCheck:
             size = sizes[entry.blob]
             if entry.blob in contents:
                 strict = path.endswith(SUFFIX.encode())
-                required = self._policy.best_models.required_keys if strict else None
+                required = self._best_models.required_keys if strict else None
                 metadata = read_metadata(contents[entry.blob], required=required)
                 yield from contract.metadata_findings(path, metadata.faults)
                 yield from contract.check_digest(path, metadata.value, pinned.get(path, ()))
@@ -210,6 +217,20 @@ class ContractCheck:
                     kind = found.format or "a zip archive"
                     why = f"is {kind} under the name of a document"
                     yield contract.finding(path, "best-models-foreign", why)
+
+
+def checks(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> Iterator[ContractCheck]:
+    """Yield the folder of chosen models of the repository, and that of each project in *index*."""
+    if policy.projects is None:
+        yield ContractCheck(repository, index, policy)
+        return
+    inside: dict[bytes, dict[bytes, IndexEntry]] = {b"": {}}
+    for path, entry in index.items():
+        inside.setdefault(policy.projects.around(path), {})[path] = entry
+    for project, entries in inside.items():
+        yield ContractCheck(repository, entries, policy, project)
 
 
 def digest(file: BinaryIO) -> str:

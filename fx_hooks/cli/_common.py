@@ -13,7 +13,13 @@ from fx_hooks import __version__
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.paths import shown
-from fx_hooks.util.terminal import complain, on_github, one_line, without_commands
+from fx_hooks.util.terminal import (
+    command_lines,
+    complain,
+    on_github,
+    one_line,
+    without_commands,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +84,8 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         sys.stdout.flush()
         return _end(code)
     except FatalError as exc:
-        return _end(FATAL, f"{name}: error: {one_line(str(exc))}")
+        said = [f"{name}: error: {one_line(str(exc))}", *command_lines(exc.commands)]
+        return _end(FATAL, "\n".join(said))
     except KeyboardInterrupt:
         return _end(INTERRUPTED, f"{name}: interrupted")
     except BrokenPipeError:
@@ -105,7 +112,8 @@ def _said(exc: OSError) -> str:
 def _end(code: int, message: str = "") -> int:
     """Print *message* to standard error, if that takes it, and return *code*."""
     if message:
-        complain("\n".join(without_commands([message]) if on_github() else [message]))
+        lines = message.split("\n")
+        complain("\n".join(without_commands(lines) if on_github() else lines))
     _flush_or_drop(sys.stdout)
     _flush_or_drop(sys.stderr)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -13,14 +14,15 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from fx_hooks import __version__
+from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
     Names,
-    allow_options,
     check_content,
     metadata_path,
     missing_globals,
@@ -31,15 +33,20 @@ from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import entry_point
+from fx_hooks.fastpath.gitignore import FILE
+from fx_hooks.git import commands as git_commands
 from fx_hooks.git.alone import alone
-from fx_hooks.git.repository import Repository, lfs_pointer
+from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer
+from fx_hooks.gitignore import file as ignore_file
+from fx_hooks.gitignore.block import block_lines, parse, rewritten
 from fx_hooks.policy.in_force import policy_in_force, read_policy_file
 from fx_hooks.policy.milestone_list import load_milestones
-from fx_hooks.policy.model import LFS_REQUIRED, BestModels
+from fx_hooks.policy.model import LFS_REQUIRED, MILESTONE_RULE, BestModels, with_milestones
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
 from fx_hooks.util.temporary import nameless_file
+from fx_hooks.util.terminal import command_lines
 from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
 from fx_hooks.weights.convert import NotConvertible, write_safetensors
 
@@ -89,61 +96,105 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
-    parser = make_parser()
-    options = parser.parse_args(argv)
+    options = make_parser().parse_args(argv)
     return add_milestone(
-        options.file,
-        why=options.why,
-        metrics=options.metric,
-        name=options.name,
-        lfs=options.lfs,
-        allow_globals=options.allow_global,
-        format_name=options.format,
-        safetensors=options.safetensors,
-        replace=options.replace,
-        dry_run=options.dry_run,
-        policy_file=options.policy,
+        Request(
+            file=options.file,
+            why=options.why,
+            metrics=tuple(options.metric),
+            name=options.name,
+            lfs=options.lfs,
+            allow_globals=tuple(options.allow_global),
+            format_name=options.format,
+            safetensors=options.safetensors,
+            replace=options.replace,
+            dry_run=options.dry_run,
+            policy_file=options.policy,
+        )
     )
 
 
-class _Plan(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The command line: what to approve, and how."""
+
+    file: str
+    why: str | None = None
+    metrics: tuple[str, ...] = ()
+    name: str | None = None
+    lfs: bool = False
+    allow_globals: tuple[str, ...] = ()
+    format_name: str | None = None
+    safetensors: bool = False
+    replace: bool = False
+    dry_run: bool = False
+    policy_file: str | None = None
+
+    def command(self, more: Sequence[str]) -> str:
+        """Return the command that was given, with *more* options, for a shell."""
+        # A dash would make it an option.
+        words = [NAME, f"./{self.file}" if self.file.startswith("-") else self.file]
+        given = (("--why", self.why), ("--as", self.name), ("--policy", self.policy_file))
+        for option, value in given:
+            words += [] if value is None else [option, value]
+        words += [word for metric in self.metrics for word in ("--metric", metric)]
+        for option, chosen in (
+            ("--lfs", self.lfs),
+            ("--safetensors", self.safetensors),
+            ("--replace", self.replace),
+        ):
+            words += [option] * chosen
+        words += [] if self.format_name is None else ["--format", self.format_name]
+        words += [word for name in self.allow_globals for word in ("--allow-global", name)]
+        return " ".join(quoted(os.fsencode(word)) for word in (*words, *more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
     """Files to write, by their root-relative paths, and the model to copy."""
 
     model: str
     copy_from: str | None
-    texts: Mapping[str, str]
+    texts: Mapping[str, bytes]
     safetensors: bool = False
 
 
+@dataclass(slots=True)
+class _Refusal:
+    """All that speaks against a model, and the options that would mend it, collected."""
+
+    reasons: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    final: bool = False
+
+    def add(self, reason: str, *options: str, final: bool = False) -> None:
+        """Refuse for *reason*; a *final* one no option can mend."""
+        self.reasons.append(reason)
+        self.options += options
+        self.final |= final
+
+    def raise_if_any(self, model: str, request: Request) -> None:
+        if self.reasons:
+            commands = [request.command(self.options)] if self.options and not self.final else []
+            raise FatalError(f"{model}: {'; and it '.join(self.reasons)}", *commands)
+
+
 @alone()
-def add_milestone(
-    file: str,
-    *,
-    why: str | None = None,
-    metrics: Sequence[str] = (),
-    name: str | None = None,
-    lfs: bool = False,
-    allow_globals: Sequence[str] = (),
-    format_name: str | None = None,
-    safetensors: bool = False,
-    replace: bool = False,
-    dry_run: bool = False,
-    policy_file: str | None = None,
-) -> int:
+def add_milestone(request: Request) -> int:
     """Write model, metadata and entry, and print what to stage; return the exit code.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` before anything is written.
     """
-    again = _command(
-        file, why, metrics, name, lfs, allow_globals, format_name, safetensors, replace, policy_file
-    )
+    file = request.file
     repository = Repository()
     index = {entry.path: entry for entry in repository.index()}
-    best_models = policy_in_force(repository, index, policy_file).policy.best_models
+    best_models = policy_in_force(repository, index, request.policy_file).policy.best_models
     root = os.path.realpath(os.fsdecode(repository.root))
     _check_folder(root, best_models)
-    figures = _figures(metrics)
-    model, outside = _destination(file, name, repository.root, best_models, safetensors)
+    figures = _figures(request.metrics)
+    model, outside = _destination(
+        file, request.name, repository.root, best_models, request.safetensors
+    )
     target = os.path.join(root, model)
     listing = best_models.milestones_file
     places = (listing, metadata_path(model), ".gitattributes")
@@ -151,20 +202,25 @@ def add_milestone(
     raw = seen[listing] or b""
     listed = load_milestones(raw, best_models)
     text = raw.decode("utf-8-sig")
-    before = _replaced(text, model, best_models) if replace else None
-    if not replace and model in listed:
-        raise FatalError(f"{model}: is listed in {listing}: approve it again with --replace")
-    reason = " ".join((why or "").split()) or (before.why if before is not None else "")
+    before = _replaced(text, model, best_models) if request.replace else None
+    if not request.replace and model in listed:
+        again = dataclasses.replace(request, replace=True)
+        raise FatalError(
+            f"{model}: is listed in {listing}: approve it again with --replace", again.command(())
+        )
+    refusal = _Refusal()
+    reason = " ".join((request.why or "").split()) or (before.why if before is not None else "")
     if not reason:
-        raise FatalError("no reason: say with --why why this model is chosen")
-    with _opened(file) as original, _as_chosen(original, file, safetensors) as source:
+        refusal.add("has no reason: say with --why why you choose it", "--why", "TEXT")
+    with _opened(file) as original, _as_chosen(original, file, request.safetensors) as source:
         sha256, size, inspection = digest(source), _size(source), inspect(source)
+        facts = read_facts(original)
         created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
     if not outside and os.path.islink(target):
         raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
-    if outside and not replace and os.path.lexists(target):
+    if outside and not request.replace and os.path.lexists(target):
         raise FatalError(f"{model}: is there already: choose another name, or --replace it")
-    allowed = (*(before.allow_globals if before is not None else ()), *allow_globals)
+    allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     milestone = Milestone(
         model,
         sha256,
@@ -172,57 +228,71 @@ def add_milestone(
         reason,
         date.today().isoformat(),
         before.by if before is not None else None,
-        _format(inspection, format_name, before),
+        _format(inspection, request.format_name, before),
         tuple(dict.fromkeys(allowed)),
     )
-    texts = {}
+    texts: dict[str, bytes] = {}
     wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
-    if lfs and not wants_lfs:
-        texts[".gitattributes"] = _with_lfs(_read(root, ".gitattributes") or b"", model)
+    if request.lfs and not wants_lfs:
+        texts[".gitattributes"] = _with_lfs(seen[".gitattributes"] or b"", model)
         wants_lfs = True
     if best_models.lfs == LFS_REQUIRED and not wants_lfs:
-        raise FatalError("best_models.lfs is required: add --lfs")
+        refusal.add("has to be in Git LFS: best_models.lfs is required", "--lfs")
+        wants_lfs = True
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
-    _check_model(milestone, content, best_models, again)
+    _check_model(milestone, content, best_models, refusal)
     provenance = _provenance(file, root) if outside else Provenance()
     commit = provenance.commit or repository.head() or ""
     run = _run(file, provenance, repository.root, model)
-    texts[metadata_path(model)] = _metadata(
-        root, milestone, inspection, provenance, run, figures, created, commit, best_models, replace
+    metadata, missing = _metadata(
+        root, milestone, inspection, provenance, facts, run, figures, created, commit, best_models,
+        request.replace,
+    )  # fmt: skip
+    if missing:
+        refusal.add(missing, final=True)
+    refusal.raise_if_any(model, request)
+    texts[metadata_path(model)] = metadata
+    texts[listing] = with_entry(text, milestone, best_models).encode()
+    load_contract(texts[listing], best_models)
+    ignored = _ignore_file(repository, index, texts[listing], listing)
+    if ignored is not None:
+        seen[FILE], texts[FILE] = ignored
+    plan = _Plan(
+        model=model,
+        copy_from=file if outside else None,
+        texts={**{name: texts[name] for name in texts if name != listing}, listing: texts[listing]},
+        safetensors=request.safetensors,
     )
-    texts[listing] = with_entry(text, milestone, best_models)
-    load_contract(texts[listing].encode(), best_models)
-    plan = _Plan(model, file if outside else None, texts, safetensors)
-    if dry_run:
-        for path, written in texts.items():
-            print(f"{path}:\n{written}")
+    if request.dry_run:
+        for path, written in plan.texts.items():
+            print(f"{path}:\n{written.decode('utf-8', 'surrogateescape')}")
         return CLEAN
     _write(root, plan, sha256, seen)
-    _report(plan, provenance, root)
+    _report(plan, provenance, root, repository)
     return CLEAN
 
 
-def _command(
-    file: str,
-    why: str | None,
-    metrics: Sequence[str],
-    name: str | None,
-    lfs: bool,
-    allow_globals: Sequence[str],
-    format_name: str | None,
-    safetensors: bool,
-    replace: bool,
-    policy_file: str | None,
-) -> str:
-    """Return the command that was given, for a shell."""
-    words = [NAME, file]
-    for option, value in (("--why", why), ("--as", name), ("--policy", policy_file)):
-        words += [] if value is None else [option, value]
-    words += [word for metric in metrics for word in ("--metric", metric)]
-    words += ["--lfs"] * lfs + ["--safetensors"] * safetensors + ["--replace"] * replace
-    words += [] if format_name is None else ["--format", format_name]
-    words += [word for allowed in allow_globals for word in ("--allow-global", allowed)]
-    return " ".join(quoted(os.fsencode(word)) for word in words)
+def _ignore_file(
+    repository: Repository, index: Mapping[bytes, IndexEntry], listed: bytes, listing: str
+) -> tuple[bytes, bytes] | None:
+    """Return ``.gitignore`` as it is and as the new list wants it; None where it has no block."""
+    before = ignore_file.read(repository.root)
+    if before is None or not parse(before).stop:
+        return None
+    in_force = policy_in_force(repository, index)
+    best_models = in_force.policy.best_models
+    if best_models.milestones_file != listing:
+        return None  # another policy's list
+    entries = tuple(
+        entry
+        for entry in in_force.policy.entries
+        if entry.rule != MILESTONE_RULE or entry.source != listing
+    )
+    lines = load_milestones(listed, best_models)
+    policy = with_milestones(in_force.policy._replace(entries=entries), lines, listing)
+    merged = ignore_file.merged_versions(repository, index)
+    after = rewritten(before, block_lines(policy), merged=merged)
+    return None if after == before else (before, after)
 
 
 @contextmanager
@@ -334,18 +404,18 @@ def _figures(metrics: Sequence[str]) -> dict[str, float]:
 
 
 def _check_model(
-    milestone: Milestone, content: Content, best_models: BestModels, again: str
+    milestone: Milestone, content: Content, best_models: BestModels, refusal: _Refusal
 ) -> None:
-    """Refuse what ``fx-check-best-models`` would refuse; *again* is the command as it was given."""
+    """Add to *refusal* what ``fx-check-best-models`` would refuse."""
     assert content.inspection is not None
     foreign = missing_globals(milestone, content.inspection)
     for found in check_content(milestone, content, best_models):
-        command = ""
-        if found.rule == "best-models-format" and milestone.format is None:
-            command = f"\n    {again} --format {content.inspection.format}"
+        if found.rule == "best-models-format" and milestone.format is None and found.advice:
+            refusal.add(found.why, "--format", content.inspection.format or "")
         elif found.advice and foreign and found.rule == "best-models-unsafe":
-            command = f"\n    {again} {allow_options(foreign)}"
-        raise FatalError(f"{milestone.path}: {found.why}{command}")
+            refusal.add(found.why, *(word for n in foreign for word in ("--allow-global", n)))
+        else:
+            refusal.add(found.why, final=True)
 
 
 def _metadata(
@@ -353,14 +423,18 @@ def _metadata(
     milestone: Milestone,
     inspection: Inspection,
     provenance: Provenance,
+    facts: CheckpointFacts,
     run: Mapping[str, str],
     figures: Mapping[str, float],
     created: datetime,
     commit: str,
     best_models: BestModels,
     replace: bool,
-) -> str:
-    """Return the metadata as JSON: what is there already, completed by what is known."""
+) -> tuple[bytes, str]:
+    """Return the metadata as JSON, and why it says too little; empty if it does not.
+
+    It is what is there already, completed by what the run, else the file itself, says.
+    """
     path = metadata_path(milestone.path)
     text = _read(root, path)
     known: dict[str, Any] = {}
@@ -372,8 +446,8 @@ def _metadata(
         if not replace and known.get("sha256", milestone.sha256) != milestone.sha256:
             raise FatalError(f"{path}: is about another model: approve the new one with --replace")
     found: dict[str, Any] = {
-        "performance": {**provenance.performance, **figures} or None,
-        "config": provenance.config,
+        "performance": {**(provenance.performance or facts.performance), **figures} or None,
+        "config": facts.config if provenance.config is None else provenance.config,
         "wandb": dict(provenance.wandb) or None,
         "hydra": None if provenance.overrides is None else {"overrides": provenance.overrides},
         "git": {"commit": commit} if commit else None,
@@ -383,7 +457,7 @@ def _metadata(
     # The content says these; a person's word does not count.
     derived = {
         "format": inspection.format,
-        "parameters": inspection.parameters,
+        "parameters": facts.parameters,
         "sha256": milestone.sha256,
         # Of a model that was copied from elsewhere before, only who did that knows.
         "run": dict(run) or known.get("run"),
@@ -392,16 +466,16 @@ def _metadata(
     if figures and isinstance(known.get("performance"), dict):
         value["performance"] = {**known["performance"], **figures}
     missing = [key for key in best_models.required_keys if key not in value]
-    if missing:
-        hint = " (--metric NAME=VALUE gives performance)" if "performance" in missing else ""
-        raise FatalError(
-            f"{milestone.path}: no run and no metadata gives {' and '.join(missing)}{hint}: write"
-            f" {path} with what is missing, or name the file where its run has left it"
-        )
+    hint = " (--metric NAME=VALUE gives performance)" if "performance" in missing else ""
+    lacks = (
+        f"has no run and no metadata that gives {' and '.join(missing)}{hint}: write {path} with"
+        " what is missing, or name the file where its run has left it"
+    )
     result = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    if len(result.encode()) > MAX_BYTES:
+    encoded = result.encode("utf-8", "backslashreplace")
+    if len(encoded) > MAX_BYTES:
         raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
-    return result
+    return encoded, lacks if missing else ""
 
 
 def _provenance(file: str, root: str) -> Provenance:
@@ -426,13 +500,12 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
     return found
 
 
-def _with_lfs(attributes: bytes, model: str) -> str:
+def _with_lfs(attributes: bytes, model: str) -> bytes:
     """Return the text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
     pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
     pattern = pattern.replace(" ", "[[:space:]]")
-    text = os.fsdecode(attributes)
-    end = "" if not text or text.endswith("\n") else "\n"
-    return f"{text}{end}/{pattern} filter=lfs diff=lfs merge=lfs -text\n"
+    end = b"" if not attributes or attributes.endswith(b"\n") else b"\n"
+    return attributes + end + f"/{pattern} filter=lfs diff=lfs merge=lfs -text\n".encode()
 
 
 def _read(root: str, path: str) -> bytes | None:
@@ -462,7 +535,7 @@ def _write(root: str, plan: _Plan, sha256: str, seen: Mapping[str, bytes | None]
             target = os.path.join(root, path)
             ready.append((_beside(target), target))
             with open(ready[-1][0], "wb") as file:
-                file.write(os.fsencode(text))
+                file.write(text)
         for path in plan.texts:
             if _read(root, path) != seen[path]:
                 raise FatalError(f"{path}: it has just been changed: run this again")
@@ -493,12 +566,14 @@ def _beside(target: str) -> str:
     return temporary
 
 
-def _report(plan: _Plan, provenance: Provenance, root: str) -> None:
+def _report(plan: _Plan, provenance: Provenance, root: str, repository: Repository) -> None:
     run = provenance.directory
     made = "" if run is None else f", made by {shown(os.fsencode(os.path.relpath(run, root)))}"
     print(f"{plan.model}: approved{made}")
-    paths = " ".join(quoted(os.fsencode(path)) for path in (plan.model, *plan.texts))
-    print(f"Stage it:\n    git add -f -- {paths}")
+    paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
+    commands = git_commands.stage(paths, force=True)
+    lines = command_lines(git_commands.from_folder(commands, repository.path_to_root()))
+    print("\n".join(("Stage it:", *lines)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from fx_hooks.best_models.contract import RULES
-from fx_hooks.best_models.staged_models import ContractCheck
+from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
@@ -52,11 +52,15 @@ def check(
     repository = Repository()
     index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
-    check = ContractCheck(repository, index, in_force.policy)
     touched = None
     if not all_files:
         touched = {change.path for change in repository.staged()} or None
-    findings = check.findings(touched)
+    findings = [
+        finding
+        for check in checks(repository, index, in_force.policy)
+        for finding in check.findings(touched)
+    ]
+    findings.sort(key=lambda found: (found.path, found.rule, found.why))
 
     def text(colour: bool) -> list[str]:
         if not findings:

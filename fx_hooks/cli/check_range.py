@@ -249,7 +249,9 @@ def classifier_for(
     if policy_ref is None:
         keep_tables(store.git_directory, in_force)
     approved = milestones_of_commit(store, source, in_force.policy)
-    return RangeClassifier(store, in_force.policy, approved, trust_range=policy_ref is None)
+    return RangeClassifier(
+        store, in_force.policy, approved, trust_range=policy_ref is None, source=source
+    )
 
 
 def _findings(store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]) -> list[Finding]:

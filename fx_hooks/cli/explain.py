@@ -139,15 +139,30 @@ def _terms(
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
     """Return what the contract says of each path in the folder of chosen models."""
-    folder = policy.best_models.folder.encode() + b"/"
-    inside = [path for path in paths if path.startswith(folder) and not path.endswith(b"/")]
-    if not inside:
-        return {}
+    inside: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        project = b"" if policy.projects is None else policy.projects.around(path)
+        folder = policy.best_models_of(project).below(project).folder
+        if path.startswith(os.fsencode(folder) + b"/") and not path.endswith(b"/"):
+            inside.setdefault(project, []).append(path)
+    found: dict[bytes, list[str]] = {}
+    for project, chosen in inside.items():
+        found |= _terms_of(repository, index, policy, project, chosen)
+    return found
+
+
+def _terms_of(
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+    project: bytes,
+    paths: Sequence[bytes],
+) -> dict[bytes, list[str]]:
     try:
-        check = ContractCheck(repository, index, policy)
+        check = ContractCheck(repository, index, policy, project)
+        return {path: check.terms(path) for path in paths}
     except FatalError as exc:
-        return {path: [str(exc)] for path in inside}
-    return {path: check.terms(path) for path in inside}
+        return {path: [str(exc)] for path in paths}
 
 
 def _is_folder(name: str) -> bool:

@@ -37,6 +37,11 @@ def put_back(paths: Sequence[bytes]) -> list[str]:
     return _commands("checkout-index -q --", paths, literal=True)
 
 
+def stage(paths: Sequence[bytes], *, force: bool = False) -> list[str]:
+    """Commands that stage *paths*, with *force* even what git ignores."""
+    return _commands("add -f --" if force else "add --", paths)
+
+
 def unstage(paths: Sequence[bytes]) -> list[str]:
     """Commands that take newly added *paths* out of the index.
 

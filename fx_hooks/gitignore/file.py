@@ -43,7 +43,13 @@ def read(root: bytes) -> bytes | None:
         if not stat.S_ISREG(mode):
             raise FatalError(f"{FILE}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
-            return file.read()
+            text = file.read()
+        # A byte that no text has: UTF-16 and UTF-32, of which git reads nothing.
+        if b"\0" in text or text.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise FatalError(
+                f"{FILE}: git cannot read it, because it is in UTF-16 or no text: save it as UTF-8"
+            )
+        return text
     except FileNotFoundError:
         return None
     except OSError as exc:

@@ -49,6 +49,18 @@ class Artifact(NamedTuple):
     group: bytes
 
 
+class _Chosen(NamedTuple):
+    """The chosen models of a project, or of the repository: where they are, and what is listed.
+
+    ``watched`` are the files that say how to judge.
+    """
+
+    folder: bytes
+    watched: frozenset[bytes]
+    approved: Mapping[str, Milestone]
+    contract: CommittedModels
+
+
 class RangeResult(NamedTuple):
     """The result of a range: its ``commits``, the newest first, and the ``artifacts``.
 
@@ -65,7 +77,10 @@ class RangeResult(NamedTuple):
 
 
 class RangeClassifier:
-    """A classifier of ranges by one policy; *approved* are the milestones it comes with."""
+    """A classifier of ranges by one policy; *approved* are the milestones it comes with.
+
+    Those of its projects are read from the commit *source*.
+    """
 
     def __init__(
         self,
@@ -74,19 +89,50 @@ class RangeClassifier:
         approved: Mapping[str, Milestone],
         *,
         trust_range: bool,
+        source: str | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
-        self._approved = approved
+        self._source = source
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
-        patterns = compile_tables(policy.patterns())
-        self._matcher = Matcher(patterns)
-        loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
-        self._packages = Matcher(compile_tables(loose))
-        self._tails = tuple(b"/" + os.fsencode(mark.path) for mark in policy.run_marks)
-        self._folder = os.fsencode(policy.best_models.folder) + b"/"
-        self._contract = CommittedModels(store, policy)
+        self._loose: dict[int, Matcher] = {}
+        self._chosen: dict[bytes, _Chosen] = {}
+        self._chosen[b""] = self._chosen_of(b"", approved)
+
+    def _around(self, path: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.around(path)
+
+    def _chosen_in(self, project: bytes) -> _Chosen:
+        if project not in self._chosen:
+            approved: Mapping[str, Milestone] = {}
+            if self._source is not None:
+                approved = milestones_of_commit(self._store, self._source, self._policy, project)
+            self._chosen[project] = self._chosen_of(project, approved)
+        return self._chosen[project]
+
+    def _chosen_of(self, project: bytes, approved: Mapping[str, Milestone]) -> _Chosen:
+        best_models = self._policy.best_models_of(project).below(project)
+        policy_file = (project + b"/" if project else b"") + POLICY_NAME.encode()
+        return _Chosen(
+            os.fsencode(best_models.folder) + b"/",
+            frozenset((policy_file, os.fsencode(best_models.milestones_file))),
+            approved,
+            CommittedModels(self._store, self._policy, project),
+        )
+
+    def _is_loose(self, folder: bytes) -> bool:
+        """Return True if a pattern blocks *folder* unless it holds source files."""
+        projects = self._policy.projects
+        project = b"" if projects is None else projects.finder.at(folder)
+        policy = self._classifier.of_project(project).policy
+        if id(policy) not in self._loose:
+            loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
+            self._loose[id(policy)] = Matcher(compile_tables(loose))
+        matcher = self._loose[id(policy)]
+        below = folder[len(project) + 1 :] if project else folder
+        return bool(below) and matcher.blocks(matcher.decide_directory(below))
 
     def classify(
         self,
@@ -125,10 +171,9 @@ class RangeClassifier:
         known: dict[bytes, bool] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
-        milestones_file = self._policy.best_models.milestones_file
-        watched = {POLICY_NAME.encode(): POLICY_NAME, milestones_file.encode(): milestones_file}
         changed: dict[str, list[str]] = {}
-        decide, blocks = self._matcher.decide, self._matcher.blocks
+        places: dict[bytes, _Chosen] = {}
+        blocks = self._classifier.blocks
         for item in walk:
             if each is not None:
                 each(item)
@@ -137,18 +182,18 @@ class RangeClassifier:
             asked = path + b"/" if item.mode == SUBMODULE_MODE else path
             blocked = known.get(asked)
             if blocked is None:
-                blocked = known[asked] = blocks(decide((asked,))[0])
+                blocked = known[asked] = blocks(asked)
+                places[path] = self._chosen_in(self._around(path))
             if blocked:
                 suspects.append(item)
-            elif path.startswith(self._folder):
+                continue
+            if path.startswith(places[path].folder):
                 models.append(item)
-                if path in watched:
-                    changed.setdefault(watched[path], []).append(walk.commits[item.commit])
-            elif path in watched:
-                changed.setdefault(watched[path], []).append(walk.commits[item.commit])
+            if path in places[path].watched:
+                changed.setdefault(os.fsdecode(path), []).append(walk.commits[item.commit])
         for path in walk.removed:
-            if path in watched:
-                changed.setdefault(watched[path], [])
+            if path in self._chosen_in(self._around(path)).watched:
+                changed.setdefault(os.fsdecode(path), [])
         return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
 
     def _marked(
@@ -158,23 +203,27 @@ class RangeClassifier:
 
         *ends* are the new tip and the commits that the range stands on.
         """
-        if not self._tails:
+        tails = self._tails((*known, *removed))
+        if not tails:
             return set()
-        marks = {path for path in (*known, *removed) if path.endswith(self._tails)}
-        if ends[0].startswith("--"):
-            return self._of_marks(marks)
-        # What no commit of the range brings in was there before. The tip may have it no more,
-        # and no commit of the range may have removed it: a merge took that over.
-        folders = {folder for path, blocked in known.items() if not blocked
-                   for folder in parents(path)}  # fmt: skip
-        asked = [folder + tail for folder in folders for tail in self._tails]
-        for end in ends:
-            marks |= self._store.found(end, asked).keys()
-        return self._of_marks(marks)
+        marks = {path for path in (*known, *removed) if path.endswith(tails)}
+        if not ends[0].startswith("--"):
+            # What no commit of the range brings in was there before. The tip may have it no
+            # more, and no commit of the range may have removed it: a merge took that over.
+            folders = {folder for path, blocked in known.items() if not blocked
+                       for folder in parents(path)}  # fmt: skip
+            asked = [folder + tail for folder in folders for tail in tails]
+            for end in ends:
+                marks |= self._store.found(end, asked).keys()
+        return {path[: -len(tail)] for path in marks for tail in tails if path.endswith(tail)}
 
-    def _of_marks(self, marks: Iterable[bytes]) -> set[bytes]:
-        return {path[: -len(tail)] for path in marks for tail in self._tails
-                if path.endswith(tail)}  # fmt: skip
+    def _tails(self, paths: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Return how the files end that make a folder a run, in the projects around *paths*."""
+        projects = self._policy.projects
+        among = [b""] if projects is None else [b"", *projects.among(paths)]
+        policies = [self._classifier.of_project(project).policy for project in among]
+        marks = dict.fromkeys(mark.path for policy in policies for mark in policy.run_marks)
+        return tuple(b"/" + os.fsencode(mark) for mark in marks)
 
     def _artifacts(
         self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
@@ -232,8 +281,7 @@ class RangeClassifier:
             above = {folder for path in items for folder in parents(path)}
             for folder in above:
                 if folder not in loose:
-                    decided = self._packages.decide_directory(folder)
-                    loose[folder] = folder in folders or self._packages.blocks(decided)
+                    loose[folder] = folder in folders or self._is_loose(folder)
             wanted[number] = {folder for folder in above if loose[folder]}
         places = [(commits[number], folder) for number, chosen in wanted.items()
                   for folder in chosen]  # fmt: skip
@@ -246,13 +294,15 @@ class RangeClassifier:
             runs: dict[bytes, RunMark] = {}
             possible = [folder for folder in chosen if folder in folders and folder not in packages]
             if possible:
-                marked = self._store.found(
-                    commit, [folder + tail for folder in possible for tail in self._tails]
-                )
-                for folder in possible:
-                    for tail, mark in zip(self._tails, self._policy.run_marks, strict=True):
-                        if folder + tail in marked:
-                            runs.setdefault(folder, mark)
+                asked = {
+                    folder + b"/" + os.fsencode(mark.path): (folder, mark)
+                    for folder in possible
+                    for mark in reversed(self._classifier.marks(folder))
+                }
+                marked = self._store.found(commit, [*asked])
+                for place, (folder, mark) in asked.items():
+                    if place in marked:
+                        runs[folder] = mark
             trees[number] = Tree(runs, packages)
         return trees
 
@@ -269,12 +319,12 @@ class RangeClassifier:
         that was listed in its own commit: a milestone may be approved again.
         """
         artifacts = []
-        listed = {os.fsencode(path) for path in self._approved}
         digests: dict[str, str | None] = {}
         for item in models:
             commit = commits[item.commit]
-            if item.path not in listed:
-                found_here = self._contract.other(item.mode, item.blob, item.path)
+            chosen = self._chosen_in(self._around(item.path))
+            if os.fsdecode(item.path) not in chosen.approved:
+                found_here = chosen.contract.other(item.mode, item.blob, item.path)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -287,7 +337,7 @@ class RangeClassifier:
                 if found is None:
                     continue
                 if found in approvals:
-                    breaches = self._contract.model(item.blob, approvals[found])
+                    breaches = chosen.contract.model(item.blob, approvals[found])
                     artifacts += [self._breach(commit, item, breach) for breach in breaches]
                     continue
                 why = f"is not what was approved: sha256 {found}"
@@ -308,10 +358,11 @@ class RangeClassifier:
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
-        folder = os.fsencode(self._policy.best_models.folder) + b"/"
+        project = self._around(item.path)
+        folder = self._chosen_in(project).folder
         if not item.path.startswith(folder) or item.mode in _NO_CONTENT:
             return False
-        own = milestones_of_commit(self._store, item.commit, self._policy, strict=False)
+        own = milestones_of_commit(self._store, item.commit, self._policy, project, strict=False)
         entry = own.get(os.fsdecode(item.path))
         return entry is not None and self._digest(item.blob) == entry.sha256
 
@@ -322,17 +373,18 @@ class RangeClassifier:
 
     def _approvals(self, commit: str, path: bytes) -> dict[str, Milestone]:
         """Return what was approved for *path*, by its digest."""
-        name = os.fsdecode(path)
-        approved = {self._approved[name].sha256: self._approved[name]}
+        name, project = os.fsdecode(path), self._around(path)
+        listed = self._chosen_in(project).approved[name]
+        approved = {listed.sha256: listed}
         if self._trust_range:
-            own = milestones_of_commit(self._store, commit, self._policy, strict=False)
+            own = milestones_of_commit(self._store, commit, self._policy, project, strict=False)
             if name in own:
                 approved[own[name].sha256] = own[name]
         return approved
 
     def _digest(self, blob: str) -> str | None:
         """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
-        content = self._contract.content(blob)
+        content = self._chosen[b""].contract.content(blob)
         return None if content is None else content.sha256
 
 
@@ -340,17 +392,21 @@ _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
 
 
 def milestones_of_commit(
-    store: ObjectStore, commit: str, policy: Policy, *, strict: bool = True
+    store: ObjectStore, commit: str, policy: Policy, project: bytes = b"", *, strict: bool = True
 ) -> dict[str, Milestone]:
-    """Return the milestones that *commit* lists; if not *strict*, a broken list has none."""
-    if strict and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
+    """Return the milestones that *commit* lists; if not *strict*, a broken list has none.
+
+    They are those of a *project*, or of the repository, by path from its root.
+    """
+    if strict and not project and all(entry.rule != MILESTONE_RULE for entry in policy.entries):
         return {}  # *policy* is that of the commit, and has read the list
-    entry = store.entry(commit, os.fsencode(policy.best_models.milestones_file))
+    best_models = policy.best_models_of(project)
+    entry = store.entry(commit, os.fsencode(best_models.below(project).milestones_file))
     content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return {}
     try:
-        return load_contract(content, policy.best_models)
+        return load_contract(content, best_models, project)
     except FatalError:
         if strict:
             raise

@@ -94,6 +94,13 @@ class BestModels(NamedTuple):
     def milestones_file(self) -> str:
         return f"{self.folder}/milestones.yaml"
 
+    def below(self, project: bytes) -> BestModels:
+        """Return the same for the folder as it is from the root of the repository."""
+        if not project:
+            return self
+        folder = f"{project.decode('utf-8', 'surrogateescape')}/{self.folder}"
+        return self._replace(folder=folder)
+
 
 class Policy(NamedTuple):
     """The whole policy: the last entry that matches a path decides it.
@@ -112,6 +119,11 @@ class Policy(NamedTuple):
     folders: tuple[str, ...] = ()
     projects_may: tuple[str, ...] = PROJECT_KEYS
     projects: Projects | None = None
+
+    def best_models_of(self, project: bytes) -> BestModels:
+        """Return the settings of *project*, with paths from its root; empty is the repository."""
+        at = None if self.projects is None or not project else self.projects.at(project)
+        return self.best_models if at is None else at.policy.best_models
 
     def patterns(self) -> list[tuple[str, bool]]:
         """Return each pattern and whether it blocks, in order, as the compiler takes them."""

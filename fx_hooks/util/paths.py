@@ -58,7 +58,10 @@ def parents(path: bytes) -> list[bytes]:
 
 
 def shown(path: bytes) -> str:
-    """Return *path* for reading: as it is if it can be printed, else as a shell would take it."""
+    """Return *path* for reading: as it is if it can be printed, else as a shell would take it.
+
+    That is the same whatever the encoding of the terminal: some of it goes into files.
+    """
     text = _printable(path)
     return quoted(path) if text is None else text
 
@@ -69,6 +72,9 @@ def quoted(path: bytes) -> str:
     For fish, too, but where it ends in a line break.
     """
     text = _printable(path)
+    encoding = (sys.stdout.encoding or "utf-8").lower()
+    if text is not None and not text.isascii() and encoding not in ("utf-8", "utf8"):
+        text = None  # what is copied from there would be another name
     # zsh reads a leading "=" as the path of a command, fish a leading "%" as a process, and
     # fish alone knows a backslash that escapes within single quotes.
     if text is None or "\\\\" in text or "\\'" in text or text.endswith("\\"):
@@ -99,8 +105,6 @@ def _printable(path: bytes) -> str | None:
         text = path.decode()
     except UnicodeDecodeError:
         return None
-    if not text.isascii() and (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
-        return None  # what is copied from there would be another name
     return text if text.isprintable() else None
 
 
@@ -111,6 +115,7 @@ def human_size(size: int) -> str:
     amount = float(size)
     for unit in ("KiB", "MiB", "GiB"):
         amount /= 1024
-        if amount < 1024:
+        # What would be rounded to 1024.0 is one of the next unit.
+        if round(amount, 1) < 1024:
             return f"{amount:.1f} {unit}"
     return f"{amount / 1024:.1f} TiB"

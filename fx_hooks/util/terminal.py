@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -13,6 +14,11 @@ def complain(text: str) -> None:
     """Print *text* to standard error; where that takes nothing, no exit code depends on it."""
     with suppress(OSError):
         print(text, file=sys.stderr)
+
+
+def command_lines(commands: Iterable[object]) -> list[str]:
+    """Return *commands* as the lines in which every report shows them."""
+    return [f"    {command}" for command in commands]
 
 
 def one_line(text: str) -> str:

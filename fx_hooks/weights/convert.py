@@ -69,6 +69,32 @@ def write_safetensors(source: BinaryIO, target: BinaryIO) -> None:
     target.flush()
 
 
+def count_parameters(source: BinaryIO) -> int | None:
+    """Return the elements of the model's tensors in *source*; None where nobody can tell them.
+
+    A checkpoint has more than the model: an optimizer keeps twice as many numbers.
+    """
+    inspection, value = read_object(source)
+    if inspection.format not in (TORCH, TORCH_LEGACY) or not isinstance(value, Dictionary):
+        return inspection.parameters
+    try:
+        tensors = _state_dict(value).values()
+    except NotConvertible:
+        return None
+    # Tied weights are the same numbers under two names.
+    return sum(
+        {
+            (
+                number if item.storage is None else item.storage.key,
+                item.offset,
+                tuple(item.size),
+                tuple(item.stride),
+            ): item.elements
+            for number, item in enumerate(tensors)
+        }.values()
+    )
+
+
 def _bytes(tensor: Tensor) -> int:
     return tensor.elements * ITEM_BYTES[tensor.dtype]
 

@@ -9,6 +9,7 @@ partial clone lacks blobs) is counted as unknown, and all sums are then lower bo
 
 from __future__ import annotations
 
+import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +26,8 @@ MOST_POINTS = 200
 # Directories deeper than this count where they are at this depth.
 _DEPTH = 12
 _LAST_SECOND = 253_402_300_799  # of the year 9999
+_EARLIEST = 315_532_800  # 1980: no source code is kept with an earlier date than RCS
+_DAY = 86_400
 
 
 # What of a directory a row stands for.
@@ -273,7 +276,7 @@ def growth(
         return Growth(())
     order = sorted(range(len(times)), key=times.__getitem__)
     start, end = _span([times[number] for number in order])
-    odd = sum(not start <= time <= end for time in times)
+    odd = sum(not start <= moment <= end for moment in times)
     steps = min(most, max(end - start + 1, 1)) - 1
     points = []
     sums = [0, 0, 0]
@@ -292,16 +295,18 @@ def growth(
 
 
 def _span(times: Sequence[int]) -> tuple[int, int]:
-    """Return the first and the last of sorted *times*, without a few that are far off.
+    """Return the first and the last of sorted *times*, without a few that cannot be.
 
     A clock that was wrong once makes a commit of 1970 or of 2106; two years of work would
-    be a single line at the edge.
+    be a single line at the edge. What can be is true, however far off: a repository that was
+    taken up again after years.
     """
     few = len(times) // 50
     low, high = times[few], times[-1 - few]
     width = high - low
-    start = times[bisect_left(times, low - width)]
-    end = times[bisect_right(times, high + width) - 1]
+    tomorrow = time.time() + _DAY
+    start = times[min(bisect_left(times, low - width), bisect_left(times, _EARLIEST))]
+    end = times[max(bisect_right(times, high + width), bisect_right(times, tomorrow)) - 1]
     return max(min(start, _LAST_SECOND), 0), max(min(end, _LAST_SECOND), 0)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,39 @@ def make_lightning(directory: Path) -> None:
         trainer.save_checkpoint(directory / "lightning.ckpt")
 
 
+def make_many_names(directory: Path) -> None:
+    """Write a checkpoint whose hyperparameters are objects of seventeen classes of its own."""
+    import torch
+
+    settings = {}
+    sys.modules["mine"] = types.ModuleType("mine")
+    for number in range(17):
+        module = types.ModuleType(f"mine.part{number}")
+        kind = type(f"Setting{number}", (), {"__module__": module.__name__})
+        setattr(module, kind.__name__, kind)
+        sys.modules[module.__name__] = module
+        settings[f"k{number}"] = kind()
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    torch.save(
+        {
+            "epoch": 3,
+            "global_step": 12,
+            "state_dict": layer.state_dict(),
+            "optimizer_states": [optimizer.state_dict()],
+            "hyper_parameters": {
+                **settings,
+                "deep": {"lr": 0.1, "layers": [1, None]},
+                "bad": float("nan"),
+            },
+        },
+        directory / "many_names.ckpt",
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the small weight files for the tests.")
     parser.add_argument(
@@ -150,6 +184,7 @@ def main() -> int:
     make_texts(directory)
     make_torch(directory)
     make_lightning(directory)
+    make_many_names(directory)
     return 0
 
 
