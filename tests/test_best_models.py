@@ -479,9 +479,9 @@ def fast_path(repo: Repo) -> bool:
 def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not fast_path(committed)  # nothing is staged
     committed.stage("src/best_models/x.pt", b"x")
-    assert fast_path(committed)
     assert check(committed) == CLEAN
-    for path in (METADATA, ".gitattributes", ".fx-hooks.yaml"):
+    assert fast_path(committed)
+    for path in (METADATA, ".gitattributes", "src/.gitattributes", ".fx-hooks.yaml"):
         committed.stage(path, META + " " if path == METADATA else "# text\n")
         assert not fast_path(committed)
         committed.git("reset", "-q", "--", path)
@@ -499,8 +499,38 @@ def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None
     assert not fast_path(committed)
 
 
+def test_the_fast_path_follows_the_staged_policy(committed: Repo) -> None:
+    committed.stage(".fx-hooks.yaml", "best_models: {folder: chosen/models}\n")
+    committed.commit()
+    committed.stage("src/x.py", b"x")
+    assert check(committed) == CLEAN
+    assert fast_path(committed)
+    committed.stage("chosen/models/x.pt", b"x")
+    assert not fast_path(committed)
+    assert check(committed).code == 1
+    # On disk it is another folder, or no policy at all.
+    for text in ("{}\n", None):
+        if text is None:
+            committed.remove(".fx-hooks.yaml")
+        else:
+            committed.write(".fx-hooks.yaml", text)
+        check(committed)
+        assert not fast_path(committed)
+
+
+@pytest.mark.parametrize("name", ["chosen", "chosen/models"])
+def test_the_fast_path_sees_a_file_in_place_of_the_folder(committed: Repo, name: str) -> None:
+    committed.stage(".fx-hooks.yaml", "best_models: {folder: chosen/models}\n")
+    committed.commit()
+    committed.stage("src/x.py", b"x")
+    assert check(committed) == CLEAN
+    committed.stage(name, b"x")
+    assert not fast_path(committed)
+
+
 def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
     committed.stage("src/x.py", b"x")
+    assert check(committed) == CLEAN  # leaves tables behind
     code = (
         "import sys; before = set(sys.modules); from fx_hooks.check_best_models import main;"
         " code = main([]); print(code, sorted(set(sys.modules) - before))"
@@ -508,5 +538,7 @@ def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
     done = subprocess.run(
         (sys.executable, "-c", code), cwd=committed.root, capture_output=True, text=True, check=True
     )
-    ours = ["check_best_models", "fastpath", "fastpath.best_models", "fastpath.fast_git"]
-    assert done.stdout == f"0 {['fx_hooks', *(f'fx_hooks.{name}' for name in ours)]}\n"
+    ours = ["check_best_models", "fastpath"]
+    names = ("best_models", "fast_git", "index_bytes", "matcher", "table_cache", "work_tree")
+    ours += [f"fastpath.{name}" for name in names]
+    assert done.stdout == f"0 {['binascii', 'fx_hooks', *(f'fx_hooks.{name}' for name in ours)]}\n"

@@ -596,7 +596,7 @@ def poisoned(repo: Repo) -> Repo:
         assert table_cache.write(
             [str(repo.tables)],
             key,
-            (compile_tables([]), (), b"", b"best_models/milestones.yaml", b"", None),
+            (compile_tables([]), (), b"", b"best_models/milestones.yaml", b"", None, b""),
         )
     assert repo.fast_path("x.pt"), "so that the following tests mean something"
     return repo

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
-from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
 
@@ -77,7 +77,7 @@ class Classifier:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._of_project: dict[int, Classifier] = {}
-        self._matcher = Matcher(compile_tables(policy.patterns()))
+        self._matcher = Matcher(tables_of(policy))
         self._single: dict[str, Matcher] = {}
         self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
 
@@ -191,6 +191,8 @@ class Classifier:
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
         """Return the outermost directory above *path* that the pattern of *entry* matches."""
         if entry.pattern not in self._single:
+            from fx_hooks.policy.compiler import compile_tables
+
             self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
         matcher = self._single[entry.pattern]
         return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
@@ -216,6 +218,8 @@ class Classifier:
                 if not (binary and entry.binary_only)
                 and not (entry.unless_source and entry.rule in packages)
             ]
+            from fx_hooks.policy.compiler import compile_tables
+
             tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
             self._partial[key] = (Matcher(tables), kept)
         matcher, kept = self._partial[key]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,20 @@ if TYPE_CHECKING:
     from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
 
 
-@dataclass(frozen=True)
 class IndexCheck:
     """The index, its staged changes, and the classifier that they are checked with."""
 
-    repository: Repository
-    index: Mapping[bytes, IndexEntry]
-    staged: Mapping[bytes, Change]
-    classifier: Classifier
+    def __init__(
+        self,
+        repository: Repository,
+        index: Mapping[bytes, IndexEntry],
+        staged: Mapping[bytes, Change],
+        classifier: Classifier,
+    ) -> None:
+        self.repository = repository
+        self.index = index
+        self.staged = staged
+        self.classifier = classifier
 
     @cached_property
     def tree(self) -> Tree:

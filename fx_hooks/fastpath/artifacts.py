@@ -75,7 +75,7 @@ def _clean(
 
     *whole_tree* has all paths, each with a NUL behind, if they are all that is tracked.
     """
-    tables, marks, tracked, milestones, listed, projects = content
+    tables, marks, tracked, milestones, listed, projects, _ = content
     places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
     if projects is None:
         matcher = Matcher(tables)

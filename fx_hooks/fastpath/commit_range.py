@@ -38,7 +38,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     policy, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed, projects = content
+    tables, marks, tracked, milestones, listed, projects, _ = content
     if projects is not None:
         return False
     old, new = ends
