@@ -23,6 +23,7 @@ COMMANDS = {
     "report-space": ("cli.report_space", "say what takes space, and what frees it"),
     "archive-runs": ("cli.archive_runs", "pack runs into an archive, and restore them"),
     "clean-runs": ("cli.clean_runs", "delete runs that nothing is lost with"),
+    "show-run": ("cli.show_run", "say where a run is, what it was, and how to run it again"),
     "completion": ("cli.completion", "complete all of this in your shell"),
 }
 _USAGE = "usage: fx-hooks COMMAND [ARGUMENT ...]"
@@ -78,6 +79,7 @@ clean_runs = _script("clean-runs")
 explain = _script("explain")
 init = _script("init")
 report_space = _script("report-space")
+show_run = _script("show-run")
 
 
 def _answer(first: str) -> int:

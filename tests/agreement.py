@@ -25,8 +25,10 @@ from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import Policy, with_milestones
 from fx_hooks.policy.patterns import problem
 
+_BUILT_IN = load_policy()
 BUILT_IN = sorted(
-    {entry.rule for entry in load_policy().entries} - {"keep"} | {"hydra-run-directory"}
+    {entry.rule for entry in _BUILT_IN.entries} - {"keep"}
+    | {mark.rule for mark in _BUILT_IN.run_marks}
 )
 
 # Patterns and names that get in each other's way.
@@ -172,7 +174,7 @@ def block(policy: Policy) -> bytes:
 
 
 def matcher(policy: Policy) -> Matcher:
-    return Matcher(compile_tables(policy.patterns()))
+    return Matcher(compile_tables([(one.pattern, one.blocks) for one in policy.alone()]))
 
 
 def blocked(policy: Policy, paths: Sequence[bytes]) -> set[bytes]:

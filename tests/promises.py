@@ -280,6 +280,10 @@ def _situations(clean: Folder, dirty: Folder) -> Situations:
             "is listed already": (clean, (model, *REASON, *metric)),
         },
         "fx-report-space": {"done": (clean, ()), "invalid policy": (clean, ("--policy", "none"))},
+        "fx-show-run": {
+            "a run": (clean, (RUN,)),
+            "no such run": (clean, ("none",)),
+        },
         "fx-archive-runs": {
             "packed": (clean, (RUN, "../a.tar.gz")),
             "is there already": (clean, (RUN, "../a.tar.gz")),
@@ -421,6 +425,7 @@ def reports(folder: Path) -> object:
             "fx-sync-gitignore", "--findings", "--format", "json", code=1
         ),
         "fx-report-space": runs.run("fx-report-space", "--format", "json"),
+        "fx-show-run": runs.run("fx-show-run", RUN, "--format", "json"),
     }
     # A path of each kind: kept, text, in a run, of the contract, and of no rule at all.
     dirty.write("kept.yaml", "keep: [/model.pt]\ndisable: [outputs]\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fx_hooks.policy.loader import load_policy, rule_origins
 
 if TYPE_CHECKING:
-    from fx_hooks.policy.model import Entry, Policy
+    from fx_hooks.policy.model import Entry, Policy, RunMark
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 
@@ -74,7 +74,9 @@ Not refused, although it is an artifact:
 def page(policy: Policy) -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
-    marks = {mark.rule: mark for mark in policy.run_marks}
+    marks: dict[str, list[RunMark]] = {}
+    for mark in policy.run_marks:
+        marks.setdefault(mark.rule, []).append(mark)
     entries: dict[str, list[Entry]] = {}
     for entry in policy.entries[: policy.admitted_from]:
         entries.setdefault(entry.rule, []).append(entry)
@@ -82,20 +84,26 @@ def page(policy: Policy) -> str:
     origins = rule_origins()
     for rule in dict.fromkeys([*entries, *marks]):
         members = entries.get(rule, [])
-        source = members[0] if members else marks[rule]
+        source = members[0] if members else marks[rule][0]
         why, advice = source.why, source.advice
         todo = f" What to do: {advice}." if advice else ""
         parts.append(f"## {rule}\n\n{why[0].upper()}{why[1:]}.{todo}\n")
         lines = []
+        for mark in marks.get(rule, ()):
+            files = _all_of(mark.only_with or (mark.path,))
+            lines.append(f"- Refused: everything in a folder with {files} in it")
         if rule in marks:
-            lines.append(f"- Refused: everything in a folder with `{marks[rule].path}` in it")
             lines.append("- Except: the root, and folders with source files right in them")
         exceptions = [entry.pattern for entry in members if not entry.blocks]
         # That an exception is a file, not a folder, goes without saying.
         folders = {f"{pattern}/**" for pattern in exceptions}
-        paths = [e.pattern for e in members if e.blocks and e.pattern not in folders]
-        if paths:
-            lines.append(f"- Refused: {_list(paths)}")
+        paths: dict[tuple[str, ...], list[str]] = {}
+        for entry in members:
+            if entry.blocks and entry.pattern not in folders:
+                paths.setdefault(entry.only_with, []).append(entry.pattern)
+        for signs, patterns in paths.items():
+            where = f", only with {_all_of(signs)}" if signs else ""
+            lines.append(f"- Refused{where}: {_list(patterns)}")
         if exceptions:
             shown = "[test data](#test-data)" if exceptions == test_data else _list(exceptions)
             lines.append(f"- Except: {shown}")
@@ -107,6 +115,10 @@ def page(policy: Policy) -> str:
         lines += [f"- From {source}" for source in named]
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, TEST_DATA, MISJUDGEMENTS])
+
+
+def _all_of(signs: tuple[str, ...]) -> str:
+    return " and ".join(f"`{sign}`" for sign in signs)
 
 
 def _list(patterns: list[str]) -> str:

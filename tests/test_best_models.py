@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -479,9 +480,9 @@ def fast_path(repo: Repo) -> bool:
 def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not fast_path(committed)  # nothing is staged
     committed.stage("src/best_models/x.pt", b"x")
-    assert check(committed) == CLEAN
     assert fast_path(committed)
-    for path in (METADATA, ".gitattributes", "src/.gitattributes", ".fx-hooks.yaml"):
+    assert check(committed) == CLEAN
+    for path in (METADATA, ".gitattributes", ".fx-hooks.yaml"):
         committed.stage(path, META + " " if path == METADATA else "# text\n")
         assert not fast_path(committed)
         committed.git("reset", "-q", "--", path)
@@ -499,38 +500,8 @@ def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None
     assert not fast_path(committed)
 
 
-def test_the_fast_path_follows_the_staged_policy(committed: Repo) -> None:
-    committed.stage(".fx-hooks.yaml", "best_models: {folder: chosen/models}\n")
-    committed.commit()
-    committed.stage("src/x.py", b"x")
-    assert check(committed) == CLEAN
-    assert fast_path(committed)
-    committed.stage("chosen/models/x.pt", b"x")
-    assert not fast_path(committed)
-    assert check(committed).code == 1
-    # On disk it is another folder, or no policy at all.
-    for text in ("{}\n", None):
-        if text is None:
-            committed.remove(".fx-hooks.yaml")
-        else:
-            committed.write(".fx-hooks.yaml", text)
-        check(committed)
-        assert not fast_path(committed)
-
-
-@pytest.mark.parametrize("name", ["chosen", "chosen/models"])
-def test_the_fast_path_sees_a_file_in_place_of_the_folder(committed: Repo, name: str) -> None:
-    committed.stage(".fx-hooks.yaml", "best_models: {folder: chosen/models}\n")
-    committed.commit()
-    committed.stage("src/x.py", b"x")
-    assert check(committed) == CLEAN
-    committed.stage(name, b"x")
-    assert not fast_path(committed)
-
-
 def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
     committed.stage("src/x.py", b"x")
-    assert check(committed) == CLEAN  # leaves tables behind
     code = (
         "import sys; before = set(sys.modules); from fx_hooks.check_best_models import main;"
         " code = main([]); print(code, sorted(set(sys.modules) - before))"
@@ -538,7 +509,48 @@ def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
     done = subprocess.run(
         (sys.executable, "-c", code), cwd=committed.root, capture_output=True, text=True, check=True
     )
-    ours = ["check_best_models", "fastpath"]
-    names = ("best_models", "fast_git", "index_bytes", "matcher", "table_cache", "work_tree")
-    ours += [f"fastpath.{name}" for name in names]
+    names = ("best_models", "fast_git", "index_bytes", "interpreter", "matcher", "table_cache")
+    ours = ["check_best_models", "fastpath", *(f"fastpath.{name}" for name in names)]
+    ours += ["fastpath.work_tree"]
     assert done.stdout == f"0 {['binascii', 'fx_hooks', *(f'fx_hooks.{name}' for name in ours)]}\n"
+
+
+ODD_NAMES = ["m.pt", "a*b.pt", "a [b].pt", "a?.pt", "a\\b.pt", 'a"b.pt', "#a.pt", "!a.pt", "é.pt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", [*ODD_NAMES, "a\nb.pt", "a\tb c.pt"])
+@pytest.mark.parametrize("there", [False, True], ids=["to-lfs", "from-lfs"])
+def test_printed_commands_take_a_name_by_the_letter(repo: Repo, name: str, there: bool) -> None:
+    path = f"best_models/{name}"
+    like = "best_models/aXb.pt"  # what `a*b.pt` and `a?b.pt` match
+    lfs = "forbidden" if there else "required"
+    repo.stage(".fx-hooks.yaml", f"best_models: {{lfs: {lfs}}}\n")
+    repo.git("config", "filter.lfs.clean", "cat")
+    repo.git("config", "filter.lfs.process", "")
+    content = pointer(STATE).encode() if there else STATE
+    repo.stage(".gitattributes", LFS if there else "")
+    for each in (path, like):
+        repo.stage(each, content)
+        repo.stage(os.path.splitext(each)[0] + "_meta.json", META)
+    repo.stage(LISTING, listing(entry(STATE, path)))
+    (command,) = (
+        line
+        for block in check(repo).out.split("\n\n")
+        if f"best_models.lfs is {lfs}" in block
+        for line in block.splitlines()[1:]
+    )
+    command = command.replace("git lfs install --local && ", "")
+    subprocess.run(("sh", "-e"), cwd=repo.root, input=command.encode(), check=True)
+    kinds = repo.git("check-attr", "-z", "filter", "--", path, like).split("\0")[2::3]
+    assert kinds == (["unspecified", "lfs"] if there else ["lfs", "unspecified"])
+    assert {os.fsencode(path), os.fsencode(like)} <= repo.tracked()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_untracking_takes_one_file_alone(repo: Repo) -> None:
+    for name in ("a*b.zip", "aXb.zip"):
+        repo.stage(f"best_models/{name}")
+    commands = [line for line in check(repo).commands if "a*b" in line]
+    subprocess.run(("sh", "-e"), cwd=repo.root, input=commands[0].encode(), check=True)
+    assert repo.tracked() == {b"best_models/aXb.zip", b"train.py"}

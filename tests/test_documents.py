@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from fx_hooks import __version__
-from fx_hooks.cli.init import entry_lines
+from fx_hooks.cli._runners import entry_lines
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.util.yaml_insert import with_items
 from tests.documents import (

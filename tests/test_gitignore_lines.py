@@ -262,7 +262,7 @@ def what_may_depend_on(line: str) -> Iterator[bytes]:
     above = ("", "a/", "tests/", "conf/", "best_models/", "logs/", "lightning_logs/")
     below = (
         *("", "/x", "/a/x", "/x.pt", "/tests/a/x", "/.gitkeep", "/a/.gitkeep", "/x.json"),
-        *("/conf/multirun.yaml", "/mlruns/.gitkeep"),
+        *("/conf/multirun.yaml", "/mlruns/.gitkeep", "/settings"),
     )
     for stars in ((), ("y",), ("y", "z"), ("tests",)):
         glob = [name for part in parts for name in (stars if part is None else (part,))]
@@ -270,7 +270,7 @@ def what_may_depend_on(line: str) -> Iterator[bytes]:
         for before, behind in itertools.product(above, below):
             yield before.encode() + path + behind.encode()
         # A line for test data stands for several names, one for all folders for those of files.
-        for name in (b"x.pt", b"x.log", b"x.err", b"README/x"):
+        for name in (b"x.pt", b"x.log", b"x.err", b"x.h5", b"README/x", b"settings/x"):
             yield b"".join(path.rpartition(b"/")[:2]) + name
 
 

@@ -77,6 +77,11 @@ def agree(repo: Repo, more: list[bytes]) -> None:
         for folder in folders:
             assert ours.any_below([folder]) == theirs.any_below([folder]), folder
         assert ours.any_below(folders) == theirs.any_below(folders)
+        for tail in (b"/f1", b"/.hydra/f2", b"/nothing"):
+            for some in (folders[:1], [b"src", b"a", b"best_models/src"], [b"zz"]):
+                inside = [folder.rstrip(b"/") for folder in some]
+                expected_there = theirs.has_in_any_folder(inside, tail)
+                assert ours.has_in_any_folder(inside, tail) == expected_there
         modules = {path for path, entry in expected.items() if entry[0] == 0o160000}
         assert modules <= ours.entries(names, index_bytes.SUBMODULE).keys()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import configparser
 import io
+import json
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 import yaml
 
 from fx_hooks import sync_gitignore
-from fx_hooks.cli import init
+from fx_hooks.cli import _runners, init
 from fx_hooks.frameworks.framework import RunDirectory
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.runs.layouts import run_directories
@@ -22,13 +24,16 @@ from tests.support import Repo, Result, working_directory
 
 SNIPPET = f"""\
 repos:
-  - repo: {init.URL}
+  - repo: {_runners.URL}
     rev: v0.1.0
     hooks:
       - id: fx-check-artifacts
       - id: fx-check-best-models
       - id: fx-check-tree
       - id: fx-sync-gitignore
+default_install_hook_types:
+  - pre-commit
+  - pre-merge-commit
 """
 INSTALL = """\
 Install the hooks, once in each clone:
@@ -76,7 +81,7 @@ def test_a_dry_run_writes_nothing(repo: Repo) -> None:
     result = run(repo, "--dry-run")
     assert result.code == 1
     assert result.out.splitlines()[0].startswith(".gitignore: new, ")
-    assert f"  +  - repo: {init.URL}" in result.out.splitlines()
+    assert f"  +  - repo: {_runners.URL}" in result.out.splitlines()
     assert repo.on_disk() == before
 
 
@@ -159,8 +164,9 @@ def test_a_grown_repository(repo: Repo) -> None:
     added = config.index(b"- repo: https://github.com/fx-hooks")
     stop = config.index(b"    # nothing more")
     assert at < added < stop
-    assert config[:added] + config[stop:] == GROWN
-    assert [item["repo"] for item in yaml.safe_load(config)["repos"]][-1] == init.URL
+    types = b"default_install_hook_types:\n  - pre-commit\n  - pre-merge-commit\n"
+    assert config[:added] + config[stop:] == GROWN + types
+    assert [item["repo"] for item in yaml.safe_load(config)["repos"]][-1] == _runners.URL
     policy = (repo.root / ".fx-hooks.yaml").read_bytes()
     assert policy.startswith(before[repo.root / ".fx-hooks.yaml"])
     assert [rule["paths"] for rule in yaml.safe_load(policy)["ignore"]] == [
@@ -240,127 +246,270 @@ def test_tracked_files_that_break_the_policy(repo: Repo) -> None:
         "4 tracked files break the policy (see them with fx-check-artifacts --all-files).\n"
         "Stop tracking them (the files stay on disk):\n"
         "    git rm -r -q --cached -- best_models outputs src\n"
-        "or keep what is tracked today: run fx-init --keep-tracked\n"
+        "Or accept what is tracked today, and refuse what is new:\n"
+        "    fx-init --baseline --yes\n"
     )
-    result = run(repo, "--yes", "--keep-tracked")
-    # Weights in best_models come in as milestones only.
-    assert result.code == 1
-    assert "1 tracked file breaks the policy" in result.out
-    assert (repo.root / ".fx-hooks.yaml").read_text() == KEPT
-    assert run(repo, "--keep-tracked").out.startswith(
-        f"The files are in place.\n{INSTALL}1 tracked file"
-    )
-    repo.git("rm", "-q", "--cached", "best_models/y.pt")
+    assert run(repo, "--yes", "--keep-tracked").code == 0
+    blob = repo.git("rev-parse", "HEAD:best_models/y.pt").strip()
+    assert (repo.root / ".fx-hooks-baseline").read_text().splitlines()[1:] == [
+        f"{blob} best_models/y.pt",
+        "- outputs/a.bin",
+        "- outputs/b.bin",
+        "- src/x.pt",
+    ]
     assert run(repo, "--keep-tracked") == DONE
-    repo.git("add", ".fx-hooks.yaml")
+    repo.git("add", ".fx-hooks-baseline")
     assert repo.check("--all-files").code == 0
     repo.stage("outputs/c.bin")
     assert repo.check().code == 1
 
 
-KEPT = """\
-keep:
-  # Tracked before fx-hooks was; take them out one by one.
-  # outputs
-  - "/outputs/a.bin"
-  - "/outputs/b.bin"
-  # weights
-  - "/src/x.pt"
-"""
+def test_a_list_that_cannot_be_read_is_said(repo: Repo) -> None:
+    repo.stage("best_models/milestones.yaml", "milestones:\n  best_models/a.pt: {why: x}\n")
+    result = run(repo, "--yes")
+    assert result.code == 1
+    assert "1 breach of the contract for chosen models" in result.out
 
 
-def test_odd_names_are_kept_by_the_letter(repo: Repo) -> None:
-    for name in ("outputs/[a]*.bin", 'outputs/"ü".bin', b"outputs/\xff.bin", "outputs/b\nc"):
-        repo.stage(name)
-    result = run(repo, "--yes", "--keep-tracked")
-    kept = yaml.safe_load((repo.root / ".fx-hooks.yaml").read_text())["keep"]
-    assert kept == ['/outputs/"ü".bin', r"/outputs/\[a]\*.bin"]
-    assert "2 tracked files break the policy" in result.out
-
-
-def test_many_commands_are_cut(repo: Repo) -> None:
+def test_no_command_is_cut(repo: Repo) -> None:
     for number in range(400):
         repo.write(f"{number}{'x' * 200}/a.pt")
         repo.write(f"{number}{'x' * 200}/a.py")
     repo.stage_all()
     result = run(repo, "--yes")
-    assert "    # and " in result.out
+    assert "    # and " not in result.out
 
 
-YAML_LINES = """\
-    pre-commit:
-      commands:
-        fx-check-artifacts:
-          run: fx-check-artifacts
-        fx-check-best-models:
-          run: fx-check-best-models
-        fx-sync-gitignore:
-          run: fx-sync-gitignore
-"""
-PLAIN_LINES = "    fx-check-artifacts\n    fx-check-best-models\n    fx-sync-gitignore\n"
-JSON_LINES = """\
-    {
-      "pre-commit": {
-        "commands": {
-          "fx-check-artifacts": {
-            "run": "fx-check-artifacts"
-          },
-          "fx-check-best-models": {
-            "run": "fx-check-best-models"
-          },
-          "fx-sync-gitignore": {
-            "run": "fx-sync-gitignore"
-          }
-        }
-      }
-    }
-"""
-TOML_LINES = """\
-    pre-commit.commands.fx-check-artifacts.run = "fx-check-artifacts"
-    pre-commit.commands.fx-check-best-models.run = "fx-check-best-models"
-    pre-commit.commands.fx-sync-gitignore.run = "fx-sync-gitignore"
-"""
+def executable(repo: Repo, name: str, text: str) -> None:
+    repo.write(name, text)
+    (repo.root / name).chmod(0o755)
+
+
+def test_a_plain_hook(repo: Repo) -> None:
+    executable(repo, ".git/hooks/pre-commit", "#!/bin/sh\n# fx-check-artifacts\n")
+    result = run(repo, "--yes")
+    assert result.code == 1
+    assert (
+        ".git/hooks/pre-commit already exists; add to it:\n"
+        "    fx-check-artifacts || exit\n    fx-check-best-models || exit\n"
+        "    fx-sync-gitignore || exit\n"
+        "Write .git/hooks/pre-merge-commit:\n"
+        "    #!/bin/sh\n    fx-check-artifacts || exit\n"
+    ) in result.out
+    assert not (repo.root / ".pre-commit-config.yaml").exists()
+    lines = "fx-check-artifacts || exit\nfx-check-best-models || exit\nfx-sync-gitignore || exit\n"
+    executable(repo, ".git/hooks/pre-commit", f"#!/bin/sh\n{lines}")
+    executable(repo, ".git/hooks/pre-merge-commit", "#!/bin/sh\nexec fx-check-artifacts\n")
+    assert run(repo) == ALL_DONE
+    (repo.root / ".git/hooks/pre-commit").chmod(0o644)
+    said = run(repo)
+    assert (said.code, "but git does not start it" in said.out) == (1, True)
+
+
+ALL = "fx-check-artifacts && fx-check-best-models && fx-sync-gitignore"
 
 
 @pytest.mark.parametrize(
-    ("name", "lines"),
+    ("text", "proven"),
     [
-        pytest.param("lefthook.yml", YAML_LINES, id="lefthook"),
-        pytest.param(".lefthook.yaml", YAML_LINES, id="hidden-lefthook"),
-        pytest.param(".config/lefthook.yml", YAML_LINES, id="lefthook-in-config"),
-        pytest.param("lefthook.json", JSON_LINES, id="lefthook-in-json"),
-        pytest.param("lefthook.toml", TOML_LINES, id="lefthook-in-toml"),
-        pytest.param(".husky/pre-commit", PLAIN_LINES, id="husky-hook"),
-        pytest.param(
-            ".git/hooks/pre-commit",
-            "".join(f"{line} || exit\n" for line in PLAIN_LINES.splitlines()),
-            id="plain",
-        ),
+        (f"{ALL}\n", True),
+        (f"exec {ALL.split(' ')[0]}\n", False),
+        (f"set -e\n{ALL.replace(' && ', chr(10))}\necho done\n", True),
+        (f"set -euo pipefail\n/opt/bin/{ALL}\n", True),
+        (f"{ALL} || exit 1\necho done\n", True),
+        (f"{ALL}\necho done\n", False),
+        (f"{ALL} || true\n", False),
+        (f"{ALL} || exit 0\n", False),
+        (f"exec true\n{ALL}\n", False),
+        (f"exit 0\n{ALL}\n", False),
+        (f"test -x a && exit\n{ALL}\n", False),
+        (f"if false; then\n{ALL}\nfi\n", False),
+        (f"f() {{\n{ALL}\n}}\n", False),
+        (f"cat <<E\n{ALL}\nE\n", False),
+        (f"echo a \\\n{ALL}\n", False),
+        (f"{ALL} &\n", False),
+        (f"{ALL}; true\n", False),
+        (f"echo {ALL}\n", False),
+        (f"npm test\n{ALL}\n", True),
     ],
 )
-def test_another_runner(repo: Repo, name: str, lines: str) -> None:
-    comment = "" if name.endswith(".json") else f"# {lines.strip().splitlines()[-1]}\n"
-    repo.write(name, comment)
-    head = f"{name} already exists; add to it (and fx-check-artifacts for pre-merge-commit, too):\n"
-    for _ in range(2):
-        result = run(repo, "--yes")
-        assert result.code == 1
-        assert head + lines in result.out
-        assert "in place" not in result.out
-        assert "install" not in result.out
-    assert not (repo.root / ".pre-commit-config.yaml").exists()
-    # As soon as one of them is there, only the others are asked for.
-    for done in ("fx-check-artifacts", "fx-check-best-models"):
-        repo.write(name, f"{comment}{(repo.root / name).read_text()}{done}\n")
-        assert f"{done}\n" not in run(repo).out
-    assert f"{name} already exists; add to it:\n" in run(repo).out
-    repo.write(name, lines)
+def test_what_of_a_script_is_reached(repo: Repo, text: str, proven: bool) -> None:
+    run(repo, "--yes")
+    (repo.root / ".pre-commit-config.yaml").unlink()
+    for stage in ("pre-commit", "pre-merge-commit"):
+        executable(repo, f".git/hooks/{stage}", f"#!/bin/bash\n{text}")
+    result = run(repo)
+    assert (result.code == 0) == proven, result.out
+    assert proven or "nothing proves" in result.out or "add to it" in result.out
+
+
+LEFTHOOK = "#!/bin/sh\ncall_lefthook run pre-commit\n"
+
+
+@pytest.mark.parametrize("name", ["lefthook.yml", ".lefthook.yaml", ".config/lefthook.yml",
+                                  "lefthook.json", "lefthook.toml"])  # fmt: skip
+def test_lefthook(repo: Repo, name: str) -> None:
+    repo.write(name, "{}\n" if not name.endswith("toml") else "")
+    first = run(repo, "--yes").out
+    assert f"{name} already exists; add to it:\n" in first
+    lines = first.partition("add to it:\n")[2].splitlines()
+    written = [line[4:] for line in lines if line.startswith("    ") and "git add" not in line]
+    repo.write(name, "\n".join(written))
+    said = run(repo)
+    assert (said.code, "Git does not start lefthook yet:\n    lefthook install\n" in said.out) == (
+        1,
+        True,
+    )
+    for stage in ("pre-commit", "pre-merge-commit"):
+        executable(repo, f".git/hooks/{stage}", LEFTHOOK)
+    assert run(repo) == ALL_DONE
+    repo.write("lefthook-local.yml", "pre-commit:\n  skip: true\n")
+    said = run(repo)
+    assert (said.code, "fx-init --try" in said.out) == (1, True)
+
+
+@pytest.mark.parametrize("more", ["skip: true", "only: [merge]"])
+def test_lefthook_that_may_leave_it_out(repo: Repo, more: str) -> None:
+    commands = "".join(f"    {name}: {{run: {name}}}\n" for name in _runners.COMMANDS)
+    text = f"  {more}\n  commands:\n{commands}"
+    repo.write("lefthook.yml", f"pre-commit:\n{text}pre-merge-commit:\n{text}")
+    assert "add to it" in run(repo, "--yes").out
+
+
+def test_husky(repo: Repo) -> None:
+    repo.write(".husky/_/h", "")
+    assert "Git does not start husky's hooks yet" in run(repo, "--yes").out
+    repo.git("config", "core.hooksPath", ".husky/_")
+    for stage in ("pre-commit", "pre-merge-commit"):
+        executable(repo, f".husky/_/{stage}", '#!/usr/bin/env sh\n. "$(dirname "$0")/h"\n')
+    said = run(repo).out
+    assert "Write .husky/pre-commit:\n    fx-check-artifacts\n" in said
+    repo.write(".husky/pre-commit", ALL.replace(" && ", "\n"))
+    said = run(repo).out
+    assert "Write .husky/pre-merge-commit:\n    fx-check-artifacts\n" in said
+    repo.write(".husky/pre-merge-commit", "fx-check-artifacts\n")
     assert run(repo) == ALL_DONE
 
 
-def test_husky_without_a_hook(repo: Repo) -> None:
-    repo.write(".husky/_/h", "")
-    assert f"    # in .husky/pre-commit\n{PLAIN_LINES}" in run(repo, "--yes").out
+PREK = """\
+[[repos]]
+repo = "local"
+hooks = [{ id = "mine", name = "mine", entry = "true", language = "system" }]
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11")
+def test_prek_toml(repo: Repo) -> None:
+    repo.write("prek.toml", PREK)
+    result = run(repo, "--yes")
+    assert result.code == 1
+    assert not (repo.root / ".pre-commit-config.yaml").exists()
+    lines = result.out.partition("add to it:\n")[2].splitlines()
+    repo.write("prek.toml", PREK + "\n".join(line[4:] for line in lines[:4]) + "\n")
+    said = run(repo)
+    assert said.code == 0
+    assert "prek install --hook-type pre-commit --hook-type pre-merge-commit\n" in said.out
+    repo.write("prek.toml", "x = [")
+    assert run(repo).code == 2
+
+
+def test_a_configuration_that_only_prek_reads(repo: Repo) -> None:
+    repo.write(".pre-commit-config.yml", "repos: []\n")
+    result = run(repo, "--yes")
+    assert (result.code, "    prek install " in result.out) == (0, True)
+    assert not (repo.root / ".pre-commit-config.yaml").exists()
+    assert "fx-check-artifacts" in (repo.root / ".pre-commit-config.yml").read_text()
+
+
+def test_push(repo: Repo) -> None:
+    result = run(repo, "--yes", "--push")
+    assert "--hook-type pre-merge-commit --hook-type pre-push\n" in result.out
+    config = yaml.safe_load((repo.root / ".pre-commit-config.yaml").read_text())
+    assert config["default_install_hook_types"][-1] == "pre-push"
+    assert config["repos"][0]["hooks"][-1] == {"id": "fx-check-range"}
+
+
+def test_undo_gives_back_every_byte(repo: Repo) -> None:
+    repo.stage(".gitignore", "# mine\n*.tmp")
+    repo.stage("config/config.yaml", "hydra:\n  run:\n    dir: results/${now:%H}\n")
+    repo.stage(".pre-commit-config.yaml", "repos:\n# ours\n- repo: local\n  hooks: []")
+    repo.commit()
+    (repo.root / ".gitignore").chmod(0o600)
+    assert "nothing to undo" in run(repo, "--undo", "--yes").err
+    hooks = sorted(os.listdir(repo.root / ".git/hooks"))
+    assert run(repo, "--yes", "--install").code == 0
+    assert (repo.root / ".git/hooks/pre-merge-commit").exists()
+    repo.git("add", ".fx-hooks.yaml")
+    repo.write("config/config.yaml", "hydra:\n  run:\n    dir: others/${now:%H}\n")
+    assert run(repo, "--yes").code == 0
+    repo.git("reset", "-q")
+    repo.git("checkout", "-q", "config")
+    assert run(repo, "--undo", "--yes").code == 0
+    assert repo.git("status", "--porcelain", "--ignored") == ""
+    assert (repo.root / ".gitignore").stat().st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(repo.root / ".git/hooks")) == hooks
+    assert "nothing to undo" in run(repo, "--undo", "--yes").err
+
+
+def test_undo_takes_nothing_back_that_was_edited(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(repo, "--yes")
+    repo.write(".gitignore", (repo.root / ".gitignore").read_text() + "mine\n")
+    before = repo.on_disk()
+    result = run(repo, "--undo", "--yes")
+    assert (result.code, ".gitignore: was edited since" in result.err) == (2, True)
+    assert repo.on_disk() == before
+    repo.write(".gitignore", (repo.root / ".gitignore").read_text().removesuffix("mine\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert run(repo, "--undo").code == 1
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert run(repo, "--undo").code == 0
+    assert not (repo.root / ".gitignore").exists()
+    repo.write(".git/fx-hooks-init.json", "[{}]")
+    assert "is damaged" in run(repo, "--undo", "--yes").err
+
+
+def test_report(repo: Repo) -> None:
+    repo.stage("config/config.yaml", "hydra:\n  run:\n    dir: results/${now:%H}\n")
+    repo.stage("train.log")
+    before = repo.on_disk()
+    assert "runner" in run(repo, "--report").out
+    facts = json.loads(run(repo, "--report", "--format", "json").out)
+    assert facts["runner"] == {
+        "name": "pre-commit", "config": ".pre-commit-config.yaml", "complete": False,
+    }  # fmt: skip
+    assert facts["hooks"] == {"pre-commit": False, "pre-merge-commit": False}
+    assert (facts["tools"], facts["tracked_artifacts"]) == (["Hydra"], 1)
+    assert repo.on_disk() == before
+
+
+def test_options_that_do_not_go_together(repo: Repo) -> None:
+    assert run(repo, "--undo", "--report").code == 2
+    assert run(repo, "--format", "json").code == 2
+    assert run(repo, "--baseline", "--keep-tracked").code == 2
+
+
+def test_a_trial_starts_what_git_starts(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    repo.write("precious.txt", "not staged\n")
+    assert run(repo, "--try").code == 2 or repo.git("log") != ""
+    repo.stage("a.py")
+    repo.commit()
+    before, log = repo.on_disk(), repo.git("log", "--all", "--format=%H")
+    said = run(repo, "--try")
+    assert said == Result(1, "pre-commit: a run gets in\npre-merge-commit: a run gets in\n", "")
+    executable(repo, ".git/hooks/pre-commit", "#!/bin/sh\nif true; then fx-check-artifacts; fi\n")
+    said = run(repo, "--try")
+    assert said == Result(1, "pre-commit: a run is refused\npre-merge-commit: a run gets in\n", "")
+    executable(repo, ".git/hooks/pre-merge-commit", "#!/bin/sh\nexec fx-check-artifacts\n")
+    assert run(repo, "--try").code == 0
+    executable(repo, ".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
+    assert "refuse a clean commit" in run(repo, "--try").err
+    assert (repo.on_disk(), repo.git("log", "--all", "--format=%H")) == (before, log)
+    assert repo.git("worktree", "list").count("\n") == 1
 
 
 @pytest.mark.parametrize("where", ["core.hooksPath", "linked"])
@@ -374,20 +523,24 @@ def test_hooks_in_another_place(repo: Repo, tmp_path: Path, where: str) -> None:
         name = "githooks/pre-commit"
         repo.git("config", "core.hooksPath", "githooks")
         repo.write(name, "#!/bin/sh\n")
-    assert f"{name} already exists; add to it" in run(repo, "--yes").out
+    os.chmod(os.path.join(repo.root, name), 0o755)
+    assert "already exists; add to it" in run(repo, "--yes").out
     assert not (repo.root / ".pre-commit-config.yaml").exists()
 
 
 @pytest.mark.parametrize("runner", ["pre-commit", "prek"])
 def test_hooks_of_a_runner_that_has_no_configuration(repo: Repo, runner: str) -> None:
     generated = f"#!/bin/sh\n# File generated by {runner}: https://example.org\n"
-    repo.write(".git/hooks/pre-commit", generated)
+    executable(repo, ".git/hooks/pre-commit", generated)
     result = run(repo, "--yes")
     assert INSTALL.replace("pre-commit install", f"{runner} install") in result.out
     assert (repo.root / ".pre-commit-config.yaml").read_text() == SNIPPET
-    repo.write(".git/hooks/pre-merge-commit", generated)
+    executable(repo, ".git/hooks/pre-merge-commit", generated)
     assert run(repo) == ALL_DONE
-    (repo.root / ".pre-commit-config.yaml").write_text(f"{SNIPPET}      - id: fx-check-range\n")
+    entry = SNIPPET.replace(
+        "      - id: fx-sync", "      - id: fx-check-range\n      - id: fx-sync"
+    )
+    (repo.root / ".pre-commit-config.yaml").write_text(entry)
     assert f"    {runner} install " in run(repo).out
     assert " --hook-type pre-merge-commit --hook-type pre-push\n" in run(repo).out
 
@@ -403,7 +556,7 @@ def test_an_entry_that_is_commented_out(repo: Repo) -> None:
 def test_an_entry_that_lacks_hooks(repo: Repo) -> None:
     run(repo, "--yes")
     for entry in (
-        f"repo: {init.URL}.git\n  rev: v0.1.0",
+        f"repo: {_runners.URL}.git\n  rev: v0.1.0",
         "repo: local",
     ):
         repo.write(
@@ -456,7 +609,8 @@ def test_what_cannot_be_read(repo: Repo, name: str, monkeypatch: pytest.MonkeyPa
             raise PermissionError(13, "Permission denied")
         return open_file(path, mode)
 
-    monkeypatch.setattr(init, "open", refuse, raising=False)
+    for module in (init, _runners):
+        monkeypatch.setattr(module, "open", refuse, raising=False)
     result = run(repo, "--yes")
     assert result.code == 2
     assert result.err.endswith(f"{name}: cannot be read: Permission denied\n")
@@ -541,7 +695,7 @@ def test_what_cannot_be_written(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_entry_is_ours() -> None:
     parser = configparser.ConfigParser()
     parser.read(Path(__file__).parent.parent / "setup.cfg", "utf-8")
-    assert parser["metadata"]["url"] == init.URL
+    assert parser["metadata"]["url"] == _runners.URL
 
 
 def test_a_folder_with_tracked_files_is_left_to_people(repo: Repo) -> None:
@@ -559,8 +713,8 @@ def test_odd_names_of_configuration(repo: Repo) -> None:
     result = run(repo, "--yes")
     assert (result.code, result.err) == (0, "")
     policy = (repo.root / ".fx-hooks.yaml").read_text()
-    assert "  # \"$(printf 'a\\012b.yaml')\":1\n" in policy
-    assert "  # \"$(printf '\\377.yaml')\":1\n" in policy
+    assert "  # 'a\\nb.yaml':1\n" in policy
+    assert "  # '\\xff.yaml':1\n" in policy
     assert [rule["paths"] for rule in yaml.safe_load(policy)["ignore"]] == [["/s/x"], ["/r/x"]]
     assert f"a.yaml:1: Hydra writes to t/x /, a name that {POLICY_NAME} cannot hold" in result.out
 
@@ -710,6 +864,25 @@ def test_what_runs_have_left_does_not_say_where_they_go(repo: Repo) -> None:
     assert result.code == 0
     assert 'paths: ["/exp"]  # config/config.yaml:3' in result.out
     assert "first" not in result.out
+
+
+SAVED = """\
+hydra:
+  run:
+    dir: {folder}/${{now:%Y-%m-%d}}
+  runtime:
+    version: 1.3.2
+    cwd: /home/a/b
+    output_dir: /home/a/b/{folder}
+"""
+
+
+def test_a_past_run_is_no_configuration(repo: Repo) -> None:
+    """Hydra writes its own configuration into each run, below whatever output_subdir says."""
+    for number in range(3):
+        repo.write(f"experiments/run{number}/cfg/hydra.yaml", SAVED.format(folder=f"exp{number}"))
+    run(repo, "--yes")
+    assert not (repo.root / ".fx-hooks.yaml").exists()
 
 
 def test_a_run_directory_says_where_it_is_from() -> None:

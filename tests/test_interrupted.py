@@ -52,6 +52,7 @@ CALLS = [
     "fx-hooks rules",
     "fx-init",
     "fx-report-space",
+    "fx-show-run a.pt",
     "fx-sync-gitignore",
 ]
 MOMENTS = [1, 3, 13, 55, 233, 610, 1597]

@@ -10,9 +10,9 @@ import yaml
 
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.loader import BUILTIN_SOURCE, load_policy
+from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
-from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
+from fx_hooks.policy.model import BUILTIN_SOURCE, POLICY_NAME, Policy, with_milestones
 from fx_hooks.util import strict_yaml
 from fx_hooks.util.errors import FatalError
 
@@ -582,8 +582,8 @@ def test_run_marks() -> None:
     )
     marks = [mark for mark in load_policy(text).run_marks if mark.source == POLICY_NAME]
     assert [tuple(mark) for mark in marks] == [
-        (".a/id", "a", "w", "d", POLICY_NAME, 6, ""),
-        ("b", "a", "w", "d", POLICY_NAME, 7, ""),
+        (".a/id", "a", "w", "d", POLICY_NAME, 6, "", ()),
+        ("b", "a", "w", "d", POLICY_NAME, 7, "", ()),
     ]
     assert ".hydra/config.yaml" in [mark.path for mark in load_policy().run_marks]
 

@@ -70,10 +70,12 @@ def test_groups_by_rule_and_directory() -> None:
         "  nohup.out  1 file",
         "",
         "outputs: runs",
-        "  outputs/  2 files          1 B",
+        "  outputs/x  1 file",
+        "  outputs/y  1 file           1 B",
         "",
         "wandb-runs: only a cache",
-        "  wandb/run-20240131_235959-abc/  2 files         30 B",
+        "  wandb/run-20240131_235959-abc/files/a.yaml  1 file          20 B",
+        "  wandb/run-20240131_235959-abc/files/z.yaml  1 file          10 B",
         "",
         "weights: weights are large",
         "  -> choose one",
@@ -152,7 +154,7 @@ def test_the_longest_sections_are_cut_first() -> None:
     lines = report([*few, *many])
     assert len(lines) == 80
     assert lines[3:8] == [f"  {number}.log  1 file       2.0 KiB" for number in range(5)]
-    assert lines[-1] == "  and 21 more with 42 files (--verbose names them)"
+    assert lines[-1] == "  and 111 more with 111 files (--verbose names them)"
 
 
 @pytest.mark.parametrize("rules", [15, 30, 120])
@@ -165,14 +167,13 @@ def test_many_rules_fit_too(rules: int) -> None:
     assert len(report(findings, [Step("Do this:", ("git reset",))])) <= MAX_LINES
 
 
-def test_many_commands_are_cut() -> None:
+def test_no_command_is_cut() -> None:
     commands = [f"git reset -- {number}" for number in range(30)]
     step = Step("Do this:", commands)
     assert report([finding(b"a.pt")], [step])[4:] == [
         "",
         "Do this:",
-        *(f"    git reset -- {number}" for number in range(9)),
-        "    # and 21 more such commands; --verbose shows all",
+        *(f"    {command}" for command in commands),
     ]
     whole = report([finding(b"a.pt")], [step], verbose=True)
     assert whole[6:] == [f"    {command}" for command in commands]
@@ -196,11 +197,11 @@ def test_colour() -> None:
 def test_names_are_shown_so_that_nothing_is_hidden() -> None:
     names = [b"\033[31m.pt", b"a\nb.pt", "modèle.pt".encode(), b"with blank.pt", b"\xff.pt"]
     assert report([*map(finding, names)])[3:] == [
-        "  \"$(printf '\\033[31m.pt')\"  1 file       2.0 KiB",
-        "  \"$(printf 'a\\012b.pt')\"    1 file       2.0 KiB",
-        "  modèle.pt                  1 file       2.0 KiB",
-        "  with blank.pt              1 file       2.0 KiB",
-        "  \"$(printf '\\377.pt')\"      1 file       2.0 KiB",
+        "  '\\x1b[31m.pt'  1 file       2.0 KiB",
+        "  'a\\nb.pt'      1 file       2.0 KiB",
+        "  modèle.pt      1 file       2.0 KiB",
+        "  with blank.pt  1 file       2.0 KiB",
+        "  '\\xff.pt'      1 file       2.0 KiB",
     ]
 
 
@@ -337,8 +338,13 @@ def test_quoted(path: bytes, word: str) -> None:
         pytest.param(b"a b", "a b", id="blank"),
         pytest.param(b"it's", "it's", id="quote"),
         pytest.param("modèle.pt".encode(), "modèle.pt", id="non-ascii"),
-        pytest.param(b"a\nb", "\"$(printf 'a\\012b')\"", id="newline"),
-        pytest.param(b"\xff", "\"$(printf '\\377')\"", id="not-utf-8"),
+        pytest.param(b"a\nb", r"'a\nb'", id="newline"),
+        pytest.param(b"a\\nb", r"a\nb", id="backslash"),
+        pytest.param(b"'a\\nb'", r"'\'a\\nb\''", id="looks-escaped"),
+        pytest.param(b"a\n", r"'a\n'", id="newline-at-the-end"),
+        pytest.param(b"\xff\xc3\xa9", r"'\xffé'", id="not-utf-8"),
+        pytest.param("\u202ea\U000e0001".encode(), r"'\u202ea\U000e0001'", id="invisible"),
+        pytest.param("\x9b".encode(), r"'\u009b'", id="control"),
     ],
 )
 def test_shown(path: bytes, text: str) -> None:

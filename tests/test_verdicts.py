@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_hooks.artifacts.classifier import Classifier, read_tree
+from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks import NAMES
 from fx_hooks.policy import loader
@@ -62,7 +62,7 @@ def test_case(
     classifier: Classifier, path: str, verdict: str, rule: str, reason: str, beside: str
 ) -> None:
     paths = [name.encode() for name in (path, *beside.split())]
-    got = classifier.classify(paths, read_tree(paths, classifier.policy.run_marks))[0]
+    got = classifier.classify(paths, classifier.trees.read(paths))[0]
     assert got.blocked == (verdict == "blocked"), reason
     if got.blocked:
         assert got.decider is not None

@@ -6,39 +6,21 @@ asked elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.artifacts.tree_reader import Found, Tree, TreeReader
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiled import tables_of
-from fx_hooks.policy.model import BEST_MODELS_RULE, Entry, Policy, RunMark
+from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
     from fx_hooks.policy.project_policies import Projects
-
-# A directory that holds one of these directly is a package, whatever its name.
-SOURCE_SUFFIXES = frozenset(
-    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
-    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
-    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
-)
-SOURCE_NAMES = frozenset(
-    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
-    b" pyproject.toml setup.cfg".split()
-)
-
-
-class Tree(NamedTuple):
-    """The runs and packages among the directories of a tree.
-
-    ``runs`` are those with a file that makes them a run, ``packages`` those that hold
-    source files directly.
-    """
-
-    runs: Mapping[bytes, RunMark]
-    packages: Collection[bytes]
 
 
 class Verdict(NamedTuple):
@@ -47,7 +29,8 @@ class Verdict(NamedTuple):
     ``entry`` is the pattern that matches last. ``mark`` is the file that makes
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
     ``overridden`` is what would block the path but for a keep pattern, a milestone, or
-    for what ``released`` says of the content or the tree.
+    for what ``released`` says of the content or the tree. ``excepted`` is what would block it
+    but for ``entry``, an exception of the same rule.
     """
 
     path: bytes
@@ -57,6 +40,7 @@ class Verdict(NamedTuple):
     directory: bytes = b""
     overridden: Entry | RunMark | None = None
     released: str = ""
+    excepted: Entry | None = None
 
     @property
     def decider(self) -> Entry | RunMark | None:
@@ -66,9 +50,58 @@ class Verdict(NamedTuple):
         return self.entry
 
     @property
+    def may_be_pointer(self) -> bool:
+        """True if a look at the content could tell that the path belongs to DVC."""
+        return self.blocked and self.path.endswith(POINTER_SUFFIX)
+
+    @property
     def binary_only(self) -> bool:
         """True if a look at the content could release the path."""
         return self.blocked and self.entry is not None and self.entry.binary_only
+
+
+class Contents(NamedTuple):
+    """The paths whose content says more than their names: ``text``, and ``pointers`` of DVC."""
+
+    text: Collection[bytes] = ()
+    pointers: Collection[bytes] = ()
+
+    def within(self, project: bytes) -> Contents:
+        """Return the same of the paths in *project*, relative to it."""
+        if not project:
+            return self
+        start = project + b"/"
+        return Contents(
+            *({path[len(start) :] for path in paths if path.startswith(start)} for paths in self)
+        )
+
+
+_UNKNOWN = Contents()
+
+
+class _Without(NamedTuple):
+    """The entries that are left out to see what decides without them.
+
+    Those that leave text alone (``binary``), those of the rules ``packages`` that leave
+    packages alone, those whose other files are ``missing``, those that the tree cannot change
+    (``admitted``), and all ``exceptions`` of rules.
+    """
+
+    binary: bool = False
+    packages: frozenset[str] = frozenset()
+    admitted: bool = False
+    exceptions: bool = False
+    missing: frozenset[int] = frozenset()
+
+    def leaves_out(self, number: int, entry: Entry, policy: Policy) -> bool:
+        """Return True if *entry*, the one of that *number*, is left out."""
+        return (
+            (self.binary and entry.binary_only)
+            or (entry.unless_source and entry.rule in self.packages)
+            or (self.admitted and number >= policy.admitted_from)
+            or (self.exceptions and not entry.blocks and number < policy.admitted_from)
+            or number in self.missing
+        )
 
 
 class Classifier:
@@ -76,25 +109,27 @@ class Classifier:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.trees = TreeReader(policy)
         self._of_project: dict[int, Classifier] = {}
         self._matcher = Matcher(tables_of(policy))
+        alone = [(entry.pattern, entry.blocks) for entry in policy.alone()]
+        self._alone = Matcher(compile_tables(alone))
         self._single: dict[str, Matcher] = {}
-        self._partial: dict[tuple[bool, frozenset[str], bool], tuple[Matcher, list[Entry]]] = {}
+        self._partial: dict[_Without, tuple[Matcher, list[int]]] = {}
 
     def classify(
-        self, paths: Iterable[bytes], tree: Tree, text: Collection[bytes] = frozenset()
+        self, paths: Iterable[bytes], tree: Tree, contents: Contents = _UNKNOWN
     ) -> list[Verdict]:
-        """Return a verdict for each of *paths* in *tree*; *text* are those known to be text."""
+        """Return a verdict for each of *paths* in *tree*, given what is known of *contents*."""
         paths = list(paths)
         if self.policy.projects is None:
-            return self._classified(paths, tree, text)
+            return self._classified(paths, tree, contents)
         verdicts: dict[bytes, Verdict] = {}
         trees = _by_project(self.policy.projects, tree)
         for project, below in self.policy.projects.finder.grouped(paths).items():
             classifier = self.of_project(project)
-            start = len(project) + 1 if project else 0
-            inside = {path[start:] for path in text if path.startswith(project)}
             found = trees.get(project, _NO_TREE)
+            inside = contents.within(project)
             for verdict in classifier._classified(below, found, inside, at=project):
                 full = _in_project(verdict, project)
                 verdicts[full.path] = full
@@ -117,53 +152,140 @@ class Classifier:
             self._of_project[id(policy)] = Classifier(policy)
         return self._of_project[id(policy)]
 
-    def tree(self, paths: Iterable[bytes]) -> Tree:
-        """Return the runs and packages of a tree that consists of *paths*."""
+    def look(self, paths: Iterable[bytes]) -> dict[bytes, Found]:
+        """Return what the files at *paths* say of their folders, by project."""
         projects = self.policy.projects
         if projects is None:
-            return read_tree(paths, self.policy.run_marks)
+            return {b"": self.trees.look(paths)}
+        grouped = projects.finder.grouped(paths).items()
+        return {project: self.of_project(project).trees.look(below) for project, below in grouped}
+
+    def look_on_disk(
+        self, root: bytes, folders: Iterable[bytes], found: Mapping[bytes, Found]
+    ) -> dict[bytes, Found]:
+        """Return *found*, and what *folders* of the work tree at *root* hold besides."""
+        projects = self.policy.projects
+        grouped: dict[bytes, set[bytes]] = {}
+        for folder in folders:
+            project = b"" if projects is None else projects.finder.at(folder)
+            grouped.setdefault(project, set()).add(_below(folder, project))
+        both = dict(found)
+        for project, below in grouped.items():
+            place = os.path.join(root, project) if project else root
+            more = self.of_project(project).trees.on_disk(place, below)
+            known = both.get(project, Found({}, set()))
+            holders = dict(known.holders)
+            for name, places in more.items():
+                holders[name] = holders.get(name, set()) | places
+            both[project] = known._replace(holders=holders)
+        return both
+
+    def tree_of(self, found: Mapping[bytes, Found]) -> Tree:
+        """Return the tree in which *found* is all that there is."""
+        if self.policy.projects is None:
+            return self.trees.tree(found.get(b"", Found({}, set())))
         runs: dict[bytes, RunMark] = {}
         packages: set[bytes] = set()
-        for project, below in projects.finder.grouped(paths).items():
-            found = read_tree(below, self.of_project(project).policy.run_marks)
-            runs |= {_joined(project, folder): mark for folder, mark in found.runs.items()}
-            packages |= {_joined(project, folder) for folder in found.packages}
-        return Tree(runs, packages)
+        with_all: dict[tuple[str, ...], set[bytes]] = {}
+        for project, inside in found.items():
+            tree = self.of_project(project).trees.tree(inside)
+            runs |= {_joined(project, folder): mark for folder, mark in tree.runs.items()}
+            packages |= {_joined(project, folder) for folder in tree.packages}
+            for files, folders in tree.with_all.items():
+                with_all.setdefault(files, set()).update(_joined(project, f) for f in folders)
+        return Tree(runs, packages, with_all)
 
-    def marks(self, folder: bytes) -> Sequence[RunMark]:
-        """Return the files that make *folder* a run; the root of a project never is one."""
-        projects = self.policy.projects
-        if projects is None:
-            return self.policy.run_marks
-        project = projects.finder.at(folder)
-        return () if project == folder else self.of_project(project).policy.run_marks
+    def tree(self, paths: Iterable[bytes]) -> Tree:
+        """Return the runs and packages of a tree that consists of *paths*."""
+        return self.tree_of(self.look(paths))
 
     def _classified(
-        self, paths: list[bytes], tree: Tree, text: Collection[bytes], at: bytes = b""
+        self, paths: list[bytes], tree: Tree, contents: Contents, at: bytes = b""
     ) -> list[Verdict]:
         within = _Within(tree.runs)
         return [
-            self._verdict(path, number, tree, within.outermost(path), path in text, at)
+            self._verdict(path, number, tree, within.outermost(path), contents, at)
             for path, number in zip(paths, self._matcher.decide(paths), strict=True)
         ]
 
     def _verdict(
-        self, path: bytes, number: int, tree: Tree, run: bytes | None, is_text: bool, at: bytes
+        self,
+        path: bytes,
+        number: int,
+        tree: Tree,
+        run: bytes | None,
+        contents: Contents,
+        at: bytes,
     ) -> Verdict:
+        number = self._holding(path, number, tree)
         entry = self.policy.entries[number] if number >= 0 else None
         mark = None if run is None else tree.runs[run]
         if entry is not None and not entry.blocks and number >= self.policy.admitted_from:
-            before = self._without(path, admitted=True)
+            before = self._entry(path, tree, _Without(admitted=True))
             against = before if before is not None and before.blocks else mark
             return Verdict(path, False, entry, overridden=against)
-        final, released = self._released(path, entry, tree, is_text, at)
+        final, released = self._released(path, entry, tree, path in contents.text, at)
+        if path in contents.pointers:
+            against = final if final is not None and final.blocks else mark
+            if against is not None and against.source == BUILTIN_SOURCE:
+                why = "it is a pointer of DVC"
+                return Verdict(path, False, None, overridden=against, released=why)
         if final is not None and final.blocks:
-            return Verdict(path, True, final, mark, run or b"")
+            return Verdict(path, True, final, mark, run or self._folder(path, final, tree))
         if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
             return Verdict(path, True, final, mark, run or b"")
-        return Verdict(
-            path, False, final, overridden=entry if released else None, released=released
+        if released:
+            return Verdict(path, False, final, overridden=entry, released=released)
+        return self._let_through(path, final, tree)
+
+    def _let_through(self, path: bytes, entry: Entry | None, tree: Tree) -> Verdict:
+        """Return the verdict on a path that *entry*, an exception or none, lets through.
+
+        An exception is the reason where a pattern of its own rule matches as well.
+        """
+        if entry is None:
+            return Verdict(path, False)
+        against = self._entry(path, tree, _Without(exceptions=True))
+        if against is None or not against.blocks:
+            return Verdict(path, False)
+        own = (
+            other
+            for other in reversed(self.policy.entries)
+            if other.rule == against.rule and not other.blocks and self._one(other).blocked([path])
         )
+        return Verdict(path, False, next(own, entry), excepted=against)
+
+    def _folder(self, path: bytes, entry: Entry, tree: Tree) -> bytes:
+        """Return the folder that *entry* matches for the files in it, if it needs some."""
+        found = self._places(path, entry, tree) if entry.only_with else ()
+        return next((folder for folder in found if folder != path.rpartition(b"/")[0]), b"")
+
+    def _holding(self, path: bytes, number: int, tree: Tree) -> int:
+        """Return the number of the last entry that holds, from *number* down; -1 where none does.
+
+        One with ``only_with`` holds where its files are: in the folder that it matches, or
+        beside the file.
+        """
+        missing: frozenset[int] = frozenset()
+        while number >= 0:
+            entry = self.policy.entries[number]
+            if not entry.only_with or self._places(path, entry, tree):
+                break
+            missing |= {number}
+            number = self._number(path, _Without(missing=missing))
+        return number
+
+    def _places(self, path: bytes, entry: Entry, tree: Tree) -> list[bytes]:
+        """Return the folders for which *entry*, which needs other files, matches *path*."""
+        holding = tree.with_all.get(entry.only_with, ())
+        if not holding:
+            return []
+        matcher = self._one(entry)
+        found = [f for f in parents(path) if f in holding and matcher.decide_directory(f) == 0]
+        folder = path.rpartition(b"/")[0]
+        if folder in holding and matcher.decide_directory(folder) != 0 and matcher.blocked([path]):
+            found.append(folder)
+        return found
 
     def _released(
         self, path: bytes, entry: Entry | None, tree: Tree, is_text: bool, at: bytes
@@ -173,68 +295,85 @@ class Classifier:
         *at* is the folder of the project that *path* is in.
         """
         reasons: list[str] = []
-        binary = False
-        packages: frozenset[str] = frozenset()
+        without = _Without()
         while entry is not None and entry.blocks:
             folder = self._matched_directory(path, entry) if entry.unless_source else None
-            if entry.binary_only and is_text and not binary:
-                binary = True
+            if entry.binary_only and is_text and not without.binary:
+                without = without._replace(binary=True)
                 reasons.append("it is text")
-            elif folder is not None and folder in tree.packages and entry.rule not in packages:
-                packages |= {entry.rule}
+            elif (
+                folder is not None
+                and folder in tree.packages
+                and entry.rule not in without.packages
+            ):
+                without = without._replace(packages=without.packages | {entry.rule})
                 reasons.append(f"{shown(_joined(at, folder))}/ holds source files")
             else:
                 break
-            entry = self._without(path, binary=binary, packages=packages)
+            entry = self._entry(path, tree, without)
         return entry, " and ".join(reasons)
 
     def _matched_directory(self, path: bytes, entry: Entry) -> bytes | None:
         """Return the outermost directory above *path* that the pattern of *entry* matches."""
-        if entry.pattern not in self._single:
-            from fx_hooks.policy.compiler import compile_tables
-
-            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
-        matcher = self._single[entry.pattern]
+        matcher = self._one(entry)
         return next((f for f in parents(path) if matcher.decide_directory(f) == 0), None)
 
-    def _without(
-        self,
-        path: bytes,
-        *,
-        binary: bool = False,
-        packages: frozenset[str] = frozenset(),
-        admitted: bool = False,
-    ) -> Entry | None:
-        """Return the entry that decides *path* without the named kinds of entries.
+    def _one(self, entry: Entry) -> Matcher:
+        if entry.pattern not in self._single:
+            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
+        return self._single[entry.pattern]
 
-        *packages* are the rules whose ``unless_source`` entries have nothing to say.
-        """
-        key = (binary, packages, admitted)
-        if key not in self._partial:
-            before = self.policy.admitted_from if admitted else len(self.policy.entries)
+    def _entry(self, path: bytes, tree: Tree, without: _Without) -> Entry | None:
+        """Return the entry that decides *path* in *tree* if some are left out."""
+        number = self._number(path, without)
+        while number >= 0:
+            entry = self.policy.entries[number]
+            if not entry.only_with or self._places(path, entry, tree):
+                return entry
+            without = without._replace(missing=without.missing | {number})
+            number = self._number(path, without)
+        return None
+
+    def _number(self, path: bytes, without: _Without) -> int:
+        if without not in self._partial:
             kept = [
-                entry
-                for entry in self.policy.entries[:before]
-                if not (binary and entry.binary_only)
-                and not (entry.unless_source and entry.rule in packages)
+                number
+                for number, entry in enumerate(self.policy.entries)
+                if not without.leaves_out(number, entry, self.policy)
             ]
-            from fx_hooks.policy.compiler import compile_tables
-
-            tables = compile_tables([(entry.pattern, entry.blocks) for entry in kept])
-            self._partial[key] = (Matcher(tables), kept)
-        matcher, kept = self._partial[key]
+            entries = self.policy.entries
+            patterns = [(entries[number].pattern, entries[number].blocks) for number in kept]
+            self._partial[without] = (Matcher(compile_tables(patterns)), kept)
+        matcher, kept = self._partial[without]
         number = matcher.decide([path])[0]
-        return kept[number] if number >= 0 else None
+        return kept[number] if number >= 0 else -1
+
+    def folder_of(self, verdict: Verdict) -> bytes | None:
+        """Return the folder that would have to be a package to release a blocked path."""
+        if not verdict.blocked or verdict.entry is None or not verdict.entry.unless_source:
+            return None
+        projects = self.policy.projects
+        project = b"" if projects is None else projects.around(verdict.path)
+        path = _below(verdict.path, project)
+        folder = self.of_project(project)._matched_directory(path, verdict.entry)
+        return None if folder is None else _joined(project, folder)
+
+    def needs_files(self, path: bytes) -> bool:
+        """Return True if other files have to be there for the last pattern that matches *path*."""
+        project = b"" if self.policy.projects is None else self.policy.projects.around(path)
+        classifier = self.of_project(project)
+        number = classifier._matcher.decide((_below(path, project),))[0]
+        return number >= 0 and bool(classifier.policy.entries[number].only_with)
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""
         projects = self.policy.projects
         if projects is None:
-            return self._matcher.blocked(paths)
+            return self._alone.blocked(paths)
         blocked = {
             _joined(project, path)
             for project, below in projects.finder.grouped(paths).items()
-            for path in self.of_project(project)._matcher.blocked(below)
+            for path in self.of_project(project)._alone.blocked(below)
         }
         return [path for path in paths if path in blocked]
 
@@ -251,7 +390,7 @@ class Classifier:
         if run is not None:
             return path[: run.end()]
         for directory in parents(path):
-            if self._matcher.blocks(self._matcher.decide_directory(directory)):
+            if self._alone.blocks(self._alone.decide_directory(directory)):
                 return directory
         return path
 
@@ -275,9 +414,15 @@ def _by_project(projects: Projects, tree: Tree) -> dict[bytes, Tree]:
     for folder in tree.packages:
         project = at(folder)
         packages.setdefault(project, set()).add(_below(folder, project))
+    with_all: dict[bytes, dict[tuple[str, ...], set[bytes]]] = {}
+    for files, folders in tree.with_all.items():
+        for folder in folders:
+            project = at(folder)
+            held = with_all.setdefault(project, {})
+            held.setdefault(files, set()).add(_below(folder, project))
     return {
-        project: Tree(runs.get(project, {}), packages.get(project, ()))
-        for project in {*runs, *packages}
+        project: Tree(runs.get(project, {}), packages.get(project, ()), with_all.get(project, {}))
+        for project in {*runs, *packages, *with_all}
     }
 
 
@@ -301,34 +446,6 @@ def _out_of_project(verdict: Verdict, project: bytes) -> Verdict:
         path=_below(verdict.path, project),
         directory=_below(directory, project) if directory else b"",
     )
-
-
-def is_source(name: bytes) -> bool:
-    """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
-
-
-def read_tree(paths: Iterable[bytes], marks: Sequence[RunMark]) -> Tree:
-    """Return the runs and packages of a tree that consists of *paths*.
-
-    The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
-    Neither is a directory with source files, for the same reason one level deeper.
-    """
-    runs: dict[bytes, RunMark] = {}
-    packages: set[bytes] = set()
-    tails = [(b"/" + mark.path.encode("utf-8", "surrogateescape"), mark) for mark in marks]
-    endings = tuple(tail for tail, _ in tails)
-    for path in paths:
-        folder, _, name = path.rpartition(b"/")
-        if is_source(name):
-            packages.add(folder)
-        if endings and path.endswith(endings):
-            for tail, mark in tails:
-                if path.endswith(tail):
-                    runs.setdefault(path[: -len(tail)], mark)
-    for folder in packages:
-        runs.pop(folder, None)
-    return Tree(runs, packages)
 
 
 class _Within:

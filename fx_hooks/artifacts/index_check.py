@@ -7,16 +7,22 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from fx_hooks.artifacts.classifier import Contents
+from fx_hooks.artifacts.small_files import is_pointer_file, may_be_script, pointers, scripts
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs
 
 if TYPE_CHECKING:
-    from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
+    from fx_hooks.artifacts.classifier import Classifier, Verdict
+    from fx_hooks.artifacts.tree_reader import Found, Tree
 
 
 class IndexCheck:
-    """The index, its staged changes, and the classifier that they are checked with."""
+    """The index, its staged changes, and the classifier that they are checked with.
+
+    *others* are paths that the index does not have, and that count as if it had them.
+    """
 
     def __init__(
         self,
@@ -24,16 +30,32 @@ class IndexCheck:
         index: Mapping[bytes, IndexEntry],
         staged: Mapping[bytes, Change],
         classifier: Classifier,
+        others: Collection[bytes] = (),
     ) -> None:
         self.repository = repository
         self.index = index
         self.staged = staged
         self.classifier = classifier
+        self.others = others
 
     @cached_property
     def tree(self) -> Tree:
         """The runs and packages that the index has."""
-        return self.classifier.tree(self.index)
+        return self.classifier.tree_of(self._found)
+
+    @cached_property
+    def _found(self) -> dict[bytes, Found]:
+        return self.classifier.look((*self.index, *self.others))
+
+    @cached_property
+    def _scripts(self) -> dict[bytes, dict[bytes, str]]:
+        """The blobs of what only its first line can tell to be source, by folder."""
+        found: dict[bytes, dict[bytes, str]] = {}
+        for path, entry in self.index.items():
+            folder, _, name = path.rpartition(b"/")
+            if may_be_script(name) and entry.mode not in (LINK_MODE, SUBMODULE_MODE):
+                found.setdefault(folder, {})[path] = entry.blob
+        return found
 
     def verdicts(self, paths: Iterable[bytes], *, ask_disk: bool) -> list[Verdict]:
         """Classify *paths*, in their order.
@@ -47,15 +69,11 @@ class IndexCheck:
         if not ask_disk:
             return verdicts
         fresh = [path for path in paths if self.is_new(path)]
-        runs = dict(self.tree.runs)
-        for folder in {folder for path in fresh for folder in parents(path)}:
-            for mark in self.classifier.marks(folder):
-                place = os.path.join(self.repository.root, folder, os.fsencode(mark.path))
-                if folder not in self.tree.packages and os.path.lexists(place):
-                    runs.setdefault(folder, mark)
-        if runs.keys() == self.tree.runs.keys():
+        folders = {folder for path in fresh for folder in parents(path)}
+        found = self.classifier.look_on_disk(self.repository.root, folders, self._found)
+        if found == self._found:
             return verdicts
-        classified = self._classified(fresh, self.tree._replace(runs=runs))
+        classified = self._classified(fresh, self.classifier.tree_of(found))
         again = dict(zip(fresh, classified, strict=True))
         return [again.get(verdict.path, verdict) for verdict in verdicts]
 
@@ -63,11 +81,36 @@ class IndexCheck:
         # A submodule is a folder, to patterns that match only those.
         asked = [path + b"/" if self._is_submodule(path) else path for path in paths]
         verdicts = self.classifier.classify(asked, tree)
-        doubtful = [verdict.path for verdict in verdicts if verdict.binary_only]
-        text = self._text_among(doubtful)
-        if text:
-            verdicts = self.classifier.classify(asked, tree, text)
+        contents = Contents(
+            self._text_among([verdict.path for verdict in verdicts if verdict.binary_only]),
+            self._pointers_among([verdict.path for verdict in verdicts if verdict.may_be_pointer]),
+        )
+        folders = {self.classifier.folder_of(verdict) for verdict in verdicts} - {None}
+        packages = self._with_scripts(folder for folder in folders if folder is not None)
+        if packages:
+            tree = tree._replace(packages={*tree.packages, *packages})
+        if packages or any(contents):
+            verdicts = self.classifier.classify(asked, tree, contents)
         return [verdict._replace(path=path) for path, verdict in zip(paths, verdicts, strict=True)]
+
+    def _with_scripts(self, folders: Iterable[bytes]) -> set[bytes]:
+        """Return those of *folders* that hold a script without a suffix directly."""
+        blobs = {folder: self._scripts[folder] for folder in folders if folder in self._scripts}
+        found = scripts(self.repository, {b for inside in blobs.values() for b in inside.values()})
+        return {folder for folder, inside in blobs.items() if not found.isdisjoint(inside.values())}
+
+    def _pointers_among(self, paths: Iterable[bytes]) -> set[bytes]:
+        """Return those of *paths* that are pointers of DVC."""
+        blobs = {}
+        found = set()
+        for path in paths:
+            entry = self.index.get(path)
+            if entry is None:
+                if is_pointer_file(os.path.join(self.repository.root, path)):
+                    found.add(path)
+            elif entry.mode not in (LINK_MODE, SUBMODULE_MODE):
+                blobs[path] = entry.blob
+        return found | pointers(self.repository, blobs)
 
     def _is_submodule(self, path: bytes) -> bool:
         entry = self.index.get(path)

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fx_hooks.frameworks.wandb.details import named_id, run_commit, run_details
+from fx_hooks.frameworks.wandb.details import named_id, run_address, run_details
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import plain_data
@@ -64,15 +64,16 @@ def find_provenance(model: str, root: str) -> Provenance:
     if run is None:
         return Provenance(hydra, config, overrides)
     known = {"id": named_id(os.fsencode(run.directory)), **run.details.wandb}
-    if known.keys() >= {"id", "project", "entity"}:
-        known["url"] = "https://wandb.ai/{entity}/{project}/runs/{id}".format_map(known)
+    address = run_address(known)
+    if address:
+        known["url"] = address
     return Provenance(
         hydra or run.directory,
         config or run.details.config or config,
         overrides,
         {key: value for key, value in run.details.metrics.items() if _is_figure(key, value)},
         known,
-        run_commit(os.fsencode(run.directory)),
+        run.details.commit,
     )
 
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
+from fx_hooks.best_models.acceptance import Acceptance
+from fx_hooks.best_models.contract import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IndexEntry, Repository
-from fx_hooks.policy.in_force import keep_tables, policy_in_force
+from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
+from fx_hooks.policy.model import BEST_MODELS_RULE
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.layout import Step
+from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report, artifact_report
-from fx_hooks.util.paths import from_root
+from fx_hooks.util.paths import from_root, parents
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
     import argparse
 
 NAME = "fx-check-artifacts"
+_FEW = 3
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -37,6 +41,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--all-files", action="store_true", help="check every tracked file")
     add_policy_option(parser)
     parser.add_argument("--verbose", action="store_true", help="name every file")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="take new artifacts out of the index, and leave them on disk; only by hand, not in a"
+        " hook",
+    )
     output.add_options(parser)
     return parser
 
@@ -54,6 +64,8 @@ def main(arguments: Sequence[str]) -> int:
     options, dashed = parser.parse_known_args(arguments[:options_end])
     if options.all_files and (options.files or dashed or after):
         parser.error("give either --all-files or FILEs, not both")
+    if options.fix and not {"PRE_COMMIT", "GIT_INDEX_FILE"}.isdisjoint(os.environ):
+        parser.error("--fix changes the index, which git is reading now: run it by hand")
     out = output.begin(options)
     repository = Repository()
     index = repository.index_by_path()
@@ -72,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         all_files=options.all_files,
         policy_file=options.policy,
         verbose=options.verbose,
+        fix=options.fix,
         out=out,
     )
 
@@ -84,6 +97,7 @@ def check(
     all_files: bool = False,
     policy_file: str | None = None,
     verbose: bool = False,
+    fix: bool = False,
     out: output.Output = output.STANDARD,
 ) -> int:
     """Report what is wrong with *files*, or with what is staged, or with all of *index*.
@@ -109,14 +123,14 @@ def check(
     # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
-    blocked = [
-        verdict for verdict in check.verdicts(candidates, ask_disk=not all_files) if verdict.blocked
-    ]
+    acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+    blocked = acceptance.left(check.verdicts(candidates, ask_disk=not all_files), index)
     findings = _findings(check, blocked)
-    steps = _steps(check, findings, named=bool(files)) if findings else []
+    taken_out = _take_out(check, findings) if fix else set()
+    steps = _steps(check, findings, taken_out, acceptance, named=bool(files)) if findings else []
     report = Report(NAME, findings, steps=steps, notes=in_force.notes)
 
-    def text(colour: bool) -> list[str]:
+    def text(colour: bool) -> Sequence[str]:
         if not findings:
             return []
         notes = [Step(f"note: {note}", ()) for note in in_force.notes]
@@ -151,33 +165,78 @@ def _findings(check: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
     return findings
 
 
-def _steps(check: IndexCheck, findings: Sequence[Finding], *, named: bool) -> list[Step]:
+def _take_out(check: IndexCheck, findings: Sequence[Finding]) -> set[bytes]:
+    """Take newly added *findings* out of the index, and return their paths.
+
+    What is not on disk as it is staged stays: its staged version would be lost.
+    """
+    paths = {finding.path for finding in findings}
+    added = {path for path, change in check.staged.items() if change.status == "A"} & paths
+    lost = {path for path in added if _is_missing(check, path)}
+    chosen = added - lost - (check.repository.modified_on_disk() if added else set())
+    for command in git_commands.unstage(sorted(chosen)):
+        check.repository.run(*command.arguments[1:])
+    return chosen
+
+
+def _steps(
+    check: IndexCheck,
+    findings: Sequence[Finding],
+    taken_out: set[bytes],
+    acceptance: Acceptance,
+    *,
+    named: bool,
+) -> list[Step]:
     """Return what to do about *findings*, in the order in which to do it.
 
     One batch of a runner knows only its own files, so directories are taken whole by what
     the policy says of all staged or tracked files, not by what was named.
     """
-    paths = {finding.path for finding in findings}
-    added = {path for path, change in check.staged.items() if change.status == "A"}
+    every = {finding.path for finding in findings}
+    paths = every - taken_out
+    added = {path for path, change in check.staged.items() if change.status == "A"} - taken_out
     tracked = {finding.path for finding in findings if finding.tracked}
     steps = []
+    if taken_out:
+        what = f"Done: {plural(len(taken_out), 'file')} taken out of the index; they stay on disk."
+        steps.append(Step(what, ()))
     missing = [path for path in sorted(paths) if _is_missing(check, path)]
     if missing:
-        commands = git_commands.put_back(missing)
+        commands: Sequence[str] = git_commands.put_back(missing)
         steps.append(Step("These exist only in the index; write them to disk first:", commands))
     if paths & added:
         commands = _unstaging(check, paths & added, added)
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
     if tracked:
         groups = {finding.group for finding in findings if finding.tracked}
-        commands = _untracking(check, tracked, groups, added, named=named)
+        commands = _untracking(check, acceptance, tracked, groups, added, named=named)
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
         steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
     way = check.repository.path_to_root()
     steps = [Step(what, git_commands.from_folder(commands, way)) for what, commands in steps]
-    keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
-    return [*steps, Step(keep, ())]
+    # `keep` never lets weights into the folder of chosen models.
+    names = Names(check.classifier.policy.best_models)
+    chosen = sorted(
+        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_a("weights", f.path)}
+    )
+    if chosen:
+        few = chosen if len(chosen) <= _FEW else []
+        approve = [_approve(path, way) for path in few]
+        what = "If you choose it as a milestone, approve it (TEXT says why):"
+        if len(chosen) > 1:
+            what = "Approve those that you choose as milestones (TEXT says why):"
+        steps.append(Step(what if few else f"{what} fx-add-milestone FILE --why TEXT", approve))
+    if any(finding.rule != BEST_MODELS_RULE for finding in findings):
+        keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
+        steps.append(Step(keep, ()))
+    return steps
+
+
+def _approve(path: bytes, way: str) -> git_commands.Command:
+    return git_commands.Command(
+        "fx-add-milestone", os.fsdecode(f"{way}/".encode() * bool(way) + path), "--why", "TEXT"
+    )
 
 
 def _is_missing(check: IndexCheck, path: bytes) -> bool:
@@ -190,22 +249,29 @@ def _is_missing(check: IndexCheck, path: bytes) -> bool:
     )
 
 
-def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> list[str]:
+def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> Sequence[str]:
     verdicts = check.verdicts(added, ask_disk=True)
     chosen = found | {verdict.path for verdict in verdicts if verdict.blocked}
     # `git reset` would also drop intent-to-add entries of the folders that it is given.
     whole = git_commands.cover(chosen, {*check.staged, *check.repository.intended()})
-    return git_commands.unstage([path for path in whole if _holds(path, found)])
+    holding = found.union(*map(parents, found))
+    return git_commands.unstage([path for path in whole if path in holding])
 
 
 def _untracking(
-    check: IndexCheck, found: set[bytes], groups: set[bytes], added: set[bytes], *, named: bool
-) -> list[str]:
+    check: IndexCheck,
+    acceptance: Acceptance,
+    found: set[bytes],
+    groups: set[bytes],
+    added: set[bytes],
+    *,
+    named: bool,
+) -> Sequence[str]:
     verdicts = check.verdicts([path for path in check.index if path not in added], ask_disk=False)
     chosen = found | {
         verdict.path
-        for verdict in verdicts
-        if verdict.blocked and check.classifier.group(verdict) in groups
+        for verdict in acceptance.left(verdicts, check.index)
+        if check.classifier.group(verdict) in groups
     }
     return git_commands.untrack(
         git_commands.cover(chosen, check.index),
@@ -213,10 +279,6 @@ def _untracking(
         sparse=not chosen.isdisjoint(check.repository.left_out()),
         repeatable=named,
     )
-
-
-def _holds(path: bytes, chosen: Collection[bytes]) -> bool:
-    return path in chosen or any(member.startswith(path + b"/") for member in chosen)
 
 
 def _with_folders(files: Sequence[bytes], index: Mapping[bytes, IndexEntry]) -> list[bytes]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.contract import RULES
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
-from fx_hooks.policy.in_force import keep_tables, policy_in_force
+from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
 
@@ -62,6 +63,8 @@ def check(
         for check in checks(repository, index, in_force.policy)
         for finding in check.findings(touched)
     ]
+    acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+    findings = acceptance.left_of_contract(findings, index)
     findings.sort(key=lambda found: (found.path, found.rule, found.why))
 
     def text(colour: bool) -> list[str]:

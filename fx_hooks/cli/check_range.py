@@ -20,16 +20,16 @@ from fx_hooks.history.commit_check import (
 )
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
-from fx_hooks.policy.in_force import keep_tables, policy_of_commit
+from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
+from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
     from fx_hooks.reporting.finding import Finding
-    from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
 RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -69,6 +69,12 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with a pre-push runner: check only the ref that the runner names, not everything"
         " that is unpublished",
+    )
+    parser.add_argument(
+        "--tags",
+        action="store_true",
+        help="with a pre-push runner, which does not say what is pushed: also check the tags that"
+        " the remote does not have",
     )
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)
@@ -150,7 +156,8 @@ def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
         return ranges.parse(store, options.range[0])
     if options.from_ref is not None:
         return ranges.between(store, options.from_ref, options.to_ref)
-    said = ranges.from_runner(store, os.environ, given_only=options.given_only)
+    said = ranges.from_runner(store, os.environ, given_only=options.given_only,
+                              tags=options.tags)  # fmt: skip
     return ranges.unpublished(store) if said is None else said
 
 
@@ -192,8 +199,14 @@ def check(
     notes = list(dict.fromkeys(notes))
     guilty = [(one, found) for one, found in results if found.artifacts]
     findings = _findings(store, guilty)
-    steps: list[Step] = []
-    if findings:
+    mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
+    steps = [Step("Complete them in a new commit:", list(dict.fromkeys(mends)))] * bool(mends)
+    guilty = [
+        (one, found._replace(artifacts=[item for item in found.artifacts if not item.mend]))
+        for one, found in guilty
+        if not all(item.mend for item in found.artifacts)
+    ]
+    if guilty:
         by_place = {(finding.commit.id, finding.path): finding
                     for finding in findings if finding.commit}  # fmt: skip
         places = [
@@ -203,7 +216,7 @@ def check(
             )
             for one, found in guilty
         ]
-        steps = how_to_remove(places, "" if on_server else store.path_to_root())
+        steps += how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
@@ -250,7 +263,12 @@ def classifier_for(
         keep_tables(store.git_directory, in_force)
     approved = milestones_of_commit(store, source, in_force.policy)
     return RangeClassifier(
-        store, in_force.policy, approved, trust_range=policy_ref is None, source=source
+        store,
+        in_force.policy,
+        approved,
+        trust_range=policy_ref is None,
+        source=source,
+        baseline=baseline_of_commit(store, source, called),
     )
 
 
@@ -269,6 +287,10 @@ def _findings(store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]) 
 def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bool) -> Place:
     ids = list(dict.fromkeys(item.commit for item in result.artifacts))
     published = set() if on_server else set(ids) - ranges.without(store, ids)
+    shared = published
+    default = ranges.default_branches(store) if published else None
+    if default is not None:
+        shared = published - ranges.without(store, ids, default)
     order = {name: number for number, name in enumerate(result.commits)}
     oldest = max(ids, key=lambda name: order[name])
     parents = ranges.parents(store, result.commits[: order[oldest] + 1])
@@ -276,13 +298,19 @@ def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bo
     blobs = {(item.path, item.blob) for item in result.artifacts}
     paths = dict.fromkeys(item.path for item in result.artifacts)
     ref = one.ref if on_server else ranges.full_name(store, one)
+    branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
+    if not branch and not on_server and one.tip == store.head():
+        branch = store.branch()
     return Place(
         one.name,
-        ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+        branch,
         one.tip,
         # Where the client is, no server knows.
         on_server or one.tip == store.head(),
         frozenset(published),
+        frozenset(shared),
+        tuple(ranges.remotes_with(store, branch)) if published and branch else (),
+        ref.startswith("refs/tags/"),
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),
         any(len(parents.get(name, ())) > 1 for name in ids),

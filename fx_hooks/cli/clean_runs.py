@@ -23,6 +23,7 @@ from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.runs.archive.listing import plural
+from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.deletion import (
     Aside,
@@ -429,7 +430,7 @@ class _Deletion:
         self._found = found
         self._protection = protection
         self._log = log
-        self._archive = None if target is None else os.path.abspath(os.fsdecode(target))
+        self._archive = None if target is None else _lasting(os.fsdecode(target))
         self._packed: dict[bytes, PackedRun] = {}
         # How many names of a file are gone: it comes free with the last one.
         self._names: Counter[tuple[int, int]] = Counter()
@@ -529,6 +530,11 @@ class _Deletion:
             for stay in sorted(stays):
                 print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
         return FOUND if self._in_place or self._aside else CLEAN
+
+
+def _lasting(target: str) -> str:
+    """Return where an archive is, also for who asks from another folder."""
+    return target if is_address(target) else os.path.abspath(target)
 
 
 def _best(text: str) -> Best:

@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
+from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
+from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
@@ -20,7 +21,7 @@ from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import from_root, shown
-from fx_hooks.util.terminal import complain, one_line
+from fx_hooks.util.terminal import complain, in_json, one_line
 
 NAME = "fx-explain"
 
@@ -35,7 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument(
-        "--stdin", action="store_true", help="read paths, one per line, and treat them as one tree"
+        "--stdin",
+        action="store_true",
+        help="read paths, one per line, and treat them as one tree, together with what git tracks",
     )
     parser.add_argument(
         "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"
@@ -81,8 +84,9 @@ def explain(
 ) -> int:
     """Print one line a path and return the exit code.
 
-    With *from_stdin* the given paths are the whole tree; otherwise the index and the
-    disk of the repository around the current directory are asked, if there is one.
+    The index and the disk of the repository around the current directory are asked, if there
+    is one. With *from_stdin*, paths that the index does not have are files all the same; if it
+    has none of them, they are the whole tree.
     """
     try:
         repository = Repository()
@@ -108,11 +112,13 @@ def explain(
         return FOUND if classifier.blocked(paths) else CLEAN
     if paths_only:
         verdicts = classifier.classify(paths, Tree({}, ()))
-    elif from_stdin or repository is None:
+    elif repository is None or (from_stdin and index.keys().isdisjoint(paths)):
         verdicts = classifier.classify(paths, classifier.tree(paths))
     else:
         staged = repository.staged_by_path()
-        verdicts = IndexCheck(repository, index, staged, classifier).verdicts(paths, ask_disk=True)
+        others = [path for path in paths if path not in index] if from_stdin else []
+        check = IndexCheck(repository, index, staged, classifier, others)
+        verdicts = check.verdicts(paths, ask_disk=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
@@ -122,7 +128,7 @@ def explain(
         contract = terms.get(verdict.path)
         if as_json:
             extra = {} if contract is None else {"contract": contract}
-            print(json.dumps({**_as_record(name, verdict), **extra}))
+            print(in_json(json.dumps({**_as_record(name, verdict), **extra})))
         else:
             print(_as_text(name, verdict))
             for line in contract or ():

@@ -14,7 +14,7 @@ from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_d
 from fx_hooks.policy.loader import rule_origins
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
-from fx_hooks.util.terminal import complain, one_line
+from fx_hooks.util.terminal import complain, in_json, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def list_rules(
             raise FatalError(f"there is no rule {name!r}: `fx-hooks rules` lists them")
     chosen = [rule for name, rule in rules.items() if not names or name in names]
     if as_json:
-        print(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2))
+        print(in_json(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2)))
     else:
         print("\n\n".join("\n".join(_as_text(rule)) for rule in chosen))
     for note in in_force.notes:
@@ -123,8 +123,8 @@ def _as_record(rule: Rule) -> dict[str, Any]:
         "rule": rule.name,
         "why": rule.why,
         "advice": rule.advice,
-        "refused": [{"pattern": one.pattern, **written(one)} for one in rule.refused],
-        "beside": [{"path": one.path, **written(one)} for one in rule.marks],
+        "refused": [{"pattern": one.pattern, **_with(one), **written(one)} for one in rule.refused],
+        "beside": [{"path": one.path, **_with(one), **written(one)} for one in rule.marks],
         "allowed": [{"pattern": one.pattern, **written(one)} for one in rule.allowed],
         "names_from": [{"tool": tool or None, "source": source} for tool, source in rule.origins],
     }
@@ -137,8 +137,11 @@ def _as_text(rule: Rule) -> list[str]:
     if rule.advice:
         lines.append(f"  to do: {rule.advice}")
     for what, names in (
-        ("refused", [one.pattern for one in rule.refused]),
-        ("refused, with all of its folder", [one.path for one in rule.marks]),
+        ("refused", [f"{one.pattern}{_only_with(one)}" for one in rule.refused]),
+        (
+            "refused, with all of its folder",
+            [" and ".join(one.only_with) or one.path for one in rule.marks],
+        ),
         ("allowed", [one.pattern for one in rule.allowed]),
     ):
         if names:
@@ -147,6 +150,14 @@ def _as_text(rule: Rule) -> list[str]:
     if rule.origins:
         lines.append(f"  names from: {'; '.join(source for _, source in rule.origins)}")
     return [one_line(line) for line in lines]
+
+
+def _with(one: Entry | RunMark) -> dict[str, list[str]]:
+    return {"only_with": list(one.only_with)} if one.only_with else {}
+
+
+def _only_with(one: Entry) -> str:
+    return f" (only with {' and '.join(one.only_with)})" if one.only_with else ""
 
 
 def _places(rule: Rule) -> list[str]:

@@ -90,6 +90,8 @@ def _clean(
         wanted = None
         if places is not None and whole_tree is None:
             wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful]
+            if any(mark.startswith(b"*/") for mark in marks):
+                wanted += {folder.partition(b"/")[0] for folder in places[0][1]}
         index = listed_index(wanted)
         if index is None:
             return False
@@ -113,10 +115,13 @@ def _clean(
             return False
     for tails, folders in places:
         for mark in tails:
-            tail = b"/" + mark
+            tail = mark[1:] if mark.startswith(b"*/") else b"/" + mark
             if whole_tree is not None and tail + b"\0" not in whole_tree:
                 continue
-            if index.entries([folder + tail for folder in folders], tail + b"\0"):
+            if mark.startswith(b"*/"):  # in any folder right in it, and not on disk
+                if index.has_in_any_folder(folders, tail):
+                    return False
+            elif index.entries([folder + tail for folder in folders], tail + b"\0"):
                 return False
     return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
 
@@ -124,7 +129,11 @@ def _clean(
 def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":
     """Return the paths of the files that would make a folder of *places* a run."""
     return [
-        folder + b"/" + mark for tails, folders in places for folder in folders for mark in tails
+        folder + b"/" + mark
+        for tails, folders in places
+        for mark in tails
+        if not mark.startswith(b"*/")
+        for folder in folders
     ]
 
 

@@ -36,6 +36,7 @@ def proven_untouched() -> bool:
         or b"\0" + POLICY + b"\0" in staged
         or b"\0.gitattributes\0" in staged
         or b"/.gitattributes\0" in staged
+        or b"\0.fx-hooks-baseline\0" in staged
     ):
         return False
     # A file or a link in the place of the folder, or of one that it is in.

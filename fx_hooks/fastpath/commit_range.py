@@ -55,7 +55,8 @@ def proven_clean(arguments: "list[str]") -> bool:
         return False
     paths = list(dict.fromkeys(log.split(b"\0")[1::2]))
     # What makes a folder a run, and what says how to judge.
-    watched = (*marks, POLICY, milestones)
+    plain_marks = [mark[2:] if mark.startswith(b"*/") else mark for mark in marks]
+    watched = (*plain_marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
         return False
     # The content counts of what is in the folder of chosen models.
@@ -100,11 +101,17 @@ def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
 
 
 def _has_run(directories: "list[bytes]", mark: bytes, tree: bytes) -> bool:
-    """Return True if one of *directories*, but the root, has *mark* in *tree*."""
+    """Return True if one of *directories*, but the root, has *mark* in *tree*.
+
+    A mark that begins with ``/*/`` is in any folder of such a directory.
+    """
+    any_folder = mark.startswith(b"/*/")
+    mark = mark[2:] if any_folder else mark
     tails = []
     longest = max(map(len, directories))
     found = tree.find(mark + b"\0")
     while found >= 0:
-        tails.append(tree[max(0, found - longest) : found])
+        end = max(0, tree.rfind(b"/", 0, found)) if any_folder else found
+        tails.append(tree[max(0, end - longest) : end])
         found = tree.find(mark + b"\0", found + 1)
     return any(tail.endswith(folder) for folder in directories if folder for tail in tails)

@@ -100,6 +100,42 @@ class Index:
                 return True
         return False
 
+    def has_in_any_folder(self, directories: "list[bytes]", tail: bytes) -> bool:
+        """Return True if a folder right in one of *directories* has *tail*, with its slash."""
+        if not directories:
+            return False
+        folders = frozenset(directories)
+        # Where there can be one: below the first part of the directories.
+        tops = sorted({folder.partition(b"/")[0] for folder in folders})
+        low, _ = self._around(tops[0] + b"/")
+        _, high = self._around(tops[-1] + b"0")  # what comes after a slash
+        while low < high:
+            stop, _ = self._sync(low + _MOST) if high - low > _MOST else (high, b"")
+            if not low < stop <= high:
+                raise NotSureError
+            data = self._read(low, stop)
+            if tail + b"\0" in data:
+                for path, _ in self._paths(data):
+                    if path.endswith(tail):
+                        inner = path[: -len(tail)].rpartition(b"/")[0]
+                        if inner in folders:
+                            return True
+            low = stop
+        return False
+
+    def _around(self, path: bytes) -> "tuple[int, int]":
+        """Return places of entries that *path* would stand between."""
+        low, high = _HEAD, self._end
+        while high - low > _SMALL:
+            place, found = self._sync((low + high) // 2)
+            if not low < place < high:
+                break
+            if found <= path:
+                low = place
+            else:
+                high = place
+        return low, high
+
     def _read(self, start: int, stop: int) -> bytes:
         if self._whole:
             return self._whole[start:stop]

@@ -44,6 +44,13 @@ class ListedIndex:
         known = tuple(folders)
         return any(path.startswith(known) for path in self._entries)
 
+    def has_in_any_folder(self, directories: "list[bytes]", tail: bytes) -> bool:
+        """Return True if a folder right in one of *directories* has *tail*, with its slash."""
+        folders = frozenset(directories)
+        inner = [path[: -len(tail)].rpartition(b"/")[0] for path in self._entries
+                 if path.endswith(tail)]  # fmt: skip
+        return not folders.isdisjoint(inner)
+
 
 def listed_index(paths: "list[bytes] | None") -> "ListedIndex | None":
     """Return the entries at and below *paths*, or all; None if git does not list them."""

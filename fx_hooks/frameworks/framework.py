@@ -80,12 +80,19 @@ class Ending(NamedTuple):
 
 
 class Details(NamedTuple):
-    """The configuration and results of a run, as JSON values; empty where unknown."""
+    """The configuration and results of a run, as JSON values; empty where unknown.
+
+    ``command`` is what Python was started with: the program and its arguments; ``directory``
+    where that was, with a slash at its end.
+    """
 
     config: Any = None
     overrides: Any = None
     metrics: Mapping[str, Any] = MappingProxyType({})
     wandb: Mapping[str, str] = MappingProxyType({})
+    commit: str = ""
+    command: tuple[str, ...] = ()
+    directory: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it without what is empty."""

@@ -31,6 +31,13 @@ def read_json(place: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def at(value: Any, *keys: str) -> Any:
+    """Return what stands in nested mappings under *keys*; None where something else is there."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def read_text(place: bytes) -> bytes | None:
     """Return all of a file; None where it cannot be read or is long."""
     try:

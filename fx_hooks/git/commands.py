@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 from fx_hooks.util.paths import parents, quoted
 
+# What `git lfs track` writes, and what takes it back.
+LFS_ATTRIBUTES = "filter=lfs diff=lfs merge=lfs -text"
+NO_LFS_ATTRIBUTES = "!filter !diff !merge !text"
 # One command line stays readable and below every shell's limit.
 _LINE = 4000
+
+
+class Command(str):
+    """A command as every shell takes it; ``arguments`` are its words."""
+
+    __slots__ = ("arguments",)
+    arguments: tuple[str, ...]
+
+    def __new__(cls, *arguments: str) -> Command:
+        made = super().__new__(cls, " ".join(quoted(os.fsencode(word)) for word in arguments))
+        made.arguments = arguments
+        return made
 
 
 def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]:
@@ -27,22 +44,31 @@ def cover(chosen: Collection[bytes], everything: Iterable[bytes]) -> list[bytes]
 
 def from_folder(commands: Iterable[str], path_to_root: str) -> list[str]:
     """Return *commands*, whose paths count from the root, for a user who stands below it."""
-    start = f"git -C {path_to_root} " if path_to_root else "git "
-    return [start + command.removeprefix("git ") for command in commands]
+    if not path_to_root:
+        return list(commands)
+    start = f"git -C {path_to_root} "
+    return [
+        Command("git", "-C", path_to_root, *command.arguments[1:])
+        if isinstance(command, Command)
+        else start + command.removeprefix("git ")
+        if command.startswith("git ")
+        else command
+        for command in commands
+    ]
 
 
-def put_back(paths: Sequence[bytes]) -> list[str]:
+def put_back(paths: Sequence[bytes]) -> list[Command]:
     """Commands that write the staged version of *paths* to disk."""
     # These are taken by the letter; checkout-index knows no patterns.
     return _commands("checkout-index -q --", paths, literal=True)
 
 
-def stage(paths: Sequence[bytes], *, force: bool = False) -> list[str]:
+def stage(paths: Sequence[bytes], *, force: bool = False) -> list[Command]:
     """Commands that stage *paths*, with *force* even what git ignores."""
-    return _commands("add -f --" if force else "add --", paths)
+    return _commands("add -f --" if force else "add", paths)
 
 
-def unstage(paths: Sequence[bytes]) -> list[str]:
+def unstage(paths: Sequence[bytes]) -> list[Command]:
     """Commands that take newly added *paths* out of the index.
 
     ``git reset -- PATH`` rather than ``git restore --staged``: it also works before the
@@ -51,7 +77,9 @@ def unstage(paths: Sequence[bytes]) -> list[str]:
     return _commands("reset -q --", paths)
 
 
-def untrack(paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bool) -> list[str]:
+def untrack(
+    paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bool
+) -> list[Command]:
     """Commands that take tracked *paths* out of the index.
 
     git wants *force* for a submodule, and for a file whose staged version is neither
@@ -64,15 +92,41 @@ def untrack(paths: Sequence[bytes], *, force: bool, sparse: bool, repeatable: bo
     return _commands(f"rm {' '.join(options)} --", paths)
 
 
-def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[str]:
-    # What git would read as a pattern has to be taken by the letter.
+def git_for(*paths: bytes) -> str:
+    """Return how a command begins that takes *paths* by the letter, whatever git would read in."""
     magic = any(path.startswith(b":") or set(path) & set(b"*?[\\") for path in paths)
-    head = f"git --literal-pathspecs {verb}" if magic and not literal else f"git {verb}"
-    lines: list[str] = []
+    return "git --literal-pathspecs" if magic else "git"
+
+
+def attributes_line(path: bytes, attributes: str) -> bytes:
+    """Return the line of the root's ``.gitattributes`` that gives *attributes* to *path* alone.
+
+    git reads a quoted pattern as it writes names (gitattributes(5)). git-lfs, which reads the
+    file as well, wants blanks as a set.
+    """
+    pattern = b"/" + re.sub(rb"([*?[\\])", rb"\\\1", path)
+    if re.search(rb"[\x00-\x1f\x7f\"]", pattern):
+        escaped = re.sub(rb"([\"\\])", rb"\\\1", pattern)
+        octal = re.sub(rb"[\x00-\x1f\x7f]", lambda found: b"\\%03o" % found[0][0], escaped)
+        return b'"%b" %b' % (octal, attributes.encode())
+    return b"%b %b" % (pattern.replace(b" ", b"[[:space:]]"), attributes.encode())
+
+
+def add_attributes(path: bytes, attributes: str) -> str:
+    """Return the command that adds that line, and stages the file."""
+    line = quoted(attributes_line(path, attributes))
+    return f"printf '%s\\n' {line} >> .gitattributes && git add .gitattributes"
+
+
+def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[Command]:
+    head = (*("git" if literal else git_for(*paths)).split(), *verb.split())
+    commands: list[list[str]] = []
+    length = _LINE
     for path in paths:
-        word = quoted(path)
-        if lines and len(lines[-1]) + len(word) < _LINE:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(f"{head} {word}")
-    return lines
+        word = len(quoted(path)) + 1
+        if length + word > _LINE:
+            commands.append([])
+            length = sum(map(len, head)) + len(head) - 1
+        length += word
+        commands[-1].append(os.fsdecode(path))
+    return [Command(*head, *names) for names in commands]

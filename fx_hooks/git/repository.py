@@ -114,6 +114,11 @@ class ObjectStore:
             self._head = found.decode().strip() or None
         return self._head
 
+    def branch(self) -> str:
+        """Return the name of the branch that is checked out; empty if there is none."""
+        found = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))).strip()
+        return found.removeprefix("refs/heads/") if found.startswith("refs/heads/") else ""
+
     def _unborn(self) -> bool:
         """Return True if ``HEAD`` is a branch that has no commit yet."""
         branch = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))[:-1])
@@ -631,6 +636,21 @@ def _start(
             stdout=stdout,
             stderr=subprocess.PIPE,
         )
+
+
+def start_program(words: Sequence[str], folder: str, *, quiet: bool = True) -> int:
+    """Run a program that is no part of git in *folder*, as a user would, and return its exit code.
+
+    Raises :class:`FatalError` where there is no such program.
+    """
+    output = subprocess.DEVNULL if quiet else None
+    ours = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
+    environ = {name: value for name, value in os.environ.items() if name not in ours}
+    try:
+        return subprocess.run(words, cwd=folder, env=environ, stdin=subprocess.DEVNULL,
+                              stdout=output, stderr=output).returncode  # fmt: skip
+    except FileNotFoundError as exc:
+        raise FatalError(f"{words[0]} was not found: install it, or put it on PATH") from exc
 
 
 def _fields(descriptor: int) -> Iterator[bytes]:

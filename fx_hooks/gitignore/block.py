@@ -34,6 +34,7 @@ _HEAD = (
     b"# tell (text under a weights' name, a package called logs/, a run in any other directory) no",
     b"# pattern says; fx-check-artifacts does.",
 )
+_CLOSING = b"# of the above again, what has to stand behind the other lines"
 _MILESTONES = b"# milestones: those that are listed in "
 
 
@@ -58,12 +59,19 @@ class Parsed(NamedTuple):
 def block_lines(policy: Policy) -> list[bytes]:
     """Return the lines between the markers for *policy*, without their ends."""
     lines = list(_HEAD)
+    said: set[tuple[str, str]] = set()
+    closing = False
     for section in sections(policy):
-        if section.rule == MILESTONE_RULE:
+        again = (section.rule, section.why) in said
+        said.add((section.rule, section.why))
+        if again and section.rule != MILESTONE_RULE:
+            lines += [] if closing else [_CLOSING]
+        elif section.rule == MILESTONE_RULE:
             lines.append(_MILESTONES + policy.best_models.milestones_file.encode())
         else:
             reason = f"{section.rule}: {section.why}" if section.why else section.rule
             lines.append(f"# {reason}".encode("utf-8", "backslashreplace"))
+        closing = again
         lines += section.lines
     return lines
 

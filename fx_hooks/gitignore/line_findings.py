@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict
+from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import rm_needs_force
+from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, IgnoreLine, IndexEntry, Repository
@@ -24,7 +25,7 @@ from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import parse, patterns_of
 from fx_hooks.gitignore.globs import example, example_of, is_literal
 from fx_hooks.gitignore.policy_lines import decides
-from fx_hooks.policy.loader import BUILTIN_SOURCE
+from fx_hooks.policy.model import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import plural
@@ -216,7 +217,7 @@ def _examples(
     inside: Collection[int],
 ) -> dict[Place, _Example]:
     """For each line outside the block, paths that it is about."""
-    tops = [example(split(entry.pattern).parts) for entry in policy.entries if _is_top(entry)]
+    tops = [example(split(entry.pattern).parts) for entry in policy.alone() if _is_top(entry)]
     names = [path for path in index if os.path.basename(path) == FILE.encode()]
     names += repository.untracked(f":(glob)**/{FILE}")
     found: dict[Place, _Example] = {}
@@ -224,9 +225,10 @@ def _examples(
         folder = name[: -len(FILE)]
         try:
             with open(os.path.join(repository.root, name), "rb") as file:
-                patterns = patterns_of(file.read())
+                text = file.read(ignore_file.MAX_BYTES + 1)
         except OSError:
             continue
+        patterns = patterns_of(ignore_file.limited(text, shown(name)))
         for number, line in enumerate(patterns, 1):
             place = Place(name, number)
             pattern = line.removeprefix("!")

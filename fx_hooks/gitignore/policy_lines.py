@@ -90,7 +90,7 @@ def sections(policy: Policy) -> list[Section]:
     and no other ignore file that has its say) what the patterns block.
     """
     patterns = _pruned(
-        [_pattern(entry) for entry in policy.entries],
+        [_pattern(entry) for entry in policy.alone()],
         lambda pattern: pattern.files,
         _decides,
         _both_decide,
@@ -158,7 +158,7 @@ def decides(policy: Policy, pattern: str) -> bool:
     Others may let in some of it: in front of the block, the line changes nothing.
     """
     line = _own(policy, pattern)
-    patterns = map(_pattern, policy.entries)
+    patterns = map(_pattern, policy.alone())
     return any(other.blocks and _decides(other, line, line) for other in patterns)
 
 
@@ -169,7 +169,7 @@ def _own(policy: Policy, text: str) -> _Pattern:
 
 def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool]) -> bool:
     """Return True if *policy* blocks all that *line* is about."""
-    for entry in reversed(policy.entries):
+    for entry in reversed(policy.alone()):
         other = _pattern(entry)
         if other.blocks:
             if _decides(other, line, line):

@@ -13,14 +13,20 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Tree, Verdict, is_source
+from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
+from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
+from fx_hooks.best_models import contract
+from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
+from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.model import MILESTONE_RULE, POLICY_NAME, Policy, RunMark
+from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -36,7 +42,8 @@ class Artifact(NamedTuple):
     """One path that one commit brings in and that does not belong in Git.
 
     ``commit`` is the full id; ``rule`` says why, and ``advice`` what to do instead.
-    ``group`` is the run or directory that it is shown with.
+    ``group`` is the run or directory that it is shown with. ``mend`` is the command that puts
+    it right in a new commit, empty if it has to go from the history.
     """
 
     commit: str
@@ -47,18 +54,21 @@ class Artifact(NamedTuple):
     why: str
     advice: str
     group: bytes
+    mend: str = ""
 
 
 class _Chosen(NamedTuple):
     """The chosen models of a project, or of the repository: where they are, and what is listed.
 
-    ``watched`` are the files that say how to judge.
+    ``watched`` are the files that say how to judge, ``paired`` the places of the metadata of
+    what is listed.
     """
 
     folder: bytes
     watched: frozenset[bytes]
     approved: Mapping[str, Milestone]
     contract: CommittedModels
+    paired: frozenset[bytes]
 
 
 class RangeResult(NamedTuple):
@@ -90,13 +100,17 @@ class RangeClassifier:
         *,
         trust_range: bool,
         source: str | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
+        self._acceptance = Acceptance(store, baseline or Baseline(), policy)
         self._store = store
         self._policy = policy
         self._source = source
         self._trust_range = trust_range
         self._classifier = Classifier(policy)
         self._loose: dict[int, Matcher] = {}
+        # A folder that is a run by what is in one of its folders, and that one.
+        self._inner: dict[bytes, set[bytes]] = {}
         self._chosen: dict[bytes, _Chosen] = {}
         self._chosen[b""] = self._chosen_of(b"", approved)
 
@@ -120,6 +134,7 @@ class RangeClassifier:
             frozenset((policy_file, os.fsencode(best_models.milestones_file))),
             approved,
             CommittedModels(self._store, self._policy, project),
+            frozenset(os.fsencode(contract.metadata_path(path)) for path in approved),
         )
 
     def _is_loose(self, folder: bytes) -> bool:
@@ -162,7 +177,19 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        return RangeResult(walk.commits, walk.times, artifacts + found, changed, notes)
+        touched = {item.path for item in models} | walk.removed
+        every = self._incomplete(new, walk.commits, touched) + artifacts + found
+        if self._acceptance.baseline:
+            every = [item for item in every if not self._is_accepted(item)]
+        return RangeResult(walk.commits, walk.times, every, changed, notes)
+
+    def _is_accepted(self, item: Artifact) -> bool:
+        """Return True if the baseline accepts *item*, which breaks no milestone."""
+        breach = item.rule.startswith("best-models-")
+        if breach and item.rule not in ACCEPTED_RULES:
+            return False
+        rule = BEST_MODELS_RULE if breach else item.rule
+        return self._acceptance.accepts(item.path, item.blob, rule)
 
     def _sift(
         self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
@@ -203,27 +230,36 @@ class RangeClassifier:
 
         *ends* are the new tip and the commits that the range stands on.
         """
-        tails = self._tails((*known, *removed))
-        if not tails:
+        signs = self._signs((*known, *removed))
+        if not signs:
             return set()
+        tails = tuple(sign.tail for sign in signs)
         marks = {path for path in (*known, *removed) if path.endswith(tails)}
         if not ends[0].startswith("--"):
             # What no commit of the range brings in was there before. The tip may have it no
             # more, and no commit of the range may have removed it: a merge took that over.
             folders = {folder for path, blocked in known.items() if not blocked
                        for folder in parents(path)}  # fmt: skip
-            asked = [folder + tail for folder in folders for tail in tails]
+            asked = [folder + sign.tail for folder in folders for sign in signs
+                     if sign.inside != b"*"]  # fmt: skip
             for end in ends:
                 marks |= self._store.found(end, asked).keys()
-        return {path[: -len(tail)] for path in marks for tail in tails if path.endswith(tail)}
+        found = set()
+        for path in marks:
+            for sign in signs:
+                folder = sign.folder(path)
+                if folder is not None:
+                    found.add(folder)
+                    if sign.inside == b"*":
+                        self._inner.setdefault(folder, set()).add(path.rpartition(b"/")[0])
+        return found
 
-    def _tails(self, paths: Iterable[bytes]) -> tuple[bytes, ...]:
-        """Return how the files end that make a folder a run, in the projects around *paths*."""
+    def _signs(self, paths: Iterable[bytes]) -> set[Sign]:
+        """Return the files that may make a folder a run, in the projects around *paths*."""
         projects = self._policy.projects
         among = [b""] if projects is None else [b"", *projects.among(paths)]
         policies = [self._classifier.of_project(project).policy for project in among]
-        marks = dict.fromkeys(mark.path for policy in policies for mark in policy.run_marks)
-        return tuple(b"/" + os.fsencode(mark) for mark in marks)
+        return {Sign.of(mark.path) for policy in policies for mark in policy.run_marks}
 
     def _artifacts(
         self, commits: Sequence[str], suspects: list[Introduction], folders: set[bytes]
@@ -234,30 +270,69 @@ class RangeClassifier:
         for item in suspects:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
-        trees = self._trees(commits, by_commit, folders)
+        trees, listed = self._trees(commits, by_commit, folders)
         classified = {
             number: self._classifier.classify(items, trees[number])
             for number, items in by_commit.items()
         }
-        doubtful = {
-            by_commit[number][verdict.path].blob
+        flagged = [
+            (verdict, by_commit[number][verdict.path], number)
             for number, verdicts in classified.items()
             for verdict in verdicts
-            if verdict.binary_only and by_commit[number][verdict.path].mode not in _NO_CONTENT
-        }
-        text = self._text(doubtful)
+            if verdict.blocked
+        ]
+        text = text_blobs(
+            self._store,
+            {
+                item.blob
+                for verdict, item, _ in flagged
+                if verdict.binary_only and item.mode not in _NO_CONTENT
+            },
+        )
+        dvc = {item.path: item.blob for verdict, item, _ in flagged
+               if verdict.may_be_pointer and item.mode not in _NO_CONTENT}  # fmt: skip
+        pointed = {dvc[path] for path in pointers(self._store, dvc)}
+        packages = self._with_scripts(commits, flagged, listed)
         artifacts = []
         for number, items in sorted(by_commit.items()):
-            texts = {path for path, item in items.items() if item.blob in text}
-            verdicts = classified[number]
-            if texts:
-                verdicts = self._classifier.classify(items, trees[number], texts)
+            contents = Contents(
+                {path for path, item in items.items() if item.blob in text},
+                {path for path, item in items.items() if path in dvc and item.blob in pointed},
+            )
+            tree, verdicts = trees[number], classified[number]
+            if number in packages:
+                tree = tree._replace(packages={*tree.packages, *packages[number]})
+            if number in packages or any(contents):
+                verdicts = self._classifier.classify(items, tree, contents)
             artifacts += [
                 self._artifact(commits[number], items[verdict.path], verdict)
                 for verdict in verdicts
                 if verdict.blocked
             ]
         return artifacts
+
+    def _with_scripts(
+        self,
+        commits: Sequence[str],
+        flagged: Iterable[tuple[Verdict, Introduction, int]],
+        listed: Mapping[tuple[str, bytes], Mapping[bytes, str]],
+    ) -> dict[int, set[bytes]]:
+        """Return the folders that hold a script without a suffix directly, by commit."""
+        asked: dict[int, dict[bytes, list[str]]] = {}
+        for verdict, _, number in flagged:
+            folder = self._classifier.folder_of(verdict)
+            entries = listed.get((commits[number], folder or b""), {}) if folder else {}
+            if folder is not None and folder not in asked.get(number, ()):
+                blobs = [blob for name, blob in entries.items() if may_be_script(name)]
+                asked.setdefault(number, {})[folder] = blobs
+        every = {blob for found in asked.values() for inside in found.values() for blob in inside}
+        script_blobs = scripts(self._store, every)
+        packages = {
+            number: {folder for folder, inside in found.items()
+                     if not script_blobs.isdisjoint(inside)}
+            for number, found in asked.items()
+        }  # fmt: skip
+        return {number: found for number, found in packages.items() if found}
 
     def _artifact(self, commit: str, item: Introduction, verdict: Verdict) -> Artifact:
         decider = verdict.decider
@@ -273,8 +348,8 @@ class RangeClassifier:
         commits: Sequence[str],
         by_commit: Mapping[int, Mapping[bytes, Introduction]],
         folders: set[bytes],
-    ) -> dict[int, Tree]:
-        """Return what each commit's tree says of the folders that matter."""
+    ) -> tuple[dict[int, Tree], dict[tuple[str, bytes], dict[bytes, str]]]:
+        """Return what each commit's tree says of the folders that matter, and what they hold."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
         for number, items in by_commit.items():
@@ -283,32 +358,46 @@ class RangeClassifier:
                 if folder not in loose:
                     loose[folder] = folder in folders or self._is_loose(folder)
             wanted[number] = {folder for folder in above if loose[folder]}
-        places = [(commits[number], folder) for number, chosen in wanted.items()
-                  for folder in chosen]  # fmt: skip
-        sources = {place for place, entries in self._store.folders(places)
-                   if any(map(is_source, entries))}  # fmt: skip
+            for path in items:
+                if self._classifier.needs_files(path):
+                    wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
+        inside = {
+            number: {
+                place
+                for folder in chosen
+                for place in (
+                    folder,
+                    *(folder + b"/" + name for name in self._deeper(folder)),
+                    *self._inner.get(folder, ()),
+                )
+            }
+            for number, chosen in wanted.items()
+        }
+        places = [(commits[number], place) for number, found in inside.items() for place in found]
+        listed = dict(self._store.folders(places))
         trees = {}
         for number, chosen in wanted.items():
-            commit = commits[number]
-            packages = {folder for folder in chosen if (commit, folder) in sources}
-            runs: dict[bytes, RunMark] = {}
-            possible = [folder for folder in chosen if folder in folders and folder not in packages]
-            if possible:
-                asked = {
-                    folder + b"/" + os.fsencode(mark.path): (folder, mark)
-                    for folder in possible
-                    for mark in reversed(self._classifier.marks(folder))
-                }
-                marked = self._store.found(commit, [*asked])
-                for place, (folder, mark) in asked.items():
-                    if place in marked:
-                        runs[folder] = mark
-            trees[number] = Tree(runs, packages)
-        return trees
+            grouped: dict[bytes, Found] = {}
+            for folder in inside[number]:
+                entries = listed.get((commits[number], folder), {})
+                project = self._project_of(folder)
+                reader = self._classifier.of_project(project).trees
+                below = folder[len(project) + 1 :] if project else folder
+                found = grouped.setdefault(project, Found({}, set()))
+                for name in reader.names_in(entries):
+                    found.holders.setdefault(name, set()).add(below)
+                if folder in chosen and reader.is_package(below, entries):
+                    found.packages.add(below)
+            trees[number] = self._classifier.tree_of(grouped)
+        return trees, listed
 
-    def _text(self, blobs: Collection[str]) -> set[str]:
-        """Return those of *blobs* whose content is text, and no pointer to weights."""
-        return text_blobs(self._store, blobs)
+    def _deeper(self, folder: bytes) -> Collection[bytes]:
+        """Return the folders below *folder* that files are looked for in."""
+        return self._classifier.of_project(self._project_of(folder)).trees.deeper
+
+    def _project_of(self, folder: bytes) -> bytes:
+        projects = self._policy.projects
+        return b"" if projects is None else projects.finder.at(folder)
 
     def _unapproved(
         self, commits: Sequence[str], models: Sequence[Introduction]
@@ -324,7 +413,7 @@ class RangeClassifier:
             commit = commits[item.commit]
             chosen = self._chosen_in(self._around(item.path))
             if os.fsdecode(item.path) not in chosen.approved:
-                found_here = chosen.contract.other(item.mode, item.blob, item.path)
+                found_here = chosen.contract.other(item.mode, item.blob, item.path, chosen.paired)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -355,6 +444,47 @@ class RangeClassifier:
             else (f"{unknown:,} milestones are not in this clone, and were")
         )
         return artifacts, [f"{said} not compared"]
+
+    def _incomplete(
+        self, tip: str, commits: Sequence[str], touched: Collection[bytes]
+    ) -> list[Artifact]:
+        """Return the milestones of *tip* that lack their metadata, or have that of another model.
+
+        A later commit may complete them, so it is the tip that counts, and of it what the
+        range has *touched*.
+        """
+        if tip.startswith("--") or not commits:
+            return []
+        among = {self._around(path) for path in touched}
+        places: dict[bytes, bytes] = {}
+        pinned: dict[bytes, set[str]] = {}
+        for chosen in map(self._chosen_in, among):
+            whole = not chosen.watched.isdisjoint(touched)
+            for name, milestone in chosen.approved.items():
+                path, place = os.fsencode(name), os.fsencode(contract.metadata_path(name))
+                if whole or path in touched or place in touched:
+                    places[path] = place
+                    pinned.setdefault(place, set()).add(milestone.sha256)
+        there = self._store.found(tip, (*places, *pinned)) if places else {}
+        contents = self._store.contents([there[place] for place in pinned if place in there])
+        artifacts = []
+        for path, place in places.items():
+            if path not in there:
+                continue
+            content = contents.get(there.get(place, ""))
+            if place not in there:
+                found = [contract.without_metadata(path)]
+            elif content is None:
+                continue  # not in this clone
+            else:
+                value = read_metadata(content, required=None).value
+                found = [*contract.check_digest(path, value, pinned[place])]
+            artifacts += [
+                Artifact(commits[0], path, _FILE, there[path], each.rule, each.why, each.advice,
+                         path, each.advice)
+                for each in found
+            ]  # fmt: skip
+        return artifacts
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
@@ -389,6 +519,7 @@ class RangeClassifier:
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
+_FILE = 0o100644
 
 
 def milestones_of_commit(

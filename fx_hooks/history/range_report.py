@@ -25,7 +25,9 @@ class Place(NamedTuple):
 
     ``name`` is what people call the tip, ``branch`` the branch it is, empty if it is none;
     ``checked_out`` says that the work tree has it. ``published`` are the guilty commits that
-    a remote has already. ``parent`` is that of the oldest guilty commit, None if it has none.
+    a remote has already, ``shared`` those of its default branch, which others build on;
+    ``remotes`` have a branch of that name. ``is_tag`` says that the tip is a tag's.
+    ``parent`` is that of the oldest guilty commit, None if it has none.
     ``merges`` says that there are merges from there on, ``guilty_merge`` that one of them
     brings something in. ``kept`` are paths where the tip has what belongs in Git.
     """
@@ -35,6 +37,9 @@ class Place(NamedTuple):
     tip: str
     checked_out: bool
     published: frozenset[str]
+    shared: frozenset[str]
+    remotes: tuple[str, ...]
+    is_tag: bool
     parent: str | None
     merges: bool
     guilty_merge: bool
@@ -60,7 +65,7 @@ def range_report(
         f"{len(findings):,} {noun} in {guilty:,} of {commits:,} commits {verb} not belong in Git"
         f"{amount}:"
     )
-    tail = step_lines(steps, verbose=verbose, most=3)
+    tail = step_lines(steps)
     body = _body(findings, verbose=verbose, colour=colour)
     room = MAX_LINES - 1 - len(tail)
     if not verbose and len(body) > max(room, 10):
@@ -121,12 +126,14 @@ def how_to_remove(
     Each range comes with its findings. The commands are for the folder from which
     *path_to_root* leads to the root.
     """
-    if any(place.published for place, _ in found):
-        every = [finding for _, some in found for finding in some]
-        kept = {path for place, _ in found for path in place.kept}
-        said = "A remote has them already"
-        return [rewrite_history(every, kept, said)]
+    shared = [(place, some) for place, some in found if place.shared]
     steps = []
+    if shared:
+        every = [finding for _, some in shared for finding in some]
+        kept = {path for place, _ in shared for path in place.kept}
+        said = "A remote has them already"
+        steps.append(rewrite_history(every, kept, said))
+    found = [(place, some) for place, some in found if not place.shared]
     for place, findings in found:
         if len(found) > 1:
             # Whichever comes first takes the work tree along.
@@ -153,21 +160,32 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
     paths = sorted({finding.path for finding in findings})
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
+    if place.is_tag:
+        what = f"Delete the tag {place.name}, and tag the commit that you mean when it is clean:"
+        return [Step(what, [git_commands.Command("git", "tag", "-d", place.name)])]
+    if not place.branch and not place.checked_out:
+        what = "Check out the branch that has them, and run this again. These have the last one:"
+        return [Step(what, [git_commands.Command("git", "branch", "--contains", ids[0])])]
     there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
     if ids == [place.tip]:
         rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=False)
         what = "Take them out of the last commit (the files stay on disk):"
-        return [Step(what, [*there, *rm, _AMEND])]
+        return [Step(what, [*there, *rm, _AMEND]), *_push_again(place)]
+    whose = (
+        "Only this branch has these commits" if place.published
+        else "No remote has these commits yet"
+    )  # fmt: skip
     if _would_stop(place, findings):
         start = "" if place.parent is None else f"{place.parent[:10]}.."
         refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
         what = (
-            "No remote has these commits yet. A rebase would stop where such a file changes or"
+            f"{whose}. A rebase would stop where such a file changes or"
             " goes away again, so rewrite them with git-filter-repo (with nothing left to commit,"
             " and the files copied elsewhere if you need them):"
         )
         command = _filter_repo(findings, place.kept, refs)
-        return [Step(what, [*there, f"git diff --stat --exit-code HEAD && {command}"])]
+        look = f"git diff --stat --exit-code HEAD && {command}"
+        return [Step(what, [*there, look]), *_push_again(place)]
     start = "--root" if place.parent is None else place.parent[:10]
     merges = " --rebase-merges" if place.merges else ""
     names = ", ".join(name[:10] for name in ids[:5])
@@ -175,14 +193,26 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=True)
     return [
         Step(
-            f"No remote has these commits yet: rebase, and mark {names}{more} as 'edit':",
+            f"{whose}: rebase, and mark {names}{more} as 'edit':",
             [*there, f"git rebase -i{merges} {start}"],
         ),
         Step(
             "At each of them (the files stay on disk):",
             [*rm, _AMEND, "git rebase --continue"],
         ),
+        *_push_again(place),
     ]
+
+
+def _push_again(place: Place) -> list[Step]:
+    """Return the step that replaces what a remote has of a branch that nobody builds on."""
+    if not place.published or not place.branch:
+        return []
+    commands = [
+        git_commands.Command("git", "push", "--force-with-lease", remote, place.branch)
+        for remote in place.remotes
+    ]
+    return [Step("Then replace the branch that the remote has:", commands)]
 
 
 def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
@@ -215,11 +245,12 @@ def _filter_repo(
     words = [" ".join(("git filter-repo", *options, *(("--invert-paths",) if paths else ())))]
     # With `=`, for a name may begin with a dash.
     words += [f"--path={quoted(path)}" for path in paths]
-    if blobs:
-        first, *rest = blobs
-        words += [f"--strip-blobs-with-ids <(printf '%s\\n' {first}", *rest]
-        words[-1] += ")"
-    return " \\\n        ".join(words)
+    command = " \\\n        ".join(words)
+    if not blobs:
+        return command
+    # Not `<(...)`, which dash and busybox sh do not know.
+    listed = " \\\n        ".join(("printf '%s\\n'", *blobs))
+    return f"{listed} | {command} \\\n        --strip-blobs-with-ids /dev/stdin"
 
 
 def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[str]:

@@ -67,13 +67,13 @@ def unpublished(store: ObjectStore) -> list[Range]:
 
 
 def from_runner(
-    store: ObjectStore, environ: Mapping[str, str], *, given_only: bool
+    store: ObjectStore, environ: Mapping[str, str], *, given_only: bool, tags: bool = False
 ) -> list[Range] | None:
     """Parse the environment that pre-commit and prek set; None if they say nothing.
 
     In ``pre-push`` they hand on the first ref alone, and of a first push no old side; so
-    there all branches and tags count, as far as the remote does not have them yet, unless
-    *given_only*.
+    there all branches count, as far as the remote does not have them yet, unless *given_only*.
+    Tags count if *tags*, or if git is set to push them along: most are never pushed.
     """
     old, new = environ.get("PRE_COMMIT_FROM_REF"), environ.get("PRE_COMMIT_TO_REF")
     remote = environ.get("PRE_COMMIT_REMOTE_NAME")
@@ -89,7 +89,10 @@ def from_runner(
         ranges.append(Range(_short(name), commit(store, new, name), (*before, *known), name))
     if given_only:
         return ranges
-    rest = [Range(_short(ref), tip, known, ref) for ref, tip in _tips(store, _REFS)[0]]
+    follow = ("config", "--type=bool", "--get", "push.followTags")
+    tags = tags or store.run(*follow, codes=(0, 1)).strip() == b"true"
+    refs = _REFS if tags else _REFS[:1]
+    rest = [Range(_short(ref), tip, known, ref) for ref, tip in _tips(store, refs)[0]]
     return ranges + _news(store, rest, known, ranges)
 
 
@@ -156,6 +159,31 @@ def shallow_commits(store: ObjectStore) -> set[str]:
             return set(file.read().decode("ascii", "replace").split())
     except OSError:
         return set()
+
+
+def default_branches(store: ObjectStore) -> list[str] | None:
+    """Return the commits of the remotes' default branches; None where one of them is unknown."""
+    found = []
+    for remote in os.fsdecode(store.run("remote")).split("\n")[:-1]:
+        for name in ("HEAD", "main", "master"):
+            spec = f"refs/remotes/{remote}/{name}^{{commit}}"
+            tip = store.run("rev-parse", "-q", "--verify", spec, codes=(0, 1, 128))
+            if tip:
+                found.append(tip.decode().strip())
+                break
+        else:
+            return None
+    return found
+
+
+def remotes_with(store: ObjectStore, branch: str) -> list[str]:
+    """Return the remotes that have a branch of that name."""
+    names = os.fsdecode(store.run("remote")).split("\n")[:-1]
+    refs = {f"refs/remotes/{name}/{branch}": name for name in names}
+    if not refs:
+        return []
+    listed = os.fsdecode(store.run("for-each-ref", "--format=%(refname)", "--", *refs))
+    return [refs[ref] for ref in listed.split("\n") if ref in refs]
 
 
 def without(

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.fastpath import table_cache, work_tree
 from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
+from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
+from fx_hooks.policy.baseline import MAX_BYTES as BASELINE_BYTES
 from fx_hooks.policy.compiled import packed, tables_of, unpacked
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
 from fx_hooks.util.errors import FatalError
@@ -117,6 +119,29 @@ def _milestones_note(repository: Repository, policy: Policy, listed: str | None)
     if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
         return []
     return [f"{name} is not staged and does not count: git add {quoted(os.fsencode(name))}"]
+
+
+def baseline_in_force(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Baseline:
+    """Return the staged baseline; if git does not track the file, that on disk counts."""
+    entry = index.get(BASELINE_NAME.encode())
+    if entry is not None:
+        return parse_baseline(staged_text(repository, entry))
+    place = os.path.join(repository.root, BASELINE_NAME.encode())
+    try:
+        if not stat.S_ISREG(os.lstat(place).st_mode):
+            raise FatalError(f"{BASELINE_NAME}: is no regular file: put one in its place")
+        with open(place, "rb") as file:
+            return parse_baseline(file.read(BASELINE_BYTES + 1))
+    except FileNotFoundError:
+        return Baseline()
+    except OSError as exc:
+        raise FatalError(f"{BASELINE_NAME}: cannot be read: {exc.strerror}") from exc
+
+
+def baseline_of_commit(store: ObjectStore, commit: str, name: str) -> Baseline:
+    """Return the baseline that *commit*, which people call *name*, has."""
+    text, _ = _committed(store, commit, name, BASELINE_NAME)
+    return Baseline() if text is None else parse_baseline(text, f"{name}:{BASELINE_NAME}")
 
 
 def policy_of_text(

@@ -14,6 +14,7 @@ import yaml
 from fx_hooks.frameworks import NAMES, rules_file
 from fx_hooks.policy.model import (
     BEST_MODELS_RULE,
+    BUILTIN_SOURCE,
     KEEP_RULE,
     LFS_ALLOWED,
     LFS_FORBIDDEN,
@@ -50,7 +51,6 @@ KINDS = (
 )  # fmt: skip
 # Patterns, names and reasons of one policy file: a person writes some dozens.
 _MAX_VALUES = 5_000
-BUILTIN_SOURCE = "built-in policy"
 ROOT_KEYS = ("projects", "projects_may")
 _TAKEN = (KEEP_RULE, MILESTONE_RULE, PATTERN_RULE)
 
@@ -70,6 +70,8 @@ class _Written(NamedTuple):
     text: str
     line: int
     tool: str = ""
+    only_with: tuple[str, ...] = ()
+    test_data: bool = False
 
 
 class _Rule(NamedTuple):
@@ -134,7 +136,13 @@ def load_policy(
     if project is None:
         _check_folders(root, best_models.folder)
     where = next(document for document in reversed(documents) if document.best_models)
-    others = [one.text for rule in builtin.rules if rule.name == WEIGHTS_RULE for one in rule.paths]
+    others = [
+        one.text
+        for rule in builtin.rules
+        if rule.name == WEIGHTS_RULE
+        for one in rule.paths
+        if not one.only_with
+    ]
     entries: list[Entry] = []
     marks: list[RunMark] = []
     weights: list[Entry] = []
@@ -159,8 +167,17 @@ def load_policy(
                 continue
             add(document, _entries(rule, document.source))
             marks += [
-                RunMark(path, rule.name, rule.why, rule.advice, document.source, line, tool)
-                for path, line, tool in rule.beside
+                RunMark(
+                    one.text,
+                    rule.name,
+                    rule.why,
+                    rule.advice,
+                    document.source,
+                    one.line,
+                    one.tool,
+                    one.only_with,
+                )
+                for one in rule.beside
             ]
     admitted_from = len(entries)
     for document in documents:
@@ -168,7 +185,7 @@ def load_policy(
             document,
             [
                 Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
-                for pattern, line, _ in document.keep
+                for pattern, line, *_ in document.keep
             ],
         )
     if where is not builtin:
@@ -220,7 +237,7 @@ def _check_chosen(entries: Sequence[Entry], chosen: str, where: _Document) -> No
 
 def _check_folders(root: _Document, chosen: str) -> None:
     """Refuse a project in the folder of chosen models, where only these belong."""
-    for number, (folder, line, _) in enumerate(root.folders):
+    for number, (folder, line, *_) in enumerate(root.folders):
         for around in ("", *(f"{other.text}/" for other in root.folders)):
             if f"{folder}/".startswith(f"{around}{chosen}/"):
                 raise FatalError(
@@ -258,18 +275,20 @@ def _entries(rule: _Rule, source: str) -> Iterator[Entry]:
         (folders, True),
         (rule.exceptions, False),
     ):
-        for pattern, line, tool in patterns:
+        for one in patterns:
             yield Entry(
-                pattern,
+                one.text,
                 blocks,
                 rule.name,
                 rule.why,
                 rule.advice,
                 source,
-                line,
+                one.line,
                 blocks and rule.binary_only,
                 blocks and rule.unless_source,
-                tool,
+                one.tool,
+                only_with=one.only_with,
+                test_data=one.test_data,
             )
 
 
@@ -283,13 +302,12 @@ def _builtin(file_name: str, tools: tuple[str, ...]) -> _Document:
         with open(rules_file(tool), "rb") as file:
             rules += _read(file.read(), BUILTIN_SOURCE, builtin=True, tool=tool).rules
     joined = sorted(_joined(rules), key=lambda rule: KINDS.index(rule.kind))
-    test_data = [
-        rule._replace(exceptions=general.test_data + rule.exceptions)
-        if rule.kind == KINDS[0]
-        else rule
+    test_data = tuple(one._replace(test_data=True) for one in general.test_data)
+    excepted = [
+        rule._replace(exceptions=test_data + rule.exceptions) if rule.kind == KINDS[0] else rule
         for rule in joined
     ]
-    return general._replace(rules=tuple(test_data))
+    return general._replace(rules=tuple(excepted))
 
 
 def _joined(parts: Iterable[_Rule]) -> Iterator[_Rule]:
@@ -348,7 +366,8 @@ def _read(
     names = set(_TAKEN)
     for item, key in items(top.get("ignore"), source, "ignore"):
         rule = _rule(item, source, key, builtin=builtin, tool=tool)
-        if rule.name in names and isinstance(item, yaml.MappingNode):
+        # Parts of one built-in rule may need different files beside what they match.
+        if rule.name in names and isinstance(item, yaml.MappingNode) and not builtin:
             raise fault(
                 source, item, key, f"the rule name '{rule.name}' is taken: choose another one"
             )
@@ -412,8 +431,8 @@ def _rule(
         line = line_of(node)
         return _Rule(PATTERN_RULE, (_Written(pattern, line),), (), (), (), "", "", line)
     keys = (
-        "rule", "paths", "except", "except_files", "beside", "binary_only", "unless_source",
-        "why", "advice", *(["kind", "source"] * builtin),
+        "rule", "paths", "except", "except_files", "beside", "only_with", "binary_only",
+        "unless_source", "why", "advice", *(["kind", "source"] * builtin),
     )  # fmt: skip
     found = mapping(node, source, key, keys, "must be a pattern or a rule")
     if "rule" not in found:
@@ -428,6 +447,20 @@ def _rule(
         _Written(_relative(item, source, place), line_of(item), tool)
         for item, place in items(found.get("beside"), source, f"{key}.beside")
     )
+    only_with = _signs(found.get("only_with"), source, f"{key}.only_with")
+    if only_with and beside:
+        raise fault(source, node, key, "has both 'beside' and 'only_with': make a rule of each")
+    if only_with and paths:
+        paths = tuple(one._replace(only_with=only_with) for one in paths)
+    elif only_with:
+        # What is looked for first, without a look into the folder.
+        first = next((sign for sign in only_with if not wild(sign)), None)
+        if first is None:
+            raise fault(
+                source, found["only_with"], f"{key}.only_with",
+                "has only patterns: name one of the files in full, or add 'paths: [PATTERN]'",
+            )  # fmt: skip
+        beside = (_Written(first, line_of(node), tool, only_with),)
     if not paths and not beside and not builtin:
         raise fault(source, node, key, f"the rule '{name}' says nothing: add 'paths: [PATTERN]'")
     return _Rule(
@@ -525,6 +558,30 @@ def _relative(node: yaml.Node, source: str, key: str) -> str:
     if "\0" in path or "\n" in path:
         raise fault(source, node, key, "has a NUL or a line break, which is not allowed here")
     return path
+
+
+def wild(sign: str) -> bool:
+    """Return True if the last part of an ``only_with`` *sign* is a pattern."""
+    return any(char in sign.rpartition("/")[2] for char in "*?")
+
+
+def _signs(node: yaml.Node | None, source: str, key: str) -> tuple[str, ...]:
+    """Return files relative to a folder: ``FILE``, ``FOLDER/FILE``, or in any one ``*/FILE``."""
+    found = []
+    for item, place in items(node, source, key):
+        sign = _relative(item, source, place)
+        folder, _, name = sign.rpartition("/")
+        wild_folder = folder != "*" and any(char in folder for char in "*?")
+        if wild_folder or "**" in name or "[" in sign or "\\" in sign:
+            raise fault(
+                source,
+                item,
+                place,
+                f"'{sign}': write FILE, FOLDER/FILE or */FILE, with '*' and '?' at most in the"
+                " name of the file",
+            )
+        found.append(sign)
+    return tuple(found)
 
 
 def _folder(node: yaml.Node, source: str, key: str) -> str:

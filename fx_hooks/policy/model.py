@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fx_hooks.policy.project_policies import Projects
 
 POLICY_NAME = ".fx-hooks.yaml"
+BUILTIN_SOURCE = "built-in policy"
 BEST_MODELS_RULE = "best-models"
 WEIGHTS_RULE = "weights"
 KEEP_RULE = "keep"
@@ -25,9 +26,11 @@ class Entry(NamedTuple):
     ``source`` and ``line`` (from 1) say where it is written; ``why`` and ``advice``
     are its rule's, and empty where the rule gives none. A ``binary_only`` entry leaves
     text alone, an ``unless_source`` one leaves a directory alone that holds source
-    files: what only content and tree can say. ``tool`` names the folder below ``frameworks/``
-    whose ``rules.yaml`` has the line; it is empty for every other file. ``written`` is what
-    stands there, where ``pattern`` is what is left of it at a project's root.
+    files, and one with ``only_with`` matches only where all of those files are as well: what
+    only content and tree can say. ``test_data`` marks the exceptions that let test data
+    through. ``tool`` names the folder below ``frameworks/`` whose ``rules.yaml`` has the line;
+    it is empty for every other file. ``written`` is what stands there, where ``pattern`` is
+    what is left of it at a project's root.
     """
 
     pattern: str
@@ -41,6 +44,8 @@ class Entry(NamedTuple):
     unless_source: bool = False
     tool: str = ""
     written: str = ""
+    only_with: tuple[str, ...] = ()
+    test_data: bool = False
 
     @property
     def place(self) -> str:
@@ -51,7 +56,8 @@ class Entry(NamedTuple):
 class RunMark(NamedTuple):
     """A file that makes the directory it is in a run: all of it is an artifact.
 
-    ``path`` is relative to that directory (``.hydra/config.yaml``).
+    ``path`` is relative to that directory (``.hydra/config.yaml``). With ``only_with``, the
+    other files have to be there as well; ``path`` is one of them.
     """
 
     path: str
@@ -61,6 +67,7 @@ class RunMark(NamedTuple):
     source: str
     line: int
     tool: str = ""
+    only_with: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -126,8 +133,15 @@ class Policy(NamedTuple):
         return self.best_models if at is None else at.policy.best_models
 
     def patterns(self) -> list[tuple[str, bool]]:
-        """Return each pattern and whether it blocks, in order, as the compiler takes them."""
+        """Return each pattern and whether it blocks, in order, as the compiler takes them.
+
+        Those with ``only_with`` are among them: more is matched than is refused.
+        """
         return [(entry.pattern, entry.blocks) for entry in self.entries]
+
+    def alone(self) -> list[Entry]:
+        """Return the entries that need no file beside what they match, in order."""
+        return [entry for entry in self.entries if not entry.only_with]
 
 
 def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Policy:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fx_hooks.util.terminal import one_line
-
-# The most lines of one command that a short report shows.
-_MOST_LINES = 20
+from fx_hooks.util.terminal import command_lines, one_line
 
 
 class Step(NamedTuple):
@@ -29,29 +25,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def step_lines(steps: Iterable[Step], *, verbose: bool, most: int) -> list[str]:
+def step_lines(steps: Iterable[Step]) -> list[str]:
     """Return *steps* as lines, with a blank line before each.
 
-    Unless *verbose*, at most *most* lines stand for commands in a row that differ only in their
-    paths, and a comment says what is left out.
+    Nothing is left out: what has to be done has to be there to be copied.
     """
     lines = []
     for step in steps:
-        lines += ["", one_line(step.what)]
-        lines += [f"    {line}" for line in _shown(step.commands, None if verbose else most)]
+        lines += ["", one_line(step.what), *command_lines(step.commands)]
     return lines
-
-
-def _shown(commands: Sequence[str], most: int | None) -> Iterator[str]:
-    for _, group in groupby(commands, key=lambda command: command.partition(" -- ")[0]):
-        alike = list(group)
-        if most is None:
-            yield from alike
-            continue
-        rest = len(alike) - most + 1 if len(alike) > most else 0
-        for command in alike[: len(alike) - rest]:
-            count = command.count("\n")
-            long = count > _MOST_LINES
-            yield f"# {count:,} of them: --verbose shows the command" if long else command
-        if rest:
-            yield f"# and {rest:,} more such commands; --verbose shows all"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.util.paths import human_size, shown
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.terminal import command_lines, one_line
 
 if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 # Files of one rule in one folder that are still named one by one.
 _FEW = 3
+# So many say what it is about, however much there is to do.
+_LEAST_LINES = 20
 
 
 class Report(NamedTuple):
@@ -43,14 +45,15 @@ def artifact_report(
 ) -> list[str]:
     """Return the lines to print: groups by rule with their reason, then what to do.
 
-    At most :data:`MAX_LINES`, unless *verbose*, which names every file.
+    At most :data:`MAX_LINES`, unless *verbose*, which names every file, or unless there is more
+    to do.
     """
     total = _total([finding.size for finding in findings])
     noun = "file does" if len(findings) == 1 else "files do"
     head = f"{len(findings):,} {noun} not belong in Git{_in_all(total)}:"
     sections = _sections(findings, verbose=verbose)
-    tail = step_lines(steps, verbose=verbose, most=10)
-    room = None if verbose else MAX_LINES - 1 - len(tail)
+    tail = step_lines(steps)
+    room = None if verbose else max(MAX_LINES - 1 - len(tail), _LEAST_LINES)
     return [bold(head, colour), *_fit(sections, room, colour), *tail]
 
 
@@ -66,7 +69,7 @@ def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
             lines += ["", f"and {len(findings) - number:,} more"]
             break
         lines += ["", f"{shown(finding.path)}: {one_line(finding.why)}"]
-        lines += [f"    {command}" for command in finding.advice.splitlines()]
+        lines += command_lines(finding.advice.splitlines())
     return lines
 
 
@@ -98,8 +101,9 @@ def _rows(members: Sequence[Finding], *, verbose: bool) -> list[_Row]:
         if folder and len(paths) > _FEW:
             groups[folder] = groups.get(folder, []) + [groups.pop(path)[0] for path in paths]
     for group, files in sorted(groups.items()):
-        if verbose:
-            rows += [_Row(shown(finding.path), 1, finding.size) for finding in files]
+        if verbose or len(files) <= _FEW:
+            ordered = sorted(files, key=lambda finding: finding.path)
+            rows += [_Row(shown(finding.path), 1, finding.size) for finding in ordered]
         else:
             name = shown(group) + ("" if files[0].path == group else "/")
             rows.append(_Row(name, len(files), _total([finding.size for finding in files])))

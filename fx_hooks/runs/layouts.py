@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import SOURCE_NAMES, SOURCE_SUFFIXES
+from fx_hooks.artifacts.tree_reader import SOURCE_NAMES, SOURCE_SUFFIXES
 from fx_hooks.frameworks.configuration import Configuration
 from fx_hooks.frameworks.framework import Role, RunDirectory, RunKind, path_pattern
 from fx_hooks.frameworks.hydra.runs import HYDRA_JOB, HYDRA_SWEEP, is_dated

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fx_hooks.artifacts.classifier import Classifier, Tree
+from fx_hooks.artifacts.classifier import Classifier
+from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.runs.layouts import WANDB_RUN, FoundRun, RunPattern, run_directories
 from fx_hooks.util.paths import parents
 

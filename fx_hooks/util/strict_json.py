@@ -49,3 +49,12 @@ def _finite(text: str) -> float:
 
 def _constant(name: str) -> NoReturn:
     raise NotStrict(f"has {name}, which is no JSON")
+
+
+def finite(value: Any) -> Any:
+    """Return *value* with numbers that JSON does not have as texts: ``"nan"``."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -91,6 +91,12 @@ def plain_data(text: bytes, source: str) -> Any:
     return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
 
 
+def as_yaml(value: Any) -> str:
+    """Return plain data as YAML for people: in blocks, its keys in their order."""
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000)
+    return text
+
+
 def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
     # Aliases make small files large.
     if next(left, None) is None:

@@ -24,12 +24,17 @@ _OVERRIDE = re.compile(
     r"(?<![\w.])(?:(?P<quote>[\"'])hydra\.(?:run|sweep)\.dir=(?P<quoted>.*?)(?P=quote)"
     r"|hydra\.(?:run|sweep)\.dir=" + VALUE + ")"
 )
+# Hydra itself sets these, in what it saves of each run below `hydra.output_subdir`
+# (https://hydra.cc/docs/configure_hydra/intro/, "hydra.runtime").
+_SAVED = frozenset({"hydra.runtime.output_dir", "hydra.runtime.cwd"})
 _DEFAULT_RUN = "outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 
 
 def output_folders(configuration: Configuration) -> Iterator[RunDirectory]:
     """Yield the folders of jobs and sweeps that YAML files and commands name."""
     for name, values in configuration.settings.items():
+        if _SAVED & values.keys():
+            continue
         for key in ("hydra.run.dir", "hydra.sweep.dir"):
             if key in values:
                 value, line = values[key]
@@ -52,7 +57,7 @@ def job_patterns(configuration: Configuration) -> list[str]:
     """
     found = {_DEFAULT_RUN}
     for values in configuration.settings.values():
-        if "hydra.run.dir" in values:
+        if "hydra.run.dir" in values and not _SAVED & values.keys():
             found.add(configuration.resolved(values["hydra.run.dir"][0]))
     return [_path_pattern(value) for value in sorted(found) if folder_of(value)]
 

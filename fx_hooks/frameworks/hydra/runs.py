@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fx_hooks.frameworks.framework import (
     Details,
@@ -19,7 +19,7 @@ from fx_hooks.frameworks.framework import (
     State,
 )
 from fx_hooks.frameworks.hydra.output import job_patterns, output_folders
-from fx_hooks.frameworks.run_files import read_tail, read_yaml
+from fx_hooks.frameworks.run_files import at, read_tail, read_yaml
 from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
@@ -61,11 +61,35 @@ def _is_sweep(folder: Folder, _path: bytes, names: set[bytes]) -> bool:
 def _job_details(place: bytes) -> Details:
     hydra = os.path.join(place, SUBFOLDER)
     config = read_yaml(os.path.join(hydra, b"config.yaml"))
-    return Details(config, read_yaml(os.path.join(hydra, b"overrides.yaml")))
+    overrides = read_yaml(os.path.join(hydra, b"overrides.yaml"))
+    command, directory = _start(read_yaml(os.path.join(hydra, b"hydra.yaml")), overrides)
+    return Details(config, overrides, command=command, directory=directory)
+
+
+def _start(settings: Any, overrides: Any, *options: str) -> tuple[tuple[str, ...], str]:
+    """Return the command of a job and where it was given, after its ``hydra.yaml``.
+
+    A job is called as its program is (hydra/core/utils.py: detect_task_name), unless
+    ``hydra.job.name`` says otherwise: then there is no such program.
+    """
+    job, runtime = (at(settings, "hydra", part) for part in ("job", "runtime"))
+    name, config_name, directory = at(job, "name"), at(job, "config_name"), at(runtime, "cwd")
+    if not isinstance(name, str) or not isinstance(directory, str):
+        return (), ""
+    words = [f"{name}.py", *options]
+    if isinstance(config_name, str):
+        words.append(f"--config-name={config_name}")
+    words += [word for word in overrides or () if isinstance(word, str)]
+    return tuple(words), directory.rstrip("/\\") + "/"
 
 
 def _sweep_details(place: bytes) -> Details:
-    return Details(read_yaml(os.path.join(place, b"multirun.yaml")))
+    config = read_yaml(os.path.join(place, b"multirun.yaml"))
+    overrides = at(config, "hydra", "overrides", "task")
+    command, directory = _start(config, overrides, "--multirun")
+    if isinstance(config, dict):
+        config = {key: value for key, value in config.items() if key != "hydra"}
+    return Details(config, overrides, command=command, directory=directory)
 
 
 def _job_endings(tree: Scan) -> Callable[[Folder], Ending]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fx_hooks.frameworks.framework import Details
-from fx_hooks.frameworks.run_files import read_json
+from fx_hooks.frameworks.run_files import at, read_json
 from fx_hooks.frameworks.wandb.names import id_of, log_name
 from fx_hooks.frameworks.wandb.record import WandbHead, WandbLog, read_wandb_head, read_wandb_log
 from fx_hooks.frameworks.wandb.sync_logs import time_in
 from fx_hooks.util.disk import files_not_links
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fx_hooks.util.disk import Folder
 
 _MAX_LOG = 1 << 28  # a history of that length has its summary in a file, too
@@ -69,14 +71,38 @@ def run_details(place: bytes) -> Details:
     log = run_log(place)
     wandb = {"id": log.run_id, "project": log.project, "entity": log.entity}
     metrics = {**log.summary, **read_json(os.path.join(place, b"files", b"wandb-summary.json"))}
-    return Details(log.config or None, None, metrics, {k: v for k, v in wandb.items() if v})
+    known = {key: value for key, value in wandb.items() if value}
+    noted = read_json(os.path.join(place, b"files", b"wandb-metadata.json"))
+    commit = at(noted, "git", "commit")
+    return Details(
+        log.config or None,
+        None,
+        metrics,
+        known,
+        commit if isinstance(commit, str) and commit else log.commit,
+        _command(noted),
+    )
 
 
-def run_commit(place: bytes) -> str:
-    """Return the commit that the run at *place* was made from, as W&B noted it; empty if none."""
-    git = read_json(os.path.join(place, b"files", b"wandb-metadata.json")).get("git")
-    commit = git.get("commit", "") if isinstance(git, dict) else ""
-    return commit if isinstance(commit, str) and commit else run_log(place).commit
+def _command(noted: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the program and its arguments after ``wandb-metadata.json``.
+
+    ``codePath`` counts from the root of the repository (wandb/sdk/internal/job_builder.py).
+    """
+    program, arguments = noted.get("codePath"), noted.get("args")
+    if not isinstance(program, str) or not isinstance(arguments, list):
+        return ()
+    return (program, *(word for word in arguments if isinstance(word, str)))
+
+
+def run_address(known: Mapping[str, str]) -> str:
+    """Return the address of a run's page, of whose id, project and entity all are *known*."""
+    if not known.keys() >= {"id", "project", "entity"}:
+        return ""
+    host = os.environ.get("WANDB_BASE_URL") or "https://wandb.ai"
+    # The hosted server's API has a host of its own.
+    host = host.rstrip("/").replace("//api.wandb.ai", "//wandb.ai")
+    return f"{host}/" + "{entity}/{project}/runs/{id}".format_map(known)
 
 
 @lru_cache(maxsize=1)

@@ -83,7 +83,7 @@ def audit(
 
     def text(colour: bool) -> list[str]:
         lines = audit_text.audit_report(figures, verbose=verbose, colour=colour)
-        lines += step_lines(steps, verbose=verbose, most=3)
+        lines += step_lines(steps)
         return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
 
     return out.deliver(Report(command, findings, rules, steps, said), text)

@@ -26,6 +26,7 @@ from fx_hooks.runs.archive.manifest import (
     nanoseconds,
 )
 from fx_hooks.runs.archive.sections import CHUNK, BrokenSection, codec_for, read_ahead
+from fx_hooks.runs.archive.storage import Reader, Storage, is_address
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
@@ -67,10 +68,16 @@ class Archive:
         self.name = shown(path if name is None else name)
         self._codec = codec_for(os.fsdecode(path if name is None else name))
         try:
-            self._file: BinaryIO = open(path, "rb", buffering=0)  # noqa: SIM115
+            if is_address(os.fsdecode(path)):
+                self._file: BinaryIO | Reader = Storage(os.fsdecode(path), name=self.name).reader()
+            else:
+                self._file = open(path, "rb", buffering=0)  # noqa: SIM115
         except OSError as exc:
             self._codec.close()
             raise FatalError(f"{self.name}: cannot be read: {exc.strerror}") from exc
+        except FatalError:
+            self._codec.close()
+            raise
         try:
             self.text, self.manifest = self._read_manifest()
         except BaseException:
@@ -100,6 +107,7 @@ class Archive:
     def _read_manifest(self) -> tuple[bytes, Manifest]:
         with self._reading():
             start, end = self._codec.last_section(self._file)
+            self.size = self._file.seek(0, os.SEEK_END)
             most = _manifest_bytes(end)
             with self._section(start, end, most + _HEADERS) as tar:
                 member = tar.next()

@@ -19,7 +19,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
@@ -52,17 +52,25 @@ class SectionWriter(Protocol):
     def abandon(self) -> None: ...
 
 
+class Readable(Protocol):
+    """A file to read sections from."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+
 class Codec(Protocol):
     """The way to write sections and read them back."""
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter: ...
 
-    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+    def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         """Unpack the next *length* bytes of *file*, or raise :class:`BrokenSection`."""
 
     def footer(self, last: int) -> bytes: ...
 
-    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+    def last_section(self, file: Readable) -> tuple[int, int]:
         """Return the bounds of the last section of *file*, or raise :class:`BrokenSection`."""
 
     def close(self) -> None: ...
@@ -137,7 +145,7 @@ class _Gzip:
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
         return _GzipWriter(self._pool, sink)
 
-    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+    def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = zlib.decompressobj(wbits=31)
         left = length
         try:
@@ -159,7 +167,7 @@ class _Gzip:
         head = (b"\x1f\x8b\x08\x04", b"\0\0\0\0", b"\0\xff", 12, b"FX", 8)
         return _GZIP_FOOTER.pack(*head, last, b"\x03\0", 0, 0)
 
-    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+    def last_section(self, file: Readable) -> tuple[int, int]:
         end, footer = _tail(file, _GZIP_FOOTER.size)
         last: int = _GZIP_FOOTER.unpack(footer)[6]
         if footer != self.footer(last) or last >= end:
@@ -227,7 +235,7 @@ class _ZstdFooter:
     def footer(self, last: int) -> bytes:
         return _ZSTD_FOOTER.pack(_ZSTD_SKIPPABLE, 16, _MARK, last)
 
-    def last_section(self, file: BinaryIO) -> tuple[int, int]:
+    def last_section(self, file: Readable) -> tuple[int, int]:
         end, footer = _tail(file, _ZSTD_FOOTER.size)
         last: int = _ZSTD_FOOTER.unpack(footer)[3]
         if footer != self.footer(last) or last >= end:
@@ -251,7 +259,7 @@ class _Zstandard(_ZstdFooter):
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
         return _ZstdWriter(self._compressor.compressobj(), sink)
 
-    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+    def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._decompressor.decompressobj()
         left = length
         ready: list[bytes] = []
@@ -289,7 +297,7 @@ class StandardZstd(_ZstdFooter):
         options[parameter.nb_workers] = min(_workers(), upper)
         return _ZstdWriter(self._zstd.ZstdCompressor(options=options), sink)
 
-    def chunks(self, file: BinaryIO, length: int) -> Iterator[bytes]:
+    def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._zstd.ZstdDecompressor()
         left = length
         try:
@@ -324,7 +332,7 @@ class _ZstdWriter:
         """There is nothing to do: the next section starts the compressor anew."""
 
 
-def _tail(file: BinaryIO, size: int) -> tuple[int, bytes]:
+def _tail(file: Readable, size: int) -> tuple[int, bytes]:
     end = max(file.seek(0, os.SEEK_END) - size, 0)
     file.seek(end)
     footer = file.read(size)

@@ -38,6 +38,7 @@ from fx_hooks.runs.archive.manifest import (
 )
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.sections import CHUNK, Codec, SectionWriter, codec_for
+from fx_hooks.runs.archive.storage import StartOver, Storage, Upload, is_address
 from fx_hooks.runs.archive.tree import Found, Unfit
 from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
@@ -47,6 +48,7 @@ Progress = Callable[[str, int, int], None]
 _ENDS = tuple(
     end + suffix for end in (b".tar.gz", b".tar.zst") for suffix in (b"", os.fsencode(SUFFIX))
 )
+_WHOLE = "the archive is whole all the same"
 _SMALL = 1 << 17  # another thread is not worth it
 _ZEROS = bytes(CHUNK)
 _TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE}
@@ -78,6 +80,9 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
     """Raise :class:`FatalError` if no archive of *items* can go to *target*."""
     name = shown(target)
     codec_for(os.fsdecode(target)).close()
+    if is_address(os.fsdecode(target)):
+        _check_address(root, target, force=force)
+        return
     folder = os.path.dirname(target) or b"."
     if not os.path.isdir(folder):
         raise FatalError(f"{shown(folder)}: is no directory: make it first")
@@ -100,8 +105,19 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             )
 
 
+def _check_address(root: bytes, target: bytes, *, force: bool) -> None:
+    for place in (target, target + os.fsencode(SUFFIX)):
+        if Storage(os.fsdecode(place)).exists() and not force:
+            raise FatalError(
+                f"{shown(place)}: is there already: choose another name, or replace it with --force"
+            )
+    _check_replaced(root, target)
+
+
 def run_around(root: bytes, runs: Sequence[bytes], target: bytes) -> bytes | None:
     """Return the one of *runs* that an archive at *target* lies in, and which is kept for it."""
+    if is_address(os.fsdecode(target)):
+        return None
     real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
     places = (os.path.join(os.path.realpath(os.path.join(root, path)), b"") for path in runs)
     return next(
@@ -111,7 +127,10 @@ def run_around(root: bytes, runs: Sequence[bytes], target: bytes) -> bytes | Non
 
 def _check_replaced(root: bytes, target: bytes) -> None:
     """Raise :class:`FatalError` where *target* may be all that is left of a run."""
-    if not os.path.lexists(target):
+    if is_address(os.fsdecode(target)):
+        if not Storage(os.fsdecode(target)).exists():
+            return
+    elif not os.path.lexists(target):
         return
     try:
         with Archive(target) as archive:
@@ -146,14 +165,42 @@ def write(
     no archive. Raises :class:`FatalError`, and then nothing is left under either name.
     """
     check_target(root, items, target, force=force)
+    is_remote = is_address(os.fsdecode(target))
     beside = target + os.fsencode(SUFFIX)
-    files.remove_left_over(target)
-    files.remove_left_over(beside)
-    files.remove_left_over_in(os.path.dirname(target), _ENDS)
+    if not is_remote:
+        files.remove_left_over(target)
+        files.remove_left_over(beside)
+        files.remove_left_over_in(os.path.dirname(target), _ENDS)
+    try:
+        return _write(root, items, target, beside, force=force, progress=progress)
+    except _Begun as exc:
+        # What was sent of a run that changes cannot be taken back: begin again without it.
+        rest = [item for item in items if item.path != exc.left_out.path]
+        written = write(root, rest, target, force=force, progress=progress)
+        return written._replace(left_out=(exc.left_out, *written.left_out))
+
+
+class _Begun(Exception):
+    """A run that cannot be packed has been sent in part."""
+
+    def __init__(self, left_out: LeftOut) -> None:
+        self.left_out = left_out
+
+
+def _write(
+    root: bytes,
+    items: Sequence[Item],
+    target: bytes,
+    beside: bytes,
+    *,
+    force: bool,
+    progress: Progress | None,
+) -> Written:
+    is_remote = is_address(os.fsdecode(target))
     with contextlib.ExitStack() as cleanup:
         codec = codec_for(os.fsdecode(target))
         cleanup.callback(codec.close)
-        output = _Output(target)
+        output = _output(target)
         cleanup.callback(output.close)
         packer = _Packer(root, codec, output, progress)
         cleanup.callback(packer.close)
@@ -166,25 +213,28 @@ def write(
         if len(text) > MAX_BYTES:
             raise FatalError(f"{shown(target)}: too many files for one archive: pack fewer runs")
         packer.finish(text)
+        if force and is_remote:
+            _check_replaced(root, target)  # what is sent completely replaces it
         output.sync()
         _verify(output, target, manifest, text, progress)
-        copy = _Output(beside)
+        copy = _output(beside)
         cleanup.callback(copy.close)
         copy.write(text)
         copy.sync()
         size = output.size
-        if force:
+        if force and not is_remote:
             _check_replaced(root, target)  # much may have happened since it was first asked
             # The copy beside an archive is never that of another one.
             with _writing(beside), contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)
         output.place(replace=force)
-        with _writing(target, "the archive is whole all the same"):
-            files.sync_folder(os.path.dirname(target))
-        copy.place(replace=force, else_="the archive is whole all the same")
-        with _writing(beside, "the archive is whole all the same"):
-            files.sync_folder(os.path.dirname(target))
+        copy.place(replace=force, else_=_WHOLE)
     return Written(tuple(runs), tuple(left_out), size)
+
+
+def _output(place: bytes) -> _Output | Upload:
+    name = os.fsdecode(place)
+    return Upload(Storage(name)) if is_address(name) else _Output(place)
 
 
 def changed_since(root: bytes, run: PackedRun, place: bytes | None = None) -> str | None:
@@ -213,13 +263,14 @@ class _Output:
 
     def __init__(self, place: bytes) -> None:
         self._place = place
-        self.temporary = files.name_beside(place)
+        self._temporary = files.name_beside(place)
+        self.temporary = os.fsdecode(self._temporary)
         self.size = 0
         self._written = 0
         self._waiting: list[bytes] = []
         self._is_placed = False
         with _writing(place):
-            self.descriptor = files.create(self.temporary)
+            self.descriptor = files.create(self._temporary)
 
     def write(self, data: bytes) -> None:
         self._waiting.append(data)
@@ -254,20 +305,22 @@ class _Output:
             if sys.platform == "win32":
                 os.close(self.descriptor)  # an open file has no other name there
                 self.descriptor = -1
-            files.move(self.temporary, self._place, replace=replace)
+            files.move(self._temporary, self._place, replace=replace)
         self._is_placed = True
+        with _writing(self._place, _WHOLE):
+            files.sync_folder(os.path.dirname(self._place))
 
     def close(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
         if not self._is_placed:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.temporary)
+                os.unlink(self._temporary)
 
 
 class _Packer:
     def __init__(
-        self, root: bytes, codec: Codec, output: _Output, progress: Progress | None
+        self, root: bytes, codec: Codec, output: _Output | Upload, progress: Progress | None
     ) -> None:
         self._root = root
         self._codec = codec
@@ -292,7 +345,10 @@ class _Packer:
                 runs.append(self._pack_run(item, start))
             except Unfit as exc:
                 left_out.append(LeftOut(item.path, str(exc)))
-                self._output.cut(start)
+                try:
+                    self._output.cut(start)
+                except StartOver:
+                    raise _Begun(left_out[-1]) from exc
                 self._linked = linked
                 self._done = done
                 self._total -= self._sizes[item.path]
@@ -463,7 +519,7 @@ def _sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: 
 
 
 def _verify(
-    output: _Output,
+    output: _Output | Upload,
     target: bytes,
     manifest: Manifest,
     text: bytes,
@@ -472,7 +528,7 @@ def _verify(
     """Read the file back and compare every byte of content with its digest."""
     total = sum(entry.size for run in manifest.runs for entry in run.entries if entry.type == FILE)
     done = 0
-    with Archive(output.temporary, name=target) as archive:
+    with Archive(os.fsencode(output.temporary), name=target) as archive:
         if archive.text != text:
             raise FatalError(f"{shown(target)}: reads back otherwise than it was written")
         for run in manifest.runs:

@@ -198,9 +198,9 @@ class _Stock:
             return REST
         number = self._patterns.decide_directory(path)
         entry = self._policy.entries[number] if number >= 0 else None
-        if entry is not None and entry.blocks and entry.rule in _CACHE_RULES:
-            return CACHES
-        return ""
+        if entry is None or not entry.blocks or entry.only_with:
+            return ""
+        return CACHES if entry.rule in _CACHE_RULES else ""
 
     def _add_run(self, run: Run, folder: Folder) -> None:
         weights = self._look_into(folder)
@@ -313,10 +313,8 @@ class _Stock:
 
         Of a data set nearly all is, and a verdict costs more than a look.
         """
-        tails = tuple(b"/" + os.fsencode(mark.path) for mark in self._policy.run_marks)
-        marked = {path[: -len(tail)] for path in paths if path.endswith(tails)
-                  for tail in tails if path.endswith(tail)}  # fmt: skip
-        marked |= self._scene.tree.runs.keys()
+        trees = self._scene.classifier.trees
+        marked = {*trees.read(paths).runs, *self._scene.tree.runs}
         numbers = zip(paths, self._patterns.decide(paths), strict=True)
         return [
             path

@@ -1,0 +1,215 @@
+"""What the files of a tree say of its folders: which are runs, and which are packages."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiler import compile_tables
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy, RunMark
+
+# A directory that holds one of these directly is a package, whatever its name.
+SOURCE_SUFFIXES = frozenset(
+    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
+    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
+    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
+)
+SOURCE_NAMES = frozenset(
+    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
+    b" pyproject.toml setup.cfg".split()
+)
+
+
+class Tree(NamedTuple):
+    """The runs and packages among the directories of a tree.
+
+    ``runs`` are those with a file that makes them a run, ``packages`` those that hold
+    source files directly. ``with_all`` says which hold all of the files that a rule asks
+    for by ``only_with``.
+    """
+
+    runs: Mapping[bytes, RunMark]
+    packages: Collection[bytes]
+    with_all: Mapping[tuple[str, ...], Collection[bytes]] = {}
+
+
+class Sign(NamedTuple):
+    """A file that says something of a folder: its name, and the folder below that it is in.
+
+    ``inside`` is empty for a file right in the folder, and ``*`` for one in any folder there.
+    """
+
+    inside: bytes
+    name: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Sign:
+        """Take an item of ``beside`` or ``only_with`` apart."""
+        inside, _, name = os.fsencode(text).rpartition(b"/")
+        return cls(inside, name)
+
+    @property
+    def tail(self) -> bytes:
+        """What a path of such a file ends with."""
+        return b"/" + (self.inside + b"/" if self.inside not in (b"", b"*") else b"") + self.name
+
+    def folder(self, path: bytes) -> bytes | None:
+        """Return the folder that the file at *path*, whose name is no pattern, speaks of."""
+        if not path.endswith(self.tail):
+            return None
+        folder = path[: -len(self.tail)]
+        return folder.rpartition(b"/")[0] if self.inside == b"*" else folder
+
+
+class Found(NamedTuple):
+    """The folders that hold a file of a name, by name; and those that hold source files."""
+
+    holders: dict[bytes, set[bytes]]
+    packages: set[bytes]
+
+
+class TreeReader:
+    """A reader of trees for one policy: it looks for what the policy asks for."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._marks = policy.run_marks
+        self._groups = dict.fromkeys(
+            [*(entry.only_with for entry in policy.entries if entry.only_with),
+             *(files_of(mark) for mark in policy.run_marks)]
+        )  # fmt: skip
+        self._signs = {group: tuple(map(Sign.of, group)) for group in self._groups}
+        self.deeper = {sign.inside for signs in self._signs.values() for sign in signs}
+        self.deeper -= {b"", b"*"}
+        names = {sign.name for signs in self._signs.values() for sign in signs}
+        wild = sorted(name for name in names if is_wild(name))
+        self._literal = names.difference(wild)
+        self._wild = [(name, _like(name)) for name in wild]
+        self._starts = tuple({name[: _first_wild(name)] for name in wild})
+        # What is refused for its own name is no source: tools copy and write scripts, too.
+        self._generated = Matcher(
+            compile_tables(
+                [
+                    (entry.pattern, True)
+                    for entry in policy.entries
+                    if entry.blocks
+                    and not entry.unless_source
+                    and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
+                ]
+            )
+        )
+
+    def names_in(self, names: Iterable[bytes]) -> set[bytes]:
+        """Return those of the names that are asked for which a folder with *names* holds."""
+        names = set(names)
+        found = names & self._literal
+        for pattern, matches in self._wild:
+            if any(map(matches, names)):
+                found.add(pattern)
+        return found
+
+    def is_package(self, folder: bytes, names: Iterable[bytes]) -> bool:
+        """Return True if a *folder* that holds *names* directly is a package."""
+        sources = [folder + b"/" + name for name in names if is_source(name)]
+        return len(self._generated.blocked(sources)) < len(sources)
+
+    def look(self, paths: Iterable[bytes]) -> Found:
+        """Return what the files at *paths* say of the folders that they are in."""
+        holders: dict[bytes, set[bytes]] = {}
+        packages: set[bytes] = set()
+        sources: list[bytes] = []
+        literal, starts = self._literal, self._starts
+        for path in paths:
+            folder, _, name = path.rpartition(b"/")
+            if is_source(name):
+                sources.append(path)
+            if name in literal:
+                holders.setdefault(name, set()).add(folder)
+            if name.startswith(starts):
+                for pattern, matches in self._wild:
+                    if matches(name):
+                        holders.setdefault(pattern, set()).add(folder)
+        generated = set(self._generated.blocked(sources))
+        packages = {path.rpartition(b"/")[0] for path in sources if path not in generated}
+        return Found(holders, packages)
+
+    def tree(self, found: Found) -> Tree:
+        """Return the tree in which *found* is all that there is.
+
+        The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
+        Neither is a directory with source files, for the same reason one level deeper.
+        """
+        with_all = {group: self._holding(signs, found) for group, signs in self._signs.items()}
+        runs: dict[bytes, RunMark] = {}
+        for mark in self._marks:
+            for folder in with_all[files_of(mark)]:
+                if folder and folder not in found.packages:
+                    runs.setdefault(folder, mark)
+        return Tree(runs, found.packages, with_all)
+
+    def read(self, paths: Iterable[bytes]) -> Tree:
+        """Return the runs and packages of a tree that consists of *paths*."""
+        return self.tree(self.look(paths))
+
+    def _holding(self, signs: Collection[Sign], found: Found) -> set[bytes]:
+        """Return the folders that have all of *signs*."""
+        sets = [_above(sign, found) for sign in signs if sign.inside != b"*"]
+        # Behind one star stands one folder.
+        inner = [found.holders.get(sign.name, set()) for sign in signs if sign.inside == b"*"]
+        if inner:
+            sets.append({folder.rpartition(b"/")[0] for folder in set.intersection(*inner)})
+        return set.intersection(*sets)
+
+    def on_disk(self, root: bytes, folders: Iterable[bytes]) -> dict[bytes, set[bytes]]:
+        """Return what *folders* of the work tree at *root* hold of what is asked for.
+
+        What is in any folder below one is not looked for.
+        """
+        holders: dict[bytes, set[bytes]] = {}
+        for folder in folders:
+            inner = [folder + b"/" + inside if folder else inside for inside in self.deeper]
+            for place in (folder, *inner):
+                try:
+                    names = os.listdir(os.path.join(root, place))
+                except OSError:
+                    continue
+                for name in self.names_in(names):
+                    holders.setdefault(name, set()).add(place)
+        return holders
+
+
+def _above(sign: Sign, found: Found) -> set[bytes]:
+    folders = found.holders.get(sign.name, set())
+    if not sign.inside:
+        return folders
+    tail = b"/" + sign.inside
+    return {folder[: -len(tail)] for folder in folders if folder.endswith(tail)}
+
+
+def files_of(mark: RunMark) -> tuple[str, ...]:
+    """Return all files that together make a folder a run."""
+    return mark.only_with or (mark.path,)
+
+
+def is_source(name: bytes) -> bool:
+    """Return True if a file of that name makes its directory a package."""
+    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
+
+
+def is_wild(name: bytes) -> bool:
+    """Return True if *name* is a pattern of ``only_with``."""
+    return b"*" in name or b"?" in name
+
+
+def _first_wild(name: bytes) -> int:
+    return next(place for place, char in enumerate(name) if char in b"*?")
+
+
+def _like(pattern: bytes) -> Callable[[bytes], object]:
+    inner = (b".*" if char == 42 else b"." if char == 63 else re.escape(bytes([char]))
+             for char in pattern)  # fmt: skip
+    return re.compile(b"".join(inner), re.DOTALL).fullmatch

@@ -1,0 +1,93 @@
+"""What the baseline accepts: what was tracked before, unless it would run code when loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from fx_hooks.best_models.contract import Names
+from fx_hooks.git.repository import LFS_POINTER_BYTES, IndexEntry, ObjectStore, lfs_pointer
+from fx_hooks.policy.model import BEST_MODELS_RULE, WEIGHTS_RULE, Policy
+from fx_hooks.util.temporary import nameless_file
+from fx_hooks.weights.content import NAMED_FORMATS, Inspection, inspect
+
+if TYPE_CHECKING:
+    from fx_hooks.artifacts.classifier import Verdict
+    from fx_hooks.policy.baseline import Baseline
+    from fx_hooks.reporting.finding import Finding
+
+# What a model and its metadata may lack that are older than the contract.
+ACCEPTED_RULES = frozenset({
+    "best-models-unlisted", "best-models-metadata", "best-models-unpaired", "best-models-foreign",
+})  # fmt: skip
+
+
+class Acceptance:
+    """The baseline of a repository, and what its models would do."""
+
+    def __init__(self, store: ObjectStore, baseline: Baseline, policy: Policy) -> None:
+        self._store = store
+        self._names = Names(policy.best_models)
+        self._folder = policy.best_models.folder.encode() + b"/"
+        self._inspected: dict[str, Inspection | None] = {}
+        self.baseline = baseline
+
+    def accepts(self, path: bytes, blob: str | None, rule: str = "") -> bool:
+        """Return True if *path* with the content *blob* may stay what it is."""
+        chosen = rule == BEST_MODELS_RULE or path.startswith(self._folder)
+        if blob is None or not self.baseline.names(path, blob, by_content=chosen):
+            return False
+        may_be_weights = rule == WEIGHTS_RULE or self._names.is_a("weights", path)
+        return not may_be_weights or self.is_harmless(blob)
+
+    def is_harmless(self, blob: str) -> bool:
+        """Return True if nothing in the model *blob* would run when it is loaded."""
+        found = self.inspection(blob)
+        return found is not None and not (
+            found.globals or found.faults or found.format in NAMED_FORMATS
+        )
+
+    def inspection(self, blob: str) -> Inspection | None:
+        """Return what the content of *blob* is; None where it is not in this clone.
+
+        A Git LFS pointer says which model it stands for, and is text itself.
+        """
+        if blob not in self._inspected:
+            with nameless_file() as file:
+                found = None
+                if self._store.copy_blob(blob, file):
+                    size = file.seek(0, 2)
+                    file.seek(0)
+                    is_pointer = size < LFS_POINTER_BYTES and lfs_pointer(file.read()) is not None
+                    found = Inspection(None) if is_pointer else inspect(file)
+            self._inspected[blob] = found
+        return self._inspected[blob]
+
+    def left(self, verdicts: Iterable[Verdict], index: Mapping[bytes, IndexEntry]) -> list[Verdict]:
+        """Return those of the blocked *verdicts* that are not accepted."""
+        return [
+            verdict
+            for verdict in verdicts
+            if verdict.blocked and not self._accepted(verdict, index.get(verdict.path))
+        ]
+
+    def _accepted(self, verdict: Verdict, entry: IndexEntry | None) -> bool:
+        if entry is None or not self.baseline:
+            return False
+        rule = verdict.decider.rule if verdict.decider is not None else ""
+        return self.accepts(verdict.path, entry.blob, rule)
+
+    def left_of_contract(
+        self, findings: Iterable[Finding], index: Mapping[bytes, IndexEntry]
+    ) -> list[Finding]:
+        """Return those breaches of the contract that are not accepted."""
+        found = list(findings)
+        if not self.baseline:
+            return found
+        return [
+            finding
+            for finding in found
+            if finding.rule not in ACCEPTED_RULES
+            or (entry := index.get(finding.path)) is None
+            or not self.accepts(finding.path, entry.blob, BEST_MODELS_RULE)
+        ]

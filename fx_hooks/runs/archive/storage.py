@@ -1,0 +1,201 @@
+"""Archives in object storage and on other machines: at whatever address fsspec can write to.
+
+https://filesystem-spec.readthedocs.io; it, and the library of a protocol (s3fs, gcsfs, adlfs,
+paramiko), are imported only where an address is given. They find credentials by themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.terminal import one_line
+
+# Two letters at least: C:// is a drive.
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
+_PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
+# An object appears when its upload is completed, all at once; to move one is to copy it.
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
+# S3 takes 10,000 parts: 320 GB. A part and what is being sent of it are in memory.
+_PART = 1 << 25
+_AHEAD = 1 << 22
+
+
+class StartOver(Exception):
+    """What has been sent cannot be taken back: the archive has to be begun again."""
+
+
+def is_address(name: str) -> bool:
+    """Return True if *name* is an address (``s3://bucket/name.tar.zst``), and not a path."""
+    return _ADDRESS.match(name) is not None
+
+
+class Storage:
+    """The place of one file at an address; *name* is what messages call it.
+
+    Whatever goes wrong there raises :class:`~fx_hooks.util.errors.FatalError`, with what the
+    library said.
+    """
+
+    def __init__(self, address: str, *, name: str = "") -> None:
+        self.name = name or address
+        match = _ADDRESS.match(address)
+        assert match is not None
+        if _PASSWORD.match(match[2]):
+            raise FatalError(
+                f"{match[1]}://...: leave the password out of the address: the library for"
+                f" {match[1]} finds your credentials itself"
+            )
+        self.address = address
+        self.is_object_store = match[1].lower() in _OBJECT_STORES
+        with self.asking():
+            core: Any = importlib.import_module("fsspec.core")
+            self.system, self.path = core.url_to_fs(address)
+
+    def exists(self) -> bool:
+        """Return True if there is something at the address."""
+        with self.asking():
+            self.system.invalidate_cache()
+            return bool(self.system.exists(self.path))
+
+    def remove(self) -> None:
+        """Remove what is there; that there is nothing is no error."""
+        with self.asking(), contextlib.suppress(FileNotFoundError):
+            self.system.rm_file(self.path)
+
+    def reader(self) -> Reader:
+        """Open what is there."""
+        with self.asking():
+            self.system.invalidate_cache()
+            return Reader(
+                self.system.open(self.path, "rb", block_size=_AHEAD, cache_type="readahead")
+            )
+
+    @contextlib.contextmanager
+    def asking(self, else_: str = "") -> Iterator[None]:
+        """Turn what the library raises into an error that names the file, and what is *else_*."""
+        try:
+            yield
+        except FatalError:
+            raise
+        except ImportError as exc:
+            raise FatalError(
+                f"{self.name}: {_said(exc)}: the extra 'storage' brings what S3 and SFTP need"
+            ) from exc
+        # Each protocol has errors of its own, of any class.
+        except Exception as exc:
+            raise FatalError(": ".join(filter(None, (self.name, _said(exc), else_)))) from exc
+
+
+class Reader:
+    """A file at an address, read; what goes wrong raises :class:`OSError`, as on a disk."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Return the new position."""
+        with _as_os_error():
+            return int(self._file.seek(offset, whence))
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next *size* bytes, fewer at the end of the file."""
+        with _as_os_error():
+            return bytes(self._file.read(size))
+
+    def close(self) -> None:
+        """Close it; what has been read stays read, whatever the library says to that."""
+        with contextlib.suppress(Exception):
+            self._file.close()
+
+
+class Upload:
+    """A file at an address, written; it appears there when it is whole, and only then.
+
+    Where a file is seen while it is written, it has another name until :meth:`place`.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.size = 0
+        self._is_open, self._is_there = True, False
+        self._path, self.temporary = storage.path, storage.address
+        options: dict[str, Any] = {"autocommit": False}
+        if not storage.is_object_store:
+            # The same one each time, so that nothing is left of what was interrupted.
+            self._path, self.temporary = map(_beside, (storage.path, storage.address))
+            options = {}
+        with storage.asking():
+            self._file = storage.system.open(self._path, "wb", block_size=_PART, **options)
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, or keep it until there is enough to send."""
+        with self._storage.asking():
+            self._file.write(data)
+        self.size += len(data)
+
+    def cut(self, size: int) -> None:
+        """Raise :class:`StartOver`: what was sent after the first *size* bytes stays sent."""
+        if size < self.size:
+            raise StartOver
+
+    def sync(self) -> None:
+        """Send all of it, so that it can be read back at ``temporary``."""
+        with self._storage.asking():
+            self._is_open = False
+            self._is_there = True
+            self._file.close()
+            if self._storage.is_object_store:
+                self._file.commit()
+
+    def place(self, *, replace: bool, else_: str = "") -> None:  # noqa: ARG002
+        """Give it its name; that may replace what is there, as no server is asked to look first."""
+        with self._storage.asking(else_):
+            if not self._storage.is_object_store:
+                with contextlib.suppress(FileNotFoundError):
+                    self._storage.system.rm_file(self._storage.path)
+                self._storage.system.mv(self._path, self._storage.path)
+        self._is_there = False
+
+    def close(self) -> None:
+        """Take back all that was not placed."""
+        # The error that led here is the one to report.
+        with contextlib.suppress(Exception):
+            if self._is_open:
+                self._discard()
+        with contextlib.suppress(Exception):
+            if self._is_there:
+                self._storage.system.rm_file(self._path)
+
+    def _discard(self) -> None:
+        if self._storage.is_object_store:
+            self._file.discard()
+        else:
+            self._file.close()
+            self._is_there = True
+        # Whoever frees the memory would complete the upload.
+        self._file.closed = True
+
+
+def _beside(place: str) -> str:
+    folder, slash, name = place.rpartition("/")
+    return f"{folder}{slash}.fx-{name[:200]}.part"
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except Exception as exc:  # each protocol has errors of its own
+        raise OSError(errno.EIO, _said(exc)) from exc
+
+
+def _said(exc: BaseException) -> str:
+    """Return what a library says, on one line and not too long."""
+    text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
+    return one_line(" ".join(text.split()))[:300]

@@ -1,0 +1,311 @@
+"""Archives at addresses, through the real commands: fsspec's own memory stands for a server."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+
+from fx_hooks.cli import archive_runs, clean_runs, show_run
+from fx_hooks.runs import deletion, inventory
+from fx_hooks.runs.archive import tree
+from fx_hooks.runs.liveness import Processes
+from tests.run_trees import seen, write
+from tests.support import Repo, working_directory
+from tests.test_kept_runs import ago
+from tests.test_kept_runs import job as make_job
+
+FIRST, SECOND = "outputs/2026-01-05/10-00-00", "outputs/2026-01-06/10-00-00"
+
+
+class Object(io.BytesIO):
+    """An upload: what is closed is sent, what is committed is there."""
+
+    def __init__(self, store: dict[str, Any], path: str) -> None:
+        super().__init__()
+        self._store, self._path = store, path
+
+    def write(self, data: Any, /) -> int:
+        ObjectStore.step()
+        return super().write(data)
+
+    def close(self) -> None:
+        """Keep the content for the commit."""
+
+    def commit(self) -> None:
+        ObjectStore.step()
+        self._store[self._path] = MemoryFile(None, self._path, self.getvalue())
+
+    def discard(self) -> None:
+        ObjectStore.step()
+
+
+class ObjectStore(MemoryFileSystem):  # type: ignore[misc]
+    """Objects appear when their upload is committed, as in S3; calls can be made to fail."""
+
+    protocol = "oss"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    fails_at: int | None = None
+    count = 0
+    error: BaseException = ConnectionError("the network is gone")
+
+    @classmethod
+    def step(cls) -> None:
+        ObjectStore.count += 1
+        if ObjectStore.count == ObjectStore.fails_at:
+            raise cls.error
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        self.step()
+        if mode == "wb" and self.protocol == "oss":
+            assert options["autocommit"] is False
+            return Object(self.store, path)
+        file = super()._open(path, mode, **options)
+        if mode == "rb":
+            file = io.BytesIO(file.getvalue())
+        real = getattr(file, "write" if mode == "wb" else "read")
+
+        def counted(*arguments: Any) -> Any:
+            ObjectStore.step()
+            return real(*arguments)
+
+        setattr(file, "write" if mode == "wb" else "read", counted)
+        return file
+
+    def exists(self, path: str, **options: Any) -> bool:
+        self.step()
+        return bool(super().exists(path, **options))
+
+    def mv(self, source: str, target: str, **options: Any) -> None:
+        self.step()
+        super().mv(source, target, **options)
+
+
+class Server(ObjectStore):
+    """Files are there as soon as they are opened, as by SFTP."""
+
+    protocol = "tosftp"
+    store: ClassVar[dict[str, Any]] = {}
+
+
+register_implementation("oss", ObjectStore, clobber=True)
+register_implementation("tosftp", Server, clobber=True)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Looking at all processes takes long, and none of them has to do with these runs."""
+    for module in (inventory, clean_runs, deletion):
+        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+    ObjectStore.fails_at, ObjectStore.count = None, 0
+    yield
+    ObjectStore.fails_at = None
+    for system in (ObjectStore, Server):
+        system.store.clear()
+        system.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(params=["oss://bucket", "tosftp://host/dir"])
+def place(request: pytest.FixtureRequest) -> str:
+    if request.param.startswith("tosftp"):
+        Server().makedirs("/host/dir", exist_ok=True)
+    return str(request.param)
+
+
+@pytest.fixture
+def jobs(repo: Repo) -> dict[str, Any]:
+    for path in (FIRST, SECOND):
+        write(make_job(repo.root, path) / "large.bin", os.urandom(300_000), mtime=ago(40))
+    return {path: seen(repo.root / path) for path in (FIRST, SECOND)}
+
+
+def names() -> list[str]:
+    return sorted(name.rpartition("/")[2] for name in {**ObjectStore.store, **Server.store})
+
+
+def archive(repo: Repo, *arguments: str) -> int:
+    with working_directory(repo.root):
+        return archive_runs.main(arguments)
+
+
+def clean(repo: Repo, *arguments: str) -> int:
+    with working_directory(repo.root):
+        return clean_runs.main(("--yes", *arguments))
+
+
+@pytest.mark.parametrize("end", ["tar.gz", "tar.zst"])
+def test_there_and_back(
+    repo: Repo, jobs: dict[str, Any], place: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"{place}/a.{end}"
+    assert archive(repo, "outputs", address) == 0
+    assert names() == [f"a.{end}", f"a.{end}.manifest.json"]
+    capsys.readouterr()
+    assert archive(repo, "--list", address) == 0
+    assert FIRST in (out := capsys.readouterr().out)
+    assert SECOND in out
+    shutil.rmtree(repo.root / "outputs")
+    assert archive(repo, "--restore", address, SECOND) == 0
+    assert not (repo.root / FIRST).exists()
+    assert seen(repo.root / SECOND) == jobs[SECOND]
+    assert archive(repo, "--restore", address, FIRST) == 0
+    assert seen(repo.root / FIRST) == jobs[FIRST]
+
+
+def test_cleaned_after_archiving(
+    repo: Repo, jobs: dict[str, Any], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"{place}/a.tar.zst"
+    assert clean(repo, "--archive", address, ".") == 0
+    assert not (repo.root / FIRST).exists()
+    capsys.readouterr()
+    with working_directory(repo.root):
+        assert show_run.main((FIRST,)) == 0
+    assert address in capsys.readouterr().out
+    assert archive(repo, "--restore", address) == 0
+    assert seen(repo.root / FIRST) == jobs[FIRST]
+
+
+def test_what_is_there_is_replaced_with_force_alone(
+    repo: Repo, jobs: dict[str, Any], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"{place}/a.tar.gz"
+    assert archive(repo, FIRST, address) == 0
+    assert archive(repo, FIRST, address) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert archive(repo, "--force", SECOND, address) == 0
+    shutil.rmtree(repo.root / SECOND)
+    assert archive(repo, "--force", FIRST, address) == 2
+    assert "may hold the only copy" in capsys.readouterr().err
+    assert archive(repo, "--restore", address) == 0
+    assert seen(repo.root / SECOND) == jobs[SECOND]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_run_that_changes_is_left_out(
+    repo: Repo, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = tree.difference
+
+    def difference(at: bytes, *arguments: Any) -> str | None:
+        if os.fsencode(FIRST) in at:
+            return "model.ckpt is being written"
+        return real(at, *arguments)
+
+    monkeypatch.setattr(tree, "difference", difference)
+    address = f"{place}/a.tar.gz"
+    assert clean(repo, "--archive", address, ".") == 1
+    assert "model.ckpt is being written" in capsys.readouterr().out
+    assert [(repo.root / path).exists() for path in (FIRST, SECOND)] == [True, False]
+    assert archive(repo, "--list", address) == 0
+    assert FIRST not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("gone"), PermissionError(13, "Forbidden"), ValueError("odd"), TypeError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_failures_at_every_step(
+    repo: Repo,
+    jobs: dict[str, Any],
+    place: str,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No run goes that is not in a whole archive, and what looks whole is whole."""
+    monkeypatch.setattr(ObjectStore, "error", error)
+    address = f"{place}/a.tar.gz"
+    for step in range(1, 200):
+        ObjectStore.fails_at, ObjectStore.count = step, 0
+        code = clean(repo, "--archive", address, ".")
+        is_through = ObjectStore.count < step
+        ObjectStore.fails_at = None
+        output = capsys.readouterr()
+        assert "Traceback" not in output.err
+        if is_through:
+            assert code == 0
+            break
+        assert (code, [(repo.root / path).exists() for path in jobs]) == (2, [True, True]), step
+        assert output.err.startswith(f"fx-clean-runs: error: {address}"), output.err
+        if "a.tar.gz" in names():  # it was moved there, and the move did not end
+            assert place.startswith("tosftp")
+            assert archive(repo, "--restore", address, "--force") == 0
+            assert {path: seen(repo.root / path) for path in jobs} == jobs
+        assert set(names()) <= {".fx-a.tar.gz.part", ".fx-a.tar.gz.manifest.json.part", "a.tar.gz"}
+        ObjectStore.store.clear()
+        for name in set(Server.store):
+            if not name.endswith(".part"):  # the next one takes its place
+                Server.store.pop(name)
+    else:
+        pytest.fail("it never ended")
+    assert archive(repo, "--restore", address) == 0
+    assert {path: seen(repo.root / path) for path in jobs} == jobs
+
+
+def test_what_reads_back_differently_keeps_the_runs(
+    repo: Repo,
+    jobs: dict[str, Any],
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = ObjectStore._open
+
+    def damaged(self: ObjectStore, path: str, mode: str = "rb", **options: Any) -> Any:
+        file = real(self, path, mode, **options)
+        if mode == "rb":
+            read = file.read
+            file.read = lambda *size: (read(*size) or b"")[::-1]
+        return file
+
+    monkeypatch.setattr(ObjectStore, "_open", damaged)
+    assert clean(repo, "--archive", f"{place}/a.tar.gz", ".") == 2
+    assert "a.tar.gz: cannot be trusted" in capsys.readouterr().err
+    assert {path: seen(repo.root / path) for path in jobs} == jobs
+    assert names() == []
+
+
+@pytest.mark.usefixtures("jobs")
+def test_addresses_that_do_not_do(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for address, why in (
+        ("sftp://me:hunter2@host/a.tar.gz", "leave the password out"),
+        ("nothing://host/a.tar.gz", "Protocol not known: nothing"),
+        ("oss://bucket/a.zip", "an archive is called NAME.tar.gz"),
+    ):
+        for arguments in ((".", address), ("--list", address), ("--restore", address)):
+            assert archive(repo, *arguments) == 2
+            output = capsys.readouterr()
+            assert why in output.err
+            assert "hunter2" not in output.err + output.out
+    real = importlib.import_module
+
+    def missing(name: str) -> Any:
+        if name.startswith("fsspec"):
+            raise ImportError("No module named 'fsspec'")
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    assert archive(repo, ".", "oss://bucket/a.tar.gz") == 2
+    assert "the extra 'storage'" in capsys.readouterr().err
+
+
+def test_the_root_of_an_address_is_no_path(tmp_path: Path, repo: Repo) -> None:
+    """Two slashes in a path are one."""
+    make_job(repo.root, FIRST)
+    target = f"{tmp_path}//a.tar.gz"
+    assert archive(repo, FIRST, target) == 0
+    assert (tmp_path / "a.tar.gz").exists()

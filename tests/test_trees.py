@@ -1,0 +1,78 @@
+"""What tools write is refused, and what people write passes: by hook, range and explanation."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.trees import File, build, read_trees
+
+if TYPE_CHECKING:
+    from tests.support import Repo
+
+TREES = dict(read_trees())
+
+
+def staged(repo: Repo, files: list[File]) -> Repo:
+    build(repo.root, files)
+    repo.git("add", "-A", "-f")
+    return repo
+
+
+def tool(root: Path, module: str, *arguments: str, stdin: bytes = b"") -> str:
+    """The output of a command, which has not failed."""
+    done = subprocess.run(
+        (sys.executable, "-m", f"fx_hooks.{module}", *arguments),
+        cwd=root, input=stdin, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return done.stdout.decode()
+
+
+def found(output: str) -> set[bytes]:
+    return {
+        base64.b64decode(one["path_bytes"]) if one["path_bytes"] else one["path"].encode()
+        for one in json.loads(output)["findings"]
+    }
+
+
+def right(files: list[File], refused: set[bytes]) -> None:
+    """Assert that what is to be refused is, and nothing else that is judged."""
+    names = {verdict: {os.fsencode(path) for is_, path, _ in files if is_ == verdict}
+             for verdict in "RP"}  # fmt: skip
+    assert names["R"] - refused == set(), "let through"
+    assert names["P"] & refused == set(), "refused, and belongs in Git"
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_commit(repo: Repo, name: str) -> None:
+    files = TREES[name]
+    staged(repo, files)
+    right(files, found(tool(repo.root, "check_artifacts", "--format", "json")))
+    if files[0].path.startswith("best_models/") and {file.verdict for file in files} == {"P"}:
+        assert tool(repo.root, "check_best_models") == ""
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_one_answer(repo: Repo, name: str) -> None:
+    """All tracked files, a range of commits, and the explanation of a list say the same."""
+    files = TREES[name]
+    staged(repo, files)
+    repo.git("commit", "-q", "-m", "all")
+    tracked = found(tool(repo.root, "check_artifacts", "--all-files", "--format", "json"))
+    right(files, tracked)
+    listed = subprocess.run(("git", "ls-files", "-z"), cwd=repo.root, capture_output=True)
+    lines = tool(
+        repo.root, "cli.explain", "--stdin", "-z", "--format", "json", stdin=listed.stdout
+    ).splitlines()
+    records = [json.loads(line) for line in lines]
+    assert {os.fsencode(one["path"]) for one in records if one["verdict"] == "blocked"} == tracked
+    report = tool(repo.root, "check_range", "--format", "json")
+    assert found(report) == tracked
