@@ -67,6 +67,7 @@ ALLOWED = {
     "fx_hooks.fastpath.table_cache",
     "fx_hooks.fastpath.matcher",
     "fx_hooks.fastpath.fast_git",
+    "fx_hooks.fastpath.interpreter",
 }
 
 
