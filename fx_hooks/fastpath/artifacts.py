@@ -8,6 +8,7 @@ import os
 from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import SUBMODULE, NotSureError, as_it_was, open_index
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
@@ -77,10 +78,13 @@ def _clean(
     """
     tables, marks, tracked, milestones, listed, projects, _ = content
     places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
+    undecided = paths
     if projects is None:
         matcher = Matcher(tables)
-        if matcher.blocked(paths):
+        numbers = matcher.decide(paths)
+        if any(map(matcher.blocks, numbers)):
             return False
+        undecided = [path for path, number in zip(paths, numbers, strict=True) if number < 0]
         # The root never is a run.
         places = [(marks, [folder for folder in matcher.directories() if folder])]
     index: Index | ListedIndex | None = open_index(git_directory)
@@ -90,6 +94,7 @@ def _clean(
         wanted = None
         if places is not None and whole_tree is None:
             wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful]
+            wanted += _attribute_files(paths)
             if any(mark.startswith(b"*/") for mark in marks):
                 wanted += {folder.partition(b"/")[0] for folder in places[0][1]}
         index = listed_index(wanted)
@@ -99,6 +104,8 @@ def _clean(
     if not as_it_was(watched.get(POLICY), tracked) or index.any_below(doubtful):
         return False
     if not as_it_was(watched.get(milestones), listed):
+        return False
+    if whole_tree is None and not _without_weights(undecided, index):
         return False
     # A submodule is a folder, to patterns that match only those.
     found = index.entries(paths, SUBMODULE)
@@ -124,6 +131,42 @@ def _clean(
             elif index.entries([folder + tail for folder in folders], tail + b"\0"):
                 return False
     return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
+
+
+def _without_weights(paths: "list[bytes]", index: "Index | ListedIndex") -> bool:
+    """Return True if none of *paths* is new and could be weights whatever its name."""
+    large = doubtful_weights(paths, index)
+    if large or index.entries(_attribute_files(paths)):
+        # What is staged may be another size than the file: a filter has changed it.
+        output = fast_git.output(*STAGED)
+        if output is None:
+            return False
+        new = frozenset(output.split(b"\0"))
+        if not new.isdisjoint(large):
+            return False
+        if not new.isdisjoint(paths) and _has_filters():
+            return False
+    return True
+
+
+def _attribute_files(paths: "list[bytes]") -> "list[bytes]":
+    """Return the places of the attributes that can hold for *paths*."""
+    folders = {b""}
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return [folder + b"/.gitattributes" if folder else b".gitattributes" for folder in folders]
+
+
+def _has_filters() -> bool:
+    """Return True if the attributes at the root may have filters, or cannot be read."""
+    try:
+        with open(".gitattributes", "rb") as file:
+            return b"filter" in file.read()
+    except OSError:
+        return True
 
 
 def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":
