@@ -50,6 +50,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Scene]:
 def scene(made: dict[bool, Scene], refused: bool, home: Path, tmp_path: Path) -> Scene:  # noqa: ARG001
     shutil.copytree(made[refused].repo.root, tmp_path / "scene", symlinks=True)
     repo = Repo(tmp_path / "scene")
+    for path in repo.on_disk():
+        # git looks once more at what is as new as its index, and has no size of it till then.
+        os.utime(path, (1e9, 1e9), follow_symlinks=False)
     repo.git("update-index", "-q", "--refresh")
     return made[refused]._replace(repo=repo)
 
