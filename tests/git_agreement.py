@@ -216,6 +216,8 @@ def make_scene(root: Path, *, refused: bool) -> Scene:
     with working_directory(repo.root):
         run(Question("gitignore", gitignore.proven_in_step, sync_gitignore.main, []))
         repo.stage(".gitignore", Path(".gitignore").read_bytes())
+        # It is large enough to be looked into while it is new.
+        repo.git("commit", "-q", "--no-verify", "-m", "the block", "--only", "--", ".gitignore")
         for question in scene.questions():
             run(question)
         if refused:
