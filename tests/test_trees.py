@@ -123,3 +123,23 @@ def test_filters_are_not_trusted(repo: Repo) -> None:
     repo.stage("src/a.py", b"x = 1\n")
     repo.check()
     assert not repo.fast_path("src/a.py")
+
+
+def test_what_passes_as_test_data_is_counted(repo: Repo) -> None:
+    for number in range(5):
+        repo.stage(f"tests/exp/{number}.log", b"epoch 1\n")
+    repo.stage("tests/test_a.py", b"x = 1\n")
+    repo.stage("spec/a.pt")
+    repo.commit()
+    assert repo.check("--all-files") == Result(0, "", "")
+    found = repo.check("--all-files", "--verbose")
+    assert found.code == 0
+    assert found.out == (
+        "note: 6 files pass as test data: tests/exp/ 5, spec/ 1. If these are results of runs, add"
+        ' "/tests/exp/" to `ignore` in .fx-hooks.yaml\n'
+    )
+    repo.stage("a.pt")
+    assert "6 files pass as test data" in repo.check("--all-files").out
+    repo.stage(".fx-hooks.yaml", 'ignore: ["/tests/exp/"]\n')
+    assert "tests/exp/" in repo.check("--all-files").out
+    assert "1 file passes as test data: spec/ 1" in repo.check("--all-files").out
