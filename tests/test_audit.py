@@ -356,6 +356,6 @@ def test_report_fits_a_screen_unless_all_is_asked_for() -> None:
 def test_report_shows_odd_names_and_colours() -> None:
     text = "\n".join(audit_report(two_years(), verbose=True, colour=True))
     assert "\033[1mArtifacts: " in text
-    assert "\"$(printf 'logs/new\\012line')\"" in text
+    assert "'logs/new\\nline'" in text
     assert "logs/<script>" in text
     assert "\x1b[31m" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -509,4 +510,46 @@ def test_the_fast_path_imports_next_to_nothing(committed: Repo) -> None:
         (sys.executable, "-c", code), cwd=committed.root, capture_output=True, text=True, check=True
     )
     ours = ["check_best_models", "fastpath", "fastpath.best_models", "fastpath.fast_git"]
+    ours += ["fastpath.interpreter"]
     assert done.stdout == f"0 {['fx_hooks', *(f'fx_hooks.{name}' for name in ours)]}\n"
+
+
+ODD_NAMES = ["m.pt", "a*b.pt", "a [b].pt", "a?.pt", "a\\b.pt", 'a"b.pt', "#a.pt", "!a.pt", "é.pt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", [*ODD_NAMES, "a\nb.pt", "a\tb c.pt"])
+@pytest.mark.parametrize("there", [False, True], ids=["to-lfs", "from-lfs"])
+def test_printed_commands_take_a_name_by_the_letter(repo: Repo, name: str, there: bool) -> None:
+    path = f"best_models/{name}"
+    like = "best_models/aXb.pt"  # what `a*b.pt` and `a?b.pt` match
+    lfs = "forbidden" if there else "required"
+    repo.stage(".fx-hooks.yaml", f"best_models: {{lfs: {lfs}}}\n")
+    repo.git("config", "filter.lfs.clean", "cat")
+    repo.git("config", "filter.lfs.process", "")
+    content = pointer(STATE).encode() if there else STATE
+    repo.stage(".gitattributes", LFS if there else "")
+    for each in (path, like):
+        repo.stage(each, content)
+        repo.stage(os.path.splitext(each)[0] + "_meta.json", META)
+    repo.stage(LISTING, listing(entry(STATE, path)))
+    (command,) = (
+        line
+        for block in check(repo).out.split("\n\n")
+        if f"best_models.lfs is {lfs}" in block
+        for line in block.splitlines()[1:]
+    )
+    command = command.replace("git lfs install --local && ", "")
+    subprocess.run(("sh", "-e"), cwd=repo.root, input=command.encode(), check=True)
+    kinds = repo.git("check-attr", "-z", "filter", "--", path, like).split("\0")[2::3]
+    assert kinds == (["unspecified", "lfs"] if there else ["lfs", "unspecified"])
+    assert {os.fsencode(path), os.fsencode(like)} <= repo.tracked()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_untracking_takes_one_file_alone(repo: Repo) -> None:
+    for name in ("a*b.zip", "aXb.zip"):
+        repo.stage(f"best_models/{name}")
+    commands = [line for line in check(repo).commands if "a*b" in line]
+    subprocess.run(("sh", "-e"), cwd=repo.root, input=commands[0].encode(), check=True)
+    assert repo.tracked() == {b"best_models/aXb.zip", b"train.py"}

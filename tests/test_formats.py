@@ -587,7 +587,10 @@ def test_every_name_survives(
         name, properties, message = as_the_runner_reads(line)
         if len(found) <= 10:
             assert (name, properties["title"]) == ("error", alert.rule)
-            assert properties["file"] == alert.path.decode("utf-8", "replace")
+            place = alert.path.decode("utf-8", "replace")
+            # A log that has it would obey what is neither text nor the end of a line.
+            inert = place.replace("\n", "").replace("\r", "").isprintable()
+            assert properties.get("file") == (place if inert else None)
             assert message == alert.message
 
     (line,) = gitlab_lines(said)

@@ -293,6 +293,7 @@ def test_a_milestone_that_was_listed_in_its_own_commit(repo: Repo, later: str) -
     base = head(repo)
 
     def approve(name: str) -> None:
+        repo.stage(f"best_models/{name[:-3]}_meta.json", '{"performance": {}, "config": {}}')
         repo.stage(
             "best_models/milestones.yaml",
             f"milestones:\n  best_models/{name}:\n"
@@ -374,6 +375,7 @@ def test_a_long_report_is_cut(repo: Repo) -> None:
 
 def approved(repo: Repo, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
+    repo.stage("best_models/a_meta.json", '{"performance": {}, "config": {}}')
     repo.stage(
         "best_models/milestones.yaml",
         f"milestones:\n  best_models/a.pt:\n    sha256: {digest}\n    size: {len(content)}\n"

@@ -197,11 +197,11 @@ def test_colour() -> None:
 def test_names_are_shown_so_that_nothing_is_hidden() -> None:
     names = [b"\033[31m.pt", b"a\nb.pt", "modèle.pt".encode(), b"with blank.pt", b"\xff.pt"]
     assert report([*map(finding, names)])[3:] == [
-        "  \"$(printf '\\033[31m.pt')\"  1 file       2.0 KiB",
-        "  \"$(printf 'a\\012b.pt')\"    1 file       2.0 KiB",
-        "  modèle.pt                  1 file       2.0 KiB",
-        "  with blank.pt              1 file       2.0 KiB",
-        "  \"$(printf '\\377.pt')\"      1 file       2.0 KiB",
+        "  '\\x1b[31m.pt'  1 file       2.0 KiB",
+        "  'a\\nb.pt'      1 file       2.0 KiB",
+        "  modèle.pt      1 file       2.0 KiB",
+        "  with blank.pt  1 file       2.0 KiB",
+        "  '\\xff.pt'      1 file       2.0 KiB",
     ]
 
 
@@ -338,8 +338,13 @@ def test_quoted(path: bytes, word: str) -> None:
         pytest.param(b"a b", "a b", id="blank"),
         pytest.param(b"it's", "it's", id="quote"),
         pytest.param("modèle.pt".encode(), "modèle.pt", id="non-ascii"),
-        pytest.param(b"a\nb", "\"$(printf 'a\\012b')\"", id="newline"),
-        pytest.param(b"\xff", "\"$(printf '\\377')\"", id="not-utf-8"),
+        pytest.param(b"a\nb", r"'a\nb'", id="newline"),
+        pytest.param(b"a\\nb", r"a\nb", id="backslash"),
+        pytest.param(b"'a\\nb'", r"'\'a\\nb\''", id="looks-escaped"),
+        pytest.param(b"a\n", r"'a\n'", id="newline-at-the-end"),
+        pytest.param(b"\xff\xc3\xa9", r"'\xffé'", id="not-utf-8"),
+        pytest.param("\u202ea\U000e0001".encode(), r"'\u202ea\U000e0001'", id="invisible"),
+        pytest.param("\x9b".encode(), r"'\u009b'", id="control"),
     ],
 )
 def test_shown(path: bytes, text: str) -> None:

@@ -197,6 +197,24 @@ def test_a_symbolic_link_is_refused(repo: Repo) -> None:
     assert (repo.root / "elsewhere").read_bytes() == b"a\n"
 
 
+@pytest.mark.parametrize("content", ["\n" * 20_001, "a" * 1_000_001], ids=["lines", "bytes"])
+@pytest.mark.parametrize("arguments", [(), ("--check",), ("--diff",), ("--findings",)], ids=str)
+@pytest.mark.parametrize("name", [".gitignore", "sub/.gitignore"])
+def test_what_no_person_wrote_is_refused(
+    repo: Repo, content: str, arguments: Sequence[str], name: str
+) -> None:
+    if name != ".gitignore" and arguments != ("--findings",):
+        pytest.skip("reads that of the root alone")
+    repo.stage(name, content)
+    result = run(repo, *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        f"fx-sync-gitignore: error: {name}: has more than 20,000 lines or 1,000,000 bytes: this is"
+        " no ignore file that a person wrote\n"
+    )
+    assert (repo.root / name).read_text() == content
+
+
 def test_a_folder_is_refused(repo: Repo) -> None:
     repo.write(".gitignore/a")
     message = "is not a regular file: put one in its place"

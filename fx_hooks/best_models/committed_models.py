@@ -6,12 +6,13 @@ Each blob is read once, however many commits bring it in.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
 from fx_hooks.best_models.contract import Content, Names
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
-from fx_hooks.best_models.staged_models import digest
+from fx_hooks.best_models.staged_models import digest, document_fault
 from fx_hooks.git.repository import (
     LFS_POINTER_BYTES,
     LINK_MODE,
@@ -21,7 +22,7 @@ from fx_hooks.git.repository import (
     lfs_pointer,
 )
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.content import inspect
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.milestones import Milestone
@@ -71,15 +72,23 @@ class CommittedModels:
             return []
         return [*contract.check_content(milestone, content, self._best_models)]
 
-    def other(self, mode: int, blob: str, path: bytes) -> list[Finding]:
-        """Return what an entry at *path* breaks: a link, metadata, a document, no milestone."""
+    def other(
+        self, mode: int, blob: str, path: bytes, paired: Collection[bytes] = ()
+    ) -> list[Finding]:
+        """Return what an entry at *path* breaks: a link, metadata, a document, no milestone.
+
+        *paired* are the places of the metadata of milestones.
+        """
         if path == os.fsencode(self._best_models.milestones_file):
             return []
         if mode in (LINK_MODE, SUBMODULE_MODE):
             index = {path: IndexEntry(mode, blob, 0, path)}
             target = self._store.contents([blob]) if mode == LINK_MODE else {}
             targets = {path: target[blob]} if blob in target else {}
-            return contract.check_structure(self._policy, index, targets, {}, self._best_models)
+            found = contract.check_structure(self._policy, index, targets, {}, self._best_models)
+            if not found and mode == LINK_MODE and path in paired:
+                found = [contract.linked_metadata(path)]
+            return found
         metadata = self._names.is_a("metadata", path)
         if not metadata and not self._names.is_a("documents", path):
             return []
@@ -94,11 +103,8 @@ class CommittedModels:
             with nameless_file() as file:
                 if not self._store.copy_blob(blob, file):
                     return []
-                found: Inspection = inspect(file)
-            if not found.format and not found.faults:
-                return []
-            what = found.format or "a zip archive"
-            return [("best-models-foreign", f"is {what} under the name of a document")]
+                fault = document_fault(file)
+            return [("best-models-foreign", fault)] if fault else []
         size = self._store.sizes([blob])[blob]
         if size is None:
             return []

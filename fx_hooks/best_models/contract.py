@@ -16,6 +16,12 @@ from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import can_be_allowed
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.git.commands import (
+    LFS_ATTRIBUTES,
+    NO_LFS_ATTRIBUTES,
+    add_attributes,
+    git_for,
+)
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
@@ -108,7 +114,7 @@ def check_structure(
             path,
             "best-models-link",
             "is no directory, so nothing in it can be checked",
-            f"git rm -q -f --cached -- {quoted(path)}",
+            _untrack(path),
         )
         for path in sorted(set(index) - set(inside))
     ]
@@ -174,7 +180,7 @@ def _check_entry(
     place = milestone.place(shown(best_models.milestones_file.encode()))
     if path not in index:
         why = f"is listed in {place} and not tracked: add it, or take the entry out"
-        yield finding(path, "best-models-stale", why, f"git add -f -- {quoted(path)}")
+        yield finding(path, "best-models-stale", why, f"{git_for(path)} add -f -- {quoted(path)}")
         return
     if not names.is_a("weights", path):
         patterns = ", ".join(best_models.weights)
@@ -182,8 +188,19 @@ def _check_entry(
         yield finding(path, "best-models-foreign", why)
     metadata = os.fsencode(metadata_path(milestone.path))
     if metadata not in index:
-        why = f"has no metadata {shown(metadata)}"
-        yield finding(path, "best-models-unpaired", why, _approve(path))
+        yield without_metadata(path)
+
+
+def without_metadata(path: bytes) -> Finding:
+    """Return that the milestone at *path* has none."""
+    why = f"has no metadata {shown(os.fsencode(metadata_path(os.fsdecode(path))))}"
+    return finding(path, "best-models-unpaired", why, _approve(path))
+
+
+def linked_metadata(path: bytes) -> Finding:
+    """Return that the metadata at *path* is a link."""
+    why = "is a symbolic link: the metadata of a milestone is a file"
+    return finding(path, "best-models-link", why, _untrack(path))
 
 
 def check_content(
@@ -220,18 +237,19 @@ def check_content(
 
 
 def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, ...]]:
-    name = quoted(path)
-    again = f"git rm -q -f --cached -- {name} && git add -f -- {name}"
+    again = f"{_untrack(path)} && {git_for(path)} add -f -- {quoted(path)}"
+    # `git lfs track` would take the name for a pattern, and untrack only takes back that.
+    track = add_attributes(path, LFS_ATTRIBUTES)
     if content.pointer and lfs == LFS_FORBIDDEN:
         yield (
             "is in Git LFS: best_models.lfs is forbidden",
-            f"git lfs untrack {name} && git add .gitattributes && {again}",
+            f"{add_attributes(path, NO_LFS_ATTRIBUTES)} && {again}",
         )
     elif content.pointer and not content.wants_lfs:
         yield (
             "is a Git LFS pointer, but .gitattributes does not send it there: a checkout gets the"
             " pointer and no model",
-            f"git lfs track {name} && git add .gitattributes",
+            track,
         )
     elif not content.pointer and content.wants_lfs and lfs != LFS_FORBIDDEN:
         yield (
@@ -241,7 +259,7 @@ def _lfs_faults(path: bytes, content: Content, lfs: str) -> Iterable[tuple[str, 
     elif not content.pointer and lfs == LFS_REQUIRED:
         yield (
             "is not in Git LFS: best_models.lfs is required",
-            f"git lfs install --local && git lfs track {name} && git add .gitattributes && {again}",
+            f"git lfs install --local && {track} && {again}",
         )
 
 
@@ -287,9 +305,10 @@ def allow_options(names: Iterable[str]) -> str:
 
 
 def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:
-    """Return True if metadata that names a digest names one of those *pinned* for its models."""
+    """Yield what is wrong if metadata names a digest that is none of those *pinned* for it."""
     named = value.get("sha256") if isinstance(value, dict) else None
-    if named is not None and pinned and named not in pinned:
+    # It may be a list, which is no key.
+    if named is not None and pinned and not any(named == sha256 for sha256 in pinned):
         models = " or ".join(sorted(pinned))
         why = f"has another sha256 than the milestone, which has {models}"
         yield finding(path, "best-models-metadata", why)
@@ -301,7 +320,7 @@ def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
 
 
 def _untrack(path: bytes) -> str:
-    return f"git rm -q -f --cached -- {quoted(path)}"
+    return f"{git_for(path)} rm -q -f --cached -- {quoted(path)}"
 
 
 def _approve(path: bytes) -> str:

@@ -26,6 +26,7 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import Inspection, inspect
 from fx_hooks.weights.plain_text import is_text
+from fx_hooks.weights.polyglots import find_foreign
 
 if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
@@ -209,14 +210,21 @@ class ContractCheck:
                 if not self._repository.copy_blob(self._index[path].blob, file):
                     yield _not_here(path, self._index[path])
                     continue
-                file.seek(0)
-                if is_text(file):
-                    continue
-                found = inspect(file)
-                if found.format or found.faults:
-                    kind = found.format or "a zip archive"
-                    why = f"is {kind} under the name of a document"
-                    yield contract.finding(path, "best-models-foreign", why)
+                fault = document_fault(file)
+                if fault:
+                    yield contract.finding(path, "best-models-foreign", fault)
+
+
+def document_fault(file: BinaryIO) -> str:
+    """Return what a document is instead of one: weights, or what holds some; else empty."""
+    file.seek(0)
+    if is_text(file):
+        return ""
+    found = inspect(file)
+    if found.format or found.faults:
+        return f"is {found.format or 'a zip archive'} under the name of a document"
+    foreign = find_foreign(file)
+    return f"{foreign[0].partition(' as well')[0]} under the name of a document" if foreign else ""
 
 
 def checks(

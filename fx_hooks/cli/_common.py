@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from fx_hooks import __version__
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.paths import shown
 from fx_hooks.util.terminal import (
+    Inert,
     command_lines,
     complain,
     on_github,
@@ -76,6 +78,13 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         if hasattr(output, "reconfigure"):
             # A name that the terminal cannot show must not end in a traceback.
             output.reconfigure(errors="backslashreplace")
+    if on_github() and not isinstance(sys.stdout, Inert):
+        with contextlib.redirect_stdout(cast("TextIO", Inert(sys.stdout))):
+            return _worked(name, work)
+    return _worked(name, work)
+
+
+def _worked(name: str, work: Callable[[], int]) -> int:
     try:
         try:
             code = work()

@@ -36,6 +36,7 @@ from fx_hooks.cli._common import entry_point
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.alone import alone
+from fx_hooks.git.commands import LFS_ATTRIBUTES, attributes_line
 from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines, parse, rewritten
@@ -502,10 +503,8 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
 
 def _with_lfs(attributes: bytes, model: str) -> bytes:
     """Return the text of ``.gitattributes`` with *model* sent to Git LFS, as git lfs track does."""
-    pattern = "".join(f"\\{char}" if char in "*?[" else char for char in model)
-    pattern = pattern.replace(" ", "[[:space:]]")
     end = b"" if not attributes or attributes.endswith(b"\n") else b"\n"
-    return attributes + end + f"/{pattern} filter=lfs diff=lfs merge=lfs -text\n".encode()
+    return attributes + end + attributes_line(os.fsencode(model), LFS_ATTRIBUTES) + b"\n"
 
 
 def _read(root: str, path: str) -> bytes | None:
@@ -569,7 +568,7 @@ def _beside(target: str) -> str:
 def _report(plan: _Plan, provenance: Provenance, root: str, repository: Repository) -> None:
     run = provenance.directory
     made = "" if run is None else f", made by {shown(os.fsencode(os.path.relpath(run, root)))}"
-    print(f"{plan.model}: approved{made}")
+    print(f"{shown(os.fsencode(plan.model))}: approved{made}")
     paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
     commands = git_commands.stage(paths, force=True)
     lines = command_lines(git_commands.from_folder(commands, repository.path_to_root()))

@@ -25,7 +25,7 @@ from fx_hooks.runs.inventory import LIVE, Survey, survey
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import human_size, shown
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.terminal import in_json, one_line
 
 NAME = "fx-archive-runs"
 
@@ -153,7 +153,7 @@ def list_archive(name: str, patterns: Sequence[str], form: str = "text") -> int:
     with Archive(place) as archive:
         runs = run_restore.chosen(archive.manifest.runs, patterns)
         if form == "json":
-            print(to_json(archive.manifest._replace(runs=tuple(runs))).decode(), end="")
+            print(in_json(to_json(archive.manifest._replace(runs=tuple(runs))).decode()), end="")
             return CLEAN
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
         for line in listing(shown(place), archive.size, archive.manifest, runs, width):

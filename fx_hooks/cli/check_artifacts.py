@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
@@ -19,7 +19,7 @@ from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report, artifact_report
-from fx_hooks.util.paths import from_root
+from fx_hooks.util.paths import from_root, parents
 from fx_hooks.util.terminal import one_line
 
 NAME = "fx-check-artifacts"
@@ -247,7 +247,8 @@ def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> Seque
     chosen = found | {verdict.path for verdict in verdicts if verdict.blocked}
     # `git reset` would also drop intent-to-add entries of the folders that it is given.
     whole = git_commands.cover(chosen, {*check.staged, *check.repository.intended()})
-    return git_commands.unstage([path for path in whole if _holds(path, found)])
+    holding = found.union(*map(parents, found))
+    return git_commands.unstage([path for path in whole if path in holding])
 
 
 def _untracking(
@@ -271,10 +272,6 @@ def _untracking(
         sparse=not chosen.isdisjoint(check.repository.left_out()),
         repeatable=named,
     )
-
-
-def _holds(path: bytes, chosen: Collection[bytes]) -> bool:
-    return path in chosen or any(member.startswith(path + b"/") for member in chosen)
 
 
 def _with_folders(files: Sequence[bytes], index: Mapping[bytes, IndexEntry]) -> list[bytes]:

@@ -23,13 +23,13 @@ from fx_hooks.history.range_report import Place, changes_note, how_to_remove, ra
 from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
+from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
     from fx_hooks.reporting.finding import Finding
-    from fx_hooks.reporting.layout import Step
 
 NAME = "fx-check-range"
 RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
@@ -199,8 +199,14 @@ def check(
     notes = list(dict.fromkeys(notes))
     guilty = [(one, found) for one, found in results if found.artifacts]
     findings = _findings(store, guilty)
-    steps: list[Step] = []
-    if findings:
+    mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
+    steps = [Step("Complete them in a new commit:", list(dict.fromkeys(mends)))] * bool(mends)
+    guilty = [
+        (one, found._replace(artifacts=[item for item in found.artifacts if not item.mend]))
+        for one, found in guilty
+        if not all(item.mend for item in found.artifacts)
+    ]
+    if guilty:
         by_place = {(finding.commit.id, finding.path): finding
                     for finding in findings if finding.commit}  # fmt: skip
         places = [
@@ -210,7 +216,7 @@ def check(
             )
             for one, found in guilty
         ]
-        steps = how_to_remove(places, "" if on_server else store.path_to_root())
+        steps += how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:

@@ -21,7 +21,7 @@ from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import from_root, shown
-from fx_hooks.util.terminal import complain, one_line
+from fx_hooks.util.terminal import complain, in_json, one_line
 
 NAME = "fx-explain"
 
@@ -128,7 +128,7 @@ def explain(
         contract = terms.get(verdict.path)
         if as_json:
             extra = {} if contract is None else {"contract": contract}
-            print(json.dumps({**_as_record(name, verdict), **extra}))
+            print(in_json(json.dumps({**_as_record(name, verdict), **extra})))
         else:
             print(_as_text(name, verdict))
             for line in contract or ():

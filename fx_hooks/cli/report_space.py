@@ -27,7 +27,7 @@ from fx_hooks.runs.usage.usage_json import as_json
 from fx_hooks.runs.usage.usage_text import Answer, plain
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import shown
-from fx_hooks.util.terminal import complain, one_line, wants_colour
+from fx_hooks.util.terminal import complain, in_json, one_line, wants_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -114,7 +114,7 @@ def report_space(
         problems=[*space.problems, *outside.problems],
     )  # fmt: skip
     if as_record:
-        print(as_json(answer))
+        print(in_json(as_json(answer)))
     else:
         _print_text(answer)
     for note in (*in_force.notes, *space.notes):

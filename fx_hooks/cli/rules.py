@@ -14,7 +14,7 @@ from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_d
 from fx_hooks.policy.loader import rule_origins
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
-from fx_hooks.util.terminal import complain, one_line
+from fx_hooks.util.terminal import complain, in_json, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def list_rules(
             raise FatalError(f"there is no rule {name!r}: `fx-hooks rules` lists them")
     chosen = [rule for name, rule in rules.items() if not names or name in names]
     if as_json:
-        print(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2))
+        print(in_json(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2)))
     else:
         print("\n\n".join("\n".join(_as_text(rule)) for rule in chosen))
     for note in in_force.notes:

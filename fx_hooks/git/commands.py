@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 from fx_hooks.util.paths import parents, quoted
 
+# What `git lfs track` writes, and what takes it back.
+LFS_ATTRIBUTES = "filter=lfs diff=lfs merge=lfs -text"
+NO_LFS_ATTRIBUTES = "!filter !diff !merge !text"
 # One command line stays readable and below every shell's limit.
 _LINE = 4000
 
@@ -88,10 +92,34 @@ def untrack(
     return _commands(f"rm {' '.join(options)} --", paths)
 
 
-def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[Command]:
-    # What git would read as a pattern has to be taken by the letter.
+def git_for(*paths: bytes) -> str:
+    """Return how a command begins that takes *paths* by the letter, whatever git would read in."""
     magic = any(path.startswith(b":") or set(path) & set(b"*?[\\") for path in paths)
-    head = ("git", *["--literal-pathspecs"] * (magic and not literal), *verb.split())
+    return "git --literal-pathspecs" if magic else "git"
+
+
+def attributes_line(path: bytes, attributes: str) -> bytes:
+    """Return the line of the root's ``.gitattributes`` that gives *attributes* to *path* alone.
+
+    git reads a quoted pattern as it writes names (gitattributes(5)). git-lfs, which reads the
+    file as well, wants blanks as a set.
+    """
+    pattern = b"/" + re.sub(rb"([*?[\\])", rb"\\\1", path)
+    if re.search(rb"[\x00-\x1f\x7f\"]", pattern):
+        escaped = re.sub(rb"([\"\\])", rb"\\\1", pattern)
+        octal = re.sub(rb"[\x00-\x1f\x7f]", lambda found: b"\\%03o" % found[0][0], escaped)
+        return b'"%b" %b' % (octal, attributes.encode())
+    return b"%b %b" % (pattern.replace(b" ", b"[[:space:]]"), attributes.encode())
+
+
+def add_attributes(path: bytes, attributes: str) -> str:
+    """Return the command that adds that line, and stages the file."""
+    line = quoted(attributes_line(path, attributes))
+    return f"printf '%s\\n' {line} >> .gitattributes && git add .gitattributes"
+
+
+def _commands(verb: str, paths: Sequence[bytes], *, literal: bool = False) -> list[Command]:
+    head = (*("git" if literal else git_for(*paths)).split(), *verb.split())
     commands: list[list[str]] = []
     length = _LINE
     for path in paths:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
 
 
+MAX_BYTES, MAX_LINES = 1_000_000, 20_000
 LEFT_OUT = (
     "is left out by the sparse checkout, and does not follow the policy: add it"
     f" (git sparse-checkout add /{FILE}), then try again"
@@ -43,7 +44,7 @@ def read(root: bytes) -> bytes | None:
         if not stat.S_ISREG(mode):
             raise FatalError(f"{FILE}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
-            text = file.read()
+            text = limited(file.read(MAX_BYTES + 1), FILE)
         # A byte that no text has: UTF-16 and UTF-32, of which git reads nothing.
         if b"\0" in text or text.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise FatalError(
@@ -54,6 +55,19 @@ def read(root: bytes) -> bytes | None:
         return None
     except OSError as exc:
         raise FatalError(f"{FILE}: cannot be read: {exc.strerror}") from exc
+
+
+def limited(text: bytes, name: str) -> bytes:
+    """Return *text*, the content of the ignore file *name*, if git itself could use it.
+
+    git holds each path against each line, and thousands of ``!`` lines against each other.
+    """
+    if len(text) > MAX_BYTES or text.count(b"\n") > MAX_LINES:
+        raise FatalError(
+            f"{name}: has more than {MAX_LINES:,} lines or {MAX_BYTES:,} bytes: this is no"
+            " ignore file that a person wrote"
+        )
+    return text
 
 
 def merged_versions(repository: Repository, index: Mapping[bytes, IndexEntry]) -> list[bytes]:

@@ -240,9 +240,10 @@ def _examples(
         folder = name[: -len(FILE)]
         try:
             with open(os.path.join(repository.root, name), "rb") as file:
-                patterns = patterns_of(file.read())
+                text = file.read(ignore_file.MAX_BYTES + 1)
         except OSError:
             continue
+        patterns = patterns_of(ignore_file.limited(text, shown(name)))
         for number, line in enumerate(patterns, 1):
             place = Place(name, number)
             pattern = line.removeprefix("!")

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree
+from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
+from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
@@ -40,7 +42,8 @@ class Artifact(NamedTuple):
     """One path that one commit brings in and that does not belong in Git.
 
     ``commit`` is the full id; ``rule`` says why, and ``advice`` what to do instead.
-    ``group`` is the run or directory that it is shown with.
+    ``group`` is the run or directory that it is shown with. ``mend`` is the command that puts
+    it right in a new commit, empty if it has to go from the history.
     """
 
     commit: str
@@ -51,18 +54,21 @@ class Artifact(NamedTuple):
     why: str
     advice: str
     group: bytes
+    mend: str = ""
 
 
 class _Chosen(NamedTuple):
     """The chosen models of a project, or of the repository: where they are, and what is listed.
 
-    ``watched`` are the files that say how to judge.
+    ``watched`` are the files that say how to judge, ``paired`` the places of the metadata of
+    what is listed.
     """
 
     folder: bytes
     watched: frozenset[bytes]
     approved: Mapping[str, Milestone]
     contract: CommittedModels
+    paired: frozenset[bytes]
 
 
 class RangeResult(NamedTuple):
@@ -128,6 +134,7 @@ class RangeClassifier:
             frozenset((policy_file, os.fsencode(best_models.milestones_file))),
             approved,
             CommittedModels(self._store, self._policy, project),
+            frozenset(os.fsencode(contract.metadata_path(path)) for path in approved),
         )
 
     def _is_loose(self, folder: bytes) -> bool:
@@ -170,7 +177,8 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
-        every = artifacts + found
+        touched = {item.path for item in models} | walk.removed
+        every = self._incomplete(new, walk.commits, touched) + artifacts + found
         if self._acceptance.baseline:
             every = [item for item in every if not self._is_accepted(item)]
         return RangeResult(walk.commits, walk.times, every, changed, notes)
@@ -405,7 +413,7 @@ class RangeClassifier:
             commit = commits[item.commit]
             chosen = self._chosen_in(self._around(item.path))
             if os.fsdecode(item.path) not in chosen.approved:
-                found_here = chosen.contract.other(item.mode, item.blob, item.path)
+                found_here = chosen.contract.other(item.mode, item.blob, item.path, chosen.paired)
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
@@ -436,6 +444,47 @@ class RangeClassifier:
             else (f"{unknown:,} milestones are not in this clone, and were")
         )
         return artifacts, [f"{said} not compared"]
+
+    def _incomplete(
+        self, tip: str, commits: Sequence[str], touched: Collection[bytes]
+    ) -> list[Artifact]:
+        """Return the milestones of *tip* that lack their metadata, or have that of another model.
+
+        A later commit may complete them, so it is the tip that counts, and of it what the
+        range has *touched*.
+        """
+        if tip.startswith("--") or not commits:
+            return []
+        among = {self._around(path) for path in touched}
+        places: dict[bytes, bytes] = {}
+        pinned: dict[bytes, set[str]] = {}
+        for chosen in map(self._chosen_in, among):
+            whole = not chosen.watched.isdisjoint(touched)
+            for name, milestone in chosen.approved.items():
+                path, place = os.fsencode(name), os.fsencode(contract.metadata_path(name))
+                if whole or path in touched or place in touched:
+                    places[path] = place
+                    pinned.setdefault(place, set()).add(milestone.sha256)
+        there = self._store.found(tip, (*places, *pinned)) if places else {}
+        contents = self._store.contents([there[place] for place in pinned if place in there])
+        artifacts = []
+        for path, place in places.items():
+            if path not in there:
+                continue
+            content = contents.get(there.get(place, ""))
+            if place not in there:
+                found = [contract.without_metadata(path)]
+            elif content is None:
+                continue  # not in this clone
+            else:
+                value = read_metadata(content, required=None).value
+                found = [*contract.check_digest(path, value, pinned[place])]
+            artifacts += [
+                Artifact(commits[0], path, _FILE, there[path], each.rule, each.why, each.advice,
+                         path, each.advice)
+                for each in found
+            ]  # fmt: skip
+        return artifacts
 
     def _was_approved(self, item: Artifact) -> bool:
         """Return True if *item* was a milestone in its own commit, and is no longer listed."""
@@ -470,6 +519,7 @@ class RangeClassifier:
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
+_FILE = 0o100644
 
 
 def milestones_of_commit(

@@ -236,7 +236,7 @@ def github_lines(report: Report) -> list[str]:
     shown_ones = found if len(found) <= MOST_ANNOTATIONS else found[: MOST_ANNOTATIONS - 1]
     lines = [
         _command(
-            {"file": readable(alert.path), "line": str(alert.line or 1), "title": alert.rule},
+            {**_place(alert), "title": alert.rule},
             alert.message,
         )
         for alert in shown_ones
@@ -246,6 +246,14 @@ def github_lines(report: Report) -> list[str]:
         text = f"and {rest:,} more of {len(found):,} findings: the log has them"
         lines.append(_command({"title": report.command}, text))
     return lines
+
+
+def _place(alert: Alert) -> dict[str, str]:
+    """Return where GitHub shows *alert*; nowhere if a log that has the name would obey it."""
+    name = readable(alert.path)
+    if not name.translate({10: None, 13: None}).isprintable():
+        return {}
+    return {"file": name, "line": str(alert.line or 1)}
 
 
 def _command(properties: dict[str, str], message: str) -> str:

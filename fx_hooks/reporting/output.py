@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.files import replace_file
-from fx_hooks.util.terminal import on_github, wants_colour, without_commands
+from fx_hooks.util.terminal import Inert, in_json, on_github, wants_colour, without_commands
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -48,6 +48,8 @@ class Output(NamedTuple):
         *text* gives the lines for people, with or without colour. A file comes first, so
         that a reader who stops early does not keep it from being written.
         """
+        # What it prints is guarded here, in one piece.
+        stream = sys.stdout.stream if isinstance(sys.stdout, Inert) else sys.stdout
         if self.file is not None:
             lines = text(False) if self.format == "text" else _document(self.format, report)
             _write(self.file, "".join(f"{line}\n" for line in lines))
@@ -56,10 +58,11 @@ class Output(NamedTuple):
             if self.format == "github" or on_github():
                 lines = without_commands(lines)
             for line in lines:
-                print(line)
+                print(line, file=stream)
         if self.file is None:
             for line in _document(self.format, report):
-                print(line)
+                # What is no text is JSON, or the commands that GitHub is to obey.
+                print(line if self.format == "github" else in_json(line), file=stream)
         return FOUND if report.findings else CLEAN
 
 

@@ -28,7 +28,7 @@ from fx_hooks.runs.liveness import find_processes
 from fx_hooks.util import files
 from fx_hooks.util.attributes import is_fixed
 from fx_hooks.util.disk import Folder, Size, scan
-from fx_hooks.util.paths import shown
+from fx_hooks.util.paths import parents, shown
 
 _ASIDE, _GONE = b"aside-", b"gone-"
 _LEFT = re.compile(rb"\.fx-(aside|gone)-(.+)\.[0-9a-f]{8}", re.DOTALL)
@@ -410,7 +410,8 @@ def _open_up(descriptor: int) -> None:
 def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:
     """Return what interrupted processes have left below *top*; what git tracks is not ours."""
     found = sorted(folder.path for folder in top.walk() if _LEFT.fullmatch(folder.name))
-    return [path for path in found if not any(file.startswith(path + b"/") for file in tracked)]
+    above = set().union(*map(parents, tracked)) if found else set()
+    return [path for path in found if path not in above]
 
 
 def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled | None:

@@ -107,11 +107,7 @@ def named(survey: Survey, names: Iterable[str]) -> list[Run]:
     found: dict[bytes, Run] = {}
     for name in names:
         found.update((run.path, run) for run in _meant(survey, name))
-    return [
-        run
-        for path, run in sorted(found.items())
-        if not any(path.startswith(other + b"/") for other in found)
-    ]
+    return [run for path, run in sorted(found.items()) if found.keys().isdisjoint(parents(path))]
 
 
 def _meant(survey: Survey, name: str) -> list[Run]:

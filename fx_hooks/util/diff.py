@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from fx_hooks.util.terminal import one_line
+
 
 def changed_lines(before: bytes | None, after: bytes, *, context: int = 0) -> list[str]:
     """Return a unified diff without the two lines that name the files."""
@@ -20,4 +22,4 @@ def split(text: bytes) -> list[bytes]:
 
 def _shown(line: bytes) -> str:
     text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
-    return text.replace("\r", "\\r")  # the terminal would go back and write over it
+    return one_line(text)  # a terminal would go back and write over it

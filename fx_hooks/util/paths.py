@@ -58,12 +58,30 @@ def parents(path: bytes) -> list[bytes]:
 
 
 def shown(path: bytes) -> str:
-    """Return *path* for reading: as it is if it can be printed, else as a shell would take it.
+    r"""Return *path* for reading: as it is if it can be printed, else in quotes and escaped.
 
-    That is the same whatever the encoding of the terminal: some of it goes into files.
+    ``'a\n.pt'`` has a line break, ``\xff`` is a byte that is no text. For commands there is
+    :func:`quoted`, which shells read and people do not.
+    Both are the same whatever the encoding of the terminal: some of it goes into files.
     """
     text = _printable(path)
-    return quoted(path) if text is None else text
+    if text is not None and not text.startswith("'"):
+        return text
+    return f"'{''.join(map(_escaped, path.decode('utf-8', 'surrogateescape')))}'"
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if char in "\\'":
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    if code < 0x80:
+        return ascii(char)[1:-1]
+    # Not \xe9, which is a byte here.
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def quoted(path: bytes) -> str:

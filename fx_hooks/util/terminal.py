@@ -40,9 +40,51 @@ def on_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def is_command(text: str) -> bool:
+    """Return True if GitHub takes a line of *text* for a command.
+
+    The runner cuts lines at carriage returns, too; ``##[`` counts wherever it stands
+    (github.com/actions/runner, ``ActionCommand.cs``).
+    """
+    return "##[" in text or any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
 def without_commands(lines: list[str]) -> list[str]:
     """Return *lines* so that GitHub takes none for a command, whatever files are called."""
-    if not any(line.lstrip().startswith("::") or "##[" in line for line in lines):
+    if not any(map(is_command, lines)):
         return lines
     token = secrets.token_hex(16)
     return [f"::stop-commands::{token}", *lines, f"::{token}::"]
+
+
+def in_json(text: str) -> str:
+    """Return JSON *text* with the same values, in which GitHub finds no command."""
+    return text.replace("##[", "#\\u0023[")
+
+
+class Inert:
+    """A text stream on which GitHub takes no line for a command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        self._write("".join(f"{line}\n" for line in lines))
+        return len(text)
+
+    def flush(self) -> None:
+        if is_command(self._line):
+            self._line += "\n"
+        self._write(self._line)
+        self._line = ""
+        self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        if is_command(text):
+            text = "\n".join((*without_commands(text.splitlines()), ""))
+        self.stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)

@@ -10,6 +10,7 @@ torch's ``caffe2/serialize/inline_container.cc``.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Mapping
@@ -187,6 +188,9 @@ def _directory(data: bytes, count: int) -> list[_Entry]:
             raise BrokenArchive("has a member with two sizes")
         if attributes & 0x10:
             raise BrokenArchive("has a member that is a folder")
+        # Where the upper half is a mode (of Unix), a program that unpacks makes what it says.
+        if not stat.S_ISREG(attributes >> 16) and stat.S_IFMT(attributes >> 16):
+            raise BrokenArchive("has a member that is no file")
         entries.append(
             _Entry(
                 name=name,

@@ -54,6 +54,8 @@ def foreign_start(start: bytes) -> str:
         return "an HDF5 file"
     if start.startswith(_ZIP):
         return "a zip archive"
+    if start.startswith(b"GGUF"):
+        return "a GGUF file"
     if start.startswith(_PACKED):
         return "compressed data"
     return "a tar archive" if is_tar(start) else ""

@@ -120,7 +120,8 @@ def read_legacy(file: BinaryIO, budget: Budget) -> tuple[Inspection, object]:
             faults.append("has another magic number or version than torch writes")
         value = read_pickle(file, report, budget, Reader.TORCH_LEGACY)
         keys = read_pickle(file, report, budget, Reader.TORCH_LEGACY)
-        stored, faults = _legacy_storages(file, report.storages, keys)
+        stored, wrong = _legacy_storages(file, report.storages, keys)
+        faults += wrong
         elements = sum(item.elements for item in stored)
         left = max(_size(file) - file.tell(), 0)
         if left and not faults:
