@@ -26,9 +26,10 @@ import yaml
 from fx_hooks import __version__
 from tests.contract_support import STATE, WEIGHTS, approve
 from tests.documents import ROOT, Block, address, all_blocks, blocks, read
+from tests.run_trees import mark_as_synced
 from tests.support import Repo
 from tests.terminal_picture import picture
-from tests.wandb_records import field
+from tests.wandb_records import ended_with, field
 from tests.wandb_records import log as wandb_log
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
@@ -197,7 +198,7 @@ def old_jobs(repo: Repo) -> None:
 
 
 def runs_to_clean(repo: Repo) -> None:
-    """A job that is marked as synced, one that failed, and one that W&B does not have."""
+    """A job that was synced, one that failed, and one that W&B does not have."""
     now = time.time()
 
     def job(path: str, days: int, log: str = "done\n") -> float:
@@ -214,9 +215,9 @@ def runs_to_clean(repo: Repo) -> None:
         stamp = path.replace("-", "").replace("/", "_")
         run = f"outputs/{path}/wandb/offline-run-{stamp}-x1p9k2aa"
         started = field(17, field(1, "x1p9k2aa") + field(3, "toy"))
-        write(repo, f"{run}/run-x1p9k2aa.wandb", wandb_log(started), then)
+        write(repo, f"{run}/run-x1p9k2aa.wandb", wandb_log(started, ended_with(0)), then)
         if days == 176:
-            write(repo, f"{run}/run-x1p9k2aa.wandb.synced", b"", then + 60)
+            mark_as_synced(repo.root / run, repo.root, mtime=int((then + 60) * 1e9))
 
 
 SESSIONS = {

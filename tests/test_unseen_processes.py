@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
@@ -13,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fx_hooks.cli import clean_runs
 from fx_hooks.runs import liveness
 from fx_hooks.runs.liveness import Processes
 from fx_hooks.util.disk import ANYONE, scan
+from tests.faults import give_to_nobody, run
+from tests.support import Repo, working_directory
 
 if TYPE_CHECKING:
-    from tests.support import Repo
+    from collections.abc import Iterator
 
 psutil = pytest.importorskip("psutil")
 JOB = "outputs/2026-01-05/10-00-00"
@@ -83,6 +88,117 @@ def test_where_all_processes_are_listed(job: Repo) -> None:
     code, out = clean(job)
     assert NOTE not in out
     assert (code, (job.root / JOB).exists()) == (0, False)
+
+
+# PR_SET_DUMPABLE: a process that changes its user may not be looked into by that user any more.
+_DUMPABLE = 4
+# The user without rights, and one that is in no list of users.
+OWNER, OTHER = 65_534, 54_322
+
+
+def become(user: int, *, dumpable: bool = True) -> None:
+    os.chdir("/")  # the checkout may lie where this user cannot go, nor come back to
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    assert ctypes.CDLL(None).prctl(_DUMPABLE, int(dumpable), 0, 0, 0) == 0
+
+
+@contextlib.contextmanager
+def held(path: Path, user: int, how: str = "open") -> Iterator[None]:
+    """While a process of *user* has *path* open, works there, or is hidden and has it open."""
+    reader, writer = os.pipe()
+    ended, end = os.pipe()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            os.close(end)
+            become(user, dumpable=how != "hidden")
+            if how == "cwd":
+                os.chdir(path.parent)
+            else:
+                os.open(path, os.O_WRONLY | os.O_APPEND)
+            os.write(writer, b"x")
+            os.read(ended, 1)
+        os._exit(0)
+    os.close(writer)
+    try:
+        assert os.read(reader, 1) == b"x"
+        yield
+    finally:
+        os.close(end)
+        os.waitpid(child, 0)
+        os.close(ended)
+        os.close(reader)
+
+
+@pytest.fixture
+def shared(job: Repo) -> Repo:
+    """The repository as OWNER's, where another user may come to it."""
+    with working_directory(job.root):
+        clean_runs.main(["."])  # loads what another user could not read
+    give_to_nobody(job.root)
+    return job
+
+
+def clean_as_owner(repo: Repo) -> tuple[int | None, str]:
+
+    def work() -> int:
+        become(OWNER)
+        os.chdir(repo.root)
+        return clean_runs.main(["--yes", "."])
+
+    outcome = run(work)
+    return outcome.code, outcome.out + outcome.err
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("user", "how"),
+    [
+        pytest.param(OTHER, "open", id="another user's process"),
+        pytest.param(OTHER, "cwd", id="another user works there"),
+        pytest.param(OWNER, "hidden", id="a process that may not be looked into"),
+    ],
+)
+def test_a_process_that_cannot_be_seen_writes_there(shared: Repo, user: int, how: str) -> None:
+    log = shared.root / JOB / "train.log"
+    os.chmod(log.parent, 0o777)
+    os.chmod(log, 0o666)
+    with held(log, user, how):
+        age(shared, 3)
+        code, out = clean_as_owner(shared)
+        assert "Traceback" not in out
+        assert (code, log.exists()) == (1, True)
+        assert f"{JOB}: live: it does not say that it has ended" in out
+        assert "cannot be seen" in out or "may be unseen" in out
+        # A folder of its own, for a week: then it goes.
+        age(shared, 8 * 24)
+        assert clean_as_owner(shared)[0] == 0
+    assert not log.exists()
+
+
+@ROOT
+def test_a_process_of_our_own_is_seen(shared: Repo) -> None:
+    log = shared.root / JOB / "train.log"
+    age(shared, 8 * 24)
+    with held(log, OWNER):
+        code, out = clean_as_owner(shared)
+        assert (code, log.exists()) == (1, True)
+        assert f"has {JOB}/train.log open" in out
+
+
+@ROOT
+@pytest.mark.parametrize("user", [OTHER, 0])
+def test_what_another_user_owns_in_a_run(shared: Repo, user: int) -> None:
+    """One file of another user's is enough: a process of theirs wrote it."""
+    log = shared.root / JOB / "other.log"
+    log.write_text("x\n")
+    os.chown(log, user, user)
+    with held(log, user):
+        age(shared, 3)
+        code, _ = clean_as_owner(shared)
+        assert (code, log.exists()) == (1, True)
 
 
 class Process:

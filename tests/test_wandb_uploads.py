@@ -24,6 +24,8 @@ from fx_hooks.runs import inventory
 from fx_hooks.runs.inventory import Run, kept_because, survey
 from fx_hooks.runs.liveness import Processes
 from tests.run_trees import mark_as_synced
+from tests.wandb_records import ended_with, field
+from tests.wandb_records import log as written_log
 
 if TYPE_CHECKING:
     from tests.support import Repo
@@ -203,3 +205,38 @@ def test_the_table_in_the_documentation() -> None:
     for row in TABLE:
         for cell in row:
             assert cell in page, cell
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "sent"),
+    [
+        pytest.param("files/note.txt", "", False, id="put into files/"),
+        pytest.param("files/results/a.csv", "", False, id="in a folder of its own"),
+        pytest.param("results.csv", "", False, id="beside files/"),
+        pytest.param("files/note.txt", "note.txt", True, id="given to wandb.save"),
+        pytest.param("files/a[1].txt", "a[[]1].txt", True, id="with a name that is a pattern"),
+        pytest.param("files/note.txt", "other.txt", False, id="another one was given"),
+        pytest.param("files/media/images/a.png", "", True, id="media"),
+        pytest.param("files/output.log", "", True, id="W&B's own"),
+        pytest.param("logs/debug.log", "", True, id="a log"),
+    ],
+)
+def test_what_w_and_b_was_not_told_to_send(
+    repo: Repo, name: str, told: str, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since 0.18 what a program writes into W&B's folder of the run is not sent by itself."""
+    monkeypatch.chdir(repo.root)
+    (path,) = unpack(repo, "online-ok-031")
+    (log,) = (repo.root / path).glob("*.wandb")
+    then = log.stat().st_mtime
+    if told:
+        record = field(6, field(1, field(1, told)))
+        log.write_bytes(written_log(field(17, field(1, "run1")), record, ended_with(0)))
+    repo.write(f"{path}/{name}", b"x\n")
+    for folder, _, files in os.walk(path):
+        for file in files:
+            os.utime(os.path.join(folder, file), (then, then))
+    run = look()[path]
+    assert (kept_because(run) is None) is sent
+    assert run.unproven is not sent
+    assert (kept_because(look(path)[path]) is None) is True

@@ -53,7 +53,6 @@ from fx_hooks.util.paths import from_root, human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
-    from fx_hooks.git.repository import IndexEntry
     from fx_hooks.runs.archive.manifest import PackedRun
 
 NAME = "fx-clean-runs"
@@ -198,8 +197,9 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         found = survey(repository, accepted=accepted)
     elif left:
         print(f"note: {_left(left)}")
-    goes, stays = plan(found, options, _references(repository, index, found))
-    for note in (*found.notes, *found.not_looked_into()):
+    references = References(repository, index, found)
+    goes, stays = plan(found, options, references)
+    for note in (*found.notes, *found.not_looked_into(), *references.notes):
         print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
     items = [Item(run.path, about(found, run)) for run in goes]
@@ -233,10 +233,6 @@ def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
     for path in accepted:
         if path not in known:
             raise FatalError(f"--accept-unproven {shown(path)}: is no run: see fx-report-space")
-
-
-def _references(repository: Repository, index: Sequence[IndexEntry], found: Survey) -> References:
-    return References(repository, index, found.scan, [run.path for run in found.runs])
 
 
 def _left(left: Sequence[bytes]) -> str:

@@ -155,7 +155,8 @@ class RunKind:
     other run, and no other one in it. *only_copy* says that nothing sends such a run anywhere:
     it is deleted only once it has been archived. *waits_for_upload* is for those that are
     sent. *patterns* say, after the configuration, what paths its folders have that hold
-    nothing else to recognise them by.
+    nothing else to recognise them by. *needs* gets the place of a run, and whether all of it
+    is sent, and returns the places of the files elsewhere that the run goes on to need.
     """
 
     name: str
@@ -166,6 +167,7 @@ class RunKind:
     started: Callable[[Folder, bytes], float | None] = _no_start
     identity: Callable[[Folder, bytes], str] = _no_identity
     patterns: Callable[[Configuration], list[str]] = _no_patterns
+    needs: Callable[[bytes, bool], Iterable[bytes]] | None = None
     role: Role = Role.OTHER
     first_folder: bytes = b""  # written before anything else in it
     among_sources: bool = False

@@ -44,7 +44,7 @@ def started(folder: Folder, root: bytes) -> float | None:
 
 def run_log(place: bytes) -> WandbLog:
     """Return what the log of the run at *place* says."""
-    name = _log_at(place)
+    name = log_at(place)
     if name is not None:
         try:
             with open(os.path.join(place, name), "rb", opener=files_not_links) as file:
@@ -56,10 +56,11 @@ def run_log(place: bytes) -> WandbLog:
 
 def named_id(place: bytes) -> str:
     """Return the id of the run at *place* after its log's name or its own."""
-    return os.fsdecode(id_of(os.path.basename(place), _log_at(place)))
+    return os.fsdecode(id_of(os.path.basename(place), log_at(place)))
 
 
-def _log_at(place: bytes) -> bytes | None:
+def log_at(place: bytes) -> bytes | None:
+    """Return the name of the log of the run at *place*; None without any."""
     try:
         return log_name(os.path.basename(place), os.listdir(place))
     except OSError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fx_hooks.frameworks.framework import Ending, Evidence, Proof, State
 from fx_hooks.frameworks.wandb.names import RUN_NAME, SYNCED_MARK, id_of, log_name
 from fx_hooks.frameworks.wandb.record import WandbEnd, read_wandb_end
+from fx_hooks.frameworks.wandb.unsent import unsent_file
 from fx_hooks.frameworks.wandb.uploads import Upload, online_upload, sync_of
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
@@ -37,6 +38,8 @@ def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
         Proof.ENDED if ended else Proof.NOTHING,
     )  # fmt: skip
     upload = _upload(folder, log, place, syncs, end)
+    if upload.proves is Proof.UPLOADED:
+        upload = _with_all_files(upload, folder, place, log)
     evidence = (said, *upload.evidence)
     if upload.proves is not Proof.UPLOADED:
         unproven = upload.proves is Proof.NOTHING
@@ -58,7 +61,7 @@ def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEn
         missing = _of_log(folder, log + SYNCED_MARK, "it is missing", Proof.NOT_UPLOADED)
         reason = f"offline, and no {shown(log + SYNCED_MARK)}"
         return Upload(Proof.NOT_UPLOADED, reason, (missing,))
-    online = online_upload(folder, place)
+    online = online_upload(folder, place, has_ended=end.exit_code is not None)
     if online.proves is Proof.UPLOADED and end.exit_code is None:
         online = Upload(Proof.NOTHING, "", online.evidence)
     evidence = (*(synced.evidence if synced is not None else ()), *online.evidence)
@@ -71,6 +74,16 @@ def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEn
     if end.exit_code is None and online.proves is Proof.NOTHING:
         return Upload(Proof.NOTHING, "online, and it did not come to its end", evidence)
     return online
+
+
+def _with_all_files(upload: Upload, folder: Folder, place: bytes, log: bytes) -> Upload:
+    """Return what *upload* proves of a run that may have files in it that were never sent."""
+    path = unsent_file(folder, place, log)
+    if path is None:
+        return upload
+    said = _of_log(folder, path, "nothing says that W&B was told to send it", Proof.NOTHING)
+    reason = f"W&B may not have {shown(path)}, which the run has not handed over by wandb.save"
+    return Upload(Proof.NOTHING, reason, (*upload.evidence, said))
 
 
 def was_synced(folder: Folder, log: bytes, syncs: Syncs) -> bool:

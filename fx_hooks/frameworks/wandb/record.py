@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 _HEADER = b":W&B"
 HEADER_BYTES = 7
-_BLOCK = 1 << 15
+BLOCK = 1 << 15
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 # A record is a step of the history; a log with longer ones is cut there.
 _MAX_RECORD = 16 << 20
@@ -26,6 +26,9 @@ _END_BLOCKS = 4
 # Fields of Record, RunRecord, HistoryRecord, SummaryRecord, ConfigRecord and their items.
 _HISTORY, _SUMMARY, _CONFIG, _RUN, _EXIT, _ENVIRONMENT = 2, 3, 5, 17, 18, 26
 _RUN_ID, _ENTITY, _PROJECT, _RUN_CONFIG, _GIT = 1, 2, 3, 4, 21
+_FILES, _FILE, _PATH = 6, 1, 1
+_ARTIFACT, _MANIFEST, _ENTRIES, _LISTED_IN = 8, 12, 4, 5
+_REFERENCE, _LOCAL = 3, 6
 _UPDATE, _REMOVE = 1, 2
 _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
 _COMMIT = 2
@@ -72,9 +75,9 @@ class WandbEnd(NamedTuple):
 def read_wandb_end(file: BinaryIO) -> WandbEnd:
     """Return how the run ended, from the last blocks of its log alone."""
     size = file.seek(0, os.SEEK_END)
-    last = max(size - 1, 0) // _BLOCK
+    last = max(size - 1, 0) // BLOCK
     for block in range(last, max(last - _END_BLOCKS, -1), -1):
-        for record in _records(file, block * _BLOCK):
+        for record in _records(file, block * BLOCK):
             for field, content in _fields(record):
                 if field == _EXIT:
                     numbers = _numbers(content)
@@ -157,6 +160,41 @@ def read_wandb_log(file: BinaryIO, *, limit: int | None = None) -> WandbLog:
     )
 
 
+def read_wandb_files(file: BinaryIO) -> set[str]:
+    """Return the paths, in the folder ``files``, of what the run has handed over to be sent."""
+    return {
+        value.decode("utf-8", "surrogateescape")
+        for record in _records(file)
+        for field, content in _fields(record)
+        if field == _FILES
+        for part, item in _fields(content)
+        if part == _FILE
+        for key, value in _fields(item)
+        if key == _PATH
+    }
+
+
+def read_wandb_entries(file: BinaryIO) -> Iterator[tuple[str, str, str]]:
+    """Yield what the artifacts that a run has logged consist of.
+
+    Each is a reference, the place of the file on this machine, and the place of a list of
+    more; what there is none of is empty.
+    """
+    for record in _records(file):
+        for field, artifact in _fields(record):
+            for part, manifest in _fields(artifact) if field == _ARTIFACT else ():
+                for key, value in _fields(manifest) if part == _MANIFEST else ():
+                    if key == _LISTED_IN:
+                        yield "", "", value.decode("utf-8", "surrogateescape")
+                    elif key == _ENTRIES:
+                        entry = dict(_fields(value))
+                        reference, local = (
+                            entry.get(number, b"").decode("utf-8", "surrogateescape")
+                            for number in (_REFERENCE, _LOCAL)
+                        )
+                        yield reference, local, ""
+
+
 def _update(values: dict[str, Any], record: bytes) -> None:
     """Apply the updates and removals of a record to *values*."""
     for field, item in _fields(record):
@@ -193,7 +231,7 @@ def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Ite
     position = file.seek(max(start, HEADER_BYTES))
     record: bytes | None = None
     while limit is None or position < limit:
-        left = _BLOCK - position % _BLOCK
+        left = BLOCK - position % BLOCK
         if left < 7:  # the rest of a block is filled up
             filling = len(file.read(left))
             if filling < left:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.frameworks.framework import Ending, Framework, Role, RunKind
 from fx_hooks.frameworks.wandb import details, outside
+from fx_hooks.frameworks.wandb.artifacts import needed_files
 from fx_hooks.frameworks.wandb.ending import wandb_ending
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME, log_name
 from fx_hooks.frameworks.wandb.output import output_folders
@@ -67,6 +68,7 @@ FRAMEWORK = Framework(
             details=details.run_details,
             started=_started,
             identity=details.run_id,
+            needs=needed_files,
             role=Role.TRACKER,
             among_sources=True,
             closed=True,

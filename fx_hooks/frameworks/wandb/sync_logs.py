@@ -21,15 +21,22 @@ if TYPE_CHECKING:
     from fx_hooks.util.disk import Folder, Scan
 
 # `wandb-core` gives up on a file, or on all of the history ("ERROR+4"), when it has tried often
-# enough. What it asks of /graphql may fail without harm: features of the server, the user.
+# enough. What it asks of /graphql may fail without harm: features of the server, the user. So
+# may the job artifact, which is made of what was sent as files.
 REFUSED = re.compile(
-    rb'"level":\s*"ERROR(?:\+\d+)?",\s*"msg":\s*"(?:'
+    rb'"level":\s*"ERROR(?:\+\d+)?",\s*"msg":\s*"(?!sender: sendDefer: failed to build job)(?:'
     rb'[^"]*(?:upload|filestream: fatal|file ?transfer|runfiles|artifact)'
     rb'|api: HTTP error"(?!.*/graphql))',
     re.IGNORECASE,
 )
+# The server failed, and was asked again; before wandb-core, in other words.
+RETRIED = re.compile(
+    rb'"msg":\s*"(?:api: retrying (?:HTTP )?error|filestream: retr)[^\n]*'
+    rb"|requests_with_retry encountered retryable exception"
+)
 # The last request of a run or of its sync, and the answer that may follow.
 COMPLETE = re.compile(rb'"complete":\s*true')
+ANSWERED_ANY = re.compile(rb'"filestream: request sent"[^\n]*"status":\s*"200')
 ANSWERED = re.compile(rb'"filestream: request sent".*"status":\s*"200 OK"')
 # Before wandb-core: "ERROR   FileStreamThread:... dropped chunk 400", "Failed to upload file: x".
 REFUSED_PLAIN = re.compile(rb"\bERROR\b.*(?:dropped chunk|upload|artifact|file_stream)")

@@ -14,9 +14,11 @@ from fx_hooks.frameworks.run_files import read_tail
 from fx_hooks.frameworks.wandb.names import SYNCED_MARK
 from fx_hooks.frameworks.wandb.sync_logs import (
     ANSWERED,
+    ANSWERED_ANY,
     COMPLETE,
     REFUSED,
     REFUSED_PLAIN,
+    RETRIED,
     STREAM_ENDED,
     STREAM_ENDS,
     log_lines,
@@ -45,24 +47,30 @@ TABLE = (
     Row(
         "0.18 and later", "online", "RUN/logs/debug-internal.log",
         '"complete":true is sent, and "filestream: request sent" with "200 OK" follows',
-        'a line of level "ERROR" or "ERROR+4" about an upload, the filestream or an artifact',
-        "neither of them: 0.18 to 0.21 log no such request, and a run that was killed sent none",
+        'a line of level "ERROR" or "ERROR+4" about an upload, the filestream or an artifact, or a'
+        ' run without an end whose last request the server failed ("api: retrying")',
+        "neither of them: 0.18 to 0.23 log no such request, and a run that was killed sent none",
     ),
     Row(
         "before 0.18", "online", "RUN/logs/debug-internal.log",
         "none: the summary is written before all is uploaded",
-        'ERROR with "dropped chunk" or "Failed to upload", or a file stream that did not finish',
-        "all else",
+        'ERROR with "dropped chunk" or "Failed to upload", or a file stream that did not finish, or'
+        ' a run without an end whose last request the server failed ("retryable exception")',
+        "all else: 0.12 to 0.14 do not log that the history was refused",
     ),
     Row(
-        "0.18 and later", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
+        "0.28 and later", "wandb sync", "wandb/logs/debug-sync.TIME.log, where it was started",
         'for the path of the run, the same two lines after "runsync: starting to read"',
         "for the path of the run, the same lines of errors",
         "no such log is found (run-ID.wandb.synced alone is left by a refused sync, too), or the"
         " run was written to afterwards",
     ),
     Row(
-        "before 0.18", "wandb sync", "wandb/debug-cli.USER.log, where it was started",
+        "0.19 to 0.27", "wandb sync", "none", "none", "none",
+        "all: nothing is logged where the server refuses, either",
+    ),
+    Row(
+        "to 0.18", "wandb sync", "wandb/debug-cli.USER.log, where it was started",
         "none",
         'after "open for scan: RUN", ERROR with "dropped chunk" or "Failed to upload"',
         "all else",
@@ -128,8 +136,11 @@ def _has_read_all(sync: Sync, written: float, end: WandbEnd | None) -> bool:
     return ended is not None and ended <= sync.began
 
 
-def online_upload(folder: Folder, place: bytes) -> Upload:
-    """Return what the run's own log in *folder*, at *place*, proves of its upload."""
+def online_upload(folder: Folder, place: bytes, *, has_ended: bool) -> Upload:
+    """Return what the run's own log in *folder*, at *place*, proves of its upload.
+
+    A run that has not ended, and whose last request failed, was not sent as a whole.
+    """
     logs = folder.folders.get(b"logs")
     path = folder.path + b"/" + INTERNAL_LOG
     if logs is None or b"debug-internal.log" not in logs.names():
@@ -140,6 +151,10 @@ def online_upload(folder: Folder, place: bytes) -> Upload:
     if tail is None:
         said = _evidence(path, "it cannot be read", Proof.NOTHING)
         return Upload(Proof.NOTHING, _NOT_SAID, (said,))
+    if not has_ended and _failed_last(tail):
+        said = _evidence(path, "the server failed when it was asked last", Proof.NOT_UPLOADED)
+        why = "online, and it did not come to its end, when the server failed"
+        return Upload(Proof.NOT_UPLOADED, why, (said,))
     if b'"msg":' not in tail:
         return _plain_upload(path, log, tail)
     if any(b'"ERROR' in line and REFUSED.search(line) for line in log_lines(log)):
@@ -151,6 +166,12 @@ def online_upload(folder: Folder, place: bytes) -> Upload:
         return Upload(Proof.UPLOADED, "online, and all of it was uploaded", (said,))
     said = _evidence(path, "nothing says that all was sent and taken", Proof.NOTHING)
     return Upload(Proof.NOTHING, _NOT_SAID, (said,))
+
+
+def _failed_last(tail: bytes) -> bool:
+    """Return True if the server failed, and nothing says that it took anything afterwards."""
+    failures = [found.end() for found in RETRIED.finditer(tail)]
+    return bool(failures) and ANSWERED_ANY.search(tail, failures[-1]) is None
 
 
 def _plain_upload(path: bytes, log: bytes, tail: bytes) -> Upload:
