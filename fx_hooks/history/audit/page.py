@@ -31,7 +31,7 @@ from fx_hooks.history.audit.treemap import Box, squarified
 from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
-from fx_hooks.util.paths import human_size, quoted
+from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,8 +46,9 @@ def write_page(path: str, audit: Audit, name: str, steps: Sequence[Step] = ()) -
         # A link stays one. As with any new file, the umask has its say.
         replace_file(os.path.realpath(path), page(audit, name, steps).encode(), 0o666)
     except OSError as exc:
-        shown = one_line(path)
-        raise FatalError(f"{shown}: cannot be written: {exc.strerror}: name another file") from exc
+        raise FatalError(
+            f"{one_line(path)}: cannot be written: {exc.strerror}: name another file"
+        ) from exc
 
 
 def check_place(path: str) -> None:
@@ -57,14 +58,14 @@ def check_place(path: str) -> None:
     """
     if not path:
         raise FatalError("--html: the file name is empty: name a file")
-    shown = one_line(path)
+    name = one_line(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FatalError(f"{shown}: is not a regular file: name a file for --html")
+        raise FatalError(f"{name}: is not a regular file: name a file for --html")
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise FatalError(f"{shown}: its folder does not exist: make it first")
+        raise FatalError(f"{name}: its folder does not exist: make it first")
     if not os.access(folder, os.W_OK):
-        raise FatalError(f"{shown}: its folder cannot be written to: name another file")
+        raise FatalError(f"{name}: its folder cannot be written to: name another file")
 
 
 def page(audit: Audit, name: str, steps: Sequence[Step] = ()) -> str:
@@ -100,12 +101,8 @@ def _digest(text: str) -> str:
 
 
 def readable(path: bytes) -> str:
-    """Return *path* unchanged if it is printable UTF-8, like the page; else as a shell would."""
-    try:
-        text = path.decode()
-    except UnicodeDecodeError:
-        return quoted(path)
-    return text if text.isprintable() else quoted(path)
+    """Return *path* for reading; the page is UTF-8 wherever it was made."""
+    return shown(path)
 
 
 # What it says first.
