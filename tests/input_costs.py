@@ -2,23 +2,30 @@
 
 Each puts its input into a repository and names the command that reads it. A shape is asked
 for at two sizes below 4 MB, so that what grows faster than its input shows.
+
+    python -m tests.input_costs                     # all of them, in half an hour
+    python -m tests.input_costs 'patterns/*'
 """
 
 from __future__ import annotations
 
+import fnmatch
 import gzip
 import io
 import json
 import os
 import pickle
 import random
+import shutil
 import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.contract_support import LISTING, META, MODEL, entry, listing
@@ -529,27 +536,27 @@ HYDRA = {
 
 PYTHON = {
     "calls": repeated('wandb.init(dir="x")\n'),
-    "parentheses": around("wandb\n", nested("(", ")", "1"), "\n"),
-    "lists": around("wandb\n", nested("[", "]"), "\n"),
-    "unary": around("wandb\n", repeated("-"), "1\n"),
-    "strings": around("wandb\n", repeated("'a' "), "\n"),
-    "f-strings": around("wandb\nx=f'", repeated("{a}"), "'\n"),
-    "continuations": around("wandb\n", repeated("\\\n"), "1\n"),
-    "attributes": around("wandb", repeated(".a"), "\n"),
+    "parentheses": around("# wandb dir=\n", nested("(", ")", "1"), "\n"),
+    "lists": around("# wandb dir=\n", nested("[", "]"), "\n"),
+    "unary": around("# wandb dir=\n", repeated("-"), "1\n"),
+    "strings": around("# wandb dir=\n", repeated("'a' "), "\n"),
+    "f-strings": around("# wandb dir=\nx=f'", repeated("{a}"), "'\n"),
+    "continuations": around("# wandb dir=\n", repeated("\\\n"), "1\n"),
+    "attributes": around("# wandb dir=\nwandb", repeated(".a"), "\n"),
     "indents": around(
-        "# wandb\n",
+        "# wandb dir=\n",
         lambda n: b"".join(b" " * i + b"if 1:\n" for i in range(int((2 * n) ** 0.5))),
         "",
     ),
-    "numbers": around("wandb\nx=", repeated("7"), "\n"),
-    "underscores": around("wandb\nx=", repeated("1_"), "1\n"),
-    "hex": around("wandb\nx=0x", repeated("f"), "\n"),
-    "names": around("wandb\n", repeated("é"), "\n"),
-    "joins": around("wandb\nx=1", repeated("+1"), "\n"),
-    "compares": around("wandb\nx=1", repeated("<1"), "\n"),
-    "dict": around("wandb\nx={", repeated("'WANDB_DIR':'a',"), "}\n"),
+    "numbers": around("# wandb dir=\nx=", repeated("7"), "\n"),
+    "underscores": around("# wandb dir=\nx=", repeated("1_"), "1\n"),
+    "hex": around("# wandb dir=\nx=0x", repeated("f"), "\n"),
+    "names": around("# wandb dir=\n", repeated("é"), "\n"),
+    "joins": around("# wandb dir=\nx=1", repeated("+1"), "\n"),
+    "compares": around("# wandb dir=\nx=1", repeated("<1"), "\n"),
+    "dict": around("# wandb dir=\nx={", repeated("'WANDB_DIR':'a',"), "}\n"),
     "coding": around("# coding: utf-7\n# wandb\n", repeated("+AGE-"), ""),
-    "lambda": around("wandb\nx=", repeated("lambda:"), "1\n"),
+    "lambda": around("# wandb dir=\nx=", repeated("lambda:"), "1\n"),
 }
 
 
@@ -956,3 +963,54 @@ def cases() -> dict[str, Maker]:
     found |= {f"runs/{key}": make for key, make in run_cases()}
     found |= {f"archives/{key}": make for key, make in ARCHIVES.items()}
     return found
+
+
+# The bounds
+
+SECONDS, MEBIBYTES, TIMES = 5.0, 300.0, 2.5
+_SURE = 1.0  # below so many seconds a ratio says nothing
+
+
+def measured(make: Maker, folder: Path, size: int) -> Cost:
+    """Return the cost of one input of *size*, in a new repository in *folder*."""
+    shutil.rmtree(folder, ignore_errors=True)
+    repo = Repo.init(folder)
+    return run(repo, make(repo, size))
+
+
+def faults(make: Maker, folder: Path) -> tuple[Cost, list[str]]:
+    """Return the cost at the larger size, and each bound that is broken."""
+    cost = measured(make, folder, LARGEST)
+    found = []
+    if cost.seconds > SECONDS:
+        found.append(f"takes {cost.seconds:.1f} s")
+    if cost.mebibytes > MEBIBYTES:
+        found.append(f"takes {cost.mebibytes:.0f} MiB")
+    if "Traceback" in cost.text or cost.code not in (0, 1, 2):
+        found.append(f"ends with {cost.code}: {cost.text[-200:]!r}")
+    if cost.seconds > _SURE:
+        least, half = measured(make, folder, 400), measured(make, folder, LARGEST // 2)
+        times = (cost.seconds - least.seconds) / max(half.seconds - least.seconds, 0.05)
+        if times > TIMES:
+            found.append(f"takes {times:.1f} times as long for twice the size")
+    return cost, found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure the cases whose names match a pattern, all without any; 1 if a bound is broken."""
+    broken = 0
+    with tempfile.TemporaryDirectory() as name:
+        os.environ |= {"HOME": name, "GIT_CONFIG_GLOBAL": os.devnull}
+        for case, make in cases().items():
+            if not argv or any(fnmatch.fnmatch(case, pattern) for pattern in argv):
+                cost, found = faults(make, Path(name) / "repository")
+                broken += bool(found)
+                said = "; ".join(found)
+                print(
+                    f"{case:50} {cost.seconds:6.2f} s {cost.mebibytes:5.0f} MiB  {said}", flush=True
+                )
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -33,7 +33,8 @@ Several rules let files through that are *test data*. These are files below a fo
 - that is called `test`;
 - whose name begins with `test` and then `-`, `_`, `.`, `c`, `d`, `f` or `s` (`test_files`,
   `testcases`, `testdata`, `tests`);
-- whose name ends with `tests` (`unit-tests`);
+- whose name ends with `tests` or `-test` (`unit-tests`, `parser-test`);
+- that is called `spec`;
 - whose name has `fixture` in it.
 
 Even there, folders with the name of an artifact (`model.ckpt/`, `checkpoint-500/`) are refused, and
@@ -44,16 +45,21 @@ MISJUDGEMENTS = """\
 ## Known misjudgements
 
 `python -m tests.verdicts` measures the rules on 48 public repositories that were labelled by hand.
-99.8 % of the paths that are refused are artifacts. At the head of the repositories, all artifacts
-are refused. But the rules were made with these repositories in view, so expect a little less from
-others.
+The rules were made with these repositories in view, so their figures say little of others: at the
+heads, 99.8 % of the paths that are refused are artifacts, and all artifacts are refused.
+
+On 58 other repositories with 80,925 paths, which were labelled before any verdict, the first
+release did worse. 94 % of what it refused at the heads were artifacts, and it refused 54 % of them;
+at their dirtiest commits, 99.98 % and 87 %. W&B, Hydra and caches were right everywhere. What it
+missed were weights and stores of runs under names of their own, job output of other schedulers, and
+logs below `tests/`. Many rules and the look at contents came after that. They were not measured on
+new repositories yet, so expect a figure between these two.
 
 Refused, although it is no artifact. Name it under `keep`:
 
 - a hand-written `multirun.yaml` outside a folder whose name begins with `conf`;
 - test data in a folder of another name (`unit_test/`, `samples/`);
-- a sweep definition in `wandb/` at the root (`wandb/sweep.yaml`). Git need not look into that
-  folder at all, and so is faster; better move the file to your configs;
+- a sweep definition in `wandb/` at the root (`wandb/sweep.yaml`): better move it to your configs;
 - weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`);
 - `.log` and `.err` files that document something, outside test data;
 - a folder with `.hydra/config.yaml` in it and source code only deeper down (`ml/src/train.py`, run
@@ -63,10 +69,15 @@ Not refused, although it is an artifact:
 
 - files without a name of their own in a `logs/` that has a source file right in it:
   `logs/plot.py` makes the folder a package, so `logs/result.csv` passes;
-- `hparams.yaml` without a `version_N/` above it;
-- output redirected into `*.out` (LaTeX uses that suffix, too) or `*.txt`;
-- Stable-Baselines3 archives with a name of your own;
-- Ultralytics runs outside `runs/`;
+- `hparams.yaml` alone, without a `version_N/` above it and without its run beside it;
+- output redirected into `*.out` without a number (LaTeX uses that suffix, too) or `*.txt`;
+- real logs and weights of experiments below `tests/`, `spec/` or `fixtures/`: they count as test
+  data. A pattern under `ignore` (`/tests/exp/`) ends that for a folder;
+- weights below 16 KiB under names that say nothing, and pickles of any library;
+- weights under any name in `--all-files` and in ranges of commits, which judge by names alone;
+- a folder by date and time without a log in it, if Hydra wrote no `.hydra/` there;
+- DVC's pointers pass in every folder, but git itself ignores those deeper in `outputs/` and
+  `wandb/`: `.gitignore` would make git look into thousands of runs;
 - `best_weights.data-00000-of-00001`, without `ckpt` in the name.
 """
 

@@ -63,8 +63,10 @@ ALLOWED = {
     "fx_hooks.fastpath.artifacts",
     "fx_hooks.fastpath",
     "fx_hooks.fastpath.index_bytes",
+    "fx_hooks.fastpath.interpreter",
     "fx_hooks.fastpath.work_tree",
     "fx_hooks.fastpath.table_cache",
+    "fx_hooks.fastpath.unnamed_weights",
     "fx_hooks.fastpath.matcher",
     "fx_hooks.fastpath.fast_git",
 }

@@ -337,3 +337,29 @@ def test_left_overs_of_another_archive(repo: Repo, tmp_path: Path) -> None:
     with working_directory(repo.root):
         assert archive_runs.main((".", str(tmp_path / "a.tar.gz"))) == 0
     assert (left.exists(), mine.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("what", ["blob:none", "tree:0"])
+def test_what_a_partial_clone_lacks(
+    repo: Repo, tmp_path: Path, what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Another branch may have a milestone whose metadata is not here."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.git("config", "uploadpack.allowFilter", "true")
+    main = repo.git("rev-parse", "--abbrev-ref", "HEAD").strip()
+    repo.git("switch", "-q", "-c", "feature")
+    repo.stage("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    repo.commit()
+    repo.git("switch", "-q", main)
+    clone = tmp_path / "clone"
+    repo.git("clone", "-q", f"--filter={what}", repo.root.as_uri(), str(clone))
+    place = job(clone)
+    with working_directory(clone):
+        assert clean_runs.main(["--yes", "."]) == 1
+    assert place.exists()
+    assert "a partial clone lacks" in capfd.readouterr().out
+    repo.git("-C", str(clone), "fetch", "-q", "--refetch", "--no-filter")
+    with working_directory(clone):
+        assert clean_runs.main(["--yes", "."]) == 1
+    assert "best_models/a_meta.json came from it" in capfd.readouterr().out

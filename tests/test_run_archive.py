@@ -733,3 +733,33 @@ def test_any_tree_comes_back(
     restore(place / name, place / "there")
     for run in ("runs/a", "runs/b"):
         assert seen(place / "there" / run) == seen(root / run)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files there have no holes unless asked for")
+def test_runs_that_are_nearly_all_holes(tmp_path: Path) -> None:
+    """A buffer in a file, as np.memmap makes it: a terabyte long, with little in it."""
+    run = tmp_path / "outputs" / "a"
+    run.mkdir(parents=True)
+    sparse(run / "buffer.bin", 1 << 40, [(0, b"a" * 4096), (1 << 39, b"b" * 4096)])
+    sparse(run / "empty.bin", 1 << 40, [])
+    os.link(run / "buffer.bin", run / "same.bin")
+    if (run / "buffer.bin").stat().st_blocks > 100:
+        pytest.skip("this file system has no holes")
+    pack(tmp_path, tmp_path / "a.tar.gz", "outputs/a")
+    there = tmp_path / "there"
+    restore(tmp_path / "a.tar.gz", there)
+    with open(there / "outputs/a/buffer.bin", "rb") as file:
+        assert file.read(4097) == b"a" * 4096 + b"\0"
+        file.seek(1 << 39)
+        assert file.read(4097) == b"b" * 4096 + b"\0"
+    for name in ("buffer.bin", "empty.bin"):
+        status = (there / "outputs/a" / name).stat()
+        assert (status.st_size, status.st_blocks < 100) == (1 << 40, True)
+    assert (there / "outputs/a/same.bin").stat().st_nlink == 2
+    with Archive(bytes(tmp_path / "a.tar.gz")) as archive:
+        (packed,) = archive.manifest.runs
+    assert [entry.data for entry in packed.entries] == [None, 8192, 0, 8192]
+    assert run_tree.not_held(bytes(run), packed.entries) is None
+    with open(run / "buffer.bin", "r+b") as file:
+        file.write(b"c")
+    assert run_tree.not_held(bytes(run), packed.entries) == b"buffer.bin"

@@ -795,3 +795,25 @@ def test_a_hard_link_to_what_is_not_put_back(tmp_path: Path) -> None:
     restore(tmp_path / "a.tar.gz", tmp_path / "there")
     assert (tmp_path / "there/outputs/b/x").read_bytes() == CONTENT
     assert not (tmp_path / "there/outputs/a/.envrc").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data": 9}, "more data than it is long"),
+        ({"data": -1}, "has a data that is none"),
+        ({"data": "4"}, "has no data where it has to"),
+        ({"data": 4}, "has not the digest of its manifest"),
+        ({"data": 0}, "has not the digest of its manifest"),
+        ({"data": 0, "size": 1 << 60}, "is not what its manifest says"),
+        ({"data": 1 << 59, "size": 1 << 60}, "is said to hold more than it can"),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_holes_is_not_believed(
+    tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
+    forge(tmp_path / "a.tar.gz", a_run("outputs/a", folder(), file("x", **fields)))
+    with pytest.raises(FatalError, match=message):
+        restore(tmp_path / "a.tar.gz", tmp_path / "there")
+    assert list((tmp_path / "there").iterdir()) == []

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import Result
 from tests.trees import File, build, read_trees
 
 if TYPE_CHECKING:
     from tests.support import Repo
 
 TREES = dict(read_trees())
+CONTENTS = dict(read_trees("contents.txt"))
 
 
 def staged(repo: Repo, files: list[File]) -> Repo:
@@ -76,3 +78,68 @@ def test_one_answer(repo: Repo, name: str) -> None:
     assert {os.fsencode(one["path"]) for one in records if one["verdict"] == "blocked"} == tracked
     report = tool(repo.root, "check_range", "--format", "json")
     assert found(report) == tracked
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_commit_looks_into_files(repo: Repo, name: str) -> None:
+    files = CONTENTS[name]
+    staged(repo, files)
+    for _ in range(2):  # the second time there are tables
+        right(files, found(tool(repo.root, "check_artifacts", "--format", "json")))
+
+
+def test_the_index_counts(repo: Repo) -> None:
+    """What is staged counts, whatever is on disk, and whatever size the index has of it."""
+    assert repo.check() == Result(0, "", "")
+    build(repo.root, [File("R", "best", "torch.pt")])
+    repo.git("add", "best")
+    blob = repo.git("rev-parse", ":best").strip()
+    repo.write("best", b"")
+    assert not repo.fast_path("best")
+    assert "best" in repo.check("best").out
+    repo.git("rm", "-q", "-f", "--cached", "best")
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},kept/anything")
+    assert not repo.fast_path()
+    assert "kept/anything" in repo.check().out
+    repo.stage(".fx-hooks.yaml", "keep: [/kept/]\n")
+    assert repo.check().code == 0
+
+
+def test_a_commit_of_small_files_opens_none(repo: Repo) -> None:
+    repo.stage("src/a.py", b"x = 1\n")
+    assert repo.check().code == 0
+    assert repo.fast_path("src/a.py")
+    repo.stage("data/large.csv", b"a,b\n" * 10_000)
+    assert not repo.fast_path("data/large.csv")
+    assert repo.check("data/large.csv").code == 0
+    repo.git("commit", "-q", "-m", "large")
+    # It is not new any more.
+    assert repo.fast_path("data/large.csv", "src/a.py")
+
+
+def test_filters_are_not_trusted(repo: Repo) -> None:
+    """A filter may stage more than the file has."""
+    repo.stage(".gitattributes", b"*.bin filter=blow\n")
+    repo.stage("src/a.py", b"x = 1\n")
+    repo.check()
+    assert not repo.fast_path("src/a.py")
+
+
+def test_what_passes_as_test_data_is_counted(repo: Repo) -> None:
+    for number in range(5):
+        repo.stage(f"tests/exp/{number}.log", b"epoch 1\n")
+    repo.stage("tests/test_a.py", b"x = 1\n")
+    repo.stage("spec/a.pt")
+    repo.commit()
+    assert repo.check("--all-files") == Result(0, "", "")
+    found = repo.check("--all-files", "--verbose")
+    assert found.code == 0
+    assert found.out == (
+        "note: 6 files pass as test data: tests/exp/ 5, spec/ 1. If these are results of runs, add"
+        ' "/tests/exp/" to `ignore` in .fx-hooks.yaml\n'
+    )
+    repo.stage("a.pt")
+    assert "6 files pass as test data" in repo.check("--all-files").out
+    repo.stage(".fx-hooks.yaml", 'ignore: ["/tests/exp/"]\n')
+    assert "tests/exp/" in repo.check("--all-files").out
+    assert "1 file passes as test data: spec/ 1" in repo.check("--all-files").out

@@ -3,15 +3,17 @@
 `case NAME` begins a tree. A line is VERDICT PATH [CONTENT]: R to be refused, P to pass, - there
 and not judged. CONTENT is the name of a file in tests/data/trees (what torch, Keras, ONNX and
 others wrote, most with 2 MiB of zeros), or one of `bin:N` (N bytes), `text:...` (`\\n` is a line
-end), `x:...` (the same, executable), `link:TARGET`, `sqlite:TABLE,TABLE`.
+end), `x:...` (the same, executable), `link:TARGET`, `sqlite:TABLE,TABLE`, `csvzip`.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import random
 import sqlite3
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -61,9 +63,20 @@ def content_of(text: str) -> bytes:
         return rest.replace("\\n", "\n").replace("\\t", "\t").encode() + b"\n"
     if kind == "bin":
         return random.Random(rest).randbytes(int(rest))
+    if text == "csvzip":
+        return _zip()
     if kind == "sqlite":
         return _sqlite(rest.split(","))
     return gzip.decompress((FOLDER / f"{text}.gz").read_bytes()) if text else b"a line of text\n"
+
+
+def _zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(20):
+            rows = "".join(f"{row},{row % 90}\n" for row in range(1500))
+            archive.writestr(f"survey/part{number}.csv", f"id,age\n{rows}")
+    return file.getvalue()
 
 
 def _sqlite(tables: list[str]) -> bytes:

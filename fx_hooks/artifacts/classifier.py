@@ -29,7 +29,8 @@ class Verdict(NamedTuple):
     ``directory``, in which the path is, a run; it decides where no pattern blocks.
     ``overridden`` is what would block the path but for a keep pattern, a milestone, or
     for what ``released`` says of the content or the tree. ``excepted`` is what would block it
-    but for ``entry``, an exception of the same rule.
+    but for ``entry``, an exception of the same rule. ``undecided`` is what neither a pattern nor
+    the tree decides.
     """
 
     path: bytes
@@ -40,6 +41,7 @@ class Verdict(NamedTuple):
     overridden: Entry | RunMark | None = None
     released: str = ""
     excepted: Entry | None = None
+    undecided: bool = False
 
     @property
     def decider(self) -> Entry | RunMark | None:
@@ -60,19 +62,27 @@ class Verdict(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """The paths whose content says more than their names: ``text``, and ``pointers`` of DVC."""
+    """The paths whose content says more than their names: ``text``, and ``pointers`` of DVC.
+
+    ``refused`` says of what no pattern decides which rule refuses it, and as what.
+    """
 
     text: Collection[bytes] = ()
     pointers: Collection[bytes] = ()
+    refused: Mapping[bytes, tuple[str, str]] = {}
 
     def within(self, project: bytes) -> Contents:
         """Return the same of the paths in *project*, relative to it."""
         if not project:
             return self
         start = project + b"/"
-        return Contents(
-            *({path[len(start) :] for path in paths if path.startswith(start)} for paths in self)
+        text, pointers = (
+            {path[len(start) :] for path in paths if path.startswith(start)}
+            for paths in (self.text, self.pointers)
         )
+        refused = {path[len(start) :]: found for path, found in self.refused.items()
+                   if path.startswith(start)}  # fmt: skip
+        return Contents(text, pointers, refused)
 
 
 _UNKNOWN = Contents()
@@ -229,6 +239,9 @@ class Classifier:
             if against is not None and against.source == BUILTIN_SOURCE:
                 why = "it is a pointer of DVC"
                 return Verdict(path, False, None, overridden=against, released=why)
+        if number < 0 and mark is None:
+            refused = self._by_content(*contents.refused.get(path, ("", "")))
+            return Verdict(path, refused is not None, refused, undecided=True)
         if final is not None and final.blocks:
             return Verdict(path, True, final, mark, run or self._folder(path, final, tree))
         if mark is not None and (final is None or final.rule != BEST_MODELS_RULE):
@@ -236,6 +249,12 @@ class Classifier:
         if released:
             return Verdict(path, False, final, overridden=entry, released=released)
         return self._let_through(path, final, tree)
+
+    def _by_content(self, rule: str, what: str) -> Entry | None:
+        """Return the entry that refuses what it is, under any name; None if no rule does."""
+        found = (entry for entry in self.policy.entries if entry.rule == rule and entry.blocks)
+        entry = next(found, None)
+        return None if entry is None else entry._replace(pattern=f"(content) {what}")
 
     def _let_through(self, path: bytes, entry: Entry | None, tree: Tree) -> Verdict:
         """Return the verdict on a path that *entry*, an exception or none, lets through.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Contents
 from fx_hooks.artifacts.small_files import is_pointer_file, may_be_script, pointers, scripts
+from fx_hooks.artifacts.unnamed import refused_by_content
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs
@@ -62,6 +63,7 @@ class IndexCheck:
         verdicts = self._classified(paths, self.tree)
         if not ask_disk:
             return verdicts
+        verdicts = self._looked_into(verdicts)
         fresh = [path for path in paths if self.is_new(path)]
         folders = {folder for path in fresh for folder in parents(path)}
         found = self.classifier.look_on_disk(self.repository.root, folders, self._found)
@@ -86,6 +88,21 @@ class IndexCheck:
         if packages or any(contents):
             verdicts = self.classifier.classify(asked, tree, contents)
         return [verdict._replace(path=path) for path, verdict in zip(paths, verdicts, strict=True)]
+
+    def _looked_into(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """Return *verdicts*, anew for weights and stores that are staged under any other name."""
+        blobs = {}
+        for verdict in verdicts:
+            change = self.staged.get(verdict.path) if verdict.undecided else None
+            if change is not None and change.mode not in (LINK_MODE, SUBMODULE_MODE):
+                blobs[verdict.path] = change.blob
+        refused = refused_by_content(self.repository, blobs)
+        if not refused:
+            return verdicts
+        contents = Contents(refused=refused)
+        again = self.classifier.classify(list(refused), self.tree, contents)
+        by_path = {verdict.path: verdict for verdict in again}
+        return [by_path.get(verdict.path, verdict) for verdict in verdicts]
 
     def _with_scripts(self, folders: Iterable[bytes]) -> set[bytes]:
         """Return those of *folders* that hold a script without a suffix directly."""

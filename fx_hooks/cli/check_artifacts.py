@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.contract import Names
@@ -117,16 +118,20 @@ def check(
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
-    blocked = acceptance.left(check.verdicts(candidates, ask_disk=not all_files), index)
+    verdicts = check.verdicts(candidates, ask_disk=not all_files)
+    blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
     steps = _steps(check, findings, taken_out, acceptance, named=bool(files)) if findings else []
-    report = Report(NAME, findings, steps=steps, notes=in_force.notes)
+    # A clean tree is silent, unless you ask.
+    exempt = exempted_note(verdicts) if all_files and (findings or verbose) else ""
+    all_notes = (*in_force.notes, *([exempt] if exempt else ()))
+    report = Report(NAME, findings, steps=steps, notes=all_notes)
 
     def text(colour: bool) -> Sequence[str]:
         if not findings:
-            return []
-        notes = [Step(f"note: {note}", ()) for note in in_force.notes]
+            return [f"note: {exempt}"] if exempt else []
+        notes = [Step(f"note: {note}", ()) for note in all_notes]
         return artifact_report(findings, [*steps, *notes], verbose=verbose, colour=colour)
 
     return out.deliver(report, text)

@@ -9,6 +9,7 @@ import os
 from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, read_index
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.unnamed_weights import doubtful
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
@@ -51,16 +52,19 @@ def proven_clean(arguments: "list[str]") -> bool:
         # Behind `--` every name is a file's; otherwise folders stand for what is in them.
         paths = _named(names, index if arguments[0] != "--" else None)
     else:
-        paths = _listed(
-            "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
-            "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
-        )  # fmt: skip
+        paths = _staged()
     if paths is None:
         return False
     if projects is not None:
+        if not whole_tree and not _without_weights(paths, index):
+            return False
         return _clean_in_projects(projects, tables, marks, paths, index, ask_disk=not whole_tree)
     matcher = Matcher(tables)
-    if matcher.blocked(paths):
+    numbers = matcher.decide(paths)
+    if any(map(matcher.blocks, numbers)):
+        return False
+    undecided = [path for path, number in zip(paths, numbers, strict=True) if number < 0]
+    if not whole_tree and not _without_weights(undecided, index):
         return False
     if SUBMODULE in index and matcher.blocked([path + b"/" for path in paths]):
         return False  # a submodule is a folder, to patterns that match only those
@@ -68,6 +72,38 @@ def proven_clean(arguments: "list[str]") -> bool:
     return not any(
         has_run(directories, b"/" + mark, index, ask_disk=not whole_tree) for mark in marks
     )
+
+
+def _without_weights(paths: "list[bytes]", index: bytes) -> bool:
+    """Return True if none of *paths* is new and could be weights whatever its name."""
+    large = doubtful(paths, index)
+    if large or b".gitattributes\0" in index:
+        # What is staged may be another size than the file: a filter has changed it.
+        staged = _staged()
+        if staged is None:
+            return False
+        new = frozenset(staged)
+        if not new.isdisjoint(large):
+            return False
+        if not new.isdisjoint(paths) and _has_filters():
+            return False
+    return True
+
+
+def _has_filters() -> bool:
+    """Return True if the attributes at the root may have filters, or cannot be read."""
+    try:
+        with open(".gitattributes", "rb") as file:
+            return b"filter" in file.read()
+    except OSError:
+        return True
+
+
+def _staged() -> "list[bytes] | None":
+    return _listed(
+        "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
+        "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
+    )  # fmt: skip
 
 
 def _clean_in_projects(

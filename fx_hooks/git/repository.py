@@ -242,6 +242,33 @@ class ObjectStore:
                 position += size + 1
         return found
 
+    def heads(self, blobs: Iterable[str], most: int) -> dict[str, bytes]:
+        """Return the first *most* bytes of each blob, without those that are not in this clone."""
+        wanted = list(dict.fromkeys(blobs))
+        found: dict[str, bytes] = {}
+        if not wanted:
+            return found
+        with nameless_file() as questions, nameless_file() as errors:
+            questions.write("".join(f"{blob}\n" for blob in wanted).encode())
+            questions.seek(0)
+            process = _popen(("cat-file", "--batch"), self._where, questions, None, errors)
+            assert process.stdout is not None
+            try:
+                while line := process.stdout.readline():
+                    name, _, rest = line.decode().rstrip("\n").partition(" ")
+                    if rest.startswith("missing"):
+                        continue
+                    left = int(rest.split()[1])
+                    found[name] = process.stdout.read(min(left, most))
+                    left -= len(found[name])
+                    # And the end of the line.
+                    while left >= 0 and (chunk := process.stdout.read(min(left + 1, _CHUNK))):
+                        left -= len(chunk)
+            finally:
+                process.stdout.close()
+                process.wait()
+        return found
+
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
         """Return the ids of what *commit* has at *paths*, without those where it has nothing."""
         wanted = list(dict.fromkeys(paths))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
@@ -126,14 +126,24 @@ def _by_needed_text(
     tests cost a name that does not contain it one search.
     """
     needed = {item: _longest_word(look(item)) for item in items}
-    shortest: list[bytes] = []
+    # By their lengths, the shortest first: thousands are not each looked for in each.
+    shortest: dict[int, set[bytes]] = {}
     for word in sorted(set(needed.values()), key=len):
-        if word and not any(other in word for other in shortest):
-            shortest.append(word)
+        if word and not _contained(word, shortest):
+            shortest.setdefault(len(word), set()).add(word)
     groups: dict[bytes, list[_T]] = defaultdict(list)
     for item, word in needed.items():
-        groups[next((other for other in shortest if other in word), b"")].append(item)
+        groups[_contained(word, shortest)].append(item)
     return tuple((word, tuple(members)) for word, members in groups.items())
+
+
+def _contained(word: bytes, shortest: Mapping[int, set[bytes]]) -> bytes:
+    """Return the shortest of some texts, given by their lengths, that is in *word*, if any."""
+    for length, texts in shortest.items():
+        for start in range(len(word) - length + 1):
+            if word[start : start + length] in texts:
+                return word[start : start + length]
+    return b""
 
 
 def _longest_word(look: Look) -> bytes:

@@ -231,7 +231,8 @@ def survey(
                 unproven=endings[run.path].unproven,
                 obstacle=_obstacle(run.path, found_tree, processes)
                 or _chosen(run.path, chosen_models.folders)
-                or obstacles.get(run.path, ""),
+                or obstacles.get(run.path, "")
+                or chosen_models.unknown,
                 is_unusual=run.path in unusual,
                 added=added.get(run.path, ""),
             )

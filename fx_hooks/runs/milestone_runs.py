@@ -52,12 +52,22 @@ class _Model(NamedTuple):
     size: int | None
 
 
+_LACKING = (
+    "a partial clone lacks what other branches say of their milestones, one of which may have come"
+    " from it: git fetch --refetch --no-filter"
+)
+
+
 class Chosen(NamedTuple):
-    """The chosen models, what is written about them, and the folders that they are in."""
+    """The chosen models, what is written about them, and the folders that they are in.
+
+    ``unknown`` says why there may be more, and is mostly empty.
+    """
 
     models: frozenset[_Model]
     metadata: Mapping[bytes, frozenset[bytes]]
     folders: frozenset[bytes]
+    unknown: str = ""
 
     def of_run(
         self, path: bytes, wandb_id: str, folder: Folder, root: bytes, place: bytes | None = None
@@ -136,14 +146,16 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     gathered.add_blobs(repository, index.values(), folders)
     trees = list(_other_trees(repository))
     known = list(folders)
-    policies, *of_folders = _ids(repository, trees, (POLICY_NAME, *known))
-    for text in repository.contents(policies).values() if policies else ():
+    policies, *of_folders = gathered.ids(repository, trees, (POLICY_NAME, *known))
+    texts = repository.contents(policies) if policies else {}
+    gathered.lacks = gathered.lacks or len(texts) < len(policies)
+    for text in texts.values():
         with contextlib.suppress(FatalError):  # another branch's own affair
             other = load_policy(text).best_models
             folders.setdefault(other.folder, other)
     more = [folder for folder in folders if folder not in known]
     if more:
-        of_folders += _ids(repository, trees, more)
+        of_folders += gathered.ids(repository, trees, more)
     for folder, ids in zip((*known, *more), of_folders, strict=True):
         gathered.add_trees(repository, folder, ids, folders)
     for git_directory, root in _work_trees(repository):
@@ -164,6 +176,15 @@ class _Gathered:
         self._metadata: dict[bytes, set[bytes]] = {}
         # Sizes of the models beside the metadata, by path.
         self._sizes: dict[bytes, set[int]] = {}
+        self.lacks = False
+
+    def ids(
+        self, repository: Repository, trees: Sequence[str], paths: Sequence[str]
+    ) -> list[dict[str, None]]:
+        """Return for each of *paths* the ids of what the commits *trees* have there."""
+        found = _ids(repository, trees, paths)
+        self.lacks = self.lacks or found is None
+        return [{} for _ in paths] if found is None else found
 
     def list_strictly(self, text: bytes, best_models: BestModels) -> None:
         self._models |= {
@@ -196,6 +217,7 @@ class _Gathered:
         wanted = [entry for entry in entries if entry.path.startswith(starts)]
         told = [entry for entry in wanted if entry.path.endswith(_SUFFIX) or entry.path in listings]
         contents = repository.contents(entry.blob for entry in told) if told else {}
+        self.lacks = self.lacks or any(entry.blob not in contents for entry in told)
         for entry in told:
             content = contents.get(entry.blob, b"")
             if entry.path in listings:
@@ -273,6 +295,7 @@ class _Gathered:
             frozenset(models),
             {path: frozenset(contents) for path, contents in sorted(self._metadata.items())},
             frozenset(around - {b""}),
+            _LACKING if self.lacks else "",
         )
 
 
@@ -301,11 +324,16 @@ def _other_trees(repository: Repository) -> Iterator[str]:
 
 def _ids(
     repository: Repository, trees: Sequence[str], paths: Sequence[str]
-) -> list[dict[str, None]]:
-    """Return for each of *paths* the ids of the files or folders that the commits *trees* have."""
+) -> list[dict[str, None]] | None:
+    """Return for each of *paths* the ids of the files or folders that the commits *trees* have.
+
+    None where git stops at a tree that a partial clone does not have.
+    """
     questions = "".join(f"{tree}:{path}\n" for path in paths for tree in trees).encode()
     answers = repository.run("cat-file", "--batch-check", stdin=questions, codes=(0, 128))
     words = [line.split() for line in answers.decode("utf-8", "replace").split("\n")]
+    if len(words) <= len(paths) * len(trees):
+        return None
     found: list[dict[str, None]] = []
     for number, path in enumerate(paths):
         kind = "blob" if path == POLICY_NAME else "tree"

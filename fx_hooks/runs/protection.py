@@ -58,6 +58,8 @@ class Protection:
             self._tracked = sorted(index)
             self._chosen = find_chosen(self._repository, index)
             self._state = state
+        if self._chosen.unknown:
+            return self._chosen.unknown
         below = run.path + b"/"
         number = bisect_left(self._tracked, below)
         if self._tracked[number : number + 1] and self._tracked[number].startswith(below):

@@ -229,7 +229,9 @@ def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Ite
     if file.read(HEADER_BYTES)[: len(_HEADER)] != _HEADER:
         return
     position = file.seek(max(start, HEADER_BYTES))
-    record: bytes | None = None
+    # To put each piece behind the others at once would copy all of them each time.
+    pieces: list[bytes] | None = None
+    size = 0
     while limit is None or position < limit:
         left = BLOCK - position % BLOCK
         if left < 7:  # the rest of a block is filled up
@@ -247,16 +249,16 @@ def _records(file: BinaryIO, start: int = 0, *, limit: int | None = None) -> Ite
         if len(piece) < length or kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
             return
         if kind in (_FULL, _FIRST):
-            record = piece
-        elif record is not None:
-            record += piece
-        else:
+            pieces, size = [], 0
+        elif pieces is None:
             continue  # it began before the block did
-        if len(record) > _MAX_RECORD:
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MAX_RECORD:
             return
         if kind in (_FULL, _LAST):
-            yield record
-            record = None
+            yield b"".join(pieces)
+            pieces = None
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

@@ -20,6 +20,21 @@ from fx_hooks.util.disk import files_not_links
 if TYPE_CHECKING:
     from fx_hooks.util.disk import Folder, Scan
 
+
+class _Then(NamedTuple):
+    """Two patterns, of which a line has the one and then the other.
+
+    Joined by ``.*``, each place of the first is searched to the end of the line.
+    """
+
+    first: re.Pattern[bytes]
+    second: re.Pattern[bytes]
+
+    def search(self, line: bytes) -> re.Match[bytes] | None:
+        found = self.first.search(line)
+        return None if found is None else self.second.search(line, found.end())
+
+
 # `wandb-core` gives up on a file, or on all of the history ("ERROR+4"), when it has tried often
 # enough. What it asks of /graphql may fail without harm: features of the server, the user. So
 # may the job artifact, which is made of what was sent as files.
@@ -36,10 +51,12 @@ RETRIED = re.compile(
 )
 # The last request of a run or of its sync, and the answer that may follow.
 COMPLETE = re.compile(rb'"complete":\s*true')
-ANSWERED_ANY = re.compile(rb'"filestream: request sent"[^\n]*"status":\s*"200')
-ANSWERED = re.compile(rb'"filestream: request sent".*"status":\s*"200 OK"')
+ANSWERED = _Then(re.compile(rb'"filestream: request sent"'), re.compile(rb'"status":\s*"200 OK"'))
+ANSWERED_ANY = _Then(ANSWERED.first, re.compile(rb'"status":\s*"200'))
 # Before wandb-core: "ERROR   FileStreamThread:... dropped chunk 400", "Failed to upload file: x".
-REFUSED_PLAIN = re.compile(rb"\bERROR\b.*(?:dropped chunk|upload|artifact|file_stream)")
+REFUSED_PLAIN = _Then(
+    re.compile(rb"\bERROR\b"), re.compile(rb"dropped chunk|upload|artifact|file_stream")
+)
 STREAM_ENDS, STREAM_ENDED = b"file stream finish called", b"file stream finish is done"
 
 _SYNC_LOG = re.compile(rb"debug-sync\..*\.log", re.DOTALL)

@@ -161,7 +161,7 @@ def online_upload(folder: Folder, place: bytes, *, has_ended: bool) -> Upload:
         said = _evidence(path, "the server refused some of it", Proof.NOT_UPLOADED)
         return Upload(Proof.NOT_UPLOADED, _NOT_ALL, (said,))
     ends = [found.end() for found in COMPLETE.finditer(tail)]
-    if ends and ANSWERED.search(tail, ends[-1]) is not None:
+    if ends and any(map(ANSWERED.search, tail[ends[-1] :].splitlines())):
         said = _evidence(path, "the server took all of it, and the last word", Proof.UPLOADED)
         return Upload(Proof.UPLOADED, "online, and all of it was uploaded", (said,))
     said = _evidence(path, "nothing says that all was sent and taken", Proof.NOTHING)
@@ -171,7 +171,8 @@ def online_upload(folder: Folder, place: bytes, *, has_ended: bool) -> Upload:
 def _failed_last(tail: bytes) -> bool:
     """Return True if the server failed, and nothing says that it took anything afterwards."""
     failures = [found.end() for found in RETRIED.finditer(tail)]
-    return bool(failures) and ANSWERED_ANY.search(tail, failures[-1]) is None
+    after = tail[failures[-1] :].splitlines() if failures else []
+    return bool(failures) and not any(map(ANSWERED_ANY.search, after))
 
 
 def _plain_upload(path: bytes, log: bytes, tail: bytes) -> Upload:

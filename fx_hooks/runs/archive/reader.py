@@ -23,6 +23,7 @@ from fx_hooks.runs.archive.manifest import (
     as_bytes,
     from_json,
     join,
+    map_of,
     nanoseconds,
 )
 from fx_hooks.runs.archive.sections import CHUNK, BrokenSection, codec_for, read_ahead
@@ -132,7 +133,7 @@ class Archive:
         The pieces of a file have to be used up before the next entry; at their end its
         digest has been compared.
         """
-        limit = sum(_HEADERS + entry.size for entry in run.entries)
+        limit = sum(_HEADERS + entry.stored for entry in run.entries)
         if limit > _FREE_BYTES + _MOST_TIMES * (run.end - run.start) + _HEADERS * len(run.entries):
             with self._reading():
                 raise BadManifest(f"{shown(run.path)} is said to hold more than it can")
@@ -151,14 +152,17 @@ class Archive:
         if entry.type != FILE:
             return
         with self._reading():
-            digest = hashlib.sha256()
+            whole = entry.data is None
+            digest = hashlib.sha256(b"" if whole else map_of(_parts(member), entry.size))
             end = 0
             for start, data in tar.content(member):
-                _hash_zeros(digest, start - end)
+                if whole:
+                    _hash_zeros(digest, start - end)
                 digest.update(data)
                 end = start + len(data)
                 yield start, data
-            _hash_zeros(digest, entry.size - end)
+            if whole:
+                _hash_zeros(digest, entry.size - end)
             if digest.hexdigest() != entry.sha256:
                 raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
 

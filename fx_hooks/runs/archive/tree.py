@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry
+from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry, map_of
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
 
@@ -128,7 +128,8 @@ def not_held(place: bytes, entries: Sequence[Entry]) -> bytes | None:
             elif entry.type == LINK:
                 held = os.readlink(path) == entry.target
             else:
-                held = _beginning(path, entry.size) == entry.sha256
+                made = _beginning if entry.data is None else _sparse
+                held = made(path, entry.size) == entry.sha256
         except OSError:
             held = False
         if not held:
@@ -144,6 +145,23 @@ def _beginning(path: bytes, size: int) -> str | None:
             digest.update(data)
             size -= len(data)
     return None if size else digest.hexdigest()
+
+
+def _sparse(path: bytes, size: int) -> str | None:
+    """Return the digest of a file of *size* bytes that is nearly all holes; None if it is not."""
+    with open(path, "rb", opener=files_not_links) as file:
+        status = os.fstat(file.fileno())
+        parts = data_of(file.fileno(), status)
+        if status.st_size != size or parts is None:
+            return None
+        digest = hashlib.sha256(map_of(parts, size))
+        for start, length in parts:
+            file.seek(start)
+            left = length
+            while left and (data := file.read(min(left, _CHUNK))):
+                digest.update(data)
+                left -= len(data)
+    return digest.hexdigest()
 
 
 def only_in(place: bytes, other: bytes) -> str | None:

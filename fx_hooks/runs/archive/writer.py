@@ -34,6 +34,7 @@ from fx_hooks.runs.archive.manifest import (
     as_text,
     decimal,
     join,
+    map_of,
     to_json,
 )
 from fx_hooks.runs.archive.reader import Archive
@@ -48,6 +49,8 @@ Progress = Callable[[str, int, int], None]
 _ENDS = tuple(
     end + suffix for end in (b".tar.gz", b".tar.zst") for suffix in (b"", os.fsencode(SUFFIX))
 )
+# Bytes of holes in a run whose zeros are hashed; readers take twice as many.
+_MOST_HOLES = 1 << 29
 _WHOLE = "the archive is whole all the same"
 _SMALL = 1 << 17  # another thread is not worth it
 _ZEROS = bytes(CHUNK)
@@ -331,6 +334,7 @@ class _Packer:
         self._hashing = ThreadPoolExecutor(1)
         # Files with several names, by device and number, with the path of the first.
         self._linked: dict[tuple[int, int], tuple[bytes, Entry]] = {}
+        self._holes = 0  # of the run that is being packed
 
     def close(self) -> None:
         self._hashing.shutdown()
@@ -381,6 +385,7 @@ class _Packer:
         section = self._codec.writer(self._output.write)
         entries: list[Entry] = []
         left_out: list[bytes] = []
+        self._holes = 0
         try:
             for file in found:
                 if not file.type:
@@ -416,18 +421,23 @@ class _Packer:
             member.type, member.linkname = tarfile.LNKTYPE, as_text(target)
             section.write(_header(member))
             self._tell(status.st_size)
-            return Entry(file.path, HARD_LINK, mode, mtime, entry.size, entry.sha256, target)
+            return entry._replace(
+                path=file.path, type=HARD_LINK, mode=mode, mtime=mtime, target=target
+            )
         with tree.opened(place, file) as descriptor:
-            sha256 = self._pack_content(section, member, descriptor, file)
-        entry = Entry(file.path, FILE, mode, mtime, status.st_size, sha256)
+            sha256, data = self._pack_content(section, member, descriptor, file)
+        entry = Entry(file.path, FILE, mode, mtime, status.st_size, sha256, data=data)
         if status.st_nlink > 1:
             self._linked[identity] = (join(run, file.path), entry)
         return entry
 
     def _pack_content(
         self, section: SectionWriter, member: tarfile.TarInfo, descriptor: int, file: Found
-    ) -> str:
-        """Write header and content; what is no data in a sparse file is only told."""
+    ) -> tuple[str, int | None]:
+        """Write header and content; what is no data in a sparse file is only told.
+
+        Return the digest, and of how many bytes of data it is where the holes are too many.
+        """
         size = file.status.st_size
         parts = tree.data_of(descriptor, file.status)
         if parts is None:
@@ -436,11 +446,14 @@ class _Packer:
             parts = [(0, size)]
         else:
             section.write(_sparse_header(member, parts, size))
-        digest = hashlib.sha256()
+        data_size = sum(length for _, length in parts)
+        self._holes += size - data_size
+        whole = self._holes <= _MOST_HOLES
+        digest = hashlib.sha256(b"" if whole else map_of(parts, size))
         jobs: list[Future[None]] = []
         position = stored = 0
         for start, length in parts:
-            self._hash_zeros(digest, start - position, jobs)
+            self._skip(digest if whole else None, start - position, jobs)
             os.lseek(descriptor, start, os.SEEK_SET)
             left = length
             while left:
@@ -458,13 +471,17 @@ class _Packer:
                     jobs.pop(0).result()
             position = start + length
             stored += length
-        self._hash_zeros(digest, size - position, jobs)
+        self._skip(digest if whole else None, size - position, jobs)
         for job in jobs:
             job.result()
         section.write(_padding(stored))
-        return digest.hexdigest()
+        return digest.hexdigest(), None if whole else data_size
 
-    def _hash_zeros(self, digest: Any, count: int, jobs: list[Future[None]]) -> None:
+    def _skip(self, digest: Any, count: int, jobs: list[Future[None]]) -> None:
+        """Go over a hole, whose zeros belong to *digest* if there is one."""
+        if digest is None:
+            self._tell(count)
+            return
         if count:
             for job in jobs:
                 job.result()

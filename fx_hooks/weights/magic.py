@@ -1,0 +1,127 @@
+"""The format of weights under any name, by how a file begins: a look, not an inspection.
+
+Each is what the one writer of a format puts there, and nothing else. See the sources beside them.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from fx_hooks.weights.torch_files import LEGACY_MAGIC
+
+# All that is ever looked at of a file.
+HEAD_BYTES = 1 << 17
+_LOCAL = struct.Struct("<4s5H3I2H")
+# The parts of arrays' names in checkpoints: Flax, Keras, Haiku, Chainer, OpenAI's.
+_OF_A_MODEL = re.compile(
+    rb"(?:^|[^a-z])(?:params|opt_state|kernel|weights?|bias|gamma|beta|running_mean|running_var"
+    rb"|embeddings?|moving_mean|state_dict|optimizer)(?:[^a-z]|$)"
+)
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_KERAS = (b"keras_version", b"model_weights", b"layer_names", b"optimizer_weights")
+
+
+def weights_format(head: bytes, size: int) -> str:
+    """Return the format of a file of *size* bytes that begins with *head*; empty if it is none."""
+    if head.startswith(b"PK\x03\x04"):
+        return _zip(head)
+    if head.startswith(LEGACY_MAGIC):
+        return "PyTorch"
+    if head.startswith(b"GGUF") and head[4:8] in (b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0"):
+        return "GGUF"
+    if head.startswith(_HDF5):
+        return "Keras" if any(word in head for word in _KERAS) else ""
+    if head.startswith(b"CBM1"):
+        return "CatBoost"
+    # xgboost/src/common/json.cc: UBJSON of {"learner": ...}
+    if head.startswith(b"{L\0\0\0\0\0\0\0\x07learner"):
+        return "XGBoost"
+    if _is_safetensors(head, size):
+        return "safetensors"
+    return "ONNX" if _is_onnx(head, size) else ""
+
+
+def _zip(head: bytes) -> str:
+    # caffe2/serialize/inline_container.cc pads every record by an extra field of this name, and
+    # puts all of them below one folder.
+    name = _LOCAL.unpack_from(head)[-2] if len(head) >= _LOCAL.size else 0
+    start = _LOCAL.size
+    if head[start + name : start + name + 2] == b"FB" and b"/" in head[start : start + name]:
+        return "PyTorch"
+    names = list(_members(head))
+    if {b"metadata.json", b"config.json"} <= set(names) and b"keras_version" in head:
+        return "Keras"
+    if b"data" in names and b"stable_baselines3" in head:
+        return "Stable-Baselines3"
+    if names and all(name.endswith(b".npy") for name in names):
+        return "NumPy" if any(map(_OF_A_MODEL.search, names)) else ""
+    return ""
+
+
+def _members(head: bytes) -> Iterator[bytes]:
+    """Yield the names of the first members of a zip archive, as far as *head* goes."""
+    place = 0
+    while head[place : place + 4] == b"PK\x03\x04" and place + _LOCAL.size <= len(head):
+        *_, stored, _, name, extra = _LOCAL.unpack_from(head, place)
+        start = place + _LOCAL.size
+        yield head[start : start + name]
+        place = start + name + extra + stored
+        # Sizes may stand behind the content: then nobody knows where the next one begins.
+        if not stored:
+            place = head.find(b"PK\x03\x04", place)
+            if place < 0:
+                return
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    length = int.from_bytes(head[:8], "little")
+    return (
+        head[8:9] == b"{"
+        and 2 <= length <= size - 8
+        and (b'"data_offsets"' in head[: 8 + length] or b'"__metadata__"' in head[:32])
+    )
+
+
+# onnx/onnx.proto, ModelProto: its fields by number, and those that are numbers.
+_MODEL_FIELDS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26))
+_NUMBERS = frozenset((1, 5))
+_GRAPH = 7
+
+
+def _is_onnx(head: bytes, size: int) -> bool:
+    """Return True for a model: its version of the format, then the fields, a graph among them."""
+    if head[:1] != b"\x08":
+        return False
+    place = 0
+    while place < len(head):
+        key, place = _varint(head, place)
+        field, kind = key >> 3, key & 7
+        value, place = _varint(head, place)
+        if field not in _MODEL_FIELDS or kind != (0 if field in _NUMBERS else 2):
+            return False
+        if field == _GRAPH:
+            # A graph begins with its nodes, and a node with its inputs or outputs.
+            inner, begin = _varint(head, place + 1)
+            return (
+                place + value <= size
+                and head[place : place + 1] == b"\x0a"
+                and inner < value
+                and head[begin : begin + 1] in (b"\x0a", b"\x12")
+            )
+        if kind == 2:
+            place += value
+    return False
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while place < len(data) and shift < 63:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value, place
