@@ -625,7 +625,7 @@ def test_without_psutil_nothing_goes(
     monkeypatch.setitem(sys.modules, "psutil", None)
     result = run(repo.root, capfd, ".", "--yes")
     assert result.code == 2
-    assert "install fx-hooks[tools]" in result.err
+    assert "pip install 'fx-hooks[tools] @ git+https://" in result.err
     assert (repo.root / "outputs/a/model.ckpt").exists()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fx_hooks import __version__
 from fx_hooks.__main__ import COMMANDS, main
 from fx_hooks.policy.loader import load_policy, rule_origins
 from tests.support import WEIGHTS, Repo, working_directory
@@ -254,5 +255,6 @@ def test_completion_without_shtab(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "fx-hooks completion: error: completion needs shtab: install fx-hooks[completion]\n"
+        "fx-hooks completion: error: completion needs shtab: pip install 'fx-hooks[completion]"
+        f" @ git+https://github.com/fx-hooks/fx-hooks@v{__version__}'\n"
     )

@@ -183,7 +183,7 @@ def test_without_rich_a_terminal_gets_plain_text(named: Repo, tmp_path: Path) ->
     code, out = in_terminal(named.root, 80, PYTHONPATH=str(tmp_path / "hide"))
     assert code == 0
     assert "\x1b" not in out
-    assert "install fx-hooks[tools]" in out
+    assert "pip install 'fx-hooks[tools] @ git+https://" in out
     assert "What frees it:" in out
 
 

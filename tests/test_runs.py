@@ -368,7 +368,7 @@ def test_last_words_after_a_traceback(
 def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psutil", None)
     found = look(states.root, monkeypatch)
-    assert "install fx-hooks[tools]" in found.notes[0]
+    assert "pip install 'fx-hooks[tools] @ git+https://" in found.notes[0]
     runs = by_name(states, found)
     # Those that may still be under way, for all that is known.
     unknown = {name: LIVE for name, days in AGES.items() if days < 7}

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from fx_hooks import __version__
 from fx_hooks.runs.archive import sections
 from fx_hooks.runs.archive.sections import BrokenSection, Codec
 from fx_hooks.util.errors import FatalError
@@ -185,7 +186,8 @@ def test_without_any_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FatalError) as caught:
         sections.codec_for("a.tar.zst")
     assert str(caught.value) == (
-        "a.tar.zst: zstd needs the package zstandard: pip install 'fx-hooks[tools]',"
+        "a.tar.zst: zstd needs the package zstandard: pip install 'fx-hooks[tools]"
+        f" @ git+https://github.com/fx-hooks/fx-hooks@v{__version__}',"
         " or name it NAME.tar.gz"
     )
 

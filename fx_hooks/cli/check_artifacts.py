@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.exempted import exempted_note
@@ -22,6 +22,9 @@ from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report, artifact_report
 from fx_hooks.util.paths import from_root, parents
 from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    import argparse
 
 NAME = "fx-check-artifacts"
 _FEW = 3
@@ -52,6 +55,10 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-artifacts``."""
+    if arguments[:1] in ([], ["--"]):  # as hooks start it: there is nothing to parse
+        repository = Repository()
+        files = [from_root(name, repository.root) for name in arguments[1:]]
+        return check(repository, repository.index_by_path(), files)
     parser = make_parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]

@@ -11,6 +11,7 @@ from fx_hooks import __version__, cli
 from fx_hooks.cli._common import entry_point
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
+from fx_hooks.util.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import shtab
     except ImportError as exc:
-        raise FatalError("completion needs shtab: install fx-hooks[completion]") from exc
+        how = install_command("completion")
+        raise FatalError(f"completion needs shtab: {how}") from exc
     commands = list(_parsers(shtab.FILE))
     # Of `fx-hooks rules` and its like there is no script.
     parsers = [_all_in_one(commands), *(one for one in commands if " " not in one.prog)]

@@ -26,6 +26,7 @@ from fx_hooks.runs.usage.outside import look_outside, tool_folders
 from fx_hooks.runs.usage.usage_json import as_json
 from fx_hooks.runs.usage.usage_text import Answer, plain
 from fx_hooks.util.exit_codes import CLEAN, FOUND
+from fx_hooks.util.extras import install_command
 from fx_hooks.util.paths import shown
 from fx_hooks.util.terminal import complain, in_json, one_line, wants_colour
 
@@ -191,7 +192,8 @@ def _print_text(answer: Answer) -> None:
         try:
             from fx_hooks.runs.usage.usage_terminal import print_terminal
         except ImportError:
-            complain(f"{NAME}: note: bars and colours need rich: install fx-hooks[tools]")
+            how = install_command("tools")
+            complain(f"{NAME}: note: bars and colours need rich: {how}")
         else:
             print_terminal(answer, sys.stdout, colour=wants_colour(sys.stdout))
             return

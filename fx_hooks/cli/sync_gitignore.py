@@ -26,7 +26,7 @@ from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.terminal import complain
 
 NAME = "fx-sync-gitignore"
-_MOST_LINES = 20
+_MOST_LINES = 6
 
 
 def make_parser() -> argparse.ArgumentParser:

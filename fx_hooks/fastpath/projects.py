@@ -6,7 +6,7 @@ Like all of this package, imports next to nothing.
 import os
 
 from fx_hooks.fastpath import POLICY, table_cache
-from fx_hooks.fastpath.index_bytes import is_as_it_was
+from fx_hooks.fastpath.index_bytes import as_it_was
 from fx_hooks.fastpath.matcher import Matcher
 
 TYPE_CHECKING = False
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import TypeAlias
 
+    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.listed_index import ListedIndex
     from fx_hooks.fastpath.matcher import Tables
 
     # What a project's policy was made from and where its tables are: the object id of its own
@@ -101,38 +103,41 @@ def places_of_runs(
     tables: "Tables",
     marks: "tuple[bytes, ...]",
     paths: "Iterable[bytes]",
-    index: bytes,
-    *,
-    submodules: bool,
+    index: "Index | ListedIndex",
+    submodules: "Collection[bytes]",
 ) -> "list[tuple[tuple[bytes, ...], list[bytes]]] | None":
     """Return where runs may be that *paths* are in: marks, and folders to look for them in.
 
-    None means that somebody has to look closely: a path is an artifact, a project is new, or
-    its policy has changed. *tables* and *marks* are those of the root; *submodules* says that
-    any path may be one.
+    None means that the command has to look closely: a path is an artifact, a project is new, or
+    its policy has changed. *tables* and *marks* are those of the root; *submodules* are those
+    among *paths*.
     """
     named, globs, known, milestones, kept = content
     finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
-    found = []
-    for project, inside in finder.grouped(paths).items():
-        of_project, before = (tables, marks), b""
-        if project:
-            if project not in known:
-                return None
-            before = project + b"/"
-            own, listing, listed, number = known[project] or (b"", milestones, b"", 0)
-            if not own and os.path.lexists(before + POLICY):
-                return None
-            if not is_as_it_was(before + POLICY, own, index):
-                return None
-            if not is_as_it_was(before + listing, listed, index):
-                return None
-            if number:
-                of_project = table_cache.unpacked(kept[number - 1])
-        matcher = Matcher(of_project[0])
-        if matcher.blocked(inside):
+    groups = finder.grouped(paths)
+    if any(project and project not in known for project in groups):
+        return None
+    # A submodule is a folder, to patterns that match only those.
+    modules = finder.grouped([path + b"/" for path in submodules])
+    facts = {name: known[name] or (b"", milestones, b"", 0) for name in groups if name}
+    watched = {}
+    for project, (own, listing, listed, _) in facts.items():
+        before = project + b"/"
+        if not own and os.path.lexists(before + POLICY):
             return None
-        if submodules and matcher.blocked([path + b"/" for path in inside]):
-            return None  # a submodule is a folder, to patterns that match only those
+        watched[before + POLICY] = own
+        watched[before + listing] = listed
+    entries = index.entries(list(watched))
+    if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
+        return None
+    found = []
+    for project, inside in groups.items():
+        of_project = tables, marks
+        if project and facts[project][3]:
+            of_project = table_cache.unpacked(kept[facts[project][3] - 1])
+        matcher = Matcher(of_project[0])
+        if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
+            return None
+        before = project + b"/" if project else b""
         found.append((of_project[1], [before + name for name in matcher.directories() if name]))
     return found

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.util.disk import ANYONE
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.extras import install_command
 
 if TYPE_CHECKING:
     from fx_hooks.util.disk import Scan
@@ -132,7 +133,7 @@ def find_processes(root: bytes) -> Processes:
         import psutil
     except ImportError as exc:
         raise FatalError(
-            "psutil is missing, which says what processes have open: install fx-hooks[tools]"
+            "psutil is missing, which says what processes have open: " + install_command("tools")
         ) from exc
     own, hidden = _own_number()
     base = os.path.realpath(root)

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.extras import install_command
 
 CHUNK = 1 << 20
 GZIP_LEVEL = 6  # that of gzip
@@ -226,7 +227,7 @@ def _zstd(name: str) -> Codec:
         with contextlib.suppress(ImportError):
             return codec(importlib.import_module(module))
     raise FatalError(
-        f"{name}: zstd needs the package zstandard: pip install 'fx-hooks[tools]',"
+        f"{name}: zstd needs the package zstandard: {install_command('tools')},"
         " or name it NAME.tar.gz"
     )
 
