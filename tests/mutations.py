@@ -31,7 +31,7 @@ TESTED = {
     "best_models/milestones": "milestones best_models",
     "fastpath/artifacts": "fastpath",
     "fastpath/best_models": "best_models",
-    "fastpath/index_bytes": "fastpath",
+    "fastpath/index_bytes": "index_bytes fastpath",
     "fastpath/matcher": "policy_patterns fastpath",
     "fastpath/table_cache": "fastpath",
     "fastpath/work_tree": "fastpath",

@@ -62,7 +62,9 @@ def test_sums_per_rule_and_directory() -> None:
     assert audit.artifacts == Weight(4, 2900, 1450, 0)
     assert (audit.there, audit.gone) == (Weight(1, 600, 300, 0), Weight(3, 2300, 1150, 0))
     weights, runs = audit.rules
-    assert runs == Row("wandb-runs", None, 2, "all", Weight(3, 900, 450), Weight(1, 600, 300), 2, 2)
+    assert runs._replace(files=()) == Row(
+        "wandb-runs", None, 2, "all", Weight(3, 900, 450), Weight(1, 600, 300), 2, 2
+    )
     assert (weights.rule, weights.heaviest, weights.gone) == ("weights", 3, Weight(1, 2000, 1000))
     assert names(audit.folders) == [
         ("weights", "the root", 1000),

@@ -9,17 +9,16 @@ import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
+from fx_hooks.history.audit.figures import Audit, Brought, measure_history
 from fx_hooks.history.audit.page import check_place, page, readable, write_page
+from fx_hooks.reporting.layout import Step
 from fx_hooks.util.errors import FatalError
 from tests.audits import ODD_NAMES, brought, clean, described, empty, single, two_years, unmeasured
 from tests.test_audit import audit_of
-
-if TYPE_CHECKING:
-    from fx_hooks.history.audit.figures import Audit
 
 ALONE = {"meta", "link", "br", "wbr"}
 
@@ -119,12 +118,14 @@ def test_odd_names_are_text() -> None:
     assert '<b>&"{{script}}\\udce9' in texts(elements, "h1")
     assert texts(elements, "title") == ['Artifacts in the history of <b>&"{{script}}\\udce9']
     heads = texts(elements, "th")
-    for name in ODD_NAMES:
-        assert f"{readable(b'logs/' + name)}/" in heads
-    assert "logs/<img src=x onerror=window.hurt=1>/" in heads
-    assert "'logs/new\\nline'/" in heads
-    assert "'logs/caf\\xe9'/" in heads
-    assert "logs/モデル/" in heads
+    for name in (
+        *(f"{readable(b'logs/' + name)}/" for name in ODD_NAMES),
+        "logs/<img src=x onerror=window.hurt=1>/",
+        "'logs/new\\nline'/",
+        "'logs/caf\\xe9'/",
+        "logs/モデル/",
+    ):
+        assert any(head.startswith(name) for head in heads), name
     assert any("<img src=x onerror='window.hurt = 1'>" in text for text in texts(elements, "td"))
     assert len([element for element in elements if element.tag == "script"]) == 1
     assert not [element for element in elements if element.tag in ("img", "b")]
@@ -263,3 +264,28 @@ def test_what_fails_later_is_one_line_too(tmp_path: Path) -> None:
         "x.html: cannot be written: No such file or directory: name another file"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_ends_with_what_to_do() -> None:
+    steps = [Step("Take <them> out:", ["git filter-repo --path=a.pt"])]
+    html = page(small(), "x", steps)
+    assert '<h2 id="steps-title">What to do</h2><p>Take &lt;them&gt; out:</p>' in html
+    assert "<code>git filter-repo --path=a.pt</code>" in html
+    assert "What to do" not in page(small(), "x")
+
+
+def small() -> Audit:
+    brought = [
+        Brought(f"services/{name}/checkpoints/m.pt".encode(), "weights",
+                f"services/{name}/checkpoints".encode(), 0, 10**6, 10**6, True)
+        for name in ("alpha", "beta")
+    ]  # fmt: skip
+    return measure_history([1_700_000_000], brought, [], refs=1)
+
+
+def test_labels_show_what_differs_and_rows_name_few_files() -> None:
+    html = page(small(), "x")
+    labels = re.findall(r'aria-label="(services/[^"]*)".*?<text x="5" y="14">([^<]*)<', html)
+    assert {shown for _, shown in labels} == {"alpha/", "beta/"}
+    assert all(shown in name for name, shown in labels)
+    assert "<small>m.pt</small>" in html

@@ -134,12 +134,20 @@ def test_fast_path_leaves_subfolders_to_the_command(repo: Repo) -> None:
     assert repo.check("m.py", cwd="pkg") == CLEAN
 
 
-def test_fast_path_leaves_merges_to_the_command(repo: Repo) -> None:
-    repo.check()
-    head = repo.git("rev-parse", "HEAD")
-    (repo.root / ".git" / "MERGE_HEAD").write_text(head)
-    assert not repo.fast_path("train.py")
+def test_fast_path_looks_at_what_a_merge_brings_in(repo: Repo) -> None:
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "theirs")
+    repo.stage("theirs.py", "x = 1\n")
+    repo.commit()
+    repo.git("checkout", "-q", "main")
+    repo.stage("ours.py", "x = 1\n")
+    repo.commit()
+    repo.git("merge", "-q", "--no-commit", "theirs")
     assert repo.check("train.py") == CLEAN
+    assert repo.fast_path("train.py")
+    repo.stage("brought.pt", WEIGHTS)
+    assert repo.check("train.py").code == 1
+    assert repo.check_once("train.py").code == 1
 
 
 @pytest.mark.parametrize(
@@ -591,7 +599,7 @@ def poisoned(repo: Repo) -> Repo:
         assert table_cache.write(
             [str(repo.tables)],
             key,
-            (compile_tables([]), (), b"", b"best_models/milestones.yaml", b"", None),
+            (compile_tables([]), (), b"", b"best_models/milestones.yaml", b"", None, b""),
         )
     assert repo.fast_path("x.pt"), "so that the following tests mean something"
     return repo

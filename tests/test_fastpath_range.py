@@ -25,7 +25,8 @@ def test_imports_of_a_clean_range(repo: Repo) -> None:
     imported(*arguments, cwd=repo.root)  # leaves tables behind
     bare = imported_anyway(SCRIPT, cwd=repo.root)
     mine = {"fx_hooks.check_range", "fx_hooks.fastpath.commit_range"}
-    others = {"check_artifacts", "fastpath.artifacts", "fastpath.unnamed_weights"}
+    others = {"check_artifacts", "fastpath.artifacts", "fastpath.index_bytes"}
+    others |= {"fastpath.unnamed_weights"}
     allowed = ALLOWED - {f"fx_hooks.{name}" for name in others} | mine
     assert imported(*arguments, cwd=repo.root) - bare == allowed - bare
 
@@ -166,6 +167,30 @@ def test_leaves_names_that_could_be_two_refs(repo: Repo) -> None:
     assert not fast_path(repo, "main..HEAD")
     assert check(repo, "HEAD~1..refs/heads/main") == CLEAN
     assert fast_path(repo, "HEAD~1..refs/heads/main")
+
+
+def test_says_what_git_is_told_not_to_say(repo: Repo) -> None:
+    commit(repo, "more", "pkg/m.py")
+    repo.git("config", "core.warnAmbiguousRefs", "false")
+    assert check(repo, "HEAD~1..main") == CLEAN
+    repo.git("tag", "main", "HEAD~1")
+    assert not fast_path(repo, "HEAD~1..main")
+    assert check(repo, "HEAD~1..main").code == 2
+
+
+@pytest.mark.parametrize("how", ["off", "none", "first-parent", "combined", "remerge"])
+def test_sees_what_a_merge_adds_whatever_is_configured(repo: Repo, how: str) -> None:
+    repo.git("config", "log.diffMerges", how)
+    base = head(repo)
+    commit(repo, "ours", "a.py")
+    repo.git("checkout", "-q", "-b", "theirs", base)
+    commit(repo, "theirs", "b.py")
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-commit", "theirs")
+    assert check(repo, f"{base}..main") == CLEAN
+    commit(repo, "evil merge", "model.pt")
+    assert not fast_path(repo, f"{base}..main")
+    assert check(repo, f"{base}..main").code == 1
 
 
 def test_leaves_submodules_shallow_clones_and_other_work_trees(repo: Repo, tmp_path: Path) -> None:

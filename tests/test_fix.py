@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract_support import STATE
+from fx_hooks import sync_gitignore
+from tests.contract_support import STATE, run
 from tests.support import CLEAN, Repo
 
 RUN = "wandb/run-20250101_000000-a1b2c3d4/files/x.json"
@@ -96,3 +97,19 @@ def test_each_shell_takes_what_is_printed(repo: Repo, shell: tuple[str, ...]) ->
         subprocess.run((*shell, "-c", command), cwd=repo.root, check=True)
     assert repo.check_once() == CLEAN
     assert Path(repo.root, "$HOME.pt").exists()
+
+
+def test_what_keeps_a_folder_is_not_to_be_untracked(repo: Repo) -> None:
+    repo.stage(".gitignore", "data/\n")
+    repo.stage("data/.gitkeep", "")
+    repo.stage("data/a.csv", "1\n")
+    repo.commit()
+    said = run(sync_gitignore.main, "--findings", cwd=repo.root).out
+    assert "data/.gitkeep keeps its folder in Git" in said
+    assert "'/data/*' and '!/data/.gitkeep'" in said
+    assert "-- data/a.csv\n" in said
+    repo.write(".gitignore", "/data/*\n!/data/.gitkeep\n")
+    repo.git("rm", "-q", "--cached", "data/a.csv")
+    ignored = repo.git("ls-files", "-o", "-i", "--exclude-standard", "data")
+    assert ignored == "data/a.csv\n"
+    assert "keeps its folder" not in run(sync_gitignore.main, "--findings", cwd=repo.root).out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pydoc
 import struct
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,53 @@ def test_programs_pass_where_they_are_named(torch: Any, tmp_path: Path) -> None:
         found = inspect(io.BytesIO(content))
         assert found.format == ("pt2" if name.endswith(".pt2") else "torchscript"), name
         assert (found.globals, found.faults) == ((), ()), name
+
+
+def test_what_lightning_writes_passes(torch: Any, tmp_path: Path) -> None:
+    """A checkpoint of a real trainer, with hyperparameters, optimizer, scheduler and callbacks."""
+    lightning = pytest.importorskip("lightning")
+
+    class Model(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self, lr: float = 0.1, note: str = "a") -> None:  # noqa: ARG002
+            super().__init__()
+            self.save_hyperparameters()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def training_step(self, batch: Any, _: int) -> Any:
+            return self.layer(batch[0]).sum()
+
+        def configure_optimizers(self) -> Any:
+            adam = torch.optim.AdamW(self.parameters(), lr=self.hparams.lr)
+            cycle = torch.optim.lr_scheduler.OneCycleLR(adam, 0.1, total_steps=10)
+            return {"optimizer": adam, "lr_scheduler": cycle}
+
+        def train_dataloader(self) -> Any:
+            data = torch.utils.data.TensorDataset(torch.rand(4, 2))
+            return torch.utils.data.DataLoader(data, batch_size=2)
+
+    trainer = lightning.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(Model())
+    for weights_only in (False, True):
+        place = tmp_path / f"{weights_only}.ckpt"
+        trainer.save_checkpoint(place, weights_only=weights_only)
+        torch.load(place, weights_only=True)
+        with open(place, "rb") as file:
+            found = inspect(file)
+        assert (found.format, found.globals, found.faults) == ("torch", (), ())
+
+
+def test_names_that_are_printed_are_all_that_torch_wants(torch: Any, tmp_path: Path) -> None:
+    """What accelerate keeps of random numbers loads once all the names are allowed."""
+    accelerate = pytest.importorskip("accelerate")
+    accelerate.Accelerator(cpu=True).save_state(tmp_path / "state")
+    place = tmp_path / "state" / "random_states_0.pkl"
+    with open(place, "rb") as file:
+        found = inspect(file)
+    assert found.faults == ()
+    assert found.globals
+    allowed = [pydoc.locate(name) for name in found.globals]
+    with torch.serialization.safe_globals(allowed):
+        torch.load(place, weights_only=True)

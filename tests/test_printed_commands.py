@@ -339,3 +339,28 @@ def test_what_is_printed_leads_to_green(
     if scene.passes:
         after = scene.refuses(folder)
         assert after.code == 0, (commands, after)
+
+
+def outputs_of_a_job(repo: Repo) -> None:
+    in_folder(repo)
+    repo.stage("outputs/2025-01-01/12-00-00/predictions_7.csv", "1\n")
+
+
+FIRST_REFUSALS = {
+    "commit": (outputs_of_a_job, artifacts()),
+    "model": (unapproved, artifacts()),
+    "range": (last_commit, last),
+    "best-models": (changed_model, of(check_best_models.main)),
+    "gitignore": (in_folder, of(sync_gitignore.main)),
+    "gitignore-check": (in_folder, of(sync_gitignore.main, "--check")),
+    "milestone": (new_module, of(add_milestone.main, "m.pt")),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_REFUSALS)
+def test_a_first_refusal_for_one_file_is_short(repo: Repo, name: str) -> None:
+    prepare, refuses = FIRST_REFUSALS[name]
+    prepare(repo)
+    said = refuses(repo.root)
+    assert said.code in (1, 2)
+    assert len((said.out + said.err).splitlines()) <= 12, said

@@ -14,6 +14,7 @@ from fx_hooks.artifacts.tree_reader import Found, Tree, TreeReader
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
@@ -120,7 +121,7 @@ class Classifier:
         self.policy = policy
         self.trees = TreeReader(policy)
         self._of_project: dict[int, Classifier] = {}
-        self._matcher = Matcher(compile_tables(policy.patterns()))
+        self._matcher = Matcher(tables_of(policy))
         alone = [(entry.pattern, entry.blocks) for entry in policy.alone()]
         self._alone = Matcher(compile_tables(alone))
         self._single: dict[str, Matcher] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,18 +19,25 @@ if TYPE_CHECKING:
     from fx_hooks.artifacts.tree_reader import Found, Tree
 
 
-@dataclass(frozen=True)
 class IndexCheck:
     """The index, its staged changes, and the classifier that they are checked with.
 
     *others* are paths that the index does not have, and that count as if it had them.
     """
 
-    repository: Repository
-    index: Mapping[bytes, IndexEntry]
-    staged: Mapping[bytes, Change]
-    classifier: Classifier
-    others: Collection[bytes] = ()
+    def __init__(
+        self,
+        repository: Repository,
+        index: Mapping[bytes, IndexEntry],
+        staged: Mapping[bytes, Change],
+        classifier: Classifier,
+        others: Collection[bytes] = (),
+    ) -> None:
+        self.repository = repository
+        self.index = index
+        self.staged = staged
+        self.classifier = classifier
+        self.others = others
 
     @cached_property
     def tree(self) -> Tree:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import functools
@@ -24,6 +23,7 @@ from fx_hooks.util.terminal import (
 )
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
     from typing import ParamSpec
 
@@ -38,6 +38,8 @@ def command_parser(name: str, description: str, exit_codes: str) -> argparse.Arg
 
     *exit_codes* says what 0 and 1 mean; 2 and 130 mean the same everywhere.
     """
+    import argparse  # not for a hook that is given names alone
+
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.exempted import exempted_note
@@ -24,6 +24,9 @@ from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report, artifact_report
 from fx_hooks.util.paths import from_root, parents, shown
 from fx_hooks.util.terminal import one_line
+
+if TYPE_CHECKING:
+    import argparse
 
 NAME = "fx-check-artifacts"
 _FEW = 3
@@ -54,6 +57,10 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-artifacts``."""
+    if arguments[:1] in ([], ["--"]):  # as hooks start it: there is nothing to parse
+        repository = Repository()
+        files = [from_root(name, repository.root) for name in arguments[1:]]
+        return check(repository, repository.index_by_path(), files)
     parser = make_parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
@@ -107,7 +114,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        keep_tables(repository.git_directory, in_force, index, repository.root)
+        keep_tables(repository.git_directory, in_force, index)
         if all_files:
             near_misses.refuse_policies(near_misses.of_index(repository, index, in_force.policy))
     staged = repository.staged_by_path()
@@ -115,7 +122,7 @@ def check(
     if all_files:
         candidates: Iterable[bytes] = index
     elif by_runner:
-        candidates = [*files, *_passed_by_no_runner(repository, staged)]
+        candidates = [*files, *_passed_by_no_runner(repository, staged, alone=not files)]
     elif files:
         candidates = files
         if repository.merging():
@@ -169,7 +176,9 @@ def _suggestions(
                     )
 
 
-def _passed_by_no_runner(repository: Repository, staged: Mapping[bytes, Change]) -> list[bytes]:
+def _passed_by_no_runner(
+    repository: Repository, staged: Mapping[bytes, Change], *, alone: bool
+) -> list[bytes]:
     """Return what is *staged* and no runner passes, whatever its configuration says.
 
     That is what a merge takes over as the other side has it, and submodules without a folder.
@@ -177,7 +186,8 @@ def _passed_by_no_runner(repository: Repository, staged: Mapping[bytes, Change])
     found = [
         path
         for path, change in staged.items()
-        if change.mode == SUBMODULE_MODE
+        if alone
+        and change.mode == SUBMODULE_MODE
         and not os.path.lexists(os.path.join(repository.root, path))
     ]
     for head in repository.merge_heads():

@@ -11,7 +11,7 @@ from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy import near_misses
-from fx_hooks.policy.in_force import baseline_in_force, policy_in_force
+from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
 
@@ -54,6 +54,8 @@ def check(
     repository = Repository()
     index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
+    if policy_file is None:
+        keep_tables(repository.git_directory, in_force, index)
     touched = None
     if not all_files:
         touched = {change.path for change in repository.staged()} or None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy
 
 NAME = "fx-sync-gitignore"
-_MOST_LINES = 20
+_MOST_LINES = 6
 
 
 def make_parser() -> argparse.ArgumentParser:

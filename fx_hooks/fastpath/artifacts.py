@@ -1,23 +1,30 @@
 """Proves that ``fx-check-artifacts`` has nothing to say.
 
-Whatever is not plain (an option, an artifact, a merge, no tables yet, an index in a rarer
-format) is answered with "not sure".
+Whatever is not plain (an option, an artifact, no tables yet) is answered with "not sure".
 """
 
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
-from fx_hooks.fastpath.index_bytes import has_run, is_as_it_was, may_be_homes, read_index
+from fx_hooks.fastpath.index_bytes import SUBMODULE, NotSureError, as_it_was, open_index
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.fastpath.unnamed_weights import doubtful
+from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fx_hooks.fastpath.matcher import Tables
-    from fx_hooks.fastpath.projects import Content
+    from collections.abc import Collection
 
-SUBMODULE = b"\0\0\xe0\0"  # the mode 160000, as the index has it
+    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.listed_index import ListedIndex
+    from fx_hooks.fastpath.table_cache import Content
+
+STAGED = (
+    "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
+    "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
+)  # fmt: skip
+_SUBMODULE_MODE = 0o160000
+HOMES = (b"/outputs", b"/multirun", b"/logs")
 
 
 def proven_clean(arguments: "list[str]") -> bool:
@@ -25,82 +32,141 @@ def proven_clean(arguments: "list[str]") -> bool:
 
     True is certain; False means that the command has to look closely.
     """
-    if arguments == ["--all-files"]:
-        names, whole_tree = None, True
-    elif arguments[:1] == ["--"]:
-        names, whole_tree = arguments[1:], False
-    else:
-        names, whole_tree = arguments, False
+    whole_tree = arguments == ["--all-files"]
+    literal = arguments[:1] == ["--"]
+    names = arguments[1:] if literal or whole_tree else arguments
+    if not literal:
         for name in names:
             if name.startswith("-"):
                 return False
     git_directory = find_git_directory()
-    if git_directory is None or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
-        return False
-    index = read_index(git_directory)
-    if index is None:
+    if git_directory is None:
         return False
     _, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed, projects = content
-    if not is_as_it_was(POLICY, tracked, index) or not is_as_it_was(milestones, listed, index):
-        return False
-    if whole_tree:
-        paths = _listed("ls-files", "-z")
-    elif names:
-        # Behind `--` every name is a file's; otherwise folders stand for what is in them.
-        paths = _named(names, index if arguments[0] != "--" else None)
-    else:
-        paths = _staged()
+    paths = _plain_paths(names) if names else []
     if paths is None:
         return False
-    if whole_tree:
-        from fx_hooks.fastpath.near_miss import may_hold_one
+    try:
+        # Behind `--` every name is a file's; otherwise folders stand for what is in them.
+        doubtful = [] if literal else _perhaps_folders(paths)
+        if whole_tree:
+            output = fast_git.output("ls-files", "-z")
+        # Runners pass only what differs from both sides of a merge.
+        elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
+            output = fast_git.output(*STAGED)
+        else:
+            output = b""
+        if output is None:
+            return False
+        paths += output.split(b"\0")[:-1]
+        if whole_tree:
+            from fx_hooks.fastpath.near_miss import may_hold_one
 
-        if may_hold_one(paths):
-            return False
-    if names and arguments[0] == "--" and SUBMODULE in index:
-        # No runner passes a submodule without a folder.
-        staged = _staged()
-        if staged is None:
-            return False
-        paths += staged
-    if projects is not None:
-        if not whole_tree and not _without_weights(paths, index):
-            return False
-        return _clean_in_projects(projects, tables, marks, paths, index, ask_disk=not whole_tree)
-    matcher = Matcher(tables)
-    numbers = matcher.decide(paths)
-    if any(map(matcher.blocks, numbers)):
+            if may_hold_one(paths):
+                return False
+        return _clean(content, git_directory, paths, doubtful, output if whole_tree else None)
+    except NotSureError:
         return False
-    undecided = [path for path, number in zip(paths, numbers, strict=True) if number < 0]
-    if not whole_tree and not _without_weights(undecided, index):
+
+
+def _clean(
+    content: "Content",
+    git_directory: str,
+    paths: "list[bytes]",
+    doubtful: "list[bytes]",
+    whole_tree: "bytes | None",
+) -> bool:
+    """Return True if the tables let all *paths* in. None of *doubtful* may be a folder.
+
+    *whole_tree* has all paths, each with a NUL behind, if they are all that is tracked.
+    """
+    tables, marks, tracked, milestones, listed, projects, _ = content
+    places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
+    undecided = paths
+    if projects is None:
+        matcher = Matcher(tables)
+        numbers = matcher.decide(paths)
+        if any(map(matcher.blocks, numbers)):
+            return False
+        undecided = [path for path, number in zip(paths, numbers, strict=True) if number < 0]
+        # The root never is a run.
+        places = [(marks, [folder for folder in matcher.directories() if folder])]
+    index: Index | ListedIndex | None = open_index(git_directory)
+    if index is None:
+        from fx_hooks.fastpath.listed_index import listed_index
+
+        wanted = None
+        if places is not None and whole_tree is None:
+            wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful]
+            wanted += _attribute_files(paths)
+            if any(mark.startswith(b"*/") for mark in marks):
+                wanted += {folder.partition(b"/")[0] for folder in places[0][1]}
+        index = listed_index(wanted)
+        if index is None:
+            return False
+    watched = index.entries([POLICY, milestones])
+    if not as_it_was(watched.get(POLICY), tracked) or index.any_below(doubtful):
         return False
-    if SUBMODULE in index and matcher.blocked([path + b"/" for path in paths]):
-        return False  # a submodule is a folder, to patterns that match only those
-    directories = matcher.directories()
-    return not any(
-        has_run(directories, b"/" + mark, index, ask_disk=not whole_tree)
-        or may_be_homes(directories, b"/" + mark, index)
-        for mark in marks
-    )
+    if not as_it_was(watched.get(milestones), listed):
+        return False
+    if whole_tree is None and not _without_weights(undecided, index):
+        return False
+    # A submodule is a folder, to patterns that match only those.
+    found = index.entries(paths, SUBMODULE)
+    submodules = [path for path, entry in found.items() if entry[0] == _SUBMODULE_MODE]
+    if places is not None:
+        if matcher.blocked([path + b"/" for path in submodules]):
+            return False
+    else:
+        from fx_hooks.fastpath.projects import places_of_runs
+
+        assert projects is not None  # otherwise there are places
+        places = places_of_runs(projects, tables, marks, paths, index, submodules)
+        if places is None:
+            return False
+    for tails, folders in places:
+        # With a run in it, all that is in such a folder may be refused.
+        if any(name.endswith(HOMES) for name in folders):
+            return False
+        for mark in tails:
+            tail = mark[1:] if mark.startswith(b"*/") else b"/" + mark
+            if whole_tree is not None and tail + b"\0" not in whole_tree:
+                continue
+            if mark.startswith(b"*/"):  # in any folder right in it, and not on disk
+                if index.has_in_any_folder(folders, tail):
+                    return False
+            elif index.entries([folder + tail for folder in folders], tail + b"\0"):
+                return False
+    return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
 
 
-def _without_weights(paths: "list[bytes]", index: bytes) -> bool:
+def _without_weights(paths: "list[bytes]", index: "Index | ListedIndex") -> bool:
     """Return True if none of *paths* is new and could be weights whatever its name."""
-    large = doubtful(paths, index)
-    if large or b".gitattributes\0" in index:
+    large = doubtful_weights(paths, index)
+    if large or index.entries(_attribute_files(paths)):
         # What is staged may be another size than the file: a filter has changed it.
-        staged = _staged()
-        if staged is None:
+        output = fast_git.output(*STAGED)
+        if output is None:
             return False
-        new = frozenset(staged)
+        new = frozenset(output.split(b"\0"))
         if not new.isdisjoint(large):
             return False
         if not new.isdisjoint(paths) and _has_filters():
             return False
     return True
+
+
+def _attribute_files(paths: "list[bytes]") -> "list[bytes]":
+    """Return the places of the attributes that can hold for *paths*."""
+    folders = {b""}
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return [folder + b"/.gitattributes" if folder else b".gitattributes" for folder in folders]
 
 
 def _has_filters() -> bool:
@@ -112,32 +178,15 @@ def _has_filters() -> bool:
         return True
 
 
-def _staged() -> "list[bytes] | None":
-    return _listed(
-        "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
-        "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
-    )  # fmt: skip
-
-
-def _clean_in_projects(
-    projects: "Content",
-    tables: "Tables",
-    marks: "tuple[bytes, ...]",
-    paths: "list[bytes]",
-    index: bytes,
-    *,
-    ask_disk: bool,
-) -> bool:
-    from fx_hooks.fastpath.projects import places_of_runs
-
-    submodules = SUBMODULE in index
-    places = places_of_runs(projects, tables, marks, paths, index, submodules=submodules)
-    return places is not None and not any(
-        has_run(folders, b"/" + mark, index, ask_disk=ask_disk)
-        or may_be_homes(folders, b"/" + mark, index)
-        for marks, folders in places
-        for mark in (marks if folders else ())
-    )
+def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":
+    """Return the paths of the files that would make a folder of *places* a run."""
+    return [
+        folder + b"/" + mark
+        for tails, folders in places
+        for mark in tails
+        if not mark.startswith(b"*/")
+        for folder in folders
+    ]
 
 
 # What a plain root-relative path does not have, where each path stands between NULs.
@@ -152,31 +201,34 @@ def plain(paths: bytes) -> bool:
     return not any(odd in paths for odd in _ODD)
 
 
-def _named(names: "list[str]", index: "bytes | None") -> "list[bytes] | None":
-    """Names as root-relative paths, if all of them plainly are.
-
-    With *index* none may be a folder, on disk or in the index alone.
-    """
+def _plain_paths(names: "list[str]") -> "list[bytes] | None":
+    """Names as root-relative paths, if all of them plainly are."""
     joined = os.fsencode("\0".join(names))
     if os.sep != "/":  # pragma: no cover
         joined = joined.replace(os.fsencode(os.sep), b"/")
         if b":" in joined:  # a drive
             return None
-    if not plain(b"\0" + joined + b"\0"):
-        return None
-    paths = joined.split(b"\0")
-    if index is not None and any(_may_be_folder(path, index) for path in paths):
-        return None
-    return paths
+    return joined.split(b"\0") if plain(b"\0" + joined + b"\0") else None
 
 
-def _may_be_folder(path: bytes, index: bytes) -> bool:
-    try:
-        return os.lstat(path).st_mode & 0o170000 == 0o040000
-    except OSError:
-        return path + b"/" in index
+def _perhaps_folders(paths: "Collection[bytes]") -> "list[bytes]":
+    """Return the folders, with a slash each, that *paths* are in or below if they are folders.
 
-
-def _listed(*arguments: str) -> "list[bytes] | None":
-    output = fast_git.output(*arguments)
-    return None if output is None else output.split(b"\0")[:-1]
+    What is not there can be a folder of the index alone. Raises
+    :class:`~fx_hooks.fastpath.index_bytes.NotSureError` where one is a folder on disk.
+    """
+    missing = set()
+    there: dict[bytes, bool] = {b"": True}
+    for path in paths:
+        parent = path.rpartition(b"/")[0]
+        if parent not in there:
+            there[parent] = os.path.lexists(parent)
+        if not there[parent]:
+            missing.add(parent + b"/")
+            continue
+        try:
+            if os.lstat(path).st_mode & 0o170000 == 0o040000:
+                raise NotSureError
+        except OSError:
+            missing.add(path + b"/")
+    return list(missing)

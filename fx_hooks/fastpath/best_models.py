@@ -1,44 +1,62 @@
-"""Proves that a commit does not touch ``best_models``."""
-
-import os
+"""Proves that a commit does not touch the folder of chosen models."""
 
 from fx_hooks.fastpath import POLICY, fast_git
+from fx_hooks.fastpath.index_bytes import NotSureError, as_it_was, open_index
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
-FOLDER = b"best_models"  # as in the built-in policy
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.listed_index import ListedIndex
 
 
 def proven_untouched() -> bool:
     """Return True if something is staged, and none of it concerns the chosen models.
 
-    True is certain; False means that the command has to look closely: where a repository
-    has moved the folder, that is every time.
+    True is certain; False means that the command has to look closely: where there are projects,
+    each of which has a folder of its own, that is every time.
     """
-    try:
-        with open(POLICY, "rb") as file:
-            policy = file.read()
-    except OSError:
-        # What is not on disk, but in the index, is found below when it changes.
-        policy = b"" if not os.path.lexists(POLICY) else b"folder"
-    # A quoted key could be spelled with escapes.
-    if b"folder" in policy or b"\\" in policy:
+    git_directory = find_git_directory()
+    if git_directory is None:
         return False
+    _, content = kept_tables(git_directory)
+    if content is None or content[5] is not None:
+        return False
+    _, _, tracked, milestones, *_ = content
     output = fast_git.output(
         "diff-index", "--cached", "--name-only", "-z", "--no-renames",
-        "--ignore-submodules=none", "HEAD", "--",
+        "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
     )  # fmt: skip
     if not output:
         return False
-    if b"projects" in policy:
-        # Each has a folder of its own.
-        from fx_hooks.fastpath.projects import may_be_chosen
-
-        if may_be_chosen(output.split(b"\0")[:-1]):
-            return False
+    folder = milestones.rpartition(b"/")[0]
     staged = b"\0" + output
-    return not (
-        b"\0" + FOLDER + b"/" in staged
-        or b"\0" + FOLDER + b"\0" in staged
+    if (
+        b"\0" + folder + b"/" in staged
         or b"\0" + POLICY + b"\0" in staged
         or b"\0.gitattributes\0" in staged
+        or b"/.gitattributes\0" in staged
         or b"\0.fx-hooks-baseline\0" in staged
-    )
+    ):
+        return False
+    # A file or a link in the place of the folder, or of one that it is in.
+    place = b""
+    for part in folder.split(b"/"):
+        place += part
+        if b"\0" + place + b"\0" in staged:
+            return False
+        place += b"/"
+    return _counts(git_directory, tracked)
+
+
+def _counts(git_directory: str, tracked: bytes) -> bool:
+    """Return True if the index has the policy *tracked*, an object id; None for empty."""
+    index: Index | ListedIndex | None = open_index(git_directory)
+    if index is None:
+        from fx_hooks.fastpath.listed_index import listed_index
+
+        index = listed_index([POLICY])
+    try:
+        return index is not None and as_it_was(index.entries([POLICY]).get(POLICY), tracked)
+    except NotSureError:
+        return False

@@ -10,7 +10,6 @@ walk, in place of some five times as much.
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
-from fx_hooks.fastpath.index_bytes import has_run, may_be_homes
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
@@ -39,7 +38,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     policy, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed, projects = content
+    tables, marks, tracked, milestones, listed, projects, _ = content
     if projects is not None:
         return False
     old, new = ends
@@ -68,11 +67,9 @@ def proven_clean(arguments: "list[str]") -> bool:
     if matcher.blocked(paths):
         return False
     directories = matcher.directories()
-    return not any(
-        has_run(directories, b"/" + mark, tree, ask_disk=False)
-        or may_be_homes(directories, b"/" + mark, tree)
-        for mark in marks
-    )
+    if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
+        return False  # with a run in it, all that is in such a folder may be refused
+    return not any(_has_run(directories, b"/" + mark, tree) for mark in marks)
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
@@ -103,3 +100,20 @@ def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
     entry = b" blob " + blob.hex().encode() + end
     # The NUL of the entry before: a file may be called like a whole entry.
     return any(b"\0" + mode + entry in b"\0" + tree for mode in (b"100644", b"100755"))
+
+
+def _has_run(directories: "list[bytes]", mark: bytes, tree: bytes) -> bool:
+    """Return True if one of *directories*, but the root, has *mark* in *tree*.
+
+    A mark that begins with ``/*/`` is in any folder of such a directory.
+    """
+    any_folder = mark.startswith(b"/*/")
+    mark = mark[2:] if any_folder else mark
+    tails = []
+    longest = max(map(len, directories))
+    found = tree.find(mark + b"\0")
+    while found >= 0:
+        end = max(0, tree.rfind(b"/", 0, found)) if any_folder else found
+        tails.append(tree[max(0, end - longest) : end])
+        found = tree.find(mark + b"\0", found + 1)
+    return any(tail.endswith(folder) for folder in directories if folder for tail in tails)

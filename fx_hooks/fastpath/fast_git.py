@@ -21,7 +21,12 @@ QUIET = {
 AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 # A question starts no program that the repository's configuration names.
 ASKING = ("-c", "core.fsmonitor=false")
-_NO_HINT = ("-c", "advice.graftFileDeprecated=false")
+# What is said first of an old side and a new one: a name that is a tag and a branch. What a merge
+# brings in is not for the configuration to leave out, and `-m` means what it sets (git 2.32).
+_PUSHED = (
+    "-c", "advice.graftFileDeprecated=false", "-c", "core.warnAmbiguousRefs=true",
+    "-c", "log.diffMerges=separate",
+)  # fmt: skip
 
 
 def output(*arguments: str, pushed: bool = False) -> "bytes | None":
@@ -37,7 +42,7 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     try:
         process = os.posix_spawnp(
             "git",
-            ("git", *ASKING, *(_NO_HINT if pushed else ()), *arguments),
+            ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
             {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     ]
     State: TypeAlias = tuple[int, dict[bytes, int], tuple[Test, ...]]
 
-FORMAT = 2  # of the tables; to be raised with every change of their layout
+FORMAT = 3  # of the tables; to be raised with every change of their layout
 
 
 class Matcher:

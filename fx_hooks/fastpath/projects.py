@@ -6,15 +6,16 @@ Like all of this package, imports next to nothing.
 import os
 
 from fx_hooks.fastpath import POLICY, table_cache
-from fx_hooks.fastpath.index_bytes import is_as_it_was, read_index
+from fx_hooks.fastpath.index_bytes import as_it_was
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import TypeAlias
 
+    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.listed_index import ListedIndex
     from fx_hooks.fastpath.matcher import Tables
 
     # What a project's policy was made from and where its tables are: the object id of its own
@@ -102,72 +103,41 @@ def places_of_runs(
     tables: "Tables",
     marks: "tuple[bytes, ...]",
     paths: "Iterable[bytes]",
-    index: bytes,
-    *,
-    submodules: bool,
+    index: "Index | ListedIndex",
+    submodules: "Collection[bytes]",
 ) -> "list[tuple[tuple[bytes, ...], list[bytes]]] | None":
     """Return where runs may be that *paths* are in: marks, and folders to look for them in.
 
-    None means that somebody has to look closely: a path is an artifact, a project is new, or
-    its policy has changed. *tables* and *marks* are those of the root; *submodules* says that
-    any path may be one.
+    None means that the command has to look closely: a path is an artifact, a project is new, or
+    its policy has changed. *tables* and *marks* are those of the root; *submodules* are those
+    among *paths*.
     """
     named, globs, known, milestones, kept = content
     finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
-    found = []
-    for project, inside in finder.grouped(paths).items():
-        of_project, before = (tables, marks), b""
-        if project:
-            if project not in known:
-                return None
-            before = project + b"/"
-            own, listing, listed, number = known[project] or (b"", milestones, b"", 0)
-            if not own and os.path.lexists(before + POLICY):
-                return None
-            if not is_as_it_was(before + POLICY, own, index):
-                return None
-            if not is_as_it_was(before + listing, listed, index):
-                return None
-            if number:
-                of_project = table_cache.unpacked(kept[number - 1])
-        matcher = Matcher(of_project[0])
-        if matcher.blocked(inside):
+    groups = finder.grouped(paths)
+    if any(project and project not in known for project in groups):
+        return None
+    # A submodule is a folder, to patterns that match only those.
+    modules = finder.grouped([path + b"/" for path in submodules])
+    facts = {name: known[name] or (b"", milestones, b"", 0) for name in groups if name}
+    watched = {}
+    for project, (own, listing, listed, _) in facts.items():
+        before = project + b"/"
+        if not own and os.path.lexists(before + POLICY):
             return None
-        if submodules and matcher.blocked([path + b"/" for path in inside]):
-            return None  # a submodule is a folder, to patterns that match only those
+        watched[before + POLICY] = own
+        watched[before + listing] = listed
+    entries = index.entries(list(watched))
+    if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
+        return None
+    found = []
+    for project, inside in groups.items():
+        of_project = tables, marks
+        if project and facts[project][3]:
+            of_project = table_cache.unpacked(kept[facts[project][3] - 1])
+        matcher = Matcher(of_project[0])
+        if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
+            return None
+        before = project + b"/" if project else b""
         found.append((of_project[1], [before + name for name in matcher.directories() if name]))
     return found
-
-
-def may_be_chosen(paths: "Iterable[bytes]") -> bool:
-    """Return True unless surely none of the staged *paths* is a project's chosen model.
-
-    Nor may one say how a model is judged.
-    """
-    git_directory = find_git_directory()
-    index = None if git_directory is None else read_index(git_directory)
-    content = None if git_directory is None else kept_tables(git_directory)[1]
-    if index is None or content is None or content[5] is None:
-        return True
-    if not is_as_it_was(POLICY, content[2], index):
-        return True
-    named, globs, known, milestones, _ = content[5]
-    finder = Finder(named, globs, content[0], milestones.rpartition(b"/")[0])
-    for path in paths:
-        if path.endswith((b"/" + POLICY, b"/.gitattributes")):
-            return True
-        project = finder.around(path)
-        if not project:
-            continue
-        if project not in known:
-            return True
-        before = project + b"/"
-        own, listing, _, _ = known[project] or (b"", milestones, b"", 0)
-        if not is_as_it_was(before + POLICY, own, index):
-            return True
-        folder = before + listing.rpartition(b"/")[0]
-        if path == folder or path.startswith(folder + b"/"):
-            return True
-        if not own and os.path.lexists(before + POLICY):
-            return True
-    return False

@@ -25,16 +25,17 @@ from fx_hooks.fastpath.matcher import FORMAT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from fx_hooks.fastpath.matcher import Tables
     from fx_hooks.fastpath.projects import Content as ProjectsContent
 
     # The tables; the files that make their directory a run; the object id of the policy
     # file in the index; the path of the milestones' file and its object id; the projects, None
-    # where there are none. An id is empty where git does not track the file.
+    # where there are none; the whole policy with its milestones (:mod:`fx_hooks.policy.compiled`),
+    # empty where there are projects. An id is empty where git does not track the file.
     Content: TypeAlias = tuple[
-        Tables, tuple[bytes, ...], bytes, bytes, bytes, ProjectsContent | None
+        Tables, tuple[bytes, ...], bytes, bytes, bytes, ProjectsContent | None, bytes
     ]
 
 MAGIC = b"fx-hooks tables\n"
@@ -43,8 +44,8 @@ NAME = "fx-hooks.tables"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
 _SOURCES = (
-    "frameworks/__init__.py", "policy/compiler.py", "policy/loader.py", "policy/model.py",
-    "policy/patterns.py", "policy/project_policies.py", "util/strict_yaml.py",
+    "frameworks/__init__.py", "policy/compiled.py", "policy/compiler.py", "policy/loader.py",
+    "policy/model.py", "policy/patterns.py", "policy/project_policies.py", "util/strict_yaml.py",
 )  # fmt: skip
 
 
@@ -107,15 +108,14 @@ def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None
     return None
 
 
-def packed(tables: "tuple[Tables, tuple[bytes, ...]]") -> bytes:
-    """Return tables and marks as bytes, which are read in much less time."""
-    return marshal.dumps(tables)
+def packed(what: "Any") -> bytes:
+    """Return tables and the like as bytes, which are read in much less time."""
+    return marshal.dumps(what)
 
 
-def unpacked(data: bytes) -> "tuple[Tables, tuple[bytes, ...]]":
+def unpacked(data: bytes) -> "Any":
     """Return what :func:`packed` was given; *data* comes from :func:`read`."""
-    tables: tuple[Tables, tuple[bytes, ...]] = marshal.loads(data)
-    return tables
+    return marshal.loads(data)
 
 
 def own_file(path: str) -> "bytes | None":

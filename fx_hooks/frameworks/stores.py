@@ -8,7 +8,7 @@ _TABLES = {
     # optuna/storages/_rdb/models.py
     "optuna": {b"studies", b"trials", b"trial_params"},
     # mlflow/store/tracking/dbmodels/models.py
-    "mlflow": {b"experiments", b"runs", b"latest_metrics"},
+    "mlflow": {b"runs", b"latest_metrics", b"params"},
 }
 # stable_baselines3/common/monitor.py: ResultsWriter
 _MONITOR = b'#{"t_start":'

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -649,6 +648,8 @@ def _found_by_git() -> bool:
 
 
 def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
+    import textwrap
+
     lines = errors.decode("utf-8", "replace").splitlines()
     # The remedy may be in a later line, as that of safe.directory is.
     words = " ".join(line for line in lines if not line.startswith("hint:")).split()

@@ -30,6 +30,7 @@ from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import plural
 from fx_hooks.util.paths import parents, shown
+from fx_hooks.util.terminal import command_lines
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import Entry, Policy
@@ -153,16 +154,30 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
     for group, count in counts.items():
         folder = "/" * (group not in alone)
         lines.append(f"  {shown(group)}{folder}  {plural(count, 'file')}")
-    lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
-    return [*lines, *(f"    {command}" for command in untrack)]
+    for path in sorted({finding.path for finding in tracked if _keeps_folder(finding.path)}):
+        folder = shown(path.rpartition(b"/")[0])
+        lines.append(
+            f"{shown(path)} keeps its folder in Git: in place of the line that ignores it, write"
+            f" '/{folder}/*' and '!/{shown(path)}'"
+        )
+    if untrack:
+        lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
+    return [*lines, *command_lines(untrack)]
+
+
+def _keeps_folder(path: bytes) -> bool:
+    """Return True if the file is there so that git keeps its folder."""
+    return b"/" in path and path.rpartition(b"/")[2] in (b".gitkeep", b".keep", b".gitignore")
 
 
 def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]:
     """Return the commands that stop tracking what is tracked although ignored."""
-    tracked = [finding for finding in findings if finding.rule == TRACKED]
+    every = [finding for finding in findings if finding.rule == TRACKED]
+    held = {finding.group for finding in every if _keeps_folder(finding.path)}
+    tracked = [finding for finding in every if not _keeps_folder(finding.path)]
     if not tracked:
         return []
-    groups = list(dict.fromkeys(finding.group for finding in tracked))
+    groups = list(dict.fromkeys(f.path if f.group in held else f.group for f in tracked))
     paths = {finding.path for finding in tracked}
     sparse = not repository.left_out().isdisjoint(paths)
     staged = repository.staged_by_path()

@@ -6,10 +6,9 @@ git does not track yet counts as it is on disk. Milestones always have to be sta
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
@@ -17,18 +16,15 @@ from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
 from fx_hooks.policy.baseline import MAX_BYTES as BASELINE_BYTES
-from fx_hooks.policy.compiler import compile_tables
-from fx_hooks.policy.loader import load_policy
-from fx_hooks.policy.milestone_list import load_milestones
+from fx_hooks.policy.compiled import packed, tables_of, unpacked
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
-from fx_hooks.policy.project_policies import ProjectFile, Projects
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted
-from fx_hooks.util.strict_yaml import MAX_BYTES
 
 if TYPE_CHECKING:
     from fx_hooks.fastpath.matcher import Tables
     from fx_hooks.fastpath.projects import Content as ProjectsContent
+    from fx_hooks.policy.project_policies import ProjectFile, Projects
 
 
 class PolicyInForce(NamedTuple):
@@ -38,7 +34,8 @@ class PolicyInForce(NamedTuple):
     id in the index, None where git does not track it; ``notes`` say in a line each what
     may have been meant to count and does not. ``on_disk`` says that the policy file
     on disk is the one that counts; ``milestones_blob`` is the object id of the milestones'
-    file in the index, None where git does not track one.
+    file in the index, None where git does not track one. ``kept`` says that all of it comes from
+    the compiled policy that an earlier command has left behind.
     """
 
     policy: Policy
@@ -47,6 +44,7 @@ class PolicyInForce(NamedTuple):
     notes: tuple[str, ...]
     on_disk: bool
     milestones_blob: str | None = None
+    kept: bool = False
 
 
 def policy_in_force(
@@ -56,6 +54,9 @@ def policy_in_force(
 
     With *policy_file* that file counts, wherever it is, in place of the repository's.
     """
+    kept = None if policy_file is not None else _kept_policy(repository, index)
+    if kept is not None:
+        return kept
     entry = index.get(POLICY_NAME.encode())
     notes = []
     blob = None
@@ -82,16 +83,42 @@ def policy_in_force(
                     f" git add {POLICY_NAME}"
                 )
     policy, milestones = _complete(repository, index, text, source)
-    milestones_file = policy.best_models.milestones_file
-    if milestones is None and os.path.lexists(
-        os.path.join(repository.root, milestones_file.encode())
-    ):
-        notes.append(
-            f"{milestones_file} is not staged and does not count:"
-            f" git add {quoted(os.fsencode(milestones_file))}"
-        )
     listed = None if milestones is None else milestones.blob
+    notes += _milestones_note(repository, policy, listed)
     return PolicyInForce(policy, text, blob, tuple(notes), on_disk, listed)
+
+
+def _kept_policy(repository: Repository, index: Mapping[bytes, IndexEntry]) -> PolicyInForce | None:
+    """Return what an earlier command has compiled of the same policy and milestones, or None."""
+    entry = index.get(POLICY_NAME.encode())
+    if entry is not None and (entry.stage or entry.mode == LINK_MODE):
+        return None
+    try:
+        place = os.fsdecode(os.path.join(repository.root, POLICY_NAME.encode()))
+        text = read_policy_file(place, missing_ok=entry is None)
+    except FatalError:
+        return None
+    key = table_cache.cache_key(text)
+    content = table_cache.read(table_cache.places(repository.git_directory, key), key)
+    if content is None or not content[6]:
+        return None
+    _, _, tracked, milestones_file, listed, _, whole = content
+    milestones = index.get(milestones_file)
+    if milestones is not None and (milestones.stage or milestones.mode == LINK_MODE):
+        return None
+    blobs = [None if found is None else found.blob for found in (entry, milestones)]
+    if [tracked, listed] != [bytes.fromhex(blob or "") for blob in blobs]:
+        return None
+    policy = unpacked(whole)
+    notes = _milestones_note(repository, policy, blobs[1])
+    return PolicyInForce(policy, text, blobs[0], tuple(notes), True, blobs[1], kept=True)
+
+
+def _milestones_note(repository: Repository, policy: Policy, listed: str | None) -> list[str]:
+    name = policy.best_models.milestones_file
+    if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
+        return []
+    return [f"{name} is not staged and does not count: git add {quoted(os.fsencode(name))}"]
 
 
 def baseline_in_force(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Baseline:
@@ -128,6 +155,10 @@ def _complete(
     repository: Repository, index: Mapping[bytes, IndexEntry], text: bytes | None, source: str
 ) -> tuple[Policy, IndexEntry | None]:
     """Return the policy of *text* with projects and milestones, and the entry of their file."""
+    from fx_hooks.policy.loader import load_policy
+    from fx_hooks.policy.milestone_list import load_milestones
+    from fx_hooks.policy.project_policies import ProjectFile, Projects
+
     policy = load_policy(text, source)
     if policy.folders:
 
@@ -151,6 +182,8 @@ def _complete(
 
 
 def _is_staged(repository: Repository, blob: str, content: bytes | None) -> bool:
+    import hashlib
+
     # Not what git says of changes: it can be told not to look.
     if content is not None and b"\r" not in content:
         plain = hashlib.new("sha1" if len(blob) == 40 else "sha256", b"blob %d\0" % len(content))
@@ -183,17 +216,12 @@ def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = N
 
     That is the policy file, or with *policy* the file of its milestones.
     """
-    names = [POLICY_NAME if policy is None else policy.best_models.milestones_file]
-    if policy is not None and policy.projects is not None:
-        for project in policy.projects.among(index):
-            names.append(f"{os.fsdecode(project)}/{POLICY_NAME}")
-            names.append(policy.best_models_of(project).below(project).milestones_file)
-    for name in names:
-        entry = index.get(os.fsencode(name))
-        if entry is not None and entry.stage:
-            raise FatalError(
-                f"{name}: is unmerged: resolve the conflict and git add it, then run again"
-            )
+    name = POLICY_NAME if policy is None else policy.best_models.milestones_file
+    entry = index.get(name.encode())
+    if entry is not None and entry.stage:
+        raise FatalError(
+            f"{name}: is unmerged: resolve the conflict and git add it, then run again"
+        )
 
 
 def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
@@ -204,6 +232,10 @@ def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
     else:
         source = policy_file
         text = read_policy_file(policy_file)
+    from fx_hooks.policy.loader import load_policy
+    from fx_hooks.policy.milestone_list import load_milestones
+    from fx_hooks.policy.project_policies import ProjectFile, Projects
+
     policy = load_policy(text, source)
     if policy.folders:
 
@@ -226,6 +258,10 @@ def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForc
     Raises :class:`~fx_hooks.util.errors.FatalError` if they are invalid, links, or not in this
     clone.
     """
+    from fx_hooks.policy.loader import load_policy
+    from fx_hooks.policy.milestone_list import load_milestones
+    from fx_hooks.policy.project_policies import ProjectFile, Projects
+
     text, blob = _committed(store, commit, name, POLICY_NAME)
     source = f"{name}:{POLICY_NAME}"
     policy = load_policy(text, source)
@@ -266,18 +302,13 @@ def _committed(
     return content, entry.blob
 
 
-def keep_tables(
-    git_directory: str,
-    in_force: PolicyInForce,
-    index: Mapping[bytes, IndexEntry] | None = None,
-    root: bytes = b".",
-) -> None:
+def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[bytes] = ()) -> None:
     """Keep the compiled policy for the fast paths, if what is on disk is what counts.
 
-    With projects, those that are in the *index* of the work tree at *root* are kept with it.
+    *paths* are all that the index has: with projects, those that they are in are kept too.
     """
     projects = in_force.policy.projects
-    if not in_force.on_disk or (projects is not None and not index):
+    if in_force.kept or not in_force.on_disk or (projects is not None and not paths):
         return
     key = table_cache.cache_key(in_force.text)
     places = table_cache.places(git_directory, key)
@@ -286,39 +317,24 @@ def keep_tables(
         os.fsencode(in_force.policy.best_models.milestones_file),
         bytes.fromhex(in_force.milestones_blob or ""),
     )
+    kept = None if projects is None else _kept_projects(projects, paths, ids[1])
     content = table_cache.read(places, key)
-    same = content is not None and content[2:5] == ids
-    kept = None
-    if projects is not None:
-        folders = projects.among(index or ())
-        before = content[5] if same and content is not None else None
-        same = before is not None and _is_known(folders, before, index or {}, root)
-        kept = None if same else _kept_projects(projects, folders, ids[1])
-    if not same:
-        policy = load_policy(in_force.text)
-        table_cache.write(places, key, (*_tables(policy), *ids, kept))
+    if content is not None and content[2:6] == (*ids, kept):
+        return
+    from fx_hooks.policy.loader import load_policy
+
+    policy = load_policy(in_force.text)
+    whole = b"" if policy.folders else packed(_as_on_disk(policy, in_force.policy))
+    table_cache.write(places, key, (*_tables(policy), *ids, kept, whole))
 
 
-def _is_known(
-    folders: Sequence[bytes],
-    before: ProjectsContent,
-    index: Mapping[bytes, IndexEntry],
-    root: bytes,
-) -> bool:
-    """Return True if the projects at *folders* are those of *before*, with the same files."""
-    _, _, known, milestones, _ = before
-
-    def blob(path: bytes) -> bytes:
-        return bytes.fromhex(index[path].blob) if path in index else b""
-
-    for folder in folders:
-        own, listing, listed, _ = known.get(folder) or (b"", milestones, b"", 0)
-        place = folder + b"/" + POLICY_NAME.encode()
-        if blob(place) != own or blob(folder + b"/" + listing) != listed:
-            return False
-        if not own and os.path.lexists(os.path.join(root, place)):
-            return False
-    return known.keys() == {*folders}
+def _as_on_disk(policy: Policy, in_force: Policy) -> Policy:
+    """Return *policy* with the milestones of *in_force*, which may be read from a commit."""
+    milestones = in_force.entries[len(policy.entries) :]
+    source = policy.best_models.milestones_file
+    return policy._replace(
+        entries=policy.entries + tuple(entry._replace(source=source) for entry in milestones)
+    )
 
 
 def _patterns(policy: Policy) -> tuple[object, ...]:
@@ -327,17 +343,17 @@ def _patterns(policy: Policy) -> tuple[object, ...]:
 
 def _tables(policy: Policy) -> tuple[Tables, tuple[bytes, ...]]:
     marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
-    return compile_tables(policy.patterns()), marks
+    return tables_of(policy), marks
 
 
 def _kept_projects(
-    projects: Projects, folders: Iterable[bytes], milestones: bytes
+    projects: Projects, paths: Collection[bytes], milestones: bytes
 ) -> ProjectsContent:
-    """Return what the fast paths have to know of the projects at *folders*."""
+    """Return what the fast paths have to know of the projects that *paths* are in."""
     known: dict[bytes, tuple[bytes, bytes, bytes, int] | tuple[()]] = {}
     numbers = {_patterns(projects.root): 0}
     kept: list[bytes] = []
-    for folder in folders:
+    for folder in projects.among(paths):
         try:
             project = projects.at(folder)
         except FatalError:
@@ -371,7 +387,7 @@ def read_policy_file(
             raise FatalError(f"{name}: is a pipe: name a regular file")
         with open(path, "rb") as file:
             # One byte more than a policy may have, so that the loader can say so.
-            return file.read(MAX_BYTES + 1)
+            return file.read(table_cache.MAX_BYTES + 1)
     except FileNotFoundError as exc:
         if not os.path.lexists(path):
             if missing_ok:

@@ -13,8 +13,6 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
 STAR = "*"  # any run of bytes within one path part
 # Linux has no longer paths (PATH_MAX).
 _LONGEST = 4096
@@ -201,6 +199,8 @@ def regex_source(pattern: str) -> bytes:
     raw = pattern.encode("utf-8", "surrogateescape")
     if raw[-1:] in (b"\xa0", b"\x85"):
         raw = raw[:-1] + b"[" + raw[-1:] + b"]"
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # seldom needed
+
     source: bytes | None
     source, include = GitIgnoreSpecPattern.pattern_to_regex(raw)
     if source is None or include is not True:  # pragma: no cover

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from fx_hooks.fastpath.projects import NOTHING, Finder
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
@@ -80,7 +81,7 @@ class Projects:
         globs = glob_patterns(policy.folders)
         self.named = named_folders(policy.folders)
         self.globs = compile_tables(globs) if globs else None
-        base = compile_tables(policy.patterns())
+        base = tables_of(policy)
         chosen = os.fsencode(policy.best_models.folder)
         self.finder = Finder(self.named, self.globs, base, chosen)
         around = os.fsdecode(self.finder.at(chosen))

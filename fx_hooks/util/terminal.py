@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -53,7 +52,7 @@ def without_commands(lines: list[str]) -> list[str]:
     """Return *lines* so that GitHub takes none for a command, whatever files are called."""
     if not any(map(is_command, lines)):
         return lines
-    token = secrets.token_hex(16)
+    token = os.urandom(16).hex()
     return [f"::stop-commands::{token}", *lines, f"::{token}::"]
 
 

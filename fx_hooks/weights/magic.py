@@ -36,8 +36,11 @@ def weights_format(head: bytes, size: int) -> str:
     if head.startswith(b"CBM1"):
         return "CatBoost"
     # xgboost/src/common/json.cc: UBJSON of {"learner": ...}
-    if head.startswith(b"{L\0\0\0\0\0\0\0\x07learner"):
+    if head.startswith((b"{L\0\0\0\0\0\0\0\x07learner", b'{"learner":{"attributes":')):
         return "XGBoost"
+    # LightGBM: src/boosting/gbdt_model_text.cpp, SaveModelToString
+    if head.startswith(b"tree\nversion=v"):
+        return "LightGBM"
     if _is_safetensors(head, size):
         return "safetensors"
     return "ONNX" if _is_onnx(head, size) else ""

@@ -6,12 +6,10 @@ import io
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING
 
 from fx_hooks.git.repository import lfs_pointer
-from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
@@ -33,6 +31,8 @@ def is_text(stream: IO[bytes]) -> bool:
     chunk = stream.read(_CHUNK)
     if lfs_pointer(chunk) is not None:
         return False
+    import tempfile  # not for a name that no look into a file can save
+
     with tempfile.SpooledTemporaryFile(2 * _CHUNK) as copy:
         while chunk:
             if len(chunk.translate(None, _CONTROL)) != len(chunk):
@@ -73,6 +73,8 @@ def _is_pickle(file: IO[bytes]) -> bool:
     Words can be operations by chance (a line with ``c`` and a word, another word); so an
     import counts where a call or the end follows, or where the module is one of Python's.
     """
+    from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle
+
     budget = Budget()
     budget.operations = _OPERATIONS
     report = Report()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Rows of the table of directories, which are the cells of the picture too.
 MOST_FOLDERS = 160
 FEW_FOLDERS = 10
+FEW_FILES = 3
 MOST_COMMITS = 20
 MOST_POINTS = 200
 # Directories deeper than this count where they are at this depth.
@@ -90,7 +91,7 @@ class Row(NamedTuple):
     ``folder`` is None for a rule as a whole. A row stands for ``folders`` directories:
     for ALL from ``folder`` down, for the files right in it (ITSELF), or for OTHERS in it
     that have no row of their own. ``heaviest`` is the number of the commit that brought
-    most of it.
+    most of it. ``files`` are its files if they are few.
     """
 
     rule: str
@@ -101,6 +102,7 @@ class Row(NamedTuple):
     there: Weight
     commits: int
     heaviest: int
+    files: tuple[bytes, ...] = ()
 
     @property
     def gone(self) -> Weight:
@@ -176,7 +178,7 @@ class Audit(NamedTuple):
 class _Sum:
     """The running count of one directory or commit."""
 
-    __slots__ = ("all", "commits", "own", "there")
+    __slots__ = ("all", "commits", "files", "own", "there")
 
     def __init__(self) -> None:
         # As in Weight: blobs, size, packed, unknown.
@@ -184,19 +186,28 @@ class _Sum:
         self.there = [0, 0, 0, 0]
         self.commits: dict[int, int] = {}
         self.own = 0
+        # One more than are named, so that it is known when they are too many.
+        self.files: list[bytes] = []
+
+    def name(self, path: bytes) -> None:
+        if len(self.files) <= FEW_FILES and path not in self.files:
+            self.files.append(path)
 
     def take(self, other: _Sum) -> None:
         for mine, its in ((self.all, other.all), (self.there, other.there)):
             for index, value in enumerate(its):
                 mine[index] += value
         self.own += other.own
+        for path in other.files:
+            self.name(path)
         for commit, packed in other.commits.items():
             self.commits[commit] = self.commits.get(commit, 0) + packed
 
     def row(self, rule: str, folder: bytes | None, part: str = ALL) -> Row:
         heaviest = max(self.commits, key=lambda number: self.commits[number])
         weights = (Weight(*self.all), Weight(*self.there))
-        return Row(rule, folder, self.own, part, *weights, len(self.commits), heaviest)
+        files = tuple(sorted(self.files)) if len(self.files) <= FEW_FILES else ()
+        return Row(rule, folder, self.own, part, *weights, len(self.commits), heaviest, files)
 
 
 def measure_history(
@@ -222,6 +233,7 @@ def measure_history(
         known = size is not None and packed is not None
         amounts = (1, size or 0, packed or 0, 0) if known else (1, 0, 0, 1)
         sums = folders[key]
+        sums.name(path)
         sums.commits[commit] = sums.commits.get(commit, 0) + amounts[2]
         touched = [sums.all, by_commit[commit].all]
         if there:

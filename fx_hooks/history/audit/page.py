@@ -28,10 +28,10 @@ from fx_hooks.history.audit.figures import (
     percent,
 )
 from fx_hooks.history.audit.treemap import Box, squarified
-from fx_hooks.reporting.layout import plural
+from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
-from fx_hooks.util.paths import human_size, quoted
+from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,14 +40,15 @@ _GLYPH = 0.6
 _FONT = 13
 
 
-def write_page(path: str, audit: Audit, name: str) -> None:
+def write_page(path: str, audit: Audit, name: str, steps: Sequence[Step] = ()) -> None:
     """Put the page at *path* in one step. Raises :class:`FatalError`."""
     try:
         # A link stays one. As with any new file, the umask has its say.
-        replace_file(os.path.realpath(path), page(audit, name).encode(), 0o666)
+        replace_file(os.path.realpath(path), page(audit, name, steps).encode(), 0o666)
     except OSError as exc:
-        shown = one_line(path)
-        raise FatalError(f"{shown}: cannot be written: {exc.strerror}: name another file") from exc
+        raise FatalError(
+            f"{one_line(path)}: cannot be written: {exc.strerror}: name another file"
+        ) from exc
 
 
 def check_place(path: str) -> None:
@@ -57,18 +58,18 @@ def check_place(path: str) -> None:
     """
     if not path:
         raise FatalError("--html: the file name is empty: name a file")
-    shown = one_line(path)
+    name = one_line(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FatalError(f"{shown}: is not a regular file: name a file for --html")
+        raise FatalError(f"{name}: is not a regular file: name a file for --html")
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise FatalError(f"{shown}: its folder does not exist: make it first")
+        raise FatalError(f"{name}: its folder does not exist: make it first")
     if not os.access(folder, os.W_OK):
-        raise FatalError(f"{shown}: its folder cannot be written to: name another file")
+        raise FatalError(f"{name}: its folder cannot be written to: name another file")
 
 
-def page(audit: Audit, name: str) -> str:
-    """Return the whole page, for the repository that is called *name*."""
+def page(audit: Audit, name: str, steps: Sequence[Step] = ()) -> str:
+    """Return the whole page, for the repository that is called *name*; *steps* end it."""
     style, script = _part("page.css"), _part("page.js")
     values = {
         "name": escape(one_line(name)),
@@ -81,7 +82,7 @@ def page(audit: Audit, name: str) -> str:
         "map": _map(audit) if audit.artifacts.blobs else "",
         "tables": _tables(audit) if audit.artifacts.blobs else "",
         "links": _links(audit) if audit.commits else "",
-        "notes": _notes(audit) if audit.commits else "",
+        "notes": (_notes(audit) if audit.commits else "") + _steps(steps),
         "version": escape(__version__),
     }
     # One pass: what comes from the repository is never read as a template.
@@ -100,12 +101,8 @@ def _digest(text: str) -> str:
 
 
 def readable(path: bytes) -> str:
-    """Return *path* unchanged if it is printable UTF-8, like the page; else as a shell would."""
-    try:
-        text = path.decode()
-    except UnicodeDecodeError:
-        return quoted(path)
-    return text if text.isprintable() else quoted(path)
+    """Return *path* for reading; the page is UTF-8 wherever it was made."""
+    return shown(path)
 
 
 # What it says first.
@@ -174,6 +171,21 @@ def _notes(audit: Audit) -> str:
     return (
         '<section aria-labelledby="notes-title"><h2 id="notes-title">How to read this</h2>'
         f"<ul>{items}</ul></section>"
+    )
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    """Return what to do, as the text says it."""
+    if not steps:
+        return ""
+    told = []
+    for step in steps:
+        told.append(f"<p>{escape(one_line(step.what))}</p>")
+        commands = "\n".join(step.commands)
+        told += [f'<pre tabindex="0"><code>{escape(commands)}</code></pre>'] * bool(commands)
+    return (
+        '<section id="steps" tabindex="-1" aria-labelledby="steps-title">'
+        f'<h2 id="steps-title">What to do</h2>{"".join(told)}</section>'
     )
 
 
@@ -339,10 +351,11 @@ def _map_picture(audit: Audit, whole: Box, kind: str) -> str:
             drawn.append(_head(rule, inner._replace(height=head)))
         members = [audit.folders[number] for number in numbers[rule.rule]]
         places = squarified([area_of(row.weight) for row in members], inner.shrunk(0, head, 0, 0))
+        names = _differing(members)
         for number, row, place in zip(numbers[rule.rule], members, places, strict=True):
             if place.width < 1.5 or place.height < 1.5:
                 continue
-            drawn.append(_cell(number, row, place, audit, focus=first))
+            drawn.append(_cell(number, row, place, audit, names.get(row), focus=first))
             first = False
     return (
         f'<svg class="picture {kind}" viewBox="0 0 {whole.width:.0f} {whole.height:.0f}"'
@@ -362,7 +375,27 @@ def _head(rule: Row, box: Box) -> str:
     )
 
 
-def _cell(number: int, row: Row, place: Box, audit: Audit, *, focus: bool) -> str:
+def _differing(rows: Sequence[Row]) -> dict[Row, str]:
+    """Return the part of each directory's path in which it differs from the others."""
+    paths = {row: readable(row.folder).split("/") for row in rows if row.folder and row.part == ALL}
+    if len(paths) < 2:
+        return {}
+    short = min(map(len, paths.values()))
+    first, last = min(paths.values()), max(paths.values())
+    start = next((n for n in range(short) if first[n] != last[n]), short)
+    ends = {tuple(reversed(parts)) for parts in paths.values()}
+    first_end, last_end = min(ends), max(ends)
+    stop = next((n for n in range(short) if first_end[n] != last_end[n]), short)
+    return {
+        row: "/".join(parts[start : len(parts) - stop]) + "/"
+        for row, parts in paths.items()
+        if start < len(parts) - stop
+    }
+
+
+def _cell(
+    number: int, row: Row, place: Box, audit: Audit, differing: str | None, *, focus: bool
+) -> str:
     name = folder_name(row, readable)
     share = percent(row.weight.share_of(audit.everything))
     facts = [f"{name}: {weighs(row.weight)}", f"{share} of all files" if share != "?" else ""]
@@ -373,8 +406,8 @@ def _cell(number: int, row: Row, place: Box, audit: Audit, *, focus: bool) -> st
     if not audit.artifacts.packed:
         part = row.there.blobs / row.weight.blobs
     text = ""
-    # Beside each other stand folders whose paths begin alike.
-    if box.height >= 18 and (short := _fitting(name, box.width - 10, end=row.part == ALL)):
+    # Beside each other stand folders whose paths begin alike, and end alike.
+    if box.height >= 18 and (short := _fitting(differing or name, box.width - 10)):
         text = f'<text x="5" y="14">{escape(short)}</text>'
         if box.height >= 34 and (
             amount := _fitting(_packed(row.weight), box.width - 10, cut=False)
@@ -436,9 +469,12 @@ def _folder_table(audit: Audit) -> str:
     rows = []
     for row in audit.folders:
         name = folder_name(row, readable)
+        files = ", ".join(readable(path.rpartition(b"/")[2]) for path in row.files)
+        named = f"<br><small>{escape(files)}</small>" if files else ""
         rows.append(
-            ((escape(name).replace("/", "/<wbr>"), name), (escape(row.rule), row.rule),
-             *_figures(row.weight, row.there, audit), _commit_cell(row.heaviest, audit))
+            ((escape(name).replace("/", "/<wbr>") + named, name),
+             (escape(row.rule), row.rule), *_figures(row.weight, row.there, audit),
+             _commit_cell(row.heaviest, audit))
         )  # fmt: skip
     return _table("Artifacts per directory", heads, rows, "d")
 

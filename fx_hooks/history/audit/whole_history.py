@@ -69,8 +69,6 @@ def audit(
     figures = figures.with_commits(
         {number: described[result.commits[number]] for number in numbers}
     )
-    if html is not None:
-        page.write_page(html, figures, _name(store))
     sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
     findings = findings_of(store, result.artifacts, sizes, there)
     steps = []
@@ -79,6 +77,8 @@ def audit(
         here = store.found(store.head() or tips[0], paths).items()
         kept = {path for path, blob in here if (path, blob) not in there}
         steps = [rewrite_history(findings, kept, "To take them out")]
+    if html is not None:
+        page.write_page(html, figures, _name(store), steps)
     said = [*result.notes, *notes, *_passed_over(others)]
 
     def text(colour: bool) -> list[str]:

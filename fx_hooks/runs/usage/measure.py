@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.index_check import rm_needs_force
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.runs.layouts import is_repository
 from fx_hooks.runs.usage.git_usage import LFS, LOOSE, OTHER, PACKED, SUBMODULES, GitSpace
@@ -149,7 +150,7 @@ class _Stock:
         self._scene = scene
         self._runs = {run.path: run for run in survey.runs if run.within is None}
         self._policy: Policy = scene.classifier.policy
-        self._patterns = Matcher(compile_tables(self._policy.patterns()))
+        self._patterns = Matcher(tables_of(self._policy))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
             compile_tables([(entry.pattern, entry.blocks) for entry in weights])

@@ -1,0 +1,53 @@
+"""The whole policy, compiled: its entries and its tables, as bytes that load in no time.
+
+They lie in the file of the tables (:mod:`fx_hooks.fastpath.table_cache`), which is as strict
+about them. So a refusal, a merge or an explanation needs neither YAML nor pathspec.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fx_hooks.fastpath import table_cache
+from fx_hooks.policy.model import BestModels, Entry, Policy, RunMark
+
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.matcher import Tables
+
+_KNOWN: dict[tuple[Entry, ...], Tables] = {}
+
+
+def tables_of(policy: Policy) -> Tables:
+    """Return the tables of *policy*, compiled once."""
+    tables = _KNOWN.get(policy.entries)
+    if tables is None:
+        from fx_hooks.policy.compiler import compile_tables
+
+        tables = _KNOWN[policy.entries] = compile_tables(policy.patterns())
+    return tables
+
+
+def packed(policy: Policy) -> bytes:
+    """Return *policy*, which has no projects, and its tables, as bytes."""
+    entries = tuple(tuple(entry) for entry in policy.entries)
+    marks = tuple(tuple(mark) for mark in policy.run_marks)
+    best_models: tuple[object, ...] = tuple(policy.best_models)
+    return table_cache.packed(
+        (entries, marks, best_models, policy.admitted_from, tables_of(policy))
+    )
+
+
+def unpacked(data: bytes) -> Policy:
+    """Return the policy that :func:`packed` was given.
+
+    *data* comes from a file that this user alone can have written, and whose checksum was right.
+    """
+    entries, marks, best_models, admitted_from, tables = table_cache.unpacked(data)
+    policy = Policy(
+        tuple(Entry(*entry) for entry in entries),
+        tuple(RunMark(*mark) for mark in marks),
+        BestModels(*best_models),
+        admitted_from,
+    )
+    _KNOWN[policy.entries] = tables
+    return policy
