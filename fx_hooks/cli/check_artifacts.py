@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] in ([], ["--"]):  # as hooks start it: there is nothing to parse
         repository = Repository()
         files = [from_root(name, repository.root) for name in arguments[1:]]
-        return check(repository, repository.index_by_path(), files)
+        return check(repository, repository.index_by_path(), files, by_runner=bool(arguments))
     parser = make_parser()
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     after = arguments[options_end + 1 :]
