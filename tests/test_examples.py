@@ -128,7 +128,7 @@ def trained_earlier(repo: Repo) -> None:
 
 
 def explained(repo: Repo) -> None:
-    (policy,) = blocks("docs/policy.md", "yaml")
+    policy, *_ = blocks("docs/policy.md", "yaml")
     repo.write(".fx-hooks.yaml", policy.text)
 
 
