@@ -214,14 +214,20 @@ def refuse_unstaged(repository: Repository, index: Mapping[bytes, IndexEntry]) -
 def refuse_unmerged(index: Mapping[bytes, IndexEntry], policy: Policy | None = None) -> None:
     """Raise :class:`~fx_hooks.util.errors.FatalError` where a merge has left open what counts.
 
-    That is the policy file, or with *policy* the file of its milestones.
+    That is the policy file, or with *policy* the file of its milestones, and both of each of
+    its projects.
     """
-    name = POLICY_NAME if policy is None else policy.best_models.milestones_file
-    entry = index.get(name.encode())
-    if entry is not None and entry.stage:
-        raise FatalError(
-            f"{name}: is unmerged: resolve the conflict and git add it, then run again"
-        )
+    names = [POLICY_NAME if policy is None else policy.best_models.milestones_file]
+    if policy is not None and policy.projects is not None:
+        for project in policy.projects.among(index):
+            names.append(f"{os.fsdecode(project)}/{POLICY_NAME}")
+            names.append(policy.best_models_of(project).below(project).milestones_file)
+    for name in names:
+        entry = index.get(os.fsencode(name))
+        if entry is not None and entry.stage:
+            raise FatalError(
+                f"{name}: is unmerged: resolve the conflict and git add it, then run again"
+            )
 
 
 def policy_on_disk(policy_file: str | None = None) -> PolicyInForce:
