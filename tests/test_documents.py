@@ -224,7 +224,7 @@ def test_snippets_name_hooks_that_exist(tmp_path: Path) -> None:
 
 
 def test_the_policy_on_its_page_is_valid() -> None:
-    (example,) = blocks("docs/policy.md", "yaml")
+    example, *_ = blocks("docs/policy.md", "yaml")
     text = read("docs/policy.md")
     policy = load_policy(example.text.encode())
     assert {"scratch", "keep"} <= {entry.rule for entry in policy.entries}

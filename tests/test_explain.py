@@ -123,13 +123,13 @@ def origin(record: dict[str, Any]) -> tuple[Any, ...]:
         ),
         pytest.param(
             "a\n.tmp",
-            "\"$(printf 'a\\012.tmp')\": blocked by scratch (.fx-hooks.yaml:5) *.tmp:"
+            "'a\\n.tmp': blocked by scratch (.fx-hooks.yaml:5) *.tmp:"
             " scratch holds what nobody needs",
             id="newline",
         ),
         pytest.param(
             "\udcff.tmp",
-            "\"$(printf '\\377.tmp')\": blocked by scratch (.fx-hooks.yaml:5) *.tmp:"
+            "'\\xff.tmp': blocked by scratch (.fx-hooks.yaml:5) *.tmp:"
             " scratch holds what nobody needs",
             id="not-utf-8",
         ),

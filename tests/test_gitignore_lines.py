@@ -247,7 +247,14 @@ def test_git_looks_into_no_folder_of_runs(fresh: Path) -> None:
     """One closed folder is what 100,000 files in it cost."""
     (fresh / ".gitignore").write_bytes(agreement.block(load_policy()))
     closed = [
-        *("wandb", ".wandb", "lightning_logs", "src/lightning_logs", "tb_logs", "logs/train"),
+        *(
+            "wandb/run-20240131_235959-x",
+            ".wandb",
+            "lightning_logs",
+            "src/lightning_logs",
+            "tb_logs",
+            "logs/train",
+        ),
         *("outputs/2024-01-31", "multirun/2024-01-31", "mlruns/0", "a/mlruns"),
     ]
     for folder in closed:

@@ -251,6 +251,7 @@ ELSEWHERE = {
     "wandb ": "it asks a server",
     "fx-clean-runs --older-than ": "test_report_space_text.py::test_commands_may_be_copied",
     "git gc": "it is git's own",
+    "git mv -f ": "test_near_misses.py::test_named_by_all",
 }
 # Text that only begins like one.
 PROSE = re.compile(

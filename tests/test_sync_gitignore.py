@@ -955,13 +955,13 @@ def test_nothing_is_wrong(repo: Repo) -> None:
 def test_lines_behind_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!*.pt\n!/logs/run-*\n!/wandb/run-*\n*.json\n")
     first = place(repo, "!*.pt")
-    assert (code, len(lines), lines[-1]) == (1, 4, LINES_ADVICE)
+    assert (code, len(lines), lines[-1]) == (1, 5, LINES_ADVICE)
     assert (
         lines[0] == f".gitignore:{first}: '!*.pt' lets in x.pt, which the policy blocks (weights)"
     )
     assert lines[1].startswith(f".gitignore:{first + 1}: '!/logs/run-*' lets in logs/run-x, which")
-    # Nothing in the closed wandb/ can be let in.
-    assert lines[2].startswith(
+    assert lines[2].startswith(f".gitignore:{first + 2}: '!/wandb/run-*' lets in wandb/run-x")
+    assert lines[3].startswith(
         f".gitignore:{first + 3}: '*.json' ignores best_models/x.json, which"
     )
 

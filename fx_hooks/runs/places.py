@@ -8,13 +8,12 @@ configuration names. Somebody who moves a job to ``pretrained/`` or ``release/``
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.artifacts.tree_reader import Tree
-from fx_hooks.runs.layouts import WANDB_RUN, FoundRun, RunPattern, run_directories
+from fx_hooks.runs.layouts import WANDB_RUN, FoundRun, RunPattern, is_dated, run_directories
 from fx_hooks.util.paths import parents
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 # A name that no pattern asks for: what is said of it is said of its folder.
 _ANY = b"/fx-any"
-# Hydra's own, wherever a job was started.
-_DEFAULT = re.compile(rb"(?:^|/)(?:outputs|multirun)/\d{4}-\d{2}-\d{2}/\d{2}-\d{2}-\d{2}\Z")
 _NO_TREE = Tree({}, ())
 
 
@@ -44,7 +41,7 @@ def find_unusual(
         if run.kind != WANDB_RUN
         and not run.about.only_copy
         and run.within is None
-        and not _DEFAULT.search(run.path)
+        and not is_dated(run.path)
         and not any(pattern.path.fullmatch(run.path) for pattern in patterns)
     ]
     if not asked:
