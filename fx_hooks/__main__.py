@@ -34,8 +34,11 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
     Exit code 0: it lists the commands when asked for help; 2: no command of that name.
     """
-    if argv is None:
-        _prepare()
+    try:
+        if argv is None:
+            _prepare()
+    except KeyboardInterrupt:
+        return 130
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = arguments[0] if arguments else ""
     name = first.removeprefix("fx-")

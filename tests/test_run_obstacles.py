@@ -51,7 +51,7 @@ def test_runs_as_they_are_may_go(repo: Repo) -> None:
     place = job(repo.root)
     write(place / ".submitit" / "1" / "1_submission.sh")
     run = wandb(place)
-    for path in ("files/code/train.py", "tmp/code/train.py", "files/wandb.py"):
+    for path in ("files/code/train.py", "tmp/code/train.py"):
         write(run / path)
     job(repo.root, "multirun/a/0")
     write(repo.root / "multirun" / "a" / "multirun.yaml")
@@ -95,7 +95,7 @@ def test_runs_that_nobody_finds(repo: Repo) -> None:
     assert reasons(repo) == {JOB: None}
     outer = wandb(repo.root)
     wandb(outer / "files", "wandb/offline-run-20260101_120002-inner", synced=False)
-    assert "run-inner.wandb is a log of W&B's" in str(reasons(repo)[WANDB])
+    assert "W&B may not have files/wandb/" in str(reasons(repo)[WANDB])
 
 
 def test_what_was_there_before_the_job(repo: Repo) -> None:
