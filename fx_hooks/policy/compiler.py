@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +22,12 @@ def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
     below a directory, and a regular expression behind whichever of those rules out
     most names.
     """
+    return _compiled(tuple(patterns))
+
+
+# One call asks several times for the same ones: without the exceptions, for a single entry.
+@functools.lru_cache(maxsize=64)
+def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
     names: dict[bytes, int] = {}
     suffixes: dict[bytes, list[Test]] = defaultdict(list)
     prefixed: list[Test] = []
