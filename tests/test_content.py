@@ -160,7 +160,9 @@ def test_text_is_still_in_a_blocked_directory(repo: Repo) -> None:
 def test_text_is_still_in_a_run(repo: Repo) -> None:
     repo.stage("exp/first/.hydra/config.yaml", "a: 1\n")
     repo.stage("exp/first/page.pt", "<html/>\n")
-    assert "exp/first/  2 files" in repo.check().out
+    found = repo.check().out
+    assert "2 files do not belong in Git" in found
+    assert "exp/first/page.pt" in found
 
 
 def test_text_does_not_get_into_best_models(repo: Repo) -> None:

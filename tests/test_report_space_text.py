@@ -163,8 +163,8 @@ def test_piped_it_is_plain_and_whole(named: Repo) -> None:
     assert not set("\x1b█…") & set(text)
     assert f"outputs/{'long' * 15}/" in text
     assert "outputs/実験/訓練済みモデル_ベースライン/" in text
-    assert "'outputs/new\\n\\x1b[31m'" in text
-    assert "\"$(printf 'outputs/\\377\\376')\"" in text
+    assert "'outputs/new\\nline\\x1b[31m'/" in text
+    assert "'outputs/\\xff\\xfe'" in text
 
 
 def test_a_repository_that_nothing_can_be_freed_in(repo: Repo) -> None:

@@ -168,7 +168,8 @@ def test_only_the_disk_says_that_it_is_a_run(project: Git) -> None:
     project("add", "experiments")
     assert "experiments/first/config_used.yaml" in project("diff", "--cached", "--name-only")
     output = project("commit", "-m", "the rest of a run", code=1)
-    assert named(output) == {"experiments/first"}
+    # So few files of a run are named one by one.
+    assert {path.rpartition("/")[0] for path in named(output)} == {"experiments/first"}
 
 
 def test_the_whole_tree_in_ci(project: Git, runner: str) -> None:
@@ -218,7 +219,7 @@ def test_a_conflict_hides_nothing(project: Git) -> None:
     (project.root / "README.md").write_text("both\n")
     project("add", "README.md")
     output = project("commit", "-m", "merge", code=1)
-    assert "wandb" in named(output)
+    assert any(path.partition("/")[0] == "wandb" for path in named(output))
     project.run("bash", "-e", "-c", commands(output))
     project("commit", "-m", "merge")
     assert "wandb" not in project("ls-tree", "--name-only", "HEAD")
