@@ -233,8 +233,13 @@ def test_the_policy_on_its_page_is_valid() -> None:
     schema = json.loads(read("fx_hooks/policy/schema.json"))
     top = schema["properties"]
     for key in (*schema["definitions"]["rule"]["properties"], *top["best_models"]["properties"]):
-        assert re.search(rf"^\|.*`{key}(?:: true|: \[FILE\])?`.*\|.*\|$", text, re.MULTILINE), key
-    assert all(f"\n{key}:" in example.text for key in top)
+        assert re.search(rf"^\|.*`{key}(?:: [^`]*)?`.*\|.*\|$", text, re.MULTILINE), key
+    written = "".join(
+        block.text
+        for page in ("docs/policy.md", "docs/monorepos.md")
+        for block in blocks(page, "yaml")
+    )
+    assert all(f"\n{key}:" in f"\n{written}" for key in top)
 
 
 def test_the_policies_of_monorepos_are_valid() -> None:
