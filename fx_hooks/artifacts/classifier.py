@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.tree_reader import Found, Tree, TreeReader
@@ -122,10 +123,13 @@ class Classifier:
         self.trees = TreeReader(policy)
         self._of_project: dict[int, Classifier] = {}
         self._matcher = Matcher(tables_of(policy))
-        alone = [(entry.pattern, entry.blocks) for entry in policy.alone()]
-        self._alone = Matcher(compile_tables(alone))
         self._single: dict[str, Matcher] = {}
         self._partial: dict[_Without, tuple[Matcher, list[int]]] = {}
+
+    @cached_property
+    def _alone(self) -> Matcher:
+        """The patterns that need no other file, compiled for who asks."""
+        return Matcher(compile_tables([(one.pattern, one.blocks) for one in self.policy.alone()]))
 
     def classify(
         self, paths: Iterable[bytes], tree: Tree, contents: Contents = _UNKNOWN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -41,5 +40,7 @@ def exempted_note(verdicts: Iterable[Verdict]) -> str:
     pattern = f"/{literal(os.fsdecode(largest[0][0]))}/"
     if problem(pattern):
         return text
+    import json  # few commits have this to say, and it takes as long as all of Python
+
     line = json.dumps(pattern, ensure_ascii=False)
     return f"{text}. If these are results of runs, add {line} to `ignore` in .fx-hooks.yaml"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from fx_hooks.best_models.contract import Names
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.git.repository import LFS_POINTER_BYTES, IndexEntry, ObjectStore, lfs_pointer
 from fx_hooks.policy.model import BEST_MODELS_RULE, WEIGHTS_RULE, Policy
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.content import NAMED_FORMATS, Inspection, inspect
 
 if TYPE_CHECKING:
     from fx_hooks.artifacts.classifier import Verdict
     from fx_hooks.policy.baseline import Baseline
     from fx_hooks.reporting.finding import Finding
+    from fx_hooks.weights.content import Inspection
 
 # What a model and its metadata may lack that are older than the contract.
 ACCEPTED_RULES = frozenset({
@@ -42,6 +42,8 @@ class Acceptance:
 
     def is_harmless(self, blob: str) -> bool:
         """Return True if nothing in the model *blob* would run when it is loaded."""
+        from fx_hooks.weights.content import NAMED_FORMATS
+
         found = self.inspection(blob)
         return found is not None and not (
             found.globals or found.faults or found.format in NAMED_FORMATS
@@ -52,6 +54,9 @@ class Acceptance:
 
         A Git LFS pointer says which model it stands for, and is text itself.
         """
+        # A commit that no baseline and no model is in need not wait for all of these.
+        from fx_hooks.weights.content import Inspection, inspect
+
         if blob not in self._inspected:
             with nameless_file() as file:
                 found = None

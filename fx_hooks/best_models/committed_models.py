@@ -10,7 +10,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
-from fx_hooks.best_models.contract import Content, Names
+from fx_hooks.best_models.contract import Content
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.best_models.staged_models import digest, document_fault
 from fx_hooks.git.repository import (

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.artifacts.tree_reader import Tree
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import can_be_allowed
-from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.commands import (
     LFS_ATTRIBUTES,
     NO_LFS_ATTRIBUTES,
@@ -23,7 +23,6 @@ from fx_hooks.git.commands import (
     git_for,
 )
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
-from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.util.paths import human_size, quoted, shown
@@ -68,24 +67,6 @@ class Content(NamedTuple):
 def metadata_path(path: str) -> str:
     """Return where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
     return os.path.splitext(path)[0] + SUFFIX
-
-
-class Names:
-    """The names in the folder, as metadata, documents and weights."""
-
-    def __init__(self, best_models: BestModels) -> None:
-        self._matchers = {
-            kind: Matcher(compile_tables([(pattern, True) for pattern in patterns]))
-            for kind, patterns in (
-                ("metadata", best_models.metadata),
-                ("documents", best_models.documents),
-                ("weights", best_models.weights),
-            )
-        }
-
-    def is_a(self, kind: str, path: bytes) -> bool:
-        """Return True if the file's name matches one of the policy's patterns for *kind*."""
-        return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))
 
 
 def finding(path: bytes, rule: str, why: str, *commands: str, size: int | None = None) -> Finding:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 from fx_hooks.best_models import contract
-from fx_hooks.best_models.contract import Content, Names, metadata_path
+from fx_hooks.best_models.contract import Content, metadata_path
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.best_models.milestones import Milestone, load_contract
 from fx_hooks.git.repository import (

@@ -22,11 +22,11 @@ from fx_hooks import __version__
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
-    Names,
     check_content,
     metadata_path,
     missing_globals,
 )
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
 from fx_hooks.best_models.milestones import (
     Milestone,

@@ -11,7 +11,7 @@ from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.acceptance import Acceptance
-from fx_hooks.best_models.contract import Names
+from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository

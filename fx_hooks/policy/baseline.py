@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fx_hooks.util.errors import FatalError
 
@@ -22,8 +22,8 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f\x7f]+\Z')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+# No dataclass: to import that module takes longer than the rest of a refusal.
+class Baseline(NamedTuple):
     """The accepted paths: with one content, and whatever their content is."""
 
     contents: frozenset[tuple[bytes, str]] = frozenset()

@@ -24,11 +24,11 @@ from fx_hooks.weights.inspection import (
     TORCHSCRIPT,
     Inspection,
 )
+from fx_hooks.weights.magic import LEGACY_MAGIC
 from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle
 from fx_hooks.weights.polyglots import find_foreign, imports_as_pickle
 from fx_hooks.weights.safetensors import BrokenHeader, looks_like_safetensors, read_header
 from fx_hooks.weights.torch_files import (
-    LEGACY_MAGIC,
     persistent_faults,
     read_legacy,
     read_torch,

@@ -9,8 +9,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from fx_hooks.weights.torch_files import LEGACY_MAGIC
-
+# A pickle of torch.serialization.MAGIC_NUMBER, as torch.save has always written it.
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # All that is ever looked at of a file.
 HEAD_BYTES = 1 << 17
 _LOCAL = struct.Struct("<4s5H3I2H")

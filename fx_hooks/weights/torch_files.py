@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from fx_hooks.weights.archives import Archive, Member
     from fx_hooks.weights.values import Storage
 
-# A pickle of torch.serialization.MAGIC_NUMBER, as torch.save has always written it.
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
 # Weights themselves are no part of a torch file's pickle.
