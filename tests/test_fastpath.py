@@ -810,3 +810,19 @@ def test_a_git_file_that_cannot_be_read(repo: Repo, monkeypatch: pytest.MonkeyPa
     with working_directory(linked):
         monkeypatch.setattr("builtins.open", refuse)
         assert not proven_clean(["--", "train.py"])
+
+
+def test_a_refusal_imports_no_more_than_it_needs(repo: Repo) -> None:
+    """Most of the time of a command was once what it imported and did not use."""
+    repo.stage("model.pt", WEIGHTS)
+    script = (
+        "import sys; from fx_hooks.check_artifacts import main; code = main([]);"
+        "loaded = {name for name in sys.modules};"
+        "print(code, *sorted(loaded & {'argparse', 'yaml', 'json',"
+        " 'fx_hooks.best_models.contract', 'fx_hooks.weights.content'}))"
+    )
+    for _ in range(2):  # the first one fills the cache
+        done = subprocess.run(
+            (sys.executable, "-c", script), cwd=repo.root, capture_output=True, text=True
+        )
+    assert done.stdout.splitlines()[-1] == "1", done.stdout + done.stderr

@@ -15,7 +15,7 @@ from fx_hooks.artifacts.tree_reader import Found, Tree, TreeReader
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
-from fx_hooks.policy.compiled import tables_of
+from fx_hooks.policy.compiled import tables_alone, tables_of
 from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
@@ -129,7 +129,7 @@ class Classifier:
     @cached_property
     def _alone(self) -> Matcher:
         """The patterns that need no other file, compiled for who asks."""
-        return Matcher(compile_tables([(one.pattern, one.blocks) for one in self.policy.alone()]))
+        return Matcher(tables_alone(self.policy))
 
     def classify(
         self, paths: Iterable[bytes], tree: Tree, contents: Contents = _UNKNOWN

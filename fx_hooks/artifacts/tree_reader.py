@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
@@ -105,18 +106,19 @@ class TreeReader:
         self._literal = names.difference(wild).union((_PROJECT, *_CONFIGS))
         self._wild = [(name, _like(name)) for name in wild]
         self._starts = tuple({name[: _first_wild(name)] for name in wild})
-        # What is refused for its own name is no source: tools copy and write scripts, too.
-        self._generated = Matcher(
-            compile_tables(
-                [
-                    (entry.pattern, True)
-                    for entry in policy.entries
-                    if entry.blocks
-                    and not entry.unless_source
-                    and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
-                ]
-            )
-        )
+        self._entries = policy.entries
+
+    @cached_property
+    def _generated(self) -> Matcher:
+        """What is refused for its own name, and so is no source: tools write scripts, too."""
+        patterns = [
+            (entry.pattern, True)
+            for entry in self._entries
+            if entry.blocks
+            and not entry.unless_source
+            and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
+        ]
+        return Matcher(compile_tables(patterns))
 
     def names_in(self, names: Iterable[bytes]) -> set[bytes]:
         """Return those of the names that are asked for which a folder with *names* holds."""
@@ -148,7 +150,7 @@ class TreeReader:
                 for pattern, matches in self._wild:
                     if matches(name):
                         holders.setdefault(pattern, set()).add(folder)
-        generated = set(self._generated.blocked(sources))
+        generated = set(self._generated.blocked(sources)) if sources else set()
         packages = {path.rpartition(b"/")[0] for path in sources if path not in generated}
         return Found(holders, packages)
 

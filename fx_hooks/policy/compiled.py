@@ -19,11 +19,21 @@ _KNOWN: dict[tuple[Entry, ...], Tables] = {}
 
 def tables_of(policy: Policy) -> Tables:
     """Return the tables of *policy*, compiled once."""
-    tables = _KNOWN.get(policy.entries)
+    return _tables(policy.entries)
+
+
+def tables_alone(policy: Policy) -> Tables:
+    """Return the tables of the entries of *policy* that need no other file, compiled once."""
+    return _tables(tuple(policy.alone()))
+
+
+def _tables(entries: tuple[Entry, ...]) -> Tables:
+    tables = _KNOWN.get(entries)
     if tables is None:
         from fx_hooks.policy.compiler import compile_tables
 
-        tables = _KNOWN[policy.entries] = compile_tables(policy.patterns())
+        patterns = [(entry.pattern, entry.blocks) for entry in entries]
+        tables = _KNOWN[entries] = compile_tables(patterns)
     return tables
 
 
@@ -33,7 +43,7 @@ def packed(policy: Policy) -> bytes:
     marks = tuple(tuple(mark) for mark in policy.run_marks)
     best_models: tuple[object, ...] = tuple(policy.best_models)
     return table_cache.packed(
-        (entries, marks, best_models, policy.admitted_from, tables_of(policy))
+        (entries, marks, best_models, policy.admitted_from, tables_of(policy), tables_alone(policy))
     )
 
 
@@ -42,7 +52,7 @@ def unpacked(data: bytes) -> Policy:
 
     *data* comes from a file that this user alone can have written, and whose checksum was right.
     """
-    entries, marks, best_models, admitted_from, tables = table_cache.unpacked(data)
+    entries, marks, best_models, admitted_from, tables, alone = table_cache.unpacked(data)
     policy = Policy(
         tuple(Entry(*entry) for entry in entries),
         tuple(RunMark(*mark) for mark in marks),
@@ -50,4 +60,5 @@ def unpacked(data: bytes) -> Policy:
         admitted_from,
     )
     _KNOWN[policy.entries] = tables
+    _KNOWN[tuple(policy.alone())] = alone
     return policy
