@@ -92,7 +92,7 @@ def test_odd_names_are_text(visit: Open) -> None:
     page = visit().page
     heads = page.locator("#tables tbody th").all_inner_texts()
     for name in ODD_NAMES:
-        assert f"{readable(b'logs/' + name)}/" in heads
+        assert f"{readable(b'logs/' + name)}/\nx.log" in heads
     labels = [cell.get_attribute("aria-label") or "" for cell in page.locator(CELLS).all()]
     assert any(label.startswith("logs/<img src=x onerror=window.hurt=1>/: ") for label in labels)
     assert page.locator("img").count() == 0
@@ -171,7 +171,8 @@ def test_every_text_can_be_read(visit: Open, scheme: str, width: int) -> None:
     page.locator(STOPS if width > 700 else ".picture.narrow .stop").last.focus()
     found: list[tuple[str, str, list[str]]] = page.evaluate(TEXTS)
     said = [text for text, _, _ in found]
-    for part in ("How the history grew", "two-years <b>&", "checkpoints/vit/", "2025", "logs"):
+    # Between the parts of a path a line may break.
+    for part in ("How the history grew", "two-years <b>&", "vit/", "2025", "logs", "x.log"):
         assert any(part in text for text in said), part
     assert page.locator("#tip").inner_text() in said
     for text, colour, behind in found:
@@ -321,7 +322,8 @@ def test_enter_on_a_directory_leads_to_its_row(visit: Open) -> None:
     label = page.locator("#tip").inner_text()
     page.keyboard.press("Enter")
     row = page.locator("tr:target")
-    assert label.startswith(f"{row.locator('th').inner_text()}: ")
+    assert row.locator("th").inner_text() == "the root\nnohup.out"
+    assert label.startswith("the root: ")
     box = row.bounding_box()
     assert box is not None
     assert 0 <= box["y"] <= 900 - box["height"]
@@ -417,6 +419,33 @@ def test_it_prints_in_ink_on_paper(visit: Open) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
+@pytest.mark.parametrize("width", [360, 700, 1280])
+def test_it_prints_as_tables_however_narrow_the_paper(visit: Open, width: int) -> None:
+    page = visit(width=width).page
+    page.emulate_media(media="print")
+    shown = page.evaluate(
+        """() => ["table", "thead", "tr", "th", "td"].map((name) =>
+            getComputedStyle(document.querySelector(`#tables ${name}`)).display)"""
+    )
+    assert shown == ["table", "table-header-group", "table-row", "table-cell", "table-cell"]
+    # No cell says again what the head of its column says.
+    before = "getComputedStyle(document.querySelector('#tables td'), '::before').content"
+    assert page.evaluate(before) in ("none", "normal")
+
+
+def test_the_map_shows_what_differs_as_its_name_says_it(visit: Open) -> None:
+    for width, kind in ((1280, "wide"), (360, "narrow")):
+        cells = visit(width=width).page.locator(f".picture.{kind} a")
+        said = cells.evaluate_all(
+            """(cells) => cells.map((cell) => [cell.getAttribute("aria-label"),
+                [...cell.querySelectorAll("text")].map((text) => text.textContent)])"""
+        )
+        shown = [(name, text.rstrip("…")) for name, texts in said for text in texts]
+        assert len(shown) > 5
+        assert all(text in name for name, text in shown)
+        assert {"vit/", "resnet/"} <= {text for _, text in shown}
+
+
 def test_without_scripts_all_figures_are_there(visit: Open) -> None:
     for width in (1280, 360):
         page = visit(java_script_enabled=False, width=width).page
@@ -434,3 +463,16 @@ def test_with_colours_of_the_system(visit: Open, width: int) -> None:
             getComputedStyle(document.querySelector(`#growth .picture .${name}`)).fill)"""
     )
     assert len(set(fills)) == 2
+    # What is drawn on a shape of any colour has the paper around its letters.
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll(".picture text")].map((text) => {
+            const style = getComputedStyle(text);
+            return [style.fill, style.stroke, style.paintOrder, parseFloat(style.strokeWidth)];
+        })"""
+    )
+    assert len(drawn) > 10
+    for fill, stroke, order, thickness in drawn:
+        assert contrast(fill, stroke) >= 4.5
+        assert (order.split()[0], thickness >= 3) == ("stroke", True)
+    for text, colour, behind in page.evaluate(TEXTS):
+        assert contrast(colour, behind[0]) >= 4.5, (text, colour, behind)
