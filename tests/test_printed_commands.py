@@ -126,6 +126,33 @@ def tagged(repo: Repo) -> None:
     repo.git("reset", "-q", "--hard", "HEAD~1")
 
 
+def stashed(repo: Repo) -> None:
+    in_folder(repo)
+    repo.stage("m.pt", STATE)
+    repo.git("stash", "-q")
+
+
+def stashed_untracked(repo: Repo) -> None:
+    in_folder(repo)
+    repo.write("outputs/2025-01-01/12-00-00/a.csv", "1\n")
+    repo.git("stash", "-q", "-u")
+    repo.git("init", "-q", "--bare", "-b", "main", "../remote.git")
+    repo.git("remote", "add", "origin", "../remote.git")
+    repo.git("push", "-q", "origin", "main")
+
+
+def stashed_twice(repo: Repo) -> None:
+    stashed(repo)
+    repo.write("src/a.py", "a = 1\n")
+    repo.git("stash", "-q")
+
+
+def stashed_and_published(repo: Repo) -> None:
+    stashed_untracked(repo)
+    repo.stage("later.pt", STATE)
+    repo.commit()
+
+
 def detached(repo: Repo) -> None:
     last_commit(repo)
     repo.git("branch", "topic")
@@ -152,6 +179,14 @@ def debt(repo: Repo) -> None:
 
 def last(folder: Path) -> Result:
     return run(check_range.main, "HEAD~1..HEAD", cwd=folder)
+
+
+def older_stash(folder: Path) -> Result:
+    words = ("git", "stash", "list")
+    there = subprocess.run(words, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
+    if there.count("\n") < 2:
+        return Result(0, "", "")
+    return run(check_range.main, "main..stash@{1}", cwd=folder)
 
 
 def tag_is_gone(folder: Path) -> Result:
@@ -219,6 +254,24 @@ SCENES = {
         heads=("git diff --stat --exit-code HEAD && printf",),
     ),
     "tag": Scene(prepare=tagged, refuses=tag_is_gone, heads=("git tag -d v1",)),
+    "stash": Scene(
+        prepare=stashed, refuses=of(check_range.main, "--all"), heads=("git stash pop",)
+    ),
+    "stash-untracked": Scene(
+        prepare=stashed_untracked,
+        refuses=of(check_range.main, "--all"),
+        heads=("git stash pop",),
+        from_folder="src",
+    ),
+    "stash-older": Scene(
+        prepare=stashed_twice, refuses=older_stash, heads=("git stash pop -q 'stash@{1}'",)
+    ),
+    "audit-unpublished": Scene(
+        prepare=stashed_and_published,
+        refuses=of(check_range.main, "--all"),
+        heads=("fx-check-range", "git stash pop"),
+        passes=False,
+    ),
     "branch": Scene(
         prepare=detached,
         refuses=of(check_range.main, "main..topic~0"),
@@ -303,7 +356,7 @@ def test_the_named_tests_are_there() -> None:
 
 def commands_of(result: Result) -> list[str]:
     text = (result.out + result.err).replace("\\\n", "")
-    pattern = r"^    ((?:git|fx-[a-z-]+|pre-commit|prek|printf) .*)$"
+    pattern = r"^    ((?:git|fx-[a-z-]+|pre-commit|prek|printf)(?: .*)?)$"
     return re.findall(pattern, text, re.MULTILINE)
 
 

@@ -289,6 +289,17 @@ def test_a_push_is_checked(project: Git, hooks: Path, runner: str, tmp_path: Pat
     project("commit", "-q", "--no-verify", "--allow-empty", "-m", "nothing")
     # The runner hands on the first ref alone.
     assert "gone since" in project("push", "origin", "main", "side", code=1)
+    project("config", "alias.p", "push")
+    for words in (["p", "origin", "main", "side"], ["push", "--all"],
+                  ["-c", "push.default=matching", "push", "origin"]):  # fmt: skip
+        assert "gone since" in project(*words, "-n", code=1)
+    # Who pushes one ref is not asked about any other.
+    if sys.platform == "linux":
+        project("push", "-q", "-n", "origin", "main")
+        project("push", "-q", "--set-upstream", "origin", "HEAD:main")
+        project("commit", "-q", "--no-verify", "--allow-empty", "-m", "nothing")
+        project("push", "-q")
+    project("commit", "-q", "--no-verify", "--allow-empty", "-m", "nothing")
     project("branch", "-q", "-D", "side")
     project("push", "-q", "origin", "main")
     run = (runner, "run", "--hook-stage", "manual", "fx-check-range")

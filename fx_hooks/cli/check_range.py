@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--given-only",
         action="store_true",
         help="with a pre-push runner: check only the ref that the runner names, not everything"
-        " that is unpublished",
+        " that may be pushed",
     )
     parser.add_argument(
         "--tags",
@@ -305,6 +305,7 @@ def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bo
     blobs = {(item.path, item.blob) for item in result.artifacts}
     paths = dict.fromkeys(item.path for item in result.artifacts)
     ref = one.ref if on_server else ranges.full_name(store, one)
+    older_stash = not ref and one.name.startswith(("stash@{", f"{ranges.STASH}@{{"))
     branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
     if not branch and not on_server and one.tip == store.head():
         branch = store.branch()
@@ -318,6 +319,7 @@ def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bo
         frozenset(shared),
         tuple(ranges.remotes_with(store, branch)) if published and branch else (),
         ref.startswith("refs/tags/"),
+        ref == ranges.STASH or older_stash,
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),
         any(len(parents.get(name, ())) > 1 for name in ids),

@@ -26,7 +26,8 @@ class Place(NamedTuple):
     ``name`` is what people call the tip, ``branch`` the branch it is, empty if it is none;
     ``checked_out`` says that the work tree has it. ``published`` are the guilty commits that
     a remote has already, ``shared`` those of its default branch, which others build on;
-    ``remotes`` have a branch of that name. ``is_tag`` says that the tip is a tag's.
+    ``remotes`` have a branch of that name. ``is_tag`` says that the tip is a tag's, ``is_stash``
+    that it is a stash.
     ``parent`` is that of the oldest guilty commit, None if it has none.
     ``merges`` says that there are merges from there on, ``guilty_merge`` that one of them
     brings something in. ``kept`` are paths where the tip has what belongs in Git.
@@ -40,6 +41,7 @@ class Place(NamedTuple):
     shared: frozenset[str]
     remotes: tuple[str, ...]
     is_tag: bool
+    is_stash: bool
     parent: str | None
     merges: bool
     guilty_merge: bool
@@ -156,6 +158,16 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     return Step(what, [_filter_repo(findings, kept, ())])
 
 
+def take_back_stash(name: str) -> Step:
+    """Return the step that ends a stash, whose content the hooks then see like any other."""
+    which = [name] if "@{" in name else []
+    what = (
+        "Only your stash has them, and no one gets it. Take it back, so that nothing of it is"
+        " lost; the hooks look at what you commit of it:"
+    )
+    return Step(what, [git_commands.Command("git", "stash", "pop", "-q", *which)])
+
+
 def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
     paths = sorted({finding.path for finding in findings})
@@ -163,6 +175,8 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     if place.is_tag:
         what = f"Delete the tag {place.name}, and tag the commit that you mean when it is clean:"
         return [Step(what, [git_commands.Command("git", "tag", "-d", place.name)])]
+    if place.is_stash:
+        return [take_back_stash(place.name)]
     if not place.branch and not place.checked_out:
         what = "Check out the branch that has them, and run this again. These have the last one:"
         return [Step(what, [git_commands.Command("git", "branch", "--contains", ids[0])])]

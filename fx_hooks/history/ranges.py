@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.git.pushing import pushes_one_ref
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
@@ -21,6 +22,7 @@ _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _ZERO = re.compile(r"0+\Z")
 _REFS = ("refs/heads", "refs/tags")
 _TAGS = "refs/tags/"
+STASH = "refs/stash"
 _DELETED = "(delete)"  # what git calls the local side of a deletion
 # Where git looks for a name, in its order.
 _PLACES = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
@@ -72,8 +74,9 @@ def from_runner(
     """Parse the environment that pre-commit and prek set; None if they say nothing.
 
     In ``pre-push`` they hand on the first ref alone, and of a first push no old side; so
-    there all branches count, as far as the remote does not have them yet, unless *given_only*.
-    Tags count if *tags*, or if git is set to push them along: most are never pushed.
+    there all branches count, as far as the remote does not have them yet, unless *given_only*, or
+    unless the push was surely told to push one ref. Tags count if *tags*, or if git is set to push
+    them along: most are never pushed.
     """
     old, new = environ.get("PRE_COMMIT_FROM_REF"), environ.get("PRE_COMMIT_TO_REF")
     remote = environ.get("PRE_COMMIT_REMOTE_NAME")
@@ -91,7 +94,10 @@ def from_runner(
         return ranges
     follow = ("config", "--type=bool", "--get", "push.followTags")
     tags = tags or store.run(*follow, codes=(0, 1)).strip() == b"true"
-    refs = _REFS if tags else _REFS[:1]
+    branches = not (ranges and pushes_one_ref(store, remote))
+    refs = (*_REFS[:1] * branches, *_REFS[1:] * tags)
+    if not refs:
+        return ranges
     rest = [Range(_short(ref), tip, known, ref) for ref, tip in _tips(store, refs)[0]]
     return ranges + _news(store, rest, known, ranges)
 

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fx_hooks.git.commands import Command
 from fx_hooks.git.repository import SUBMODULE_MODE
 from fx_hooks.history import ranges
 from fx_hooks.history.audit import audit_text, page
 from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
 from fx_hooks.history.range_findings import findings_of
-from fx_hooks.history.range_report import rewrite_history
+from fx_hooks.history.range_report import rewrite_history, take_back_stash
 from fx_hooks.history.walk import Introduction, describe
-from fx_hooks.reporting.layout import step_lines
+from fx_hooks.reporting.layout import Step, step_lines
 from fx_hooks.reporting.progress import Progress
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
     from fx_hooks.history.commit_check import Artifact, RangeClassifier, RangeResult
     from fx_hooks.reporting import output
+    from fx_hooks.reporting.finding import Finding
 
 STEP = 1000
 _SHIFT = 32
@@ -71,12 +73,7 @@ def audit(
     )
     sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
     findings = findings_of(store, result.artifacts, sizes, there)
-    steps = []
-    if findings:
-        paths = {finding.path for finding in findings}
-        here = store.found(store.head() or tips[0], paths).items()
-        kept = {path for path, blob in here if (path, blob) not in there}
-        steps = [rewrite_history(findings, kept, "To take them out")]
+    steps = _steps(store, findings, refs, there, command) if findings else []
     if html is not None:
         page.write_page(html, figures, _name(store), steps)
     said = [*result.notes, *notes, *_passed_over(others)]
@@ -87,6 +84,34 @@ def audit(
         return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
 
     return out.deliver(Report(command, findings, rules, steps, said), text)
+
+
+def _steps(
+    store: ObjectStore,
+    findings: Sequence[Finding],
+    refs: Sequence[tuple[str, str]],
+    there: Collection[tuple[bytes, str]],
+    command: str,
+) -> list[Step]:
+    """Return what takes *findings* out: a clone has no stash, and what is unpublished is yours."""
+    ids = {finding.commit.id for finding in findings if finding.commit}
+    others = [tip for ref, tip in refs if ref != ranges.STASH]
+    in_stash = ranges.without(store, ids, others) if len(others) < len(refs) else set()
+    head = store.head()
+    mine: set[str] = set()
+    if head is not None and store.run("remote"):
+        known = [tip for ref, tip in refs if tip != head and ref != ranges.STASH]
+        mine = ranges.without(store, ids - in_stash, ("--remotes", *known))
+    steps = []
+    rest = [one for one in findings if one.commit and one.commit.id not in in_stash | mine]
+    if rest:
+        here = store.found(head or refs[0][1], {finding.path for finding in rest}).items()
+        kept = {path for path, blob in here if (path, blob) not in there}
+        steps.append(rewrite_history(rest, kept, "To take them out"))
+    if mine:
+        what = "No remote has all of them yet. See how to take those out that are only here:"
+        steps.append(Step(what, [Command(command)]))
+    return [*steps, *[take_back_stash("")] * bool(in_stash)]
 
 
 def _passed_over(refs: Sequence[str]) -> list[str]:
