@@ -330,6 +330,14 @@ ALL = "fx-check-artifacts && fx-check-best-models && fx-sync-gitignore"
         (f"{ALL}; true\n", False),
         (f"echo {ALL}\n", False),
         (f"npm test\n{ALL}\n", True),
+        (f"npm test && {ALL}\n", True),
+        (f"npm test && {ALL} || exit 1\necho done\n", True),
+        (f"set -e\n{ALL}\necho done\n", False),
+        (f"set -e\nnpm test && {ALL}\necho done\n", False),
+        (f"exit 0 && {ALL}\n", False),
+        (f"true && exec true && {ALL}\n", False),
+        (f"npm test || {ALL}\n", False),
+        (f"npm test && {ALL} && true; true\n", False),
     ],
 )
 def test_what_of_a_script_is_reached(repo: Repo, text: str, proven: bool) -> None:

@@ -298,7 +298,7 @@ ELSEWHERE = {
     "git filter-repo": "test_range_advice.py::test_what_a_rebase_would_stop_at",
     "prek install ": "test_init.py::test_prek_toml",
     "fx-init --try": "test_init.py::test_a_trial_starts_what_git_starts",
-    "lefthook install": "lefthook is not installed where the tests run",
+    "lefthook install": "test_other_runners.py::test_what_is_said_of_lefthook_leads_to_green",
     "git lfs ": "Git LFS is not installed where the tests run",
     "git cat-file -e ": "of a partial clone: it fetches from a server",
     "wandb ": "it asks a server",
