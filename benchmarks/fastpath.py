@@ -81,7 +81,7 @@ def tree(root: Path, count: int, rounds: int) -> bool:
     """All tracked files, against git looking for ignored ones among them."""
     repository(root)
     blob = git(root, "hash-object", "-w", "--stdin").decode().strip()
-    lines = [f"100644 {blob}\t{path}" for path in _paths(count)]
+    lines = [f"100644 {blob}\t{path}" for path in paths_of(count)]
     git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
     ignore = root / ".git" / "ignore"
     # The same question for git: the built-in policy's own patterns.
@@ -102,7 +102,7 @@ def stream(root: Path, count: int, rounds: int) -> bool:
     repository(root)
     (root / ".gitignore").write_text(FEW)
     paths = root / ".git" / "paths"
-    paths.write_bytes(b"".join(path.encode() + b"\0" for path in _paths(count)))
+    paths.write_bytes(b"".join(path.encode() + b"\0" for path in paths_of(count)))
     explain = (str(SCRIPTS / "fx-explain"), "--stdin", "-z", "--quiet", "--paths-only")
     ignored = ("git", "check-ignore", "--stdin", "-z", "--no-index")
     commands = {
@@ -114,7 +114,7 @@ def stream(root: Path, count: int, rounds: int) -> bool:
     return report(f"{count:,} paths", commands, bounds, rounds)
 
 
-def _paths(count: int) -> list[str]:
+def paths_of(count: int) -> list[str]:
     choose = random.Random(count).choice
     folders = [f"{choose(WORDS)}/{choose(WORDS)}{i}/{choose(WORDS)}" for i in range(count // 25)]
     return [f"{choose(folders)}/{choose(WORDS)}_{i}.py" for i in range(count)]

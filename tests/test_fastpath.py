@@ -96,6 +96,30 @@ def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy:
     assert found - bare == (ALLOWED | needed) - bare
 
 
+# Some of them look like what a tool writes, as far as a cheap test can tell.
+ORDINARY = (
+    "src/train.py", "src/pkg/checkpoint.py", "src/x.perf.py", "src/web/app.e2e.ts", "docs/conf.py",
+    "docs/one.original.md", "configs/config.example.yaml", "src/pose/run_model.py", "README.md",
+    "notebooks/eda.ipynb", ".github/workflows/ci.yml", "tests/test_a.py", "scripts/slurm-job.sh",
+    "core/search_space.py", "data/val_1.csv", "src/train/predict.py", "checkpoint-a/b.c",
+)  # fmt: skip
+
+
+def test_ordinary_names_need_no_expressions(repo: Repo) -> None:
+    for name in ORDINARY:
+        repo.stage(name, "x = 1\n")
+    script = (
+        "import sys; from fx_hooks.check_artifacts import main; code = main(sys.argv[1:]);"
+        "print(code, *{'re', 'fx_hooks.cli'} & {*sys.modules})"
+    )
+    # Without what an installation may load at every start.
+    where = f"import sys; sys.path[:] = {sys.path!r}; "
+    command = (sys.executable, "-I", "-S", "-c", where + script, "--", *ORDINARY)
+    for _ in range(2):  # the first one fills the cache
+        done = subprocess.run(command, cwd=repo.root, capture_output=True, text=True)
+    assert done.stdout.split() == ["0"], done.stdout + done.stderr
+
+
 # When the fast path alone decides
 
 
