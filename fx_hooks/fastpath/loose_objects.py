@@ -1,7 +1,6 @@
 """How blobs begin that git has just been given: they lie in a file each, not in a pack yet."""
 
 import os
-import zlib
 
 from fx_hooks.fastpath.unnamed_weights import SIGNS
 
@@ -11,6 +10,8 @@ _HEAD = 64 + SIGNS  # bytes of the object, which has its kind and size before it
 
 def beginning(git_directory: str, blob: bytes) -> "tuple[bytes, int] | None":
     """Return the first bytes of *blob*, an object id, and its size; None if it is elsewhere."""
+    import zlib  # for the few commits that need it
+
     name = blob.hex()
     place = os.path.join("objects", name[:2], name[2:])
     try:
