@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,7 +39,10 @@ class Bound(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a process and all that it waited for took: seconds, and the most memory of one."""
+    """What a process and all that it waited for took: seconds, and the most memory of one.
+
+    The memory is 0 where it is no more than that of the process that measures.
+    """
 
     clock: float
     cpu: float
@@ -71,7 +75,7 @@ class Settings:
     rows: list[Row] = []  # noqa: RUF012  one process measures once
 
 
-def options(description: str | None, rounds: int) -> argparse.ArgumentParser:
+def arguments_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """Return a parser with what all benchmarks take."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
@@ -148,4 +152,7 @@ def run(command: Command) -> Cost:
     if process.returncode != command.code:
         raise SystemExit(f"{command.arguments!r:.500} exited with {process.returncode}")
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return Cost(elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
+    # A process begins with the most that the one had that started it.
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = usage.ru_maxrss if usage.ru_maxrss > ours else 0
+    return Cost(elapsed, usage.ru_utime + usage.ru_stime, most / unit)

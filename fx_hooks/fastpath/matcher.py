@@ -101,8 +101,11 @@ class Matcher:
         states = self._states
         any_names = self._names.get
         any_suffixes = self._suffixes.get
-        prefixes = self._prefixes
-        loose = self._loose
+        paths = list(paths)
+        # What is in none of them need not be looked for in each.
+        everything = b"\0".join(paths)
+        prefixes = tuple([prefix for prefix in self._prefixes if prefix in everything])
+        loose = [(needed, group) for needed, group in self._loose if needed in everything]
         hit = self._hit
         decided = []
         for path in paths:
@@ -200,6 +203,9 @@ class Matcher:
             if look is None or _looks_like(name, look):
                 inside += (test,)
         names, tests = self._children.get(directory, ({}, ()))
+        if inside:
+            full = directory + b"/"
+            inside = tuple([test for test in inside if test[7] is None or test[7][0] in full])
         self._tests[directory] = tests = tests + inside
         return best, names, _of_files(tests)
 
@@ -221,7 +227,12 @@ class Matcher:
             if b"." in text:
                 tests += self._suffixes.get(text[text.rfind(b".") :], ())
             for test in tests:
-                if test[0] > best and _looks_like(text, test[1:6]):
+                if (
+                    test[0] > best
+                    and text.startswith(test[1])
+                    and text.endswith(test[2])
+                    and _looks_like(text, test[1:6])
+                ):
                     if test[6] is not None and not _fits(text, test[6]):
                         continue
                     if test[7] is None:
@@ -232,7 +243,10 @@ class Matcher:
         inside = self._within.get(name, ())
         for needed, guarded in self._above:
             if needed in name:
-                inside += tuple([test for look, test in guarded if _looks_like(name, look)])
+                inside += tuple([
+                    test for look, test in guarded
+                    if name.startswith(look[0]) and _looks_like(name, look)
+                ])  # fmt: skip
         return best, tuple(undecided), inside
 
     def _hit(self, test: "Test", name: bytes, path: bytes) -> bool:
