@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, BinaryIO
 
-from fx_hooks import __version__
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
@@ -37,7 +36,7 @@ from fx_hooks.best_models.milestones import (
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.alone import alone
 from fx_hooks.git.commands import LFS_ATTRIBUTES, attributes_line
@@ -67,12 +66,12 @@ NAME = "fx-add-milestone"
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Approve FILE as a milestone: copy it into the folder of chosen models, pin"
-        " its digest, and write down the figures and the configuration of the run that made it.",
-        epilog="Exit code 0: approved; 2: it cannot be, and nothing was written.",
-        allow_abbrev=False,
+    parser = command_parser(
+        NAME,
+        "Approve FILE as a milestone: copy it into the folder of chosen models, pin its digest,"
+        " and write down the figures and the configuration of the run that made it.",
+        "0: approved",
+        failed="it cannot be, and nothing was written",
     )
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
@@ -101,7 +100,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--replace", action="store_true", help="approve changed content again")
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 
