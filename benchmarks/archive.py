@@ -6,26 +6,26 @@ command also hashes every file, syncs the archive and reads it back, which tar d
 
 from __future__ import annotations
 
-import argparse
 import array
 import os
 import random
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, repository
-from benchmarks.rounds import Bound, Command, report
+from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
 
 ARCHIVE = str(SCRIPTS / "fx-archive-runs")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of(__doc__, 5)
     parser.add_argument("--runs", type=int, default=12, help="of 30 MB each, half of it weights")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         out = Path(folder) / "out"

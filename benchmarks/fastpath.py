@@ -1,20 +1,19 @@
-"""How long a clean commit takes: `python -m benchmarks.fastpath`.
+"""How long many paths take: `python -m benchmarks.fastpath`.
 
 Run it with the interpreter of the environment that fx-hooks is installed into (not an
-editable installation: its import hook costs more than the fast path), with
-pre-commit-hooks beside it for the comparison.
+editable installation: its import hook costs more than the fast path).
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rounds import Bound, Command, report
+from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
 from fx_hooks.policy.loader import load_policy
 
 SCRIPTS = Path(sys.executable).parent
@@ -26,62 +25,26 @@ WORDS = (
 PATTERNS = load_policy().patterns()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of(__doc__, 30)
     parser.add_argument("--large", type=int, default=100_000, help="tracked files")
     parser.add_argument("--huge", type=int, default=1_000_000, help="paths on standard input")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         kept = [
-            commit(base / "small", options.rounds),
             tree(base / "large", options.large, max(options.rounds // 3, 5)),
             stream(base / "huge", options.huge, max(options.rounds // 5, 5)),
         ]
     return 0 if all(kept) else 1
 
 
-def commit(root: Path, rounds: int) -> bool:
-    """One clean staged file, what is staged, and 2,000 clean names."""
-    repository(root)
-    (root / "src").mkdir()
-    (root / "src" / "train.py").write_text("pass\n")
-    git(root, "add", "src")
-    contract = str(SCRIPTS / "fx-check-best-models")
-    many = [f"src/{WORDS[i % 14]}_{i % 100}/module_{i}.py" for i in range(2000)]
-    names = [f"src/{WORDS[i % 14]}_{i % 10}/module_{i}.py" for i in range(2000)]
-    bare = Command((sys.executable, "-c", "pass"), root)
-    fast_path = str(SCRIPTS / "fx-check-artifacts")
-    commands = {
-        "bare python": bare,
-        "1 name": Command((fast_path, "--", "src/train.py"), root),
-        "staged": Command((fast_path,), root),
-        "fx-check-best-models": Command((contract,), root),
-        "2,000 names": Command((fast_path, "--", *names), root),
-        "2,000 names, 700 folders": Command((fast_path, "--", *many), root),
-    }
-    bounds = [
-        Bound("1 name", "bare python", 1.5),
-        Bound("staged", "bare python", 1.5),
-        Bound("2,000 names", "bare python", 2.5),
-        Bound("2,000 names, 700 folders", "bare python", 3.0),
-        Bound("fx-check-best-models", "bare python", 2.5),
-    ]
-    sibling = SCRIPTS / "check-added-large-files"
-    if sibling.exists():
-        commands["check-added-large-files"] = Command((str(sibling), "src/train.py"), root)
-        bounds.append(Bound("1 name", "check-added-large-files", 0.5))
-    for name in ("1 name", "staged"):
-        subprocess.run(commands[name].arguments, cwd=root, check=True)  # makes the tables
-    return report("A clean commit", commands, bounds, rounds)
-
-
 def tree(root: Path, count: int, rounds: int) -> bool:
     """All tracked files, against git looking for ignored ones among them."""
     repository(root)
     blob = git(root, "hash-object", "-w", "--stdin").decode().strip()
-    lines = [f"100644 {blob}\t{path}" for path in _paths(count)]
+    lines = [f"100644 {blob}\t{path}" for path in paths_of(count)]
     git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
     ignore = root / ".git" / "ignore"
     # The same question for git: the built-in policy's own patterns.
@@ -102,7 +65,7 @@ def stream(root: Path, count: int, rounds: int) -> bool:
     repository(root)
     (root / ".gitignore").write_text(FEW)
     paths = root / ".git" / "paths"
-    paths.write_bytes(b"".join(path.encode() + b"\0" for path in _paths(count)))
+    paths.write_bytes(b"".join(path.encode() + b"\0" for path in paths_of(count)))
     explain = (str(SCRIPTS / "fx-explain"), "--stdin", "-z", "--quiet", "--paths-only")
     ignored = ("git", "check-ignore", "--stdin", "-z", "--no-index")
     commands = {
@@ -114,7 +77,7 @@ def stream(root: Path, count: int, rounds: int) -> bool:
     return report(f"{count:,} paths", commands, bounds, rounds)
 
 
-def _paths(count: int) -> list[str]:
+def paths_of(count: int) -> list[str]:
     choose = random.Random(count).choice
     folders = [f"{choose(WORDS)}/{choose(WORDS)}{i}/{choose(WORDS)}" for i in range(count // 25)]
     return [f"{choose(folders)}/{choose(WORDS)}_{i}.py" for i in range(count)]

@@ -5,17 +5,16 @@ Run it like `benchmarks.fastpath`.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, git, repository
-from benchmarks.rounds import Bound, Command, report
+from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
 
 SYNC = str(SCRIPTS / "fx-sync-gitignore")
 PLAIN = "wandb/ and outputs/"
@@ -25,11 +24,11 @@ LINES = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of(__doc__, 30)
     parser.add_argument("--files", type=int, default=100_000, help="below the folders of runs")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
     count = options.files
     runs = f"{count:,} files below wandb/ and outputs/"
     with tempfile.TemporaryDirectory() as folder:

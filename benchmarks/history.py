@@ -5,18 +5,17 @@ Run it like `benchmarks.fastpath`. The history takes some minutes to make, and 2
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, WORDS, git
-from benchmarks.rounds import Bound, Command, report
+from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
 
 CHECK = str(SCRIPTS / "fx-check-range")
 BARE = shlex.join((sys.executable, "-c", "pass"))
@@ -27,12 +26,12 @@ RUN_EVERY = 50
 CLEAN = 2_000
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of(__doc__, 9)
     parser.add_argument("--range", type=int, default=1_000, help="commits")
     parser.add_argument("--history", type=int, default=50_000, help="commits")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         make_history(root, options.history)

@@ -5,22 +5,22 @@ Run it like `benchmarks.fastpath`, with the extra `tools`.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, repository
-from benchmarks.rounds import Bound, Command, report
+from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
 
 SCAN = "import os; from fx_hooks.util.disk import scan; scan(os.getcwdb()).top.size()"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of(__doc__, 15)
     parser.add_argument("--files", type=int, default=200_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         repository(root)

@@ -6,6 +6,7 @@ not be sure of anything that the command has something to say about.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -94,6 +95,30 @@ def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy:
     # What a bare interpreter of this installation has loaded already is no news.
     needed = {"fx_hooks.fastpath.near_miss"} if arguments == ["--all-files"] else set()
     assert found - bare == (ALLOWED | needed) - bare
+
+
+# Some of them look like what a tool writes, as far as a cheap test can tell.
+ORDINARY = (
+    "src/train.py", "src/pkg/checkpoint.py", "src/x.perf.py", "src/web/app.e2e.ts", "docs/conf.py",
+    "docs/one.original.md", "configs/config.example.yaml", "src/pose/run_model.py", "README.md",
+    "notebooks/eda.ipynb", ".github/workflows/ci.yml", "tests/test_a.py", "scripts/slurm-job.sh",
+    "core/search_space.py", "data/val_1.csv", "src/train/predict.py", "checkpoint-a/b.c",
+)  # fmt: skip
+
+
+def test_ordinary_names_need_no_expressions(repo: Repo) -> None:
+    for name in ORDINARY:
+        repo.stage(name, "x = 1\n")
+    script = (
+        "import sys; from fx_hooks.check_artifacts import main; code = main(sys.argv[1:]);"
+        "print(code, *{'re', 'fx_hooks.cli'} & {*sys.modules})"
+    )
+    # Without what an installation may load at every start.
+    where = f"import sys; sys.path[:] = {sys.path!r}; "
+    command = (sys.executable, "-I", "-S", "-c", where + script, "--", *ORDINARY)
+    for _ in range(2):  # the first one fills the cache
+        done = subprocess.run(command, cwd=repo.root, capture_output=True, text=True)
+    assert done.stdout.split() == ["0"], done.stdout + done.stderr
 
 
 # When the fast path alone decides
@@ -818,7 +843,7 @@ def test_a_refusal_imports_no_more_than_it_needs(repo: Repo) -> None:
     script = (
         "import sys; from fx_hooks.check_artifacts import main; code = main([]);"
         "loaded = {name for name in sys.modules};"
-        "print(code, *sorted(loaded & {'argparse', 'yaml', 'json',"
+        "print(code, *sorted(loaded & {'argparse', 'yaml', 'json', 'pathspec', 'dataclasses',"
         " 'fx_hooks.best_models.contract', 'fx_hooks.weights.content'}))"
     )
     for _ in range(2):  # the first one fills the cache
@@ -826,3 +851,89 @@ def test_a_refusal_imports_no_more_than_it_needs(repo: Repo) -> None:
             (sys.executable, "-c", script), cwd=repo.root, capture_output=True, text=True
         )
     assert done.stdout.splitlines()[-1] == "1", done.stdout + done.stderr
+
+
+# What files hold
+
+
+SOURCE = "value = 1\n" * 2_048
+HEADER = b'{"w": {"dtype": "F32", "shape": [4096], "data_offsets": [0, 16384]}}'
+SAFETENSORS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(16_384)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("src/large.py", SOURCE.encode()),
+        ("notes/one.ipynb", json.dumps({"cells": [0.5] * 9_000}).encode()),
+        ("docs/one.png", b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(1 << 17)),
+        ("src/model_state", b"x\n"),
+        ("src/empty_model", b""),
+    ],
+)
+@pytest.mark.parametrize("form", ["plain", "version 4", "split", "linked"])
+def test_a_large_new_file_is_looked_into(
+    repo: Repo, tmp_path: Path, name: str, content: bytes, form: str
+) -> None:
+    if form == "linked":
+        repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+        repo = Repo(tmp_path / "linked")
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.check()  # leaves tables behind
+    repo.stage(name, content)
+    if form == "version 4":
+        repo.git("update-index", "--index-version", "4")
+    elif form == "split":
+        repo.git("update-index", "--split-index")
+    assert repo.fast_path("--", name)
+    assert repo.fast_path()
+
+
+def test_a_large_file_in_a_pack_is_left_to_the_command(repo: Repo) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.check()
+    repo.stage("large.py", SOURCE)
+    blob = repo.git("rev-parse", ":large.py").strip()
+    repo.git(
+        "pack-objects",
+        "-q",
+        str(repo.git_directory / "objects/pack/pack"),
+        stdin=f"{blob}\n".encode(),
+    )
+    repo.git("prune-packed")
+    assert not repo.fast_path("--", "large.py")
+    repo.commit()
+    assert repo.fast_path("--", "large.py")  # it was there before
+
+
+@pytest.mark.parametrize("form", ["plain", "version 4", "split"])
+def test_weights_under_any_name_are_left_to_the_command(repo: Repo, form: str) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.check()
+    repo.stage("data/part", SAFETENSORS)
+    repo.stage("src/large.py", SOURCE)
+    if form == "version 4":
+        repo.git("update-index", "--index-version", "4")
+    elif form == "split":
+        repo.git("update-index", "--split-index")
+    for arguments in ([], ["--", "src/large.py", "data/part"]):
+        assert not repo.fast_path(*arguments)
+        assert repo.check(*arguments).code == 1
+
+
+@pytest.mark.parametrize("place", [".gitattributes", "data/.gitattributes"])
+@pytest.mark.parametrize("other", [False, True])
+def test_a_filter_that_makes_weights_of_a_small_file(repo: Repo, place: str, other: bool) -> None:
+    """Where attributes say what is staged, the size on disk says nothing."""
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.check()
+    whole = repo.git_directory / "whole"
+    whole.write_bytes(SAFETENSORS)
+    repo.git("config", "filter.whole.clean", f"cat '{whole.as_posix()}'")
+    if other:
+        repo.stage(".gitattributes", "*.md text\n")
+    repo.stage(place, "part filter=whole\n")
+    repo.commit()
+    repo.stage("data/part", "small\n")
+    assert not repo.fast_path("--", "data/part")
+    assert repo.check("--", "data/part").code == 1

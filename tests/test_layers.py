@@ -196,7 +196,8 @@ def test_an_entry_point_imports_nothing_before_it_answers_an_interruption(name: 
 @pytest.mark.parametrize("name", sorted(FAST_PATH))
 def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
     later = {found.module for found in imports(name) if found.local}
-    # A repository without projects does not pay for them, nor a plain index for a list from git.
-    known = {"fx_hooks.fastpath.projects", "fx_hooks.fastpath.listed_index"}
-    known.add("fx_hooks.fastpath.near_miss")
-    assert later <= {"re", "fx_hooks.util.files", *known}
+    # A repository without projects does not pay for them, nor a plain index for a list from git,
+    # nor small files for a look into large ones.
+    known = {"projects", "listed_index", "near_miss", "loose_objects"}
+    known = {f"fx_hooks.fastpath.{module}" for module in known}
+    assert later <= {"re", "zlib", "fx_hooks.util.files", *known}

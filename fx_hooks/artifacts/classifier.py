@@ -7,7 +7,7 @@ asked elsewhere.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,11 +16,11 @@ from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiled import tables_alone, tables_of
-from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
+    from fx_hooks.fastpath.matcher import Tables
     from fx_hooks.policy.project_policies import Projects
 
 
@@ -351,7 +351,7 @@ class Classifier:
 
     def _one(self, entry: Entry) -> Matcher:
         if entry.pattern not in self._single:
-            self._single[entry.pattern] = Matcher(compile_tables([(entry.pattern, True)]))
+            self._single[entry.pattern] = Matcher(_compiled([(entry.pattern, True)]))
         return self._single[entry.pattern]
 
     def _entry(self, path: bytes, tree: Tree, without: _Without) -> Entry | None:
@@ -374,7 +374,7 @@ class Classifier:
             ]
             entries = self.policy.entries
             patterns = [(entries[number].pattern, entries[number].blocks) for number in kept]
-            self._partial[without] = (Matcher(compile_tables(patterns)), kept)
+            self._partial[without] = (Matcher(_compiled(patterns)), kept)
         matcher, kept = self._partial[without]
         number = matcher.decide([path])[0]
         return kept[number] if number >= 0 else -1
@@ -427,6 +427,12 @@ class Classifier:
 
 
 _NO_TREE = Tree({}, ())
+
+
+def _compiled(patterns: Sequence[tuple[str, bool]]) -> Tables:
+    from fx_hooks.policy.compiler import compile_tables  # not for what the tables decide
+
+    return compile_tables(patterns)
 
 
 def _joined(project: bytes, path: bytes) -> bytes:

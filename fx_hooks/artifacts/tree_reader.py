@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.policy.compiler import compile_tables
 from fx_hooks.util.paths import parents
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class TreeReader:
         names = {sign.name for signs in self._signs.values() for sign in signs}
         wild = sorted(name for name in names if is_wild(name))
         self._literal = names.difference(wild).union((_PROJECT, *_CONFIGS))
-        self._wild = [(name, _like(name)) for name in wild]
+        self._wild = [(name, partial(_is_like, name)) for name in wild]
         self._starts = tuple({name[: _first_wild(name)] for name in wild})
         self._entries = policy.entries
 
@@ -118,6 +117,8 @@ class TreeReader:
             and not entry.unless_source
             and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
         ]
+        from fx_hooks.policy.compiler import compile_tables  # seldom needed
+
         return Matcher(compile_tables(patterns))
 
     def names_in(self, names: Iterable[bytes]) -> set[bytes]:
@@ -238,6 +239,11 @@ def _first_wild(name: bytes) -> int:
     return next(place for place, char in enumerate(name) if char in b"*?")
 
 
+def _is_like(pattern: bytes, name: bytes) -> bool:
+    return _like(pattern)(name) is not None
+
+
+@lru_cache(maxsize=1 << 10)
 def _like(pattern: bytes) -> Callable[[bytes], object]:
     inner = (b".*" if char == 42 else b"." if char == 63 else re.escape(bytes([char]))
              for char in pattern)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fx_hooks.fastpath.unnamed_weights import LARGE, gives_reason
+from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
@@ -25,12 +25,14 @@ def refused_by_content(
     asked = {}
     for path, blob in blobs.items():
         size = sizes.get(blob)
-        if size is not None and (size >= LARGE or (size and gives_reason(path))):
+        if size is not None and is_asked(path, size):
             asked[path] = blob
     heads = store.heads(asked.values(), HEAD_BYTES)
     found = {}
     for path, blob in asked.items():
         head = heads.get(blob, b"")
+        if not may_be_one(head, sizes[blob] or 0):
+            continue
         what = weights_format(head, sizes[blob] or 0)
         rule, store_of = (WEIGHTS_RULE, f"weights of {what}") if what else store_rule(head)
         if rule:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import Tree
-from fx_hooks.best_models.staged_models import ContractCheck
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
@@ -169,6 +168,8 @@ def _terms_of(
     project: bytes,
     paths: Sequence[bytes],
 ) -> dict[bytes, list[str]]:
+    from fx_hooks.best_models.staged_models import ContractCheck  # for the chosen models alone
+
     try:
         check = ContractCheck(repository, index, policy, project)
         return {path: check.terms(path) for path in paths}

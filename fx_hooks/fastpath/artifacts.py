@@ -9,6 +9,7 @@ from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import SUBMODULE, NotSureError, as_it_was, open_index
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
+from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ STAGED = (
     "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
 )  # fmt: skip
 _SUBMODULE_MODE = 0o160000
+_MANY = 50  # files to look into, in place of asking git which of them are new
 HOMES = (b"/outputs", b"/multirun", b"/logs")
 
 
@@ -111,7 +113,7 @@ def _clean(
         return False
     if not as_it_was(watched.get(milestones), listed):
         return False
-    if whole_tree is None and not _without_weights(undecided, index):
+    if whole_tree is None and not _without_weights(undecided, index, git_directory):
         return False
     # A submodule is a folder, to patterns that match only those.
     found = index.entries(paths, SUBMODULE)
@@ -142,20 +144,37 @@ def _clean(
     return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
 
 
-def _without_weights(paths: "list[bytes]", index: "Index | ListedIndex") -> bool:
+def _without_weights(
+    paths: "list[bytes]", index: "Index | ListedIndex", git_directory: str
+) -> bool:
     """Return True if none of *paths* is new and could be weights whatever its name."""
-    large = doubtful_weights(paths, index)
-    if large or index.entries(_attribute_files(paths)):
-        # What is staged may be another size than the file: a filter has changed it.
-        output = fast_git.output(*STAGED)
-        if output is None:
-            return False
-        new = frozenset(output.split(b"\0"))
-        if not new.isdisjoint(large):
-            return False
-        if not new.isdisjoint(paths) and _has_filters():
-            return False
-    return True
+    # What is staged may be another size than the file: a filter has changed it.
+    filtered = index.entries(_attribute_files(paths))
+    entries = index.entries(paths)
+    large = list(entries) if filtered else doubtful_weights(entries)
+    if len(large) > _MANY:
+        large = _staged_among(large)
+    if not large:
+        return True
+    from fx_hooks.fastpath.loose_objects import beginning
+
+    left = []
+    for path in large:
+        mode, _, blob, _ = entries[path]
+        if mode & 0o170000 == 0o100000:
+            found = beginning(git_directory, blob)
+            if found is None or (is_asked(path, found[1]) and may_be_one(*found)):
+                left.append(path)
+    return not left or not _staged_among(left)
+
+
+def _staged_among(paths: "list[bytes]") -> "list[bytes]":
+    """Return those of *paths* that are staged: what was there before is not looked into."""
+    output = fast_git.output(*STAGED)
+    if output is None:
+        raise NotSureError
+    new = frozenset(output.split(b"\0"))
+    return [path for path in paths if path in new]
 
 
 def _attribute_files(paths: "list[bytes]") -> "list[bytes]":
@@ -167,15 +186,6 @@ def _attribute_files(paths: "list[bytes]") -> "list[bytes]":
             folders.add(folder)
             folder = folder.rpartition(b"/")[0]
     return [folder + b"/.gitattributes" if folder else b".gitattributes" for folder in folders]
-
-
-def _has_filters() -> bool:
-    """Return True if the attributes at the root may have filters, or cannot be read."""
-    try:
-        with open(".gitattributes", "rb") as file:
-            return b"filter" in file.read()
-    except OSError:
-        return True
 
 
 def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":

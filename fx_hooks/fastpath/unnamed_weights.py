@@ -1,12 +1,12 @@
 """Files that could be weights although no rule says so: large ones, and some names.
 
 The size is that in the index, never the one on disk: what was staged may be gone from there.
+Nearly all of them begin like nothing that is looked for, and a look at a few bytes tells.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fx_hooks.fastpath.index_bytes import Index
-    from fx_hooks.fastpath.listed_index import ListedIndex
+    from fx_hooks.fastpath.index_bytes import Entry
 
 LARGE = 1 << 14
 # Of smaller files only these are looked into, and not those that people write.
@@ -19,6 +19,27 @@ _WRITTEN = frozenset(
     b" .png .proto .py .pyi .r .rs .rst .sh .sql .svg .tex .toml .ts .tsv .tsx .txt .xml .yaml"
     b" .yml".split()
 )
+# How all begin whose rest is looked into; :mod:`fx_hooks.weights.magic` and
+# :mod:`fx_hooks.frameworks.stores` say what they are.
+_BEGINNINGS = (
+    b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P", b"GGUF", b"\x89HDF\r\n\x1a\n", b"CBM1",
+    b"{L\0\0\0\0\0\0\0\x07", b'{"learner":{"', b"tree\nversion=v", b"\x08", b"SQLite format 3",
+    b'#{"t_start":',
+)  # fmt: skip
+SIGNS = 16  # bytes that are enough for a first look
+
+
+def is_asked(path: bytes, size: int) -> bool:
+    """Return True if a file of *size* bytes is looked into."""
+    return size >= LARGE or (size > 0 and gives_reason(path))
+
+
+def may_be_one(head: bytes, size: int) -> bool:
+    """Return True unless what begins with *head* and has *size* bytes is surely none."""
+    if head.startswith(_BEGINNINGS):
+        return True
+    # safetensors: the length of the header, and the header.
+    return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8
 
 
 def gives_reason(path: bytes) -> bool:
@@ -29,11 +50,11 @@ def gives_reason(path: bytes) -> bool:
     return any(word in name for word in _WORDS)
 
 
-def doubtful(paths: "list[bytes]", index: "Index | ListedIndex") -> "list[bytes]":
-    """Return those of *paths* of which *index* does not say that they are small or no files."""
+def doubtful(entries: "dict[bytes, Entry]") -> "list[bytes]":
+    """Return the paths of which *entries* do not say that they are small or no files."""
     return [
         path
-        for path, (mode, size, _, _) in index.entries(paths).items()
+        for path, (mode, size, _, _) in entries.items()
         # No size at all: of a file that git meant to look at again, or that is not there yet.
         if mode & 0o170000 == 0o100000 and (not 0 < size < LARGE or gives_reason(path))
     ]

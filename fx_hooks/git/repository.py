@@ -91,8 +91,9 @@ class ObjectStore:
     is left out. On a server the environment says where the objects of a push wait.
     """
 
-    def __init__(self) -> None:
-        self.git_directory = os.fsdecode(_place("--absolute-git-dir"))
+    def __init__(self, git_directory: bytes | None = None) -> None:
+        """Open the repository here, or that of *git_directory*, which git has found here."""
+        self.git_directory = os.fsdecode(git_directory or _place("--absolute-git-dir"))
         self._where = _Where(variables=AS_PUSHED)
         self._head: str | None = None
 
@@ -380,8 +381,10 @@ class Repository(ObjectStore):
     """A work tree and its index. Raises :class:`FatalError` where there is none."""
 
     def __init__(self) -> None:
-        self.root = _place("--show-toplevel")
-        super().__init__()
+        # Both at once; where one has a line break, each on its own.
+        both = _place("--show-toplevel", "--absolute-git-dir").split(b"\n")
+        self.root = both[0] if len(both) == 2 else _place("--show-toplevel")
+        super().__init__(both[1] if len(both) == 2 else None)
         self._common: bytes | None = None
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
@@ -598,15 +601,15 @@ def _run(
     return result.stdout
 
 
-def _place(option: str) -> bytes:
-    """Return the folder that ``git rev-parse`` knows by *option*.
+def _place(*options: str) -> bytes:
+    """Return the folder that ``git rev-parse`` knows by an option; those of several, in lines.
 
     Raises :class:`NotARepository` where there is none. git ends with 128 then, as it does where
     it refuses a repository or cannot read its configuration, so it is asked, and looked for,
     what holds; its messages are for people.
     """
     try:
-        return _run(("rev-parse", option))[:-1]
+        return _run(("rev-parse", *options))[:-1]
     except _GitFailed:
         if not _found_by_git():
             raise NotARepository(

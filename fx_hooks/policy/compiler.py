@@ -65,8 +65,8 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
             settled = not parents or (nearest is not None and nearest.exact)
         else:
             settled = parents[literal:] in ((), (None,))
-        source = None if settled and last.exact else regex_source(pattern)
-        test = (number, *_guard(last), source)
+        whole = None if settled else (_needed(parents), regex_source(pattern))
+        test = (number, *_guard(last), last.runs or None, whole)
 
         if floating:
             if not parents or parents[-1] is None:
@@ -103,7 +103,7 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
     )
 
 
-_ANYTHING = Segment(b"", b"", b"", 0, False, True)
+_ANYTHING = Segment(b"", b"", b"", 0, False)
 _T = TypeVar("_T", bound="tuple[object, ...]")
 
 
@@ -156,7 +156,19 @@ def _contained(word: bytes, shortest: Mapping[int, set[bytes]]) -> bytes:
 def _longest_word(look: Look) -> bytes:
     text = b"/".join(look[:3])
     words = bytes(code if chr(code).isalnum() else 32 for code in text).split()
-    return max(words, key=len, default=b"")
+    word = max(words, key=len, default=b"")
+    # One letter or two are in nearly every name, and the dot before them in few.
+    return word if len(word) > 2 else max(look[:3], key=len).rstrip(b"/") or word
+
+
+def _needed(parents: Sequence[Segment | None]) -> bytes:
+    """Return a text that each path below such *parents* has."""
+    found = []
+    for part in parents:
+        if part is not None:
+            found += [part.prefix + b"/" if part.literal else part.prefix, part.needle]
+            found += [part.suffix + b"/"] if part.suffix else []
+    return max(found, key=len, default=b"")
 
 
 def _look_of_test(test: Test) -> Look:
@@ -180,8 +192,13 @@ def _as_directory(last: Segment) -> Segment:
     """Return *last* with the slash that only a directory's look-up has."""
     if last.literal:
         name = last.prefix + b"/"
-        return Segment(name, b"", b"", len(name), True, True)
-    return last._replace(suffix=last.suffix + b"/", length=last.length + 1)
+        return Segment(name, b"", b"", len(name), True)
+    runs = last.runs
+    if runs:
+        text, sets = runs[-1]
+        end = (text, (*sets, b"/")) if sets else (text + b"/", ())
+        runs = (*runs[:-1], end)
+    return last._replace(suffix=last.suffix + b"/", length=last.length + 1, runs=runs)
 
 
 def _guard(part: Segment) -> Look:

@@ -348,7 +348,7 @@ def _patterns(policy: Policy) -> tuple[object, ...]:
 
 
 def _tables(policy: Policy) -> tuple[Tables, tuple[bytes, ...]]:
-    marks = tuple(os.fsencode(mark.path) for mark in policy.run_marks)
+    marks = tuple(dict.fromkeys(os.fsencode(mark.path) for mark in policy.run_marks))
     return tables_of(policy), marks
 
 

@@ -24,8 +24,9 @@ class Segment(NamedTuple):
 
     ``prefix`` and ``suffix`` are the literal bytes at both ends, ``needle`` is the
     longest literal run between them, ``length`` is the smallest number of bytes that can
-    match, ``fixed`` says that no more can. Where ``exact`` is set these together are the
-    whole truth; otherwise they only rule names out.
+    match, ``fixed`` says that no more can. Where there are no ``runs`` these together are the
+    whole truth; otherwise they only rule names out, and the runs decide: what lies between the
+    stars, as a literal text and the bytes that may be at each place behind it.
     """
 
     prefix: bytes
@@ -33,7 +34,11 @@ class Segment(NamedTuple):
     needle: bytes
     length: int
     fixed: bool
-    exact: bool
+    runs: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        return not self.runs
 
     @property
     def literal(self) -> bool:
@@ -276,10 +281,10 @@ def _sets(pattern: str) -> Iterator[str]:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """Return *pattern* without sets, as several patterns that together mean the same.
+    """Return *pattern* without small sets, as several patterns that together mean the same.
 
-    Only where a few will do, otherwise *pattern* itself: ``*[-_.]test`` becomes three
-    suffixes, which are cheaper to look for than one expression.
+    Only where a few will do: ``*[-_.]test`` becomes three suffixes, which are cheaper to look
+    for than one set.
     """
     found = [""]
     parts = pattern.split("/")
@@ -297,7 +302,7 @@ def alternatives(pattern: str) -> list[str]:
                 inside, end = part[end:close], close + 1
                 choices = [char if char.isalnum() else "\\" + char for char in inside]
                 if not inside.isascii() or "-" in inside[1:-1] or len(choices) * len(found) > 16:
-                    return [pattern]
+                    choices = [part[position:end]]
             found = [text + choice for text in found for choice in choices]
             position = end
         if count < len(parts) - 1:
@@ -408,8 +413,31 @@ def _segment(part: str) -> Segment:
         needle=inner.encode("latin-1"),
         length=len(tokens) - stars,
         fixed=not stars,
-        exact=not ones and (stars <= 1 or contains),
+        runs=() if not ones and (stars <= 1 or contains) else _runs(tokens),
     )
+
+
+def _runs(tokens: Sequence[tuple[str, str]]) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+    """Return what lies between the stars in *tokens*, as :class:`Segment` has it."""
+    runs: list[list[bytes]] = [[]]
+    for kind, text in tokens:
+        if kind == STAR:
+            runs.append([])
+        else:
+            runs[-1].append(_members(text) if kind else text.encode("latin-1"))
+    found = []
+    for run in runs:
+        sets = list(itertools.dropwhile(lambda members: len(members) == 1, run))
+        found.append((b"".join(run[: len(run) - len(sets)]), tuple(sets)))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1 << 10)
+def _members(inside: str) -> bytes:
+    """Return the bytes that the set with *inside* matches, or a question mark."""
+    text = _SPECIAL.sub(rb"\\\g<0>", inside.encode("latin-1"))
+    expression = re.compile(b"[" + text + b"]" if text else b"[^/]", re.DOTALL)
+    return bytes(code for code in range(256) if expression.match(bytes((code,))))
 
 
 def tokens_of(part: str) -> list[tuple[str, str]]:
