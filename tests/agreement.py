@@ -24,6 +24,7 @@ from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import Policy, with_milestones
 from fx_hooks.policy.patterns import problem
+from fx_hooks.util.errors import FatalError
 
 _BUILT_IN = load_policy()
 BUILT_IN = sorted(
@@ -77,6 +78,16 @@ def quoted(text: str) -> str:
 
 def draw_policy(draw: random.Random) -> Policy:
     """The built-in policy, mostly with few of its rules, and a repository's own."""
+    while True:
+        try:
+            return _drawn_policy(draw)
+        except FatalError as exc:  # noqa: PERF203
+            # Rules that refuse the folder of chosen models with all that is in it are an error.
+            if "best_models.folder" not in str(exc):
+                raise
+
+
+def _drawn_policy(draw: random.Random) -> Policy:
     left = draw.choice((0, 0, 1, 2, 2, 3, 4, 6))
     disable = draw.sample(BUILT_IN, len(BUILT_IN) - left)
     if draw.random() < 0.02:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,8 @@ def test_a_run_of_a_project_s_milestone_stays(repo: Repo, tmp_path: Path) -> Non
         repo.write(f"{place}/.hydra/hydra.yaml", "a: 1\n")
         repo.write(f"{place}/.hydra/overrides.yaml", "[]\n")
         repo.write(f"{place}/m.pt", STATE if number == 46 else STATE + b"x")
+    for path in (repo.root / "ml/outputs").rglob("*"):
+        os.utime(path, (1732375306, 1732375306))  # long ago, or it would still be live
     repo.stage("ml/best_models/m.pt", STATE)
     repo.stage("ml/best_models/m_meta.json", META)
     repo.stage("ml/best_models/milestones.yaml", listing(entry(STATE, "best_models/m.pt")))

@@ -33,17 +33,26 @@ if TYPE_CHECKING:
 _OF_WRITING = {errno.ENOSPC, errno.EFBIG, errno.EROFS}
 
 
-def command_parser(name: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
+def command_parser(
+    name: str,
+    description: str,
+    exit_codes: str,
+    *,
+    failed: str = "usage, policy or git error",
+    usage: str | None = None,
+) -> argparse.ArgumentParser:
     """Return the parser of the command *name*, with the options that every command has.
 
-    *exit_codes* says what 0 and 1 mean; 2 and 130 mean the same everywhere.
+    *exit_codes* says what 0 and 1 mean, *failed* what 2 means; 130 means the same everywhere.
+    *usage* replaces the line that argparse makes up.
     """
     import argparse  # not for a hook that is given names alone
 
     parser = argparse.ArgumentParser(
         prog=name,
+        usage=usage,
         description=description,
-        epilog=f"Exit code {exit_codes}; 2: usage, policy or git error; 130: interrupted.",
+        epilog=f"Exit code {exit_codes}; 2: {failed}; 130: interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, BinaryIO
 
-from fx_hooks import __version__
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
@@ -37,7 +36,7 @@ from fx_hooks.best_models.milestones import (
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.alone import alone
 from fx_hooks.git.commands import LFS_ATTRIBUTES, attributes_line
@@ -67,12 +66,12 @@ NAME = "fx-add-milestone"
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Approve FILE as a milestone: copy it into the folder of chosen models, pin"
-        " its digest, and write down the figures and the configuration of the run that made it.",
-        epilog="Exit code 0: approved; 2: it cannot be, and nothing was written.",
-        allow_abbrev=False,
+    parser = command_parser(
+        NAME,
+        "Approve FILE as a milestone: copy it into the folder of chosen models, pin its digest,"
+        " and write down the figures and the configuration of the run that made it.",
+        "0: approved",
+        failed="it cannot be, and nothing was written",
     )
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
@@ -101,7 +100,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--replace", action="store_true", help="approve changed content again")
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 
@@ -170,6 +168,11 @@ class _Plan:
     texts: Mapping[str, bytes]
     safetensors: bool = False
 
+    def print_texts(self) -> None:
+        """Show what would be written."""
+        for path, text in self.texts.items():
+            print(f"{path}:\n{text.decode('utf-8', 'surrogateescape')}")
+
 
 @dataclass(slots=True)
 class _Refusal:
@@ -210,7 +213,6 @@ def add_milestone(request: Request) -> int:
     model, outside = _destination(
         file, request.name, repository.root, best_models, request.safetensors
     )
-    target = os.path.join(root, model)
     listing = best_models.milestones_file
     places = (listing, metadata_path(model), ".gitattributes")
     seen = {path: _read(root, path) for path in places}
@@ -219,24 +221,16 @@ def add_milestone(request: Request) -> int:
     with named_from_root(project):
         listed = load_milestones(raw, listed_in)
     text = raw.decode("utf-8-sig")
-    before = _replaced(text, model, listed_in, project) if request.replace else None
     if not request.replace and inside in listed:
-        again = dataclasses.replace(request, replace=True)
-        raise FatalError(
-            f"{model}: is listed in {listing}: approve it again with --replace", again.command(())
-        )
+        raise _listed_already(request, model, listing)
+    before = _replaced(text, model, listed_in, project) if request.replace else None
     refusal = _Refusal()
-    reason = " ".join((request.why or "").split()) or (before.why if before is not None else "")
-    if not reason:
-        refusal.add("has no reason: say with --why why you choose it", "--why", "TEXT")
+    reason = _reason(request, before, refusal)
     with _opened(file) as original, _as_chosen(original, file, request.safetensors) as source:
         sha256, size, inspection = digest(source), _size(source), inspect(source)
         facts = read_facts(original)
         created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
-    if not outside and os.path.islink(target):
-        raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
-    if outside and not request.replace and os.path.lexists(target):
-        raise FatalError(f"{model}: is there already: choose another name, or --replace it")
+    _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     milestone = Milestone(
         model,
@@ -253,17 +247,16 @@ def add_milestone(request: Request) -> int:
     if request.lfs and not wants_lfs:
         texts[".gitattributes"] = _with_lfs(seen[".gitattributes"] or b"", model)
         wants_lfs = True
-    if best_models.lfs == LFS_REQUIRED and not wants_lfs:
+    elif best_models.lfs == LFS_REQUIRED and not wants_lfs:
         refusal.add("has to be in Git LFS: best_models.lfs is required", "--lfs")
         wants_lfs = True
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, refusal)
     provenance = _provenance(file, root) if outside else Provenance()
-    commit = provenance.commit or repository.head() or ""
     run = _run(file, provenance, repository.root, model)
     metadata, missing = _metadata(
-        root, milestone, inspection, provenance, facts, run, figures, created, commit, best_models,
-        request.replace,
+        root, milestone, inspection, provenance, facts, run, figures, created,
+        provenance.commit or repository.head() or "", best_models, request.replace,
     )  # fmt: skip
     if missing:
         refusal.add(missing, final=True)
@@ -276,19 +269,38 @@ def add_milestone(request: Request) -> int:
     if ignored is not None:
         name = os.fsdecode(ignore_file.name_in(project))
         seen[name], texts[name] = ignored
-    plan = _Plan(
-        model=model,
-        copy_from=file if outside else None,
-        texts={**{name: texts[name] for name in texts if name != listing}, listing: texts[listing]},
-        safetensors=request.safetensors,
-    )
+    texts[listing] = texts.pop(listing)  # written last: it is what approves the model
+    source_file = file if outside else None
+    plan = _Plan(model=model, copy_from=source_file, texts=texts, safetensors=request.safetensors)
     if request.dry_run:
-        for path, written in plan.texts.items():
-            print(f"{path}:\n{written.decode('utf-8', 'surrogateescape')}")
-        return CLEAN
-    _write(root, plan, sha256, seen)
-    _report(plan, provenance, root, repository)
+        plan.print_texts()
+    else:
+        _write(root, plan, sha256, seen)
+        _report(plan, provenance, root, repository)
     return CLEAN
+
+
+def _listed_already(request: Request, model: str, listing: str) -> FatalError:
+    again = dataclasses.replace(request, replace=True)
+    return FatalError(
+        f"{model}: is listed in {listing}: approve it again with --replace", again.command(())
+    )
+
+
+def _reason(request: Request, before: Milestone | None, refusal: _Refusal) -> str:
+    """Return why the model is chosen, now or *before*."""
+    reason = " ".join((request.why or "").split()) or (before.why if before is not None else "")
+    if not reason:
+        refusal.add("has no reason: say with --why why you choose it", "--why", "TEXT")
+    return reason
+
+
+def _check_target(target: str, model: str, request: Request, *, outside: bool) -> None:
+    """Refuse a *target* that is a link, or that would be overwritten unasked."""
+    if not outside and os.path.islink(target):
+        raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
+    if outside and not request.replace and os.path.lexists(target):
+        raise FatalError(f"{model}: is there already: choose another name, or --replace it")
 
 
 def _project(file: str, policy: Policy, root: bytes) -> bytes:

@@ -8,8 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.runs import selection
 from fx_hooks.runs.archive import restore as run_restore
@@ -32,17 +31,15 @@ NAME = "fx-archive-runs"
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
+    parser = command_parser(
+        NAME,
+        "Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), read it back, and say what is in"
+        " it; or put runs of it back below the current directory. A RUN is a path or a glob.",
+        "0: all is done; 1: runs were left out, or a folder cannot be read",
+        failed="it cannot be done, and nothing was",
         usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
         f"       {NAME} --list ARCHIVE [--format json] [RUN ...]\n"
         f"       {NAME} --restore ARCHIVE [--force] [RUN ...]",
-        description="Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), read it back, and say"
-        " what is in it; or put runs of it back below the current directory. A RUN is a path"
-        " or a glob.",
-        epilog="Exit code 0: all is done; 1: runs were left out, or a folder cannot be"
-        " read; 2: it cannot be done, and nothing was.",
-        allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN ... ARCHIVE", help=argparse.SUPPRESS)
     selection.add_options(parser)
@@ -51,7 +48,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of --list")
     parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
 from fx_hooks.git.repository import Repository
@@ -69,17 +68,15 @@ class Stay(NamedTuple):
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
+    parser = command_parser(
+        NAME,
+        "Say which of the chosen runs may go, which stay and why, and how much room that makes;"
+        " delete them with --yes. A RUN is a path or a glob; a folder stands for the runs in it."
+        " Runs that are live, that W&B does not have, that a milestone came from or that Git"
+        " tracks files of are never deleted.",
+        "0: done, or the plan is shown; 1: with --yes, a run that was meant is still there, and no"
+        " --keep said so, or a folder cannot be read",
         usage=f"{NAME} [options] [RUN ...]",
-        description="Say which of the chosen runs may go, which stay and why, and how much room"
-        " that makes; delete them with --yes. A RUN is a path or a glob; a folder stands for the"
-        " runs in it. Runs that are live, that W&B does not have, that a milestone came from or"
-        " that Git tracks files of are never deleted.",
-        epilog="Exit code 0: done, or the plan is shown; 1: with --yes, a run that was meant is"
-        " still there, and no --keep said so, or a folder cannot be read; 2: usage, policy or"
-        " git error.",
-        allow_abbrev=False,
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
     selection.add_options(parser)
@@ -113,7 +110,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--undo", action="store_true", help="bring back what an interrupted --yes has left aside"
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

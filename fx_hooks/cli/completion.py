@@ -7,8 +7,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from fx_hooks import __version__, cli
-from fx_hooks.cli._common import entry_point
+from fx_hooks import cli
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.extras import install_command
@@ -25,15 +25,14 @@ _PATHS = {"ARCHIVE", "FILE", "PATH", "RUN"}
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Print the completion of all commands for a shell.",
-        epilog='In bash and zsh: eval "$(fx-hooks completion bash)"; in fish: fx-hooks completion'
-        " fish | source. Exit code 0; 2: usage error, or shtab is missing.",
-        allow_abbrev=False,
+    parser = command_parser(
+        NAME,
+        "Print the completion of all commands for a shell. In bash and zsh:"
+        ' eval "$(fx-hooks completion bash)"; in fish: fx-hooks completion fish | source.',
+        "0",
+        failed="usage error, or shtab is missing",
     )
     parser.add_argument("shell", choices=SHELLS)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

@@ -10,10 +10,9 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fx_hooks import __version__
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.artifacts.index_check import IndexCheck
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting.progress import Progress
@@ -43,13 +42,11 @@ _MAX_PROBLEMS = 20
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Say what takes the space in this repository, and what frees it: runs,"
-        " caches, Git's history, tracked artifacts, and W&B's folders at home. Changes nothing.",
-        epilog="Exit code 0; 1: something could not be read, and sizes are a lower bound; 2:"
-        " usage, policy or git error.",
-        allow_abbrev=False,
+    parser = command_parser(
+        NAME,
+        "Say what takes the space in this repository, and what frees it: runs, caches, Git's"
+        " history, tracked artifacts, and W&B's folders at home. Changes nothing.",
+        "0; 1: something could not be read, and sizes are a lower bound",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument(
@@ -69,7 +66,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="list so many (default: %(default)s; 0: all)",
     )
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

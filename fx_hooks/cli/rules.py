@@ -7,8 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fx_hooks import __version__
-from fx_hooks.cli._common import entry_point
+from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import NotARepository, Repository
 from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_disk
 from fx_hooks.policy.loader import rule_origins
@@ -43,18 +42,17 @@ class Rule:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="List the rules that are in force here, in their order: what they refuse, why,"
-        " and where that is written. The last pattern that matches a path decides. Outside a"
-        " repository you see the built-in rules.",
-        epilog="Exit code 0; 2: usage, policy or git error, or no rule of that name.",
-        allow_abbrev=False,
+    parser = command_parser(
+        NAME,
+        "List the rules that are in force here, in their order: what they refuse, why, and where"
+        " that is written. The last pattern that matches a path decides. Outside a repository you"
+        " see the built-in rules.",
+        "0",
+        failed="usage, policy or git error, or no rule of that name",
     )
     parser.add_argument("rules", nargs="*", metavar="RULE", help="only these rules")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 

@@ -123,16 +123,7 @@ def load_policy(
         documents.append(_read(project[1], name, may=root.projects_may, root=source))
     _check_names(builtin, documents[1:])
     disabled = {name for document in documents[1:] for name, _ in document.disable}
-    settings = {key: value for document in documents for key, value in document.best_models.items()}
-    best_models = BestModels(
-        settings["folder"][0],
-        settings["metadata"],
-        settings["documents"],
-        settings["weights"],
-        settings["required_keys"],
-        settings["lfs"][0],
-        int(settings["max_size"][0]) if "max_size" in settings else None,
-    )
+    best_models = _settings(documents)
     if project is None:
         _check_folders(root, best_models.folder)
     where = next(document for document in reversed(documents) if document.best_models)
@@ -166,19 +157,7 @@ def load_policy(
                 weights = list(_entries(_weights_rule(rule, best_models, others), where.source))
                 continue
             add(document, _entries(rule, document.source))
-            marks += [
-                RunMark(
-                    one.text,
-                    rule.name,
-                    rule.why,
-                    rule.advice,
-                    document.source,
-                    one.line,
-                    one.tool,
-                    one.only_with,
-                )
-                for one in rule.beside
-            ]
+            marks += _marks(rule, document.source)
     admitted_from = len(entries)
     for document in documents:
         add(
@@ -196,6 +175,27 @@ def load_policy(
     return Policy(
         tuple(entries), tuple(marks), best_models, admitted_from, folders, root.projects_may
     )
+
+
+def _settings(documents: Sequence[_Document]) -> BestModels:
+    """Return the settings of the folder of chosen models; the last document that says one wins."""
+    settings = {key: value for document in documents for key, value in document.best_models.items()}
+    return BestModels(
+        settings["folder"][0],
+        settings["metadata"],
+        settings["documents"],
+        settings["weights"],
+        settings["required_keys"],
+        settings["lfs"][0],
+        int(settings["max_size"][0]) if "max_size" in settings else None,
+    )
+
+
+def _marks(rule: _Rule, source: str) -> Iterator[RunMark]:
+    for one in rule.beside:
+        yield RunMark(
+            one.text, rule.name, rule.why, rule.advice, source, one.line, one.tool, one.only_with
+        )
 
 
 def _check_names(builtin: _Document, documents: Iterable[_Document]) -> None:
