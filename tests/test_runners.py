@@ -291,7 +291,9 @@ def test_a_push_is_checked(project: Git, hooks: Path, runner: str, tmp_path: Pat
     assert "gone since" in project("push", "origin", "main", "side", code=1)
     project("config", "alias.p", "push")
     for words in (["p", "origin", "main", "side"], ["push", "--all"],
-                  ["-c", "push.default=matching", "push", "origin"]):  # fmt: skip
+                  ["-c", "push.default=matching", "push", "origin"],
+                  ["-c", "push.followTags", "push", "origin", "main"],
+                  ["-c", "remote.origin.mirror", "push", "origin"]):  # fmt: skip
         assert "gone since" in project(*words, "-n", code=1)
     # Who pushes one ref is not asked about any other.
     if sys.platform == "linux":

@@ -33,14 +33,17 @@ def pushes_one_ref(store: ObjectStore, remote: str) -> bool:
     named = [word for word in words if not word.startswith("-")]
     if not _ADDS_NOTHING.issuperset(options) or len(named) > 2:
         return False
+
+    def setting(name: str, *options: str) -> bytes:
+        return store.run("config", *options, "--get-all", name, codes=(0, 1)).strip()
+
+    if b"true" in setting("push.followTags", "--type=bool"):
+        return False
     if named[1:]:
         return named[1].strip("+:") != "" and "*" not in named[1] and named[1] != "tag"
-
-    def setting(name: str) -> bytes:
-        return store.run("config", "--get-all", name, codes=(0, 1)).strip()
-
-    several = (f"remote.{remote}.push", f"remote.{remote}.mirror")
-    return setting("push.default") in _ONE_BRANCH and not any(map(setting, several))
+    if b"true" in setting(f"remote.{remote}.mirror", "--type=bool"):
+        return False
+    return setting("push.default") in _ONE_BRANCH and not setting(f"remote.{remote}.push")
 
 
 def _of_push(words: Sequence[str]) -> list[str] | None:
