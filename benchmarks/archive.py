@@ -16,16 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, repository
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 
 ARCHIVE = str(SCRIPTS / "fx-archive-runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 5)
-    parser.add_argument("--runs", type=int, default=12, help="of 30 MB each, half of it weights")
-    options = parser.parse_args(arguments)
-    Settings.by = options.by
+    numbers = {"runs": (12, "of 30 MB each, half of it weights")}
+    options = parsed(__doc__, 5, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         out = Path(folder) / "out"

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, WORDS, git, paths_of
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 
 CHECK = str(SCRIPTS / "fx-check-artifacts")
 BARE = "python -c pass"
@@ -37,11 +37,8 @@ WEIGHTS = Path(__file__).parent.parent / "tests" / "data" / "weights" / "state_d
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 30)
-    parser.add_argument("--large", type=int, default=100_000, help="tracked files")
-    parser.add_argument("--huge", type=int, default=1_000_000, help="tracked files")
-    chosen = parser.parse_args(arguments)
-    Settings.by = chosen.by
+    numbers = {"large": (100_000, "tracked files"), "huge": (1_000_000, "tracked files")}
+    chosen = parsed(__doc__, 30, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         kept = [

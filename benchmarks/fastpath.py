@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 from fx_hooks.policy.loader import load_policy
 
 SCRIPTS = Path(sys.executable).parent
@@ -26,11 +26,8 @@ PATTERNS = load_policy().patterns()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 30)
-    parser.add_argument("--large", type=int, default=100_000, help="tracked files")
-    parser.add_argument("--huge", type=int, default=1_000_000, help="paths on standard input")
-    options = parser.parse_args(arguments)
-    Settings.by = options.by
+    numbers = {"large": (100_000, "tracked files"), "huge": (1_000_000, "paths on standard input")}
+    options = parsed(__doc__, 30, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         kept = [

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, git, repository
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 
 SYNC = str(SCRIPTS / "fx-sync-gitignore")
 PLAIN = "wandb/ and outputs/"
@@ -25,10 +25,8 @@ LINES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 30)
-    parser.add_argument("--files", type=int, default=100_000, help="below the folders of runs")
-    options = parser.parse_args(arguments)
-    Settings.by = options.by
+    numbers = {"files": (100_000, "below the folders of runs")}
+    options = parsed(__doc__, 30, numbers, arguments)
     count = options.files
     runs = f"{count:,} files below wandb/ and outputs/"
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, WORDS, git
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 
 CHECK = str(SCRIPTS / "fx-check-range")
 BARE = shlex.join((sys.executable, "-c", "pass"))
@@ -27,11 +27,8 @@ CLEAN = 2_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 9)
-    parser.add_argument("--range", type=int, default=1_000, help="commits")
-    parser.add_argument("--history", type=int, default=50_000, help="commits")
-    options = parser.parse_args(arguments)
-    Settings.by = options.by
+    numbers = {"range": (1_000, "commits"), "history": (50_000, "commits")}
+    options = parsed(__doc__, 9, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         make_history(root, options.history)

@@ -75,15 +75,24 @@ class Settings:
     rows: list[Row] = []  # noqa: RUF012  one process measures once
 
 
-def arguments_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
-    """Return a parser with what all benchmarks take."""
+def parsed(
+    description: str | None,
+    rounds: int,
+    numbers: Mapping[str, tuple[int, str]],
+    arguments: Sequence[str] | None,
+) -> argparse.Namespace:
+    """Parse what all benchmarks take, and *numbers*, by name a default and what it means."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument(
         "--by", choices=("clock", "cpu"), default="clock",
         help="what bounds are held against: on a busy machine, take cpu",
     )  # fmt: skip
-    return parser
+    for name, (default, meaning) in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=meaning)
+    options = parser.parse_args(arguments)
+    Settings.by = options.by
+    return options
 
 
 def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Cost]]:

@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.fastpath import SCRIPTS, repository
-from benchmarks.rounds import Bound, Command, Settings, arguments_of, report
+from benchmarks.rounds import Bound, Command, parsed, report
 
 SCAN = "import os; from fx_hooks.util.disk import scan; scan(os.getcwdb()).top.size()"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = arguments_of(__doc__, 15)
-    parser.add_argument("--files", type=int, default=200_000)
-    options = parser.parse_args(arguments)
-    Settings.by = options.by
+    numbers = {"files": (200_000, "files")}
+    options = parsed(__doc__, 15, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "repository"
         repository(root)

@@ -937,3 +937,22 @@ def test_a_filter_that_makes_weights_of_a_small_file(repo: Repo, place: str, oth
     repo.stage("data/part", "small\n")
     assert not repo.fast_path("--", "data/part")
     assert repo.check("--", "data/part").code == 1
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_filter_that_no_tracked_file_names(repo: Repo, tmp_path: Path, linked: bool) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.commit()
+    whole = repo.git_directory / "whole"
+    whole.write_bytes(SAFETENSORS)
+    repo.git("config", "filter.whole.clean", f"cat '{whole.as_posix()}'")
+    attributes = repo.git_directory / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("part filter=whole\n")
+    if linked:
+        repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+        repo = Repo(tmp_path / "linked")
+    repo.check()
+    repo.stage("data/part", "small\n")
+    assert not repo.fast_path("--", "data/part")
+    assert repo.check("--", "data/part").code == 1

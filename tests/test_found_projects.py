@@ -23,16 +23,16 @@ def found(*arguments: str) -> set[str]:
     return {finding["path"] for finding in json.loads(result.out)["findings"]}
 
 
-@pytest.mark.parametrize("home", ["outputs", "multirun", "logs"])
+@pytest.mark.parametrize("folder", ["outputs", "multirun", "logs"])
 @pytest.mark.parametrize("sign", ["pyproject.toml", "conf/config.yaml"])
 def test_exact_evidence_needs_no_project(
-    home: str, sign: str, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    folder: str, sign: str, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(repo.root)
-    others = {f"other/{home}/bert/config.json", f"packages/ml/src/{home}/x.csv", "notes/x.csv"}
+    others = {f"other/{folder}/bert/config.json", f"packages/ml/src/{folder}/x.csv", "notes/x.csv"}
     for path in (*others, f"packages/ml/{sign}"):
         repo.stage(path)
-    result = f"packages/ml/{home}/bert/config.json"
+    result = f"packages/ml/{folder}/bert/config.json"
     repo.stage(result)
     # A name alone is no evidence, nor is a run somewhere else.
     repo.stage("other/x/.hydra/config.yaml")
@@ -42,25 +42,25 @@ def test_exact_evidence_needs_no_project(
     repo.remove("other/x/.hydra/config.yaml")
     repo.commit()
     assert repo.check() == CLEAN
-    mark = f"packages/ml/{home}/exp/.hydra/config.yaml"
+    mark = f"packages/ml/{folder}/exp/.hydra/config.yaml"
     repo.stage(mark)
-    repo.stage(f"packages/ml/{home}/bert/more.json")
-    assert found() == {mark, f"packages/ml/{home}/bert/more.json"}
-    assert found("--all-files") == {mark, result, f"packages/ml/{home}/bert/more.json"}
-    assert not repo.fast_path(f"packages/ml/{home}/bert/more.json")
+    repo.stage(f"packages/ml/{folder}/bert/more.json")
+    assert found() == {mark, f"packages/ml/{folder}/bert/more.json"}
+    assert found("--all-files") == {mark, result, f"packages/ml/{folder}/bert/more.json"}
+    assert not repo.fast_path(f"packages/ml/{folder}/bert/more.json")
     report = run_main([])
     assert "packages/ml looks like a project; with `projects: [packages/ml]` in" in report.out
     said = run(explain.main, result, cwd=repo.root).out
-    assert f"is in packages/ml/{home}/, which makes it a run" in said
+    assert f"is in packages/ml/{folder}/, which makes it a run" in said
     repo.commit()
     ranged = run(check_range.main, "HEAD~1..HEAD", "--format", "json", cwd=repo.root)
     paths = {finding["path"] for finding in json.loads(ranged.out)["findings"]}
-    assert paths == {mark, f"packages/ml/{home}/bert/more.json"}
+    assert paths == {mark, f"packages/ml/{folder}/bert/more.json"}
     # A package of that name, and a keep, pass as at the root.
-    repo.stage(f"packages/ml/{home}/__init__.py", "")
+    repo.stage(f"packages/ml/{folder}/__init__.py", "")
     assert found("--all-files") == {mark}
-    repo.git("rm", "-q", "-f", f"packages/ml/{home}/__init__.py")
-    repo.stage(".fx-hooks.yaml", f"keep: [/packages/ml/{home}/bert]\n")
+    repo.git("rm", "-q", "-f", f"packages/ml/{folder}/__init__.py")
+    repo.stage(".fx-hooks.yaml", f"keep: [/packages/ml/{folder}/bert]\n")
     assert found("--all-files") == {mark}
 
 

@@ -149,7 +149,11 @@ def _without_weights(
 ) -> bool:
     """Return True if none of *paths* is new and could be weights whatever its name."""
     # What is staged may be another size than the file: a filter has changed it.
-    filtered = index.entries(_attribute_files(paths))
+    filtered = index.entries(_attribute_files(paths)) or any(
+        # A linked work tree has them where the repository is; elsewhere that is a needless look.
+        os.path.lexists(os.path.join(git_directory, above, "info", "attributes"))
+        for above in ("", "../..")
+    )
     entries = index.entries(paths)
     large = list(entries) if filtered else doubtful_weights(entries)
     if len(large) > _MANY:

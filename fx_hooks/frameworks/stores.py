@@ -1,4 +1,7 @@
-"""Stores of runs under any name, by their content: the rule that refuses them."""
+"""Stores of runs under any name, by their content: the rule that refuses them.
+
+How a new one begins has to be in :mod:`fx_hooks.fastpath.unnamed_weights`, too.
+"""
 
 import re
 

@@ -1,6 +1,7 @@
 """The format of weights under any name, by how a file begins: a look, not an inspection.
 
 Each is what the one writer of a format puts there, and nothing else. See the sources beside them.
+How a new one begins has to be in :mod:`fx_hooks.fastpath.unnamed_weights`, too.
 """
 
 from __future__ import annotations

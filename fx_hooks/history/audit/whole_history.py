@@ -111,7 +111,9 @@ def _steps(
     if mine:
         what = "No remote has all of them yet. See how to take those out that are only here:"
         steps.append(Step(what, [Command(command)]))
-    return [*steps, *[take_back_stash("")] * bool(in_stash)]
+    if in_stash:
+        steps.append(take_back_stash(""))
+    return steps
 
 
 def _passed_over(refs: Sequence[str]) -> list[str]:
