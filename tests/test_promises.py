@@ -35,7 +35,13 @@ HOOK_TYPES = ("--hook-type", "pre-commit", "--hook-type", "pre-merge-commit")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="git hooks and signals of POSIX")
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("exit codes", "reports") else ())
+        for name in SECTIONS
+    ],
+)
 def test_what_was_promised_is_there(section: str, tmp_path: Path) -> None:
     assert missing(recorded()[section], SECTIONS[section](tmp_path)) == []
 
@@ -213,6 +219,7 @@ def project(tmp_path: Path) -> Folder:
     return place
 
 
+@pytest.mark.slow
 def test_a_repository_that_was_set_up_still_commits_and_pushes(
     project: Folder, tmp_path: Path
 ) -> None:
@@ -280,6 +287,7 @@ def _around_the_block(gitignore: str) -> tuple[str, str]:
     return before, rest.partition("# <<< fx-hooks")[2]
 
 
+@pytest.mark.slow
 def test_what_an_upgrade_rewrites(project: Folder) -> None:
     project.git("add", "-A")
     project.commit("as it was")
