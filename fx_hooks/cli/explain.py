@@ -118,7 +118,7 @@ def explain(
         staged = repository.staged_by_path()
         others = [path for path in paths if path not in index] if from_stdin else []
         check = IndexCheck(repository, index, staged, classifier, others)
-        verdicts = check.verdicts(paths, ask_disk=True)
+        verdicts = check.verdicts(paths, ask_disk=True, open_all=True)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
