@@ -429,6 +429,7 @@ def test_a_tag_of_a_file(repo: Repo) -> None:
 # Pushes.
 
 
+@pytest.mark.slow
 def test_pushes_are_refused(remote: Repo, repo: Repo) -> None:
     hook(repo, "pre-push", "--pre-push")
     commit(repo, "bad", "a.pt")
