@@ -330,6 +330,7 @@ def test_results(about: dict[str, object], lines: list[str]) -> None:
 # --- what Hydra and W&B really leave -----------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the made runs need links")
 def test_real_runs_come_back(states: States, tmp_path: Path) -> None:
     with live_run(states.root, states.home, name="live") as live:

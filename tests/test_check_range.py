@@ -101,7 +101,7 @@ def test_added_and_deleted_again(remote: Repo, repo: Repo) -> None:  # noqa: ARG
 
 {train} 2024-01-31 Train
   wandb-runs: a W&B run is synced to the cloud; the local copy is a cache
-  - {RUN}/  1 file, {size} B, gone since
+  - {RUN}/output.log  {size} B, gone since
   weights: model weights are large and temporary
   - model.pt  17 B, gone since
 
@@ -429,6 +429,7 @@ def test_a_tag_of_a_file(repo: Repo) -> None:
 # Pushes.
 
 
+@pytest.mark.slow
 def test_pushes_are_refused(remote: Repo, repo: Repo) -> None:
     hook(repo, "pre-push", "--pre-push")
     commit(repo, "bad", "a.pt")

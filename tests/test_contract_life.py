@@ -119,6 +119,7 @@ def test_a_life_in_git_lfs(
     live(git, "--lfs")
 
 
+@pytest.mark.slow
 def test_raw_bytes_are_mended_by_the_command_of_the_report(
     trained: Path, hooks: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_key_twice_at_the_end() -> None:
         parse_json(f'{{{names},"89999":0}}'.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -483,6 +483,7 @@ def published(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("published")
 def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
     """And the pages that need the hooks where the readme's run has installed them."""

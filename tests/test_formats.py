@@ -504,6 +504,7 @@ def test_files_of_the_root() -> None:
     assert result["message"]["text"].startswith("./ does not belong in Git (5,001 files")
 
 
+@pytest.mark.slow
 def test_long_names_stay_within_the_bytes() -> None:
     names = [b"/".join([b"%d" % n, b"\xff" * 1300, b"\xfe" * 1300]) for n in range(1500)]
     (line,) = sarif_lines(report(*map(finding, names)))
@@ -542,6 +543,7 @@ PATHS = NAMES.map(lambda name: re.sub(rb"/+", b"/", name).strip(b"/") or b"x")
 TEXTS = st.one_of(st.text(max_size=20), NAMES.map(os.fsdecode))
 
 
+@pytest.mark.slow
 @settings(database=None, deadline=None, derandomize=True, max_examples=60)
 @given(
     st.lists(st.tuples(PATHS, st.booleans(), TEXTS, TEXTS), min_size=1, max_size=12),

@@ -81,6 +81,7 @@ def texts(path: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_tool_stands_in_its_folder() -> None:
     met = {}
     for path in sorted(ROOT.rglob("*.py")):

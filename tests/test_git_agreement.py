@@ -73,6 +73,7 @@ def test_every_setting_of_this_git_is_covered() -> None:
     assert not missing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", [True])
 def test_the_suite_finds_what_is_wrong(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what the fast path says in full, a setting hides what a merge adds."""

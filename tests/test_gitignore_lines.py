@@ -140,6 +140,7 @@ def test_a_rule_keeps_its_reason() -> None:
     assert section == ("r", "no need", (b"/a",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -281,6 +282,7 @@ def what_may_depend_on(line: str) -> Iterator[bytes]:
             yield b"".join(path.rpartition(b"/")[:2]) + name
 
 
+@pytest.mark.slow
 def test_the_comparison_can_fail(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the lines for what is beneath an allowed directory.
     whole = agreement.block

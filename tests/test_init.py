@@ -501,6 +501,7 @@ def test_options_that_do_not_go_together(repo: Repo) -> None:
     assert run(repo, "--baseline", "--keep-tracked").code == 2
 
 
+@pytest.mark.slow
 def test_a_trial_starts_what_git_starts(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

@@ -39,6 +39,7 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_own_hooks_pass(home: Path, tmp_path: Path) -> None:
     project = Repo.init(tmp_path / "project")
     copy_project(project.root)
@@ -110,6 +111,7 @@ def test_a_source_release_has_all_files(source_release: Path) -> None:
     assert there - {"PKG-INFO"} == set(project_files())
 
 
+@pytest.mark.slow
 def test_the_tests_of_a_source_release_run(source_release: Path) -> None:
     done = run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",

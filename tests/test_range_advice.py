@@ -75,6 +75,23 @@ def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG0
     assert repo.git("rev-list", "--merges", "HEAD").count("\n") == 1
 
 
+RUN = tuple(f"wandb/run-20250101_000000-a1b2c3d4/files/{name}" for name in "abcd")
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_folders_of_artifacts_alone_are_named_once(remote: Repo, repo: Repo, later: bool) -> None:  # noqa: ARG001
+    commit(repo, "fine", "src/a.py", "mixed/a.py")
+    bad = commit(repo, "bad", *RUN, "wandb/debug.log", "mixed/a.pt")
+    if later:
+        commit(repo, "later", "src/c.py")
+    result = check(repo, "origin/main..HEAD")
+    assert "  - wandb/  5 files" in result.out
+    assert any(line.endswith(" -- mixed/a.pt wandb") for line in result.commands)
+    follow(repo, result, bad)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert b"mixed/a.py" in repo.tracked()
+
+
 def retrained(repo: Repo) -> None:
     commit(repo, "bad", "model.pt", "src/a.py")
     commit(repo, "again", "model.pt", "src/b.py")

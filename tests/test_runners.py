@@ -151,6 +151,7 @@ def test_real_runs_are_refused_and_nothing_else(project: Git) -> None:
         assert (after.st_ino, after.st_size) == (state.st_ino, state.st_size)
 
 
+@pytest.mark.slow
 def test_verbose_names_every_artifact(project: Git, hooks: Path) -> None:
     artifacts, _ = expected(project.root)
     artifacts -= {".pre-commit-config.yaml"}
@@ -240,6 +241,7 @@ def test_a_clean_merge_is_checked(project: Git) -> None:
     assert any(row.startswith("outputs/") for row in named(output))
 
 
+@pytest.mark.slow
 def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
     revision = Git(hooks, project.environment)("rev-parse", "HEAD").strip()
     write_config(project.root, hooks, revision, "      - id: fx-sync-gitignore\n")
@@ -265,6 +267,7 @@ def test_gitignore_follows_the_policy(project: Git, hooks: Path) -> None:
     project("commit", "-m", "a policy")
 
 
+@pytest.mark.slow
 def test_a_push_is_checked(project: Git, hooks: Path, runner: str, tmp_path: Path) -> None:
     """Through the runner: a first push, one of several refs, and one that was cleaned up."""
     revision = Git(hooks, project.environment)("rev-parse", "HEAD").strip()

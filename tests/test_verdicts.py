@@ -36,6 +36,7 @@ def head() -> Measure:
     return measure(read_corpus(("head",)))
 
 
+@pytest.mark.slow
 def test_precision(head: Measure) -> None:
     assert head.precision() >= 0.99
 
@@ -76,6 +77,7 @@ def test_each_rule_has_a_reason_and_a_case(rule: str, why: str, verdict: str) ->
     assert [case for case in CASES if case[1:3] == [verdict, rule]]
 
 
+@pytest.mark.slow
 def test_the_order_of_the_tools_carries_no_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any order of the tools gives the same verdicts, on the corpus and on joined names."""
     corpus = [os.fsencode(path) for tree in read_corpus(("head", "past")).values() for path in tree]

@@ -202,7 +202,7 @@ def add_milestone(request: Request) -> int:
     """
     file = request.file
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     policy = policy_in_force(repository, index, request.policy_file).policy
     project = _project(file, policy, repository.root)
     listed_in = policy.best_models_of(project)
@@ -232,15 +232,10 @@ def add_milestone(request: Request) -> int:
         created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
     _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
+    approved, by = date.today().isoformat(), before.by if before is not None else None
+    format_name = _format(inspection, request.format_name, before)
     milestone = Milestone(
-        model,
-        sha256,
-        size,
-        reason,
-        date.today().isoformat(),
-        before.by if before is not None else None,
-        _format(inspection, request.format_name, before),
-        tuple(dict.fromkeys(allowed)),
+        model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed))
     )
     texts: dict[str, bytes] = {}
     wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
@@ -270,8 +265,8 @@ def add_milestone(request: Request) -> int:
         name = os.fsdecode(ignore_file.name_in(project))
         seen[name], texts[name] = ignored
     texts[listing] = texts.pop(listing)  # written last: it is what approves the model
-    source_file = file if outside else None
-    plan = _Plan(model=model, copy_from=source_file, texts=texts, safetensors=request.safetensors)
+    copied = file if outside else None
+    plan = _Plan(model=model, copy_from=copied, texts=texts, safetensors=request.safetensors)
     if request.dry_run:
         plan.print_texts()
     else:

@@ -339,15 +339,7 @@ def _plan(
     notes += debt.notes
     if text is not None and text != before:
         files.append(File(name=POLICY_NAME, before=before, after=text))
-    for folder, wanted in wanted_blocks(repository, index, policy).items():
-        name = os.fsdecode(ignore_file.name_in(folder))
-        if ignore_file.is_left_out(repository, index, folder):
-            raise FatalError(f"{name}: {ignore_file.left_out(folder)}")
-        old = ignore_file.read(root, folder)
-        merged = ignore_file.merged_versions(repository, index, folder)
-        new = rewritten(old or b"", wanted, merged=merged)
-        if new != old:
-            files.append(File(name=name, before=old, after=new))
+    files += _ignore_files(repository, index, policy)
     old = ignore_file.read(root)
     same = redundant_lines(root, paths, old or b"", policy)
     if same:
@@ -364,6 +356,21 @@ def _plan(
         policy=policy,
     )
     return plan, index
+
+
+def _ignore_files(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> Iterator[File]:
+    """Yield each `.gitignore` whose block is another than *policy* asks for."""
+    for folder, wanted in wanted_blocks(repository, index, policy).items():
+        name = os.fsdecode(ignore_file.name_in(folder))
+        if ignore_file.is_left_out(repository, index, folder):
+            raise FatalError(f"{name}: {ignore_file.left_out(folder)}")
+        old = ignore_file.read(repository.root, folder)
+        merged = ignore_file.merged_versions(repository, index, folder)
+        new = rewritten(old or b"", wanted, merged=merged)
+        if new != old:
+            yield File(name=name, before=old, after=new)
 
 
 def _with_projects(

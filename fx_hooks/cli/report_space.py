@@ -95,7 +95,7 @@ def report_space(
 ) -> int:
     """Print the report and return the exit code."""
     repository = Repository()
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
     staged = {change.path: change for change in repository.staged()}
     scene = IndexCheck(repository, index, staged, Classifier(in_force.policy))

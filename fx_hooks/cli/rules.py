@@ -88,7 +88,7 @@ def _in_force(policy_file: str | None) -> PolicyInForce:
         repository = Repository()
     except NotARepository:
         return policy_on_disk(policy_file)
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     return policy_in_force(repository, index, policy_file)
 
 

@@ -101,7 +101,7 @@ def show_run(name: str, *, archives: Sequence[str] = (), as_json: bool = False) 
     """
     repository = Repository()
     path = from_root(name, repository.root)
-    index = {entry.path: entry for entry in repository.index()}
+    index = repository.index_by_path()
     best_models = policy_in_force(repository, index).policy.best_models
     milestone = _milestone(repository.root, path, best_models)
     found = survey(repository)

@@ -166,19 +166,8 @@ def survey(
     cannot be read.
     """
     root = repository.root
-    index = {entry.path: entry for entry in repository.index()}
-    notes = []
-    try:
-        processes = find_processes(root)
-    except FatalError as exc:
-        processes = Processes((), frozenset({None}))
-        notes.append(f"{exc}; until then a run is live by its files alone")
-    try:
-        found_tree = scan(root, wanted=processes.numbered, progress=progress)
-    except OSError as exc:
-        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
-    processes = processes.found_in(found_tree)
-    notes[:0] = _links(found_tree.top, root)
+    index = repository.index_by_path()
+    found_tree, processes, notes = _scanned(root, progress)
     policy = policy_in_force(repository, index).policy
     patterns = run_patterns(_configuration(root, index), policy.projects)
     found, started = [], {}
@@ -239,12 +228,34 @@ def survey(
             )
         )
     notes += _unseen(found, processes)
-    unread = tuple(
-        problem
-        for problem in found_tree.problems
-        if not members.keys() & {*parents(problem.path), problem.path}
-    )
+    unread = _unread(found_tree, members)
     return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
+
+
+def _scanned(
+    root: bytes, progress: Callable[[int], None] | None
+) -> tuple[Scan, Processes, list[str]]:
+    """Return what lies below *root*, which processes use it, and what could not be looked at."""
+    notes = []
+    try:
+        processes = find_processes(root)
+    except FatalError as exc:
+        processes = Processes((), frozenset({None}))
+        notes.append(f"{exc}; until then a run is live by its files alone")
+    try:
+        tree = scan(root, wanted=processes.numbered, progress=progress)
+    except OSError as exc:
+        raise FatalError(f"{shown(root)}: cannot be read: {exc.strerror}") from exc
+    return tree, processes.found_in(tree), [*_links(tree.top, root), *notes]
+
+
+def _unread(tree: Scan, runs: Collection[bytes]) -> tuple[Problem, ...]:
+    """Return what could not be read in *tree* and lies in none of *runs*."""
+    return tuple(
+        problem
+        for problem in tree.problems
+        if not any(path in runs for path in (*parents(problem.path), problem.path))
+    )
 
 
 class _Endings:

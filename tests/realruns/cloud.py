@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests.realruns.json_server import JsonHandler, listening
 
 # A run of this name gets no bucket: what happens to one without a permission.
 REFUSED = "refused"
@@ -20,51 +20,26 @@ REFUSED = "refused"
 @contextmanager
 def cloud(*, takes_files: bool = True) -> Iterator[dict[str, str]]:
     """The environment in which runs are online with a server of their own."""
-    server = _Server(("127.0.0.1", 0), _Handler if takes_files else _WithoutFiles)
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with listening(_Handler if takes_files else _WithoutFiles) as address:
         yield {
             "WANDB_MODE": "online",
             "WANDB_API_KEY": "0" * 40,
-            "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_address[1]}",
+            "WANDB_BASE_URL": address,
             "no_proxy": "127.0.0.1",
         }
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A killed run hangs up in the middle."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self._body()
+class _Handler(JsonHandler):
+    def post(self, body: bytes) -> None:
         if self.path != "/graphql":
-            self._answer({})
+            self.answer({})
             return
         question = json.loads(body)
         name, variables = question["operationName"], question.get("variables") or {}
         if name == "UpsertBucket" and variables["name"] == REFUSED:
-            self._answer({"errors": [{"message": "permission denied"}]}, status=403)
+            self.answer({"errors": [{"message": "permission denied"}]}, status=403)
         else:
-            self._answer({"data": self._data(name, variables)})
-
-    def do_PUT(self) -> None:
-        self._body()
-        self._answer({})
-
-    def do_GET(self) -> None:
-        self._answer({})
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nobody reads it."""
+            self.answer({"data": self._data(name, variables)})
 
     def _data(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         if name == "Viewer":
@@ -85,28 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
             return {"createRunFiles": {"runID": "1", "uploadHeaders": [], "files": files}}
         return {"serverInfo": {"features": []}}
 
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _answer(self, content: object, status: int = 200) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
 
 class _WithoutFiles(_Handler):
     """Whose storage is full, or forbidden."""
 
-    def do_PUT(self) -> None:
-        self._body()
-        self._answer({}, status=403)
+    def put(self, body: bytes) -> None:  # noqa: ARG002
+        self.answer({}, status=403)

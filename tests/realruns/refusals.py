@@ -6,9 +6,10 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
+
+from tests.realruns.json_server import JsonHandler, listening
 
 # What each does with the history (/file_stream) and with files.
 MODES = {
@@ -35,17 +36,13 @@ class Server:
 
     def __enter__(self) -> Server:
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._listening = listening(handler)
+        self.url = self._listening.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._listening.__exit__(None, None, None)
 
     def has(self, more: Sequence[str] = ()) -> str:
         """Return how much the server has: all of a run with *more* files, a part, or nothing."""
@@ -56,39 +53,30 @@ class Server:
         return "part" if self.rows or self.files else "nothing"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(JsonHandler):
     owner: Server
 
-    def do_POST(self) -> None:
-        body = self._body()
+    def post(self, body: bytes) -> None:
         if self.path.endswith("/graphql"):
             question = json.loads(body)
-            self._answer({"data": self._data(question)})
+            self.answer({"data": self._data(question)})
         elif "file_stream" in self.path:
             status = {"400": 400, "404": 404, "500": 500}.get(self.owner.mode, 200)
             if self._waits():
                 return
             if status == 200:
                 self._take(json.loads(body))
-            self._answer({"error": "no"} if status != 200 else {}, status)
+            self.answer({"error": "no"} if status != 200 else {}, status)
         else:
-            self._answer({})
+            self.answer({})
 
-    def do_PUT(self) -> None:
-        self._body()
+    def put(self, body: bytes) -> None:  # noqa: ARG002
         if self._waits():
             return
         status = {"403": 403, "500": 500}.get(self.owner.mode, 200)
         if status == 200:
             self.owner.files.add(self.path.removeprefix("/storage/").partition("?")[0])
-        self._answer({}, status)
-
-    def do_GET(self) -> None:
-        self._answer({})
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        self.answer({}, status)
 
     def _waits(self) -> bool:
         if self.owner.mode != "slow":
@@ -141,24 +129,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _storage(self, name: str) -> str:
         return f"{self.owner.url}/storage/{name}"
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _answer(self, content: object, status: int = 200) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
 
 _TYPES = re.compile(r"(\w+):\s*__type")
