@@ -137,15 +137,14 @@ def test_counts(
     module, *arguments = scene(repo)
     # Not by the installed script, which some versions of pip let import more.
     command = ("-c", START.format(module), *arguments)
-    where = {"cwd": repo.root, "code": code}
     for _ in range(2):  # leaves tables behind
         subprocess.run(SCRIPT, cwd=repo.root, env=environment(), capture_output=True)
-        run(sys.executable, *command, **where)
+        run(sys.executable, *command, cwd=repo.root, code=code)
     bare = modules("-c", "pass", cwd=repo.root)
-    found = modules(*command, **where) - bare
+    found = modules(*command, cwd=repo.root, code=code) - bare
     assert found & HEAVY - bare == set()
-    calls = git_calls(sys.executable, *command, **where, base=tmp_path)
-    system = system_calls(sys.executable, *command, **where, base=tmp_path)
+    calls = git_calls(sys.executable, *command, cwd=repo.root, code=code, base=tmp_path)
+    system = system_calls(sys.executable, *command, cwd=repo.root, code=code, base=tmp_path)
     # How often an import looks where depends on how we are installed.
     system -= system_calls(sys.executable, "-c", IMPORT, *found, cwd=repo.root, base=tmp_path)
     ours = sum(name.startswith("fx_hooks") for name in found)
