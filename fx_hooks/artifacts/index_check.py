@@ -118,6 +118,8 @@ class IndexCheck:
                 blobs[verdict.path] = entry.blob
             elif open_all and ask_disk and verdict.undecided and entry is None:
                 on_disk.append(verdict.path)
+        if blobs and not open_all:
+            self.ask_sizes()
         unnamed = look_into(self.repository, blobs.items())
         refused = {path: rule for path, blob in blobs.items() if (rule := unnamed.rule(path, blob))}
         self.nothing_unnamed = unnamed.whole and not refused
@@ -128,6 +130,13 @@ class IndexCheck:
         again = self.classifier.classify(list(refused), self.tree, contents)
         by_path = {verdict.path: verdict for verdict in again}
         return [by_path.get(verdict.path, verdict) for verdict in verdicts]
+
+    def ask_sizes(self) -> None:
+        """Ask for the sizes of all that is staged at once: what comes up first needs the others."""
+        self.repository.sizes(
+            {change.blob for change in self.staged.values()
+             if change.status != "D" and change.mode != SUBMODULE_MODE}
+        )  # fmt: skip
 
     def _with_scripts(self, folders: Iterable[bytes]) -> set[bytes]:
         """Return those of *folders* that hold a script without a suffix directly."""
