@@ -156,21 +156,23 @@ class RangeClassifier:
         new: str,
         old: Iterable[str] = (),
         *,
+        also: Sequence[str] = (),
         each: Callable[[Introduction], None] | None = None,
     ) -> RangeResult:
         """Return all artifacts that the commits of *new* bring in, without those of *old*.
 
-        *new* is a commit, or an option such as ``--all``; then there is nothing old. *each*
-        is called with everything that the commits bring in, artifact or not.
+        *new* is a commit, or ``--all``; then there is nothing old, and commits that no ref leads
+        to may count *also*. *each* is called with everything that the commits bring in, artifact
+        or not.
         """
         old = list(old)
-        walk = Walk(self._store, [new], old)
+        walk = Walk(self._store, [new, *also], old)
         suspects, models, changed, folders = self._sift(walk, new, each)
         if folders:
             seen = {(item.commit, item.path) for item in suspects}
             # The same commits in the same order would not do: with paths some are left out.
             numbers = {name: number for number, name in enumerate(walk.commits)}
-            again = Walk(self._store, [new], old, sorted(folders))
+            again = Walk(self._store, [new, *also], old, sorted(folders))
             for item in again:
                 item = item._replace(commit=numbers[again.commits[item.commit]])
                 if (item.commit, item.path) not in seen:
