@@ -102,6 +102,8 @@ class IndexCheck:
             change = self.staged.get(verdict.path) if verdict.undecided else None
             if change is not None and change.mode not in (LINK_MODE, SUBMODULE_MODE):
                 blobs[verdict.path] = change.blob
+        if blobs:
+            self.ask_sizes()
         refused = refused_by_content(self.repository, blobs)
         if not refused:
             return verdicts
@@ -109,6 +111,13 @@ class IndexCheck:
         again = self.classifier.classify(list(refused), self.tree, contents)
         by_path = {verdict.path: verdict for verdict in again}
         return [by_path.get(verdict.path, verdict) for verdict in verdicts]
+
+    def ask_sizes(self) -> None:
+        """Ask for the sizes of all that is staged at once: what comes up first needs the others."""
+        self.repository.sizes(
+            {change.blob for change in self.staged.values()
+             if change.status != "D" and change.mode != SUBMODULE_MODE}
+        )  # fmt: skip
 
     def _with_scripts(self, folders: Iterable[bytes]) -> set[bytes]:
         """Return those of *folders* that hold a script without a suffix directly."""

@@ -204,6 +204,8 @@ def _passed_by_no_runner(
 def _findings(check: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
     """Return findings for the *blocked* verdicts, with sizes from the index."""
     entries = [check.index.get(verdict.path) for verdict in blocked]
+    if blocked:
+        check.ask_sizes()
     sizes = check.repository.sizes(
         entry.blob for entry in entries if entry is not None and entry.mode != SUBMODULE_MODE
     )
@@ -326,7 +328,8 @@ def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> list[
     verdicts = check.verdicts(added, ask_disk=True)
     chosen = found | {verdict.path for verdict in verdicts if verdict.blocked}
     # `git reset` would also drop intent-to-add entries of the folders that it is given.
-    whole = git_commands.cover(chosen, {*check.staged, *check.repository.intended()})
+    intended = check.repository.intended(check.index, check.staged)
+    whole = git_commands.cover(chosen, {*check.staged, *intended})
     holding = found.union(*map(parents, found))
     return [path for path in whole if path in holding]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
@@ -24,6 +23,9 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import from_root, shown
 from fx_hooks.util.terminal import complain, in_json, one_line
+
+if TYPE_CHECKING:
+    import argparse
 
 NAME = "fx-explain"
 
@@ -57,8 +59,11 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fx-explain`` and return its exit code; see its ``--help``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and not any(argument.startswith("-") for argument in arguments):
+        return explain(arguments)  # there is nothing to parse
     parser = make_parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     if options.stdin == bool(options.paths):
         parser.error("name PATHs, or use --stdin (not both)")
     if options.z and not options.stdin:
@@ -133,6 +138,8 @@ def explain(
     for name, verdict in zip(given, verdicts, strict=True):
         contract = terms.get(verdict.path)
         if as_json:
+            import json  # most people want text, which is there sooner
+
             extra: dict[str, object] = {} if contract is None else {"contract": contract}
             if verdict.path in not_accepted:
                 extra["baseline"] = not_accepted[verdict.path]
@@ -217,7 +224,7 @@ def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], li
     return given, [_named(os.fsdecode(path), root, is_folder=path.endswith(b"/")) for path in given]
 
 
-_ESCAPE = re.compile(rb"\\([abfnrtv\"\\]|[0-7]{3})")
+_ESCAPE = rb"\\([abfnrtv\"\\]|[0-7]{3})"
 _CONTROL = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
 
 
@@ -230,7 +237,7 @@ def _unquoted(line: bytes) -> bytes:
         code = match[1]
         return bytes([_CONTROL[code[0]] if len(code) == 1 else int(code, 8) & 0xFF])
 
-    return _ESCAPE.sub(character, line[1:-1])
+    return re.sub(_ESCAPE, character, line[1:-1])
 
 
 def _as_text(name: bytes, verdict: Verdict) -> str:
