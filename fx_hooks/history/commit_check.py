@@ -173,17 +173,18 @@ class RangeClassifier:
         new: str,
         old: Iterable[str] = (),
         *,
+        also: Sequence[str] = (),
         each: Callable[[Introduction], None] | None = None,
         sizes: Callable[[], Mapping[str, int | None]] | None = None,
     ) -> RangeResult:
         """Return all artifacts that the commits of *new* bring in, without those of *old*.
 
-        *new* is a commit, or an option such as ``--all``; then there is nothing old. *each*
-        is called with everything that the commits bring in, artifact or not, and *sizes* then,
-        if the caller knows those of all blobs.
+        *new* is a commit, or ``--all``; then there is nothing old, and commits that no ref leads
+        to may count *also*. *each* is called with everything that the commits bring in, artifact
+        or not, and *sizes* then, if the caller knows those of all blobs.
         """
         old = list(old)
-        walk = Walk(self._store, [new], old)
+        walk = Walk(self._store, [new, *also], old)
         suspects, models, changed, folders, undecided = self._sift(walk, new, each)
         unknown = [(path, blob) for blob, paths in undecided.items() for path in paths]
         self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
@@ -192,7 +193,7 @@ class RangeClassifier:
             seen = {(item.commit, item.path) for item in suspects}
             # The same commits in the same order would not do: with paths some are left out.
             numbers = {name: number for number, name in enumerate(walk.commits)}
-            again = Walk(self._store, [new], old, sorted(folders | more))
+            again = Walk(self._store, [new, *also], old, sorted(folders | more))
             for item in again:
                 item = item._replace(commit=numbers[again.commits[item.commit]])
                 if (item.commit, item.path) not in seen:

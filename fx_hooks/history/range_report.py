@@ -166,12 +166,16 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     return Step(what, [_filter_repo(findings, kept, ())])
 
 
-def take_back_stash(name: str) -> Step:
-    """Return the step that ends a stash, whose content the hooks then see like any other."""
-    which = [name] if "@{" in name else []
+def take_back_stash(name: str, others: int = 0) -> Step:
+    """Return the step that ends a stash, whose content the hooks then see like any other.
+
+    So many *others* have to end, too, once the work tree is free again.
+    """
+    which = [] if name in ("", "stash@{0}") or "@{" not in name else [name]
+    more = f" Then run this again for {others:,} more." if others else ""
     what = (
         "Only your stash has them, and no one gets it. Take it back, so that nothing of it is"
-        " lost; the hooks look at what you commit of it:"
+        f" lost; the hooks look at what you commit of it.{more}"
     )
     return Step(what, [git_commands.Command("git", "stash", "pop", "-q", *which)])
 
