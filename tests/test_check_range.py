@@ -101,7 +101,7 @@ def test_added_and_deleted_again(remote: Repo, repo: Repo) -> None:  # noqa: ARG
 
 {train} 2024-01-31 Train
   wandb-runs: a W&B run is synced to the cloud; the local copy is a cache
-  - {RUN}/  1 file, {size} B, gone since
+  - {RUN}/output.log  {size} B, gone since
   weights: model weights are large and temporary
   - model.pt  17 B, gone since
 

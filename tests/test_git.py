@@ -240,11 +240,23 @@ def test_head(here: Repo) -> None:
     assert repository.head() == head
 
 
+def intended() -> set[bytes]:
+    repository = Repository()
+    return repository.intended(repository.index_by_path(), repository.staged_by_path())
+
+
 def test_intended(here: Repo) -> None:
     here.stage("new")
     here.write("é")
     here.git("add", "-N", "é")
-    assert Repository().intended() == {"é".encode()}
+    assert intended() == {"é".encode()}
+    here.stage("empty", "")
+    here.commit("empty")
+    assert intended() == {"é".encode()}
+    for name in ("empty", "train.py"):  # both are in HEAD
+        here.git("rm", "-q", "--cached", name)
+        here.git("add", "-N", name)
+    assert intended() == {"é".encode(), b"empty", b"train.py"}
 
 
 def test_left_out(here: Repo) -> None:
@@ -553,7 +565,7 @@ def test_a_question_starts_no_program(here: Repo) -> None:
         assert here.check(*arguments).code == 1
     repository = Repository()
     assert repository.modified_on_disk() >= {b"a.pt"}
-    assert repository.intended() == set()
+    assert intended() == set()
     assert len(repository.blob_id("x", b"a\r\n")) == 40
     assert repository.untracked() == []
     assert not marks.exists()

@@ -75,6 +75,23 @@ def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG0
     assert repo.git("rev-list", "--merges", "HEAD").count("\n") == 1
 
 
+RUN = tuple(f"wandb/run-20250101_000000-a1b2c3d4/files/{name}" for name in "abcd")
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_folders_of_artifacts_alone_are_named_once(remote: Repo, repo: Repo, later: bool) -> None:  # noqa: ARG001
+    commit(repo, "fine", "src/a.py", "mixed/a.py")
+    bad = commit(repo, "bad", *RUN, "wandb/debug.log", "mixed/a.pt")
+    if later:
+        commit(repo, "later", "src/c.py")
+    result = check(repo, "origin/main..HEAD")
+    assert "  - wandb/  5 files" in result.out
+    assert any(line.endswith(" -- mixed/a.pt wandb") for line in result.commands)
+    follow(repo, result, bad)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert b"mixed/a.py" in repo.tracked()
+
+
 def retrained(repo: Repo) -> None:
     commit(repo, "bad", "model.pt", "src/a.py")
     commit(repo, "again", "model.pt", "src/b.py")
@@ -215,6 +232,58 @@ def test_an_approved_model_stays_where_another_one_was(
     follow(fresh, result)
     assert paths(fresh, "--all") == set()
     assert {b"best_models/a.pt", b"page.pt"} <= fresh.tracked()
+
+
+def printed(result: Result) -> list[str]:
+    return [line for line in result.commands if line.startswith(("git ", "fx-"))]
+
+
+def test_an_audit_sees_every_stash(repo: Repo) -> None:
+    commit(repo, "base", "src/a.py")
+    for name in ("a.pt", "b.pt", "src/a.py"):
+        repo.stage(name, f"\0{name}")
+        repo.git("stash", "-q")
+    said = check(repo, "--all")
+    assert "weights" in said.out
+    assert printed(said) == ["git stash pop -q 'stash@{1}'"]
+    assert "for 1 more" in said.out
+    rounds = 0
+    while said.code:
+        for command in printed(said):
+            subprocess.run(("sh", "-c", command), cwd=repo.root, check=True)
+        repo.git("rm", "-q", "--cached", "--ignore-unmatch", "a.pt", "b.pt")
+        said, rounds = check(repo, "--all"), rounds + 1
+    assert rounds == 2
+    assert repo.git("stash", "list").count("\n") == 1
+    assert (repo.root / "a.pt").exists()
+    assert (repo.root / "b.pt").exists()
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_an_audit_sends_to_the_branch_that_has_what_is_unpublished(
+    remote: Repo,  # noqa: ARG001
+    repo: Repo,
+    default: bool,
+) -> None:
+    commit(repo, "fine", "src/a.py")
+    repo.git("push", "-q", "origin", "main")
+    repo.git("checkout", "-q", "-b", "topic")
+    bad = commit(repo, "bad", "a.pt")
+    commit(repo, "later", "src/b.py")
+    repo.git("checkout", "-q", "main")
+    repo.git("branch", "-q", "-m", "trunk" if not default else "main")
+    if not default:
+        repo.git("push", "-q", "origin", "trunk")
+        repo.git("update-ref", "-d", "refs/remotes/origin/main")
+        repo.git("update-ref", "--no-deref", "-d", "refs/remotes/origin/HEAD")
+    said = check(repo, "--all")
+    assert "filter-repo" not in said.out
+    zeros = "fx-check-range --from-ref " + "0" * 40 + " --to-ref topic"
+    assert printed(said) == ["fx-check-range origin/main..topic" if default else zeros]
+    advice = check(repo, *printed(said)[0].split()[1:])
+    assert "git rebase -i" in advice.out
+    follow(repo, advice, bad)
+    assert check(repo, "--all").code == 0
 
 
 def test_an_audit_cuts_no_command(repo: Repo) -> None:

@@ -364,7 +364,7 @@ def test_a_long_report_is_cut(repo: Repo) -> None:
     commands = [command for step in steps for command in step["commands"]]
     assert all(command.startswith("git ") and "#" not in command for command in commands)
     assert all(any(name in command for command in commands) for name in names)
-    assert any("120 times in the range" in line for line in lines)
+    assert not any("commits each" in line for line in lines)
     whole = check(repo, "HEAD~1..HEAD", "--verbose").out
     assert all(name in whole for name in names)
     assert "--verbose" not in whole

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,8 +39,9 @@ def report(
     *,
     verbose: bool = False,
     colour: bool = False,
+    whole: Collection[bytes] = (),
 ) -> list[str]:
-    return artifact_report(findings, steps, verbose=verbose, colour=colour)
+    return artifact_report(findings, steps, verbose=verbose, colour=colour, whole=whole)
 
 
 def test_one_file() -> None:
@@ -105,6 +106,22 @@ def test_many_files_of_a_folder_are_one_line() -> None:
     ]
     four = [*three, finding(b"models/3.pt")]
     assert report(four)[3:] == ["  models/  4 files      8.0 KiB"]
+
+
+def test_a_folder_that_a_command_takes_is_one_line() -> None:
+    run = b"a/wandb/run-1"
+    findings = [finding(b"a/wandb/" + name) for name in (b"debug.log", b"latest-run", b"x")]
+    findings += [finding(run + b"/" + name, run) for name in (b"1", b"2")]
+    assert report(findings, whole=[b"a", b"b"])[3:] == ["  a/wandb/  5 files     10.0 KiB"]
+    longer = [*findings[:1], *(finding(b"%s/%d" % (run, n), run) for n in range(4))]
+    assert len(report(longer, whole=[b"a"])) == 3 + 2
+    # Few are named, whatever the command takes, and others stay what they are.
+    assert len(report(findings[:3], whole=[b"a"])) == 3 + 3
+    assert len(report(findings, whole=[b"a/wandb/x"])) == 3 + 5
+    assert len(report(findings, whole=[b"a"], verbose=True)) == 3 + 5
+    caches = [finding(b"src/%d/__pycache__/x" % n, b"src/%d/__pycache__" % n) for n in range(5)]
+    assert report(caches, whole=[b"src"])[3:] == ["  src/  5 files     10.0 KiB"]
+    assert len(report(caches, whole=[cache.group for cache in caches])) == 3 + 5
 
 
 def test_many_files_of_the_root_stay_files() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fx_hooks.policy.model import literal
-from fx_hooks.policy.patterns import problem
 from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ def exempted_note(verdicts: Iterable[Verdict]) -> str:
     folders = exempted(verdicts)
     if not folders:
         return ""
+    from fx_hooks.policy.patterns import problem  # few commits have this to say
+
     total = folders.total()
     largest = sorted(folders.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{shown(folder)}/ {count:,}" for folder, count in largest[:_MOST])
@@ -40,7 +41,7 @@ def exempted_note(verdicts: Iterable[Verdict]) -> str:
     pattern = f"/{literal(os.fsdecode(largest[0][0]))}/"
     if problem(pattern):
         return text
-    import json  # few commits have this to say, and it takes as long as all of Python
+    import json
 
     line = json.dumps(pattern, ensure_ascii=False)
     return f"{text}. If these are results of runs, add {line} to `ignore` in .fx-hooks.yaml"

@@ -104,7 +104,9 @@ class TreeReader:
         wild = sorted(name for name in names if is_wild(name))
         self._literal = names.difference(wild).union((_PROJECT, *_CONFIGS))
         self._wild = [(name, partial(_is_like, name)) for name in wild]
-        self._starts = tuple({name[: _first_wild(name)] for name in wild})
+        # What such a name begins with, or else ends with: few names need a closer look.
+        self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
+        self._ends = tuple({_behind_wild(name) for name in wild if not _first_wild(name)})
         self._entries = policy.entries
 
     @cached_property
@@ -140,14 +142,14 @@ class TreeReader:
         holders: dict[bytes, set[bytes]] = {}
         packages: set[bytes] = set()
         sources: list[bytes] = []
-        literal, starts = self._literal, self._starts
+        literal, starts, ends = self._literal, self._starts, self._ends
         for path in paths:
             folder, _, name = path.rpartition(b"/")
             if is_source(name):
                 sources.append(path)
             if name in literal:
                 holders.setdefault(name, set()).add(folder)
-            if name.startswith(starts):
+            if name.startswith(starts) or name.endswith(ends):
                 for pattern, matches in self._wild:
                     if matches(name):
                         holders.setdefault(pattern, set()).add(folder)
@@ -237,6 +239,10 @@ def is_wild(name: bytes) -> bool:
 
 def _first_wild(name: bytes) -> int:
     return next(place for place, char in enumerate(name) if char in b"*?")
+
+
+def _behind_wild(name: bytes) -> bytes:
+    return name[max(name.rfind(b"*"), name.rfind(b"?")) + 1 :]
 
 
 def _is_like(pattern: bytes, name: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.policy.compiler import compile_tables
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import BestModels
@@ -28,6 +27,8 @@ class Names:
     def is_a(self, kind: str, path: bytes) -> bool:
         """Return True if the file's name matches one of the policy's patterns for *kind*."""
         if kind not in self._matchers:
+            from fx_hooks.policy.compiler import compile_tables
+
             patterns = [(pattern, True) for pattern in self._patterns[kind]]
             self._matchers[kind] = Matcher(compile_tables(patterns))
         return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))

@@ -54,9 +54,24 @@ def command_parser(
         description=description,
         epilog=f"Exit code {exit_codes}; 2: {failed}; 130: interrupted.",
         allow_abbrev=False,
+        formatter_class=functools.partial(argparse.HelpFormatter, width=_columns() - 2),
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
+
+
+def _columns() -> int:
+    """Return the width of the terminal, as argparse does, which imports all of shutil for it."""
+    try:
+        columns = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        columns = 0
+    if columns > 0:
+        return columns
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:
+        return 80
 
 
 def add_policy_option(parser: argparse.ArgumentParser) -> None:

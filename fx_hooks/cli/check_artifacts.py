@@ -13,6 +13,7 @@ from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
+from fx_hooks.fastpath import looked_into
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
@@ -134,11 +135,18 @@ def check(
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
-    verdicts = check.verdicts(candidates, ask_disk=not all_files)
+    # Files that somebody names while nothing is staged are no commit's.
+    open_all = all_files or (bool(files) and not staged)
+    verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)
+    if all_files and check.nothing_unnamed and in_force.on_disk and policy_file is None:
+        _remember_tree(repository, index, in_force.text)
     blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
-    steps = _steps(check, findings, taken_out, acceptance, named=bool(files)) if findings else []
+    steps: list[Step] = []
+    whole: set[bytes] = set()
+    if findings:
+        steps, whole = _steps(check, findings, taken_out, acceptance, named=bool(files))
     # A clean tree is silent, unless you ask.
     exempt = exempted_note(verdicts) if all_files and (findings or verbose) else ""
     notes = (*in_force.notes, *([exempt] if exempt else ()))
@@ -152,9 +160,24 @@ def check(
         if not findings:
             return [f"note: {exempt}"] if exempt else []
         said = [Step(f"note: {note}", ()) for note in notes]
-        return artifact_report(findings, [*steps, *said], verbose=verbose, colour=colour)
+        return artifact_report(
+            findings, [*steps, *said], verbose=verbose, colour=colour, whole=whole
+        )
 
     return out.deliver(report, text)
+
+
+def _remember_tree(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: bytes | None
+) -> None:
+    """Keep for the fast path that by *policy* no content in all of *index* is refused."""
+    # As git lists it: of an unmerged path it lists more, and such a tree is never known.
+    lines = [b"%06o %s %d\t%s\0" % (entry.mode, entry.blob.encode(), entry.stage, path)
+             for path, entry in index.items()]  # fmt: skip
+    tree = looked_into.tree_id(policy, b"".join(lines))
+    nothing, refused, trees = looked_into.read(repository.git_directory)
+    if tree not in trees:
+        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, tree)))
 
 
 def _suggestions(
@@ -199,6 +222,8 @@ def _passed_by_no_runner(
 def _findings(check: IndexCheck, blocked: Sequence[Verdict]) -> list[Finding]:
     """Return findings for the *blocked* verdicts, with sizes from the index."""
     entries = [check.index.get(verdict.path) for verdict in blocked]
+    if blocked:
+        check.ask_sizes()
     sizes = check.repository.sizes(
         entry.blob for entry in entries if entry is not None and entry.mode != SUBMODULE_MODE
     )
@@ -243,8 +268,8 @@ def _steps(
     acceptance: Acceptance,
     *,
     named: bool,
-) -> list[Step]:
-    """Return what to do about *findings*, in the order in which to do it.
+) -> tuple[list[Step], set[bytes]]:
+    """Return what to do about *findings*, in the order in which to do it, and the paths for it.
 
     One batch of a runner knows only its own files, so directories are taken whole by what
     the policy says of all staged or tracked files, not by what was named.
@@ -253,7 +278,8 @@ def _steps(
     paths = every - taken_out
     added = {path for path, change in check.staged.items() if change.status == "A"} - taken_out
     tracked = {finding.path for finding in findings if finding.tracked}
-    steps = []
+    steps: list[Step] = []
+    whole: set[bytes] = set()
     if taken_out:
         what = f"Done: {plural(len(taken_out), 'file')} taken out of the index; they stay on disk."
         steps.append(Step(what, ()))
@@ -262,11 +288,21 @@ def _steps(
         commands: Sequence[str] = git_commands.put_back(missing)
         steps.append(Step("These exist only in the index; write them to disk first:", commands))
     if paths & added:
-        commands = _unstaging(check, paths & added, added)
+        found = _unstaging(check, paths & added, added)
+        whole.update(found)
+        commands = git_commands.unstage(found)
         steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
     if tracked:
         groups = {finding.group for finding in findings if finding.tracked}
-        commands = _untracking(check, acceptance, tracked, groups, added, named=named)
+        going = _untracking(check, acceptance, tracked, groups, added)
+        found = git_commands.cover(going, check.index)
+        whole.update(found)
+        commands = git_commands.untrack(
+            found,
+            force=rm_needs_force(check.repository, check.staged, going),
+            sparse=not going.isdisjoint(check.repository.left_out()),
+            repeatable=named,
+        )
         steps.append(Step("Stop tracking them (the files stay on disk):", commands))
     if paths - added - tracked:
         steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
@@ -287,7 +323,7 @@ def _steps(
     if any(finding.rule != BEST_MODELS_RULE for finding in findings):
         keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
         steps.append(Step(keep, ()))
-    return steps
+    return steps, whole
 
 
 def _approve(path: bytes, way: str) -> git_commands.Command:
@@ -306,13 +342,14 @@ def _is_missing(check: IndexCheck, path: bytes) -> bool:
     )
 
 
-def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> Sequence[str]:
+def _unstaging(check: IndexCheck, found: set[bytes], added: set[bytes]) -> list[bytes]:
     verdicts = check.verdicts(added, ask_disk=True)
     chosen = found | {verdict.path for verdict in verdicts if verdict.blocked}
     # `git reset` would also drop intent-to-add entries of the folders that it is given.
-    whole = git_commands.cover(chosen, {*check.staged, *check.repository.intended()})
+    intended = check.repository.intended(check.index, check.staged)
+    whole = git_commands.cover(chosen, {*check.staged, *intended})
     holding = found.union(*map(parents, found))
-    return git_commands.unstage([path for path in whole if path in holding])
+    return [path for path in whole if path in holding]
 
 
 def _untracking(
@@ -321,21 +358,14 @@ def _untracking(
     found: set[bytes],
     groups: set[bytes],
     added: set[bytes],
-    *,
-    named: bool,
-) -> Sequence[str]:
+) -> set[bytes]:
+    """Return what is to be untracked: *found*, and what else is in their *groups*."""
     verdicts = check.verdicts([path for path in check.index if path not in added], ask_disk=False)
-    chosen = found | {
+    return found | {
         verdict.path
         for verdict in acceptance.left(verdicts, check.index)
         if check.classifier.group(verdict) in groups
     }
-    return git_commands.untrack(
-        git_commands.cover(chosen, check.index),
-        force=rm_needs_force(check.repository, check.staged, chosen),
-        sparse=not chosen.isdisjoint(check.repository.left_out()),
-        repeatable=named,
-    )
 
 
 def _with_folders(files: Sequence[bytes], index: Mapping[bytes, IndexEntry]) -> list[bytes]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.contract import RULES
@@ -14,6 +14,9 @@ from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
+
+if TYPE_CHECKING:
+    import argparse
 
 NAME = "fx-check-best-models"
 
@@ -36,6 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-best-models``."""
+    if not arguments:  # as hooks start it: there is nothing to parse
+        return check()
     options = make_parser().parse_args(arguments)
     return check(
         all_files=options.all_files,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
 from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.history.commit_check import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
 
 NAME = "fx-check-range"
+_FEW_COMMITS = 10  # to be listed, for the sake of a short command
+_LIST = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 RULES = {**contract.RULES, DIGEST_RULE: "What is committed in a milestone's place was approved."}
 
 
@@ -213,6 +216,7 @@ def check(
         for one, found in guilty
         if not all(item.mend for item in found.artifacts)
     ]
+    whole: set[bytes] = set()
     if guilty:
         by_place = {(finding.commit.id, finding.path): finding
                     for finding in findings if finding.commit}  # fmt: skip
@@ -223,6 +227,7 @@ def check(
             )
             for one, found in guilty
         ]
+        whole = {path for place, _ in places for path in place.whole}
         steps += how_to_remove(places, "" if on_server else store.path_to_root())
     commits = {commit for _, found in results for commit in found.commits}
 
@@ -230,7 +235,9 @@ def check(
         said = [f"note: {note}" for note in notes]
         if not findings:
             return said
-        lines = range_report(findings, steps, commits=len(commits), verbose=verbose, colour=colour)
+        lines = range_report(
+            findings, steps, commits=len(commits), whole=whole, verbose=verbose, colour=colour
+        )
         return [*lines, *([""] if said else []), *said]
 
     return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
@@ -324,4 +331,17 @@ def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bo
         any(len(found) > 1 for found in parents.values()),
         any(len(parents.get(name, ())) > 1 for name in ids),
         frozenset(place[0] for place in store.found(one.tip, paths).items() if place not in blobs),
+        _whole(store, ids, paths),
     )
+
+
+def _whole(
+    store: ObjectStore, commits: Sequence[str], paths: Collection[bytes]
+) -> tuple[bytes, ...]:
+    """Return the fewest paths that stand for *paths* alone in each of *commits*."""
+    if len(commits) > _FEW_COMMITS:
+        return tuple(sorted(paths))
+    there: set[bytes] = set()
+    for commit in commits:
+        there.update(store.run(*_LIST, commit).split(b"\0")[:-1])
+    return tuple(git_commands.cover(set(paths), there))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import Tree
+from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy import near_misses
-from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
+from fx_hooks.policy.baseline import BASELINE_NAME
+from fx_hooks.policy.in_force import baseline_in_force, policy_in_force, policy_on_disk
 from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import from_root, shown
 from fx_hooks.util.terminal import complain, in_json, one_line
+
+if TYPE_CHECKING:
+    import argparse
 
 NAME = "fx-explain"
 
@@ -55,8 +59,11 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fx-explain`` and return its exit code; see its ``--help``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and not any(argument.startswith("-") for argument in arguments):
+        return explain(arguments)  # there is nothing to parse
     parser = make_parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     if options.stdin == bool(options.paths):
         parser.error("name PATHs, or use --stdin (not both)")
     if options.z and not options.stdin:
@@ -101,6 +108,8 @@ def explain(
         in_force = policy_in_force(repository, index, policy_file)
         root = repository.root
     classifier = Classifier(in_force.policy)
+    acceptance: Acceptance | None = None
+    not_accepted: dict[bytes, str] = {}
     if from_stdin:
         given, paths = _read_paths(sys.stdin.buffer.read(), nul=nul, root=root)
     else:
@@ -118,19 +127,27 @@ def explain(
         staged = repository.staged_by_path()
         others = [path for path in paths if path not in index] if from_stdin else []
         check = IndexCheck(repository, index, staged, classifier, others)
-        verdicts = check.verdicts(paths, ask_disk=True)
+        verdicts = check.verdicts(paths, ask_disk=True, open_all=True)
+        acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+        verdicts, not_accepted = acceptance.explained(verdicts, index)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
-    if repository is not None and not from_stdin and not paths_only:
-        terms = _terms(repository, index, in_force.policy, paths)
+    if repository is not None and acceptance is not None and not from_stdin:
+        terms = _terms(repository, index, in_force.policy, paths, acceptance)
     for name, verdict in zip(given, verdicts, strict=True):
         contract = terms.get(verdict.path)
         if as_json:
-            extra = {} if contract is None else {"contract": contract}
+            import json  # most people want text, which is there sooner
+
+            extra: dict[str, object] = {} if contract is None else {"contract": contract}
+            if verdict.path in not_accepted:
+                extra["baseline"] = not_accepted[verdict.path]
             print(in_json(json.dumps({**_as_record(name, verdict), **extra})))
         else:
             print(_as_text(name, verdict))
+            if verdict.path in not_accepted:
+                print(f"    {BASELINE_NAME} {not_accepted[verdict.path]}")
             for line in contract or ():
                 print(f"    contract: {one_line(line)}")
     notes = list(in_force.notes)
@@ -147,6 +164,7 @@ def _terms(
     index: Mapping[bytes, IndexEntry],
     policy: Policy,
     paths: Sequence[bytes],
+    acceptance: Acceptance,
 ) -> dict[bytes, list[str]]:
     """Return what the contract says of each path in the folder of chosen models."""
     inside: dict[bytes, list[bytes]] = {}
@@ -157,7 +175,7 @@ def _terms(
             inside.setdefault(project, []).append(path)
     found: dict[bytes, list[str]] = {}
     for project, chosen in inside.items():
-        found |= _terms_of(repository, index, policy, project, chosen)
+        found |= _terms_of(repository, index, policy, project, chosen, acceptance)
     return found
 
 
@@ -167,12 +185,13 @@ def _terms_of(
     policy: Policy,
     project: bytes,
     paths: Sequence[bytes],
+    acceptance: Acceptance,
 ) -> dict[bytes, list[str]]:
     from fx_hooks.best_models.staged_models import ContractCheck  # for the chosen models alone
 
     try:
         check = ContractCheck(repository, index, policy, project)
-        return {path: check.terms(path) for path in paths}
+        return {path: check.terms(path, acceptance) for path in paths}
     except FatalError as exc:
         return {path: [str(exc)] for path in paths}
 
@@ -205,7 +224,7 @@ def _read_paths(data: bytes, *, nul: bool, root: bytes) -> tuple[list[bytes], li
     return given, [_named(os.fsdecode(path), root, is_folder=path.endswith(b"/")) for path in given]
 
 
-_ESCAPE = re.compile(rb"\\([abfnrtv\"\\]|[0-7]{3})")
+_ESCAPE = rb"\\([abfnrtv\"\\]|[0-7]{3})"
 _CONTROL = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
 
 
@@ -218,7 +237,7 @@ def _unquoted(line: bytes) -> bytes:
         code = match[1]
         return bytes([_CONTROL[code[0]] if len(code) == 1 else int(code, 8) & 0xFF])
 
-    return _ESCAPE.sub(character, line[1:-1])
+    return re.sub(_ESCAPE, character, line[1:-1])
 
 
 def _as_text(name: bytes, verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ How a new one begins has to be in :mod:`fx_hooks.fastpath.unnamed_weights`, too.
 import re
 
 _SQLITE = b"SQLite format 3\0"
-_TABLE = re.compile(rb"CREATE TABLE [\"`\[]?(\w+)", re.IGNORECASE)
+_TABLE = rb"(?i)CREATE TABLE [\"`\[]?(\w+)"
 _TABLES = {
     # optuna/storages/_rdb/models.py
     "optuna": {b"studies", b"trials", b"trial_params"},
@@ -22,7 +22,7 @@ def store_rule(head: bytes) -> tuple[str, str]:
     if head.startswith(_MONITOR):
         return "stable-baselines3", "a log of Monitor"
     if head.startswith(_SQLITE):
-        tables = {name.lower() for name in _TABLE.findall(head)}
+        tables = {name.lower() for name in re.findall(_TABLE, head)}
         for rule, needed in _TABLES.items():
             if needed <= tables:
                 return rule, "an SQLite store"

@@ -30,12 +30,17 @@ _LFS_VERSIONS = (
     b"https://hawser.github.com/spec/v1",
     b"https://git-lfs.github.com/spec/v1",
 )
-_LFS_EXTENSION = re.compile(rb"ext-[0-9]-\w+")
-_LFS_OID = re.compile(rb"[0-9a-f]{64}\Z")
-_LFS_SIZE = re.compile(rb"\+?[0-9]{1,18}\Z")
-
-
+# Compiled by who needs them, as many expressions here: to compile them takes longer than a commit.
+_LFS_EXTENSION = rb"ext-[0-9]-\w+"
+_LFS_OID = rb"[0-9a-f]{64}\Z"
+_LFS_SIZE = rb"\+?[0-9]{1,18}\Z"
 _KINDS = (b"blob", b"tree", b"commit", b"tag")
+_HEAD = ("-q", "--verify", "HEAD^{commit}")
+# The id of an empty file, by SHA-1 and by SHA-256.
+_EMPTY_BLOBS = frozenset({
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+})  # fmt: skip
 
 
 class IndexEntry(NamedTuple):
@@ -96,6 +101,8 @@ class ObjectStore:
         self.git_directory = os.fsdecode(git_directory or _place("--absolute-git-dir"))
         self._where = _Where(variables=AS_PUSHED)
         self._head: str | None = None
+        self._way: str | None = None
+        self._sizes: dict[str, int] = {}
 
     def run(self, *arguments: str, stdin: bytes = b"", codes: Collection[int] = (0,)) -> bytes:
         """Run one git command and return its standard output."""
@@ -107,10 +114,10 @@ class ObjectStore:
     def head(self) -> str | None:
         """Return the commit id of ``HEAD``; None before the first commit."""
         if self._head is None:
-            spec = ("rev-parse", "-q", "--verify")
-            found = self.run(*spec, "HEAD^{commit}", codes=(0, 1))
+            found = self.run("rev-parse", *_HEAD, codes=(0, 1))
             # git ends with 1 also where the commit is lost, and where the ref cannot be read.
-            if not found and (self.run(*spec, "HEAD", codes=(0, 1)) or not self._unborn()):
+            named = found or self.run("rev-parse", *_HEAD[:-1], "HEAD", codes=(0, 1))
+            if not found and (named or not self._unborn()):
                 raise FatalError("HEAD: its commit is lost or damaged: git fsck says more")
             self._head = found.decode().strip() or None
         return self._head
@@ -185,10 +192,11 @@ class ObjectStore:
 
         git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
         """
-        # A bare repository has no such way.
-        way = _run(("rev-parse", "--show-cdup"), codes=(0, 128)).decode().strip()
-        if way:
-            return way.rstrip("/")
+        if self._way is None:
+            # A bare repository has no such way.
+            self._way = _run(("rev-parse", "--show-cdup"), codes=(0, 128)).decode().strip()
+        if self._way:
+            return self._way.rstrip("/")
         below = os.environ.get("GIT_PREFIX", "").strip("/")
         return "/".join(".." for _ in below.split("/")) if below else ""
 
@@ -198,7 +206,11 @@ class ObjectStore:
         A partial clone lacks objects, and nothing is fetched for a question: git then
         says "missing" or stops at the first such object.
         """
-        return {blob: None if found is None else found[0] for blob, found in self.weigh(blobs)}
+        wanted = [*blobs]
+        for blob, found in self.weigh(blob for blob in wanted if blob not in self._sizes):
+            if found is not None:
+                self._sizes[blob] = found[0]
+        return {blob: self._sizes.get(blob) for blob in wanted}
 
     def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
         """Yield each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
@@ -381,10 +393,19 @@ class Repository(ObjectStore):
     """A work tree and its index. Raises :class:`FatalError` where there is none."""
 
     def __init__(self) -> None:
-        # Both at once; where one has a line break, each on its own.
-        both = _place("--show-toplevel", "--absolute-git-dir").split(b"\n")
-        self.root = both[0] if len(both) == 2 else _place("--show-toplevel")
-        super().__init__(both[1] if len(both) == 2 else None)
+        # All at once, for each call of git takes its time.
+        options = ("--show-toplevel", "--absolute-git-dir", "--show-cdup")
+        try:
+            said = _place(*options, *_HEAD, codes=(0, 1)).split(b"\n")
+        except _GitFailed:
+            said = _place(*options).split(b"\n")  # of what is wrong with HEAD, head() speaks
+        # Where a folder has a line break, each on its own.
+        plain = len(said) in (3, 4) and not said[2].replace(b"../", b"")
+        self.root = said[0] if plain else _place("--show-toplevel")
+        super().__init__(said[1] if plain else None)
+        if plain:
+            self._way = said[2].decode()
+            self._head = b"".join(said[3:]).decode() or None
         self._common: bytes | None = None
         # What git has found once; in the environment they may be relative to the folder that
         # we were started in, and with core.worktree nothing in the root leads to them.
@@ -421,12 +442,15 @@ class Repository(ObjectStore):
 
     def staged(self) -> list[Change]:
         """Return what a commit of the index would change against ``HEAD``."""
+        return self._changes("--ita-invisible-in-index")
+
+    def _changes(self, intended: str) -> list[Change]:
         base = self.head()
         if base is None:
             base = self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
         output = self.run(
             "diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames",
-            "--ignore-submodules=none", "--ita-invisible-in-index", base, "--",
+            "--ignore-submodules=none", intended, base, "--",
         )  # fmt: skip
         fields = zsplit(output)
         changes = []
@@ -435,10 +459,19 @@ class Repository(ObjectStore):
             changes.append(Change(status[0], int(mode, 8), blob, path))
         return changes
 
-    def intended(self) -> set[bytes]:
-        """Paths with an intent-to-add entry: in the index, but in no commit of it."""
-        options = ("--name-only", "-z", "--diff-filter=A", "--ita-invisible-in-index")
-        return set(zsplit(self._unfiltered("diff-files", *options, "--ignore-submodules=all")))
+    def intended(
+        self, index: Mapping[bytes, IndexEntry], staged: Mapping[bytes, Change]
+    ) -> set[bytes]:
+        """Paths with an intent-to-add entry: in the *index*, but in no commit of it.
+
+        *staged* are the changes of a commit, in which git leaves them out.
+        """
+        # They have the id of the empty file, as an empty file that is tracked has.
+        empty = {path for path, entry in index.items() if entry.blob in _EMPTY_BLOBS}
+        if not empty.difference(path for path, change in staged.items() if change.status != "D"):
+            return set()
+        seen = self._changes("--ita-visible-in-index")
+        return {change.path for change in {*seen}.symmetric_difference(staged.values())}
 
     def left_out(self) -> set[bytes]:
         """Tracked paths that a sparse checkout, or the user, has left out of the work tree."""
@@ -554,12 +587,12 @@ def lfs_pointer(content: bytes) -> LfsPointer | None:
             return None
         if key == _LFS_KEYS[len(values)]:
             values.append(value)
-        elif not _LFS_EXTENSION.match(key):
+        elif not re.match(_LFS_EXTENSION, key):
             return None
     if len(values) < len(_LFS_KEYS) or values[0] not in _LFS_VERSIONS:
         return None
     kind, _, oid = values[1].partition(b":")
-    if kind != b"sha256" or not _LFS_OID.match(oid) or not _LFS_SIZE.match(values[2]):
+    if kind != b"sha256" or not re.match(_LFS_OID, oid) or not re.match(_LFS_SIZE, values[2]):
         return None
     return LfsPointer(oid.decode("ascii", "replace"), int(values[2]))
 
@@ -601,7 +634,7 @@ def _run(
     return result.stdout
 
 
-def _place(*options: str) -> bytes:
+def _place(*options: str, codes: Collection[int] = (0,)) -> bytes:
     """Return the folder that ``git rev-parse`` knows by an option; those of several, in lines.
 
     Raises :class:`NotARepository` where there is none. git ends with 128 then, as it does where
@@ -609,7 +642,7 @@ def _place(*options: str) -> bytes:
     what holds; its messages are for people.
     """
     try:
-        return _run(("rev-parse", *options))[:-1]
+        return _run(("rev-parse", *options), codes=codes)[:-1]
     except _GitFailed:
         if not _found_by_git():
             raise NotARepository(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.git import commands as git_commands
 from fx_hooks.history.commit_check import DIGEST_RULE
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
+from fx_hooks.reporting.text import grouped
 from fx_hooks.util.paths import human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
@@ -30,7 +31,8 @@ class Place(NamedTuple):
     that it is a stash.
     ``parent`` is that of the oldest guilty commit, None if it has none.
     ``merges`` says that there are merges from there on, ``guilty_merge`` that one of them
-    brings something in. ``kept`` are paths where the tip has what belongs in Git.
+    brings something in. ``kept`` are paths where the tip has what belongs in Git. ``whole`` are
+    the fewest paths, files or folders, that stand for the artifacts in each guilty commit.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Place(NamedTuple):
     merges: bool
     guilty_merge: bool
     kept: frozenset[bytes]
+    whole: tuple[bytes, ...]
 
 
 def range_report(
@@ -53,10 +56,14 @@ def range_report(
     steps: Sequence[Step],
     *,
     commits: int,
+    whole: Collection[bytes],
     verbose: bool,
     colour: bool,
 ) -> list[str]:
-    """Return the lines to print: the findings by commit, then what to do."""
+    """Return the lines to print: the findings by commit, then what to do.
+
+    *whole* are paths that the commands take, with all that is in those that are folders.
+    """
     guilty = len({finding.commit for finding in findings})
     sizes = {finding.blob: finding.size for finding in findings}
     total = sum(size for size in sizes.values() if size is not None)
@@ -68,7 +75,7 @@ def range_report(
         f"{amount}:"
     )
     tail = step_lines(steps)
-    body = _body(findings, verbose=verbose, colour=colour)
+    body = _body(findings, whole, verbose=verbose, colour=colour)
     room = MAX_LINES - 1 - len(tail)
     if not verbose and len(body) > max(room, 10):
         kept = body[: max(room, 10) - 2]
@@ -76,24 +83,26 @@ def range_report(
     return [bold(head, colour), *body, *tail]
 
 
-def _body(findings: Sequence[Finding], *, verbose: bool, colour: bool) -> list[str]:
+def _body(
+    findings: Sequence[Finding], whole: Collection[bytes], *, verbose: bool, colour: bool
+) -> list[str]:
     by_commit: dict[Commit | None, list[Finding]] = {}
+    commits: dict[str | None, set[Commit | None]] = {}
     for finding in findings:
         by_commit.setdefault(finding.commit, []).append(finding)
+        commits.setdefault(finding.blob, set()).add(finding.commit)
     lines = []
     for commit, members in by_commit.items():
         lines += ["", bold(_title(commit), colour)]
-        groups: dict[tuple[str, bytes], list[Finding]] = {}
+        by_rule: dict[str, list[Finding]] = {}
         for finding in members:
-            key = finding.path if verbose else finding.group
-            groups.setdefault((finding.rule, key), []).append(finding)
-        by_rule: dict[str, list[tuple[bytes, list[Finding]]]] = {}
-        for (rule, group), files in sorted(groups.items()):
-            by_rule.setdefault(rule, []).append((group, files))
-        for rule, rows in by_rule.items():
-            why = one_line(rows[0][1][0].why)
+            by_rule.setdefault(finding.rule, []).append(finding)
+        for rule, some in sorted(by_rule.items()):
+            why = one_line(some[0].why)
             lines.append(f"  {rule}: {why}" if why else f"  {rule}")
-            lines += [f"  - {_row(group, files)}" for group, files in rows]
+            for group, files in grouped(some, whole, verbose=verbose):
+                most = max(len(commits[finding.blob]) for finding in files)
+                lines.append(f"  - {_row(group, files, most)}")
     return lines
 
 
@@ -104,7 +113,7 @@ def _title(commit: Commit | None) -> str:
     return f"{commit.id[:10]} {commit.date[:10]} {subject}".rstrip()
 
 
-def _row(group: bytes, files: Sequence[Finding]) -> str:
+def _row(group: bytes, files: Sequence[Finding], most: int) -> str:
     single = files[0].path == group
     facts = [] if single else [plural(len(files), "file")]
     sizes = [finding.size for finding in files if finding.size is not None]
@@ -114,9 +123,8 @@ def _row(group: bytes, files: Sequence[Finding]) -> str:
         facts.append("still there")
     else:
         facts.append("gone since" if not there else f"{there:,} of them still there")
-    most = max(finding.occurrences or 1 for finding in files)
     if most > 1:
-        facts.append(f"{most:,} times in the range" if single else f"up to {most:,} times each")
+        facts.append(f"in {most:,} commits" if single else f"up to {most:,} commits each")
     return f"{shown(group)}{'' if single else '/'}  {', '.join(facts)}"
 
 
@@ -158,19 +166,22 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     return Step(what, [_filter_repo(findings, kept, ())])
 
 
-def take_back_stash(name: str) -> Step:
-    """Return the step that ends a stash, whose content the hooks then see like any other."""
-    which = [name] if "@{" in name else []
+def take_back_stash(name: str, others: int = 0) -> Step:
+    """Return the step that ends a stash, whose content the hooks then see like any other.
+
+    So many *others* have to end, too, once the work tree is free again.
+    """
+    which = [] if name in ("", "stash@{0}") or "@{" not in name else [name]
+    more = f" Then run this again for {others:,} more." if others else ""
     what = (
         "Only your stash has them, and no one gets it. Take it back, so that nothing of it is"
-        " lost; the hooks look at what you commit of it:"
+        f" lost; the hooks look at what you commit of it.{more}"
     )
     return Step(what, [git_commands.Command("git", "stash", "pop", "-q", *which)])
 
 
 def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
-    paths = sorted({finding.path for finding in findings})
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
     if place.is_tag:
         what = f"Delete the tag {place.name}, and tag the commit that you mean when it is clean:"
@@ -182,7 +193,7 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
         return [Step(what, [git_commands.Command("git", "branch", "--contains", ids[0])])]
     there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
     if ids == [place.tip]:
-        rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=False)
+        rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False)
         what = "Take them out of the last commit (the files stay on disk):"
         return [Step(what, [*there, *rm, _AMEND]), *_push_again(place)]
     whose = (
@@ -204,7 +215,7 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     merges = " --rebase-merges" if place.merges else ""
     names = ", ".join(name[:10] for name in ids[:5])
     more = f" and {len(ids) - 5:,} more" if len(ids) > 5 else ""
-    rm = git_commands.untrack(paths, force=True, sparse=False, repeatable=True)
+    rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=True)
     return [
         Step(
             f"{whose}: rebase, and mark {names}{more} as 'edit':",

@@ -17,9 +17,10 @@ MAX_BYTES = 100_000_000
 _HEAD = (
     b"# Tracked before fx-hooks was. Written by fx-init; take lines out as you clean up.\n"
 )  # fmt: skip
-_LINE = re.compile(rb"(-|[0-9a-f]{40}|[0-9a-f]{64}) (.+)\Z", re.DOTALL)
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
-_PLAIN = re.compile(rb'[^"\\\x00-\x1f\x7f]+\Z')
+# Compiled when they are needed: most repositories have no baseline.
+_LINE = rb"(?s)(-|[0-9a-f]{40}|[0-9a-f]{64}) (.+)\Z"
+_ESCAPE = rb"\\([0-7]{3})"
+_PLAIN = rb'[^"\\\x00-\x1f\x7f]+\Z'
 
 
 # No dataclass: to import that module takes longer than the rest of a refusal.
@@ -41,6 +42,10 @@ class Baseline(NamedTuple):
             return True
         return path in self.paths and not by_content
 
+    def lists(self, path: bytes) -> bool:
+        """Return True if it lists *path* with any content."""
+        return path in self.paths or any(path == listed for listed, _ in self.contents)
+
     def plus(self, contents: Iterable[tuple[bytes, str]], paths: Iterable[bytes]) -> Baseline:
         """Return the baseline that lists these, too."""
         return Baseline(contents=self.contents | {*contents}, paths=self.paths | {*paths})
@@ -59,7 +64,7 @@ def parse_baseline(text: bytes, source: str = BASELINE_NAME) -> Baseline:
         line = line.removesuffix(b"\r")
         if not line or line.startswith(b"#"):
             continue
-        match = _LINE.match(line)
+        match = re.match(_LINE, line)
         path = None if match is None else _unquoted(match[2])
         if match is None or path is None:
             raise FatalError(
@@ -81,7 +86,7 @@ def format_baseline(baseline: Baseline) -> bytes:
 
 
 def _quoted(path: bytes) -> bytes:
-    if _PLAIN.match(path) and path == path.strip():
+    if re.match(_PLAIN, path) and path == path.strip():
         return path
     escaped = b"".join(
         b"\\%03o" % byte if byte < 32 or byte in b'"\\\x7f' else bytes((byte,)) for byte in path
@@ -91,8 +96,8 @@ def _quoted(path: bytes) -> bytes:
 
 def _unquoted(word: bytes) -> bytes | None:
     if not word.startswith(b'"'):
-        return word if _PLAIN.match(word) else None
+        return word if re.match(_PLAIN, word) else None
     inner = word[1:-1]
     if len(word) < 3 or not word.endswith(b'"') or b'"' in inner:
         return None
-    return _ESCAPE.sub(lambda match: bytes((int(match[1], 8) & 255,)), inner)
+    return re.sub(_ESCAPE, lambda match: bytes((int(match[1], 8) & 255,)), inner)

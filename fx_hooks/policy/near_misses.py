@@ -27,10 +27,10 @@ _SPELLING = re.compile(
 )
 # Where Python's tools keep their settings, and how a section of ours would look there.
 _SECTIONS = {
-    b"pyproject.toml": re.compile(
-        rb"^[ \t]*\[?[ \t]*tool[ \t]*\.[ \t]*(?P<name>[\"']?fx[-_]?hooks[\"']?)[ \t]*[].=]", re.M
+    b"pyproject.toml": (
+        rb"(?m)^[ \t]*\[?[ \t]*tool[ \t]*\.[ \t]*(?P<name>[\"']?fx[-_]?hooks[\"']?)[ \t]*[].=]"
     ),
-    b"setup.cfg": re.compile(rb"^\[(?:tool:)?(?P<name>fx[-_]?hooks)\]", re.M),
+    b"setup.cfg": rb"(?m)^\[(?:tool:)?(?P<name>fx[-_]?hooks)\]",
 }
 
 
@@ -106,7 +106,7 @@ def _found(
             yield _misspelt(path, folder, paths)
     texts = read(sections) if sections else {}
     for path in sections:
-        match = _SECTIONS[path.rpartition(b"/")[2]].search(texts[path])
+        match = re.search(_SECTIONS[path.rpartition(b"/")[2]], texts[path])
         if match is not None:
             yield _in_section(path, match)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
-from fx_hooks.util.files import replace_file
 from fx_hooks.util.terminal import Inert, in_json, on_github, wants_colour, without_commands
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ def _is_regular(name: str) -> bool:
 
 
 def _write(name: str, text: str) -> None:
+    from fx_hooks.util.files import replace_file
+
     data = text.encode("utf-8", "backslashreplace")
     try:
         if os.path.exists(name) and not _is_regular(name):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
-from fx_hooks.util.paths import human_size, shown
+from fx_hooks.util.paths import human_size, parents, shown
 from fx_hooks.util.terminal import command_lines, one_line
 
 if TYPE_CHECKING:
@@ -41,17 +41,23 @@ class _Row(NamedTuple):
 
 
 def artifact_report(
-    findings: Sequence[Finding], steps: Sequence[Step], *, verbose: bool, colour: bool
+    findings: Sequence[Finding],
+    steps: Sequence[Step],
+    *,
+    verbose: bool,
+    colour: bool,
+    whole: Collection[bytes] = (),
 ) -> list[str]:
     """Return the lines to print: groups by rule with their reason, then what to do.
 
+    *whole* are paths that the commands take, with all that is in those that are folders.
     At most :data:`MAX_LINES`, unless *verbose*, which names every file, or unless there is more
     to do.
     """
     total = _total([finding.size for finding in findings])
     noun = "file does" if len(findings) == 1 else "files do"
     head = f"{len(findings):,} {noun} not belong in Git{_in_all(total)}:"
-    sections = _sections(findings, verbose=verbose)
+    sections = _sections(findings, whole, verbose=verbose)
     tail = step_lines(steps)
     room = None if verbose else max(MAX_LINES - 1 - len(tail), _LEAST_LINES)
     return [bold(head, colour), *_fit(sections, room, colour), *tail]
@@ -74,7 +80,7 @@ def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
 
 
 def _sections(
-    findings: Sequence[Finding], *, verbose: bool
+    findings: Sequence[Finding], whole: Collection[bytes], *, verbose: bool
 ) -> list[tuple[str, list[str], list[_Row]]]:
     by_rule: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: (finding.rule, finding.path)):
@@ -84,11 +90,26 @@ def _sections(
         text = [f"{rule}: {members[0].why}" if members[0].why else rule]
         if members[0].advice:
             text.append(f"  -> {members[0].advice}")
-        sections.append((rule, text, _rows(members, verbose=verbose)))
+        sections.append((rule, text, _rows(members, whole, verbose=verbose)))
     return sections
 
 
-def _rows(members: Sequence[Finding], *, verbose: bool) -> list[_Row]:
+def _rows(members: Sequence[Finding], whole: Collection[bytes], *, verbose: bool) -> list[_Row]:
+    rows = []
+    for group, files in grouped(members, whole, verbose=verbose):
+        name = shown(group) + ("" if files[0].path == group else "/")
+        rows.append(_Row(name, len(files), _total([finding.size for finding in files])))
+    return rows
+
+
+def grouped(
+    members: Sequence[Finding], whole: Collection[bytes], *, verbose: bool
+) -> list[tuple[bytes, list[Finding]]]:
+    """Return *members*, of one rule, by the name that says where they are, in order.
+
+    That is the run or folder that they are in, or what is common to those in one of *whole*;
+    a few are named one by one, and all if *verbose*.
+    """
     groups: dict[bytes, list[Finding]] = {}
     for finding in members:
         groups.setdefault(finding.group, []).append(finding)
@@ -96,18 +117,37 @@ def _rows(members: Sequence[Finding], *, verbose: bool) -> list[_Row]:
     folders: dict[bytes, list[bytes]] = {}
     for path in single:
         folders.setdefault(path.rpartition(b"/")[0], []).append(path)
-    rows = []
     for folder, paths in folders.items():
         if folder and len(paths) > _FEW:
             groups[folder] = groups.get(folder, []) + [groups.pop(path)[0] for path in paths]
+    taken: dict[bytes, list[bytes]] = {}
+    for group, files in groups.items():
+        place = group if files[0].path == group else group + b"/"
+        around = next((folder for folder in parents(place) if folder in whole), None)
+        if around is not None:
+            taken.setdefault(around, []).append(group)
+    for names in taken.values():
+        inside = [finding for name in names for finding in groups[name]]
+        rows = sum(1 if len(groups[name]) > _FEW else len(groups[name]) for name in names)
+        if len(names) > 1 and rows > _FEW:
+            for name in names:
+                del groups[name]
+            common = _common_folder([finding.path for finding in inside])
+            groups[common] = inside
+    found: list[tuple[bytes, list[Finding]]] = []
     for group, files in sorted(groups.items()):
         if verbose or len(files) <= _FEW:
             ordered = sorted(files, key=lambda finding: finding.path)
-            rows += [_Row(shown(finding.path), 1, finding.size) for finding in ordered]
+            found += [(finding.path, [finding]) for finding in ordered]
         else:
-            name = shown(group) + ("" if files[0].path == group else "/")
-            rows.append(_Row(name, len(files), _total([finding.size for finding in files])))
-    return rows
+            found.append((group, files))
+    return found
+
+
+def _common_folder(paths: Sequence[bytes]) -> bytes:
+    """Return the innermost folder that all *paths* are in."""
+    shared = set(parents(paths[0])).intersection(*map(parents, paths[1:]))
+    return max(shared, key=len)
 
 
 def _fit(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import string
 import sys
 
 from fx_hooks.util.errors import FatalError
 
 # No shell reads anything into these within quotes, nor does `printf`.
-_AS_IT_IS = frozenset(b" #()*+,-./0123456789:;<=>?@[]^_{|}~&") | frozenset(
-    string.ascii_letters.encode()
+_AS_IT_IS = frozenset(
+    b" #()*+,-./0123456789:;<=>?@[]^_{|}~&ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
 

@@ -16,7 +16,7 @@ LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 HEAD_BYTES = 1 << 17
 _LOCAL = struct.Struct("<4s5H3I2H")
 # The parts of arrays' names in checkpoints: Flax, Keras, Haiku, Chainer, OpenAI's.
-_OF_A_MODEL = re.compile(
+_OF_A_MODEL = (
     rb"(?:^|[^a-z])(?:params|opt_state|kernel|weights?|bias|gamma|beta|running_mean|running_var"
     rb"|embeddings?|moving_mean|state_dict|optimizer)(?:[^a-z]|$)"
 )
@@ -60,7 +60,7 @@ def _zip(head: bytes) -> str:
     if b"data" in names and b"stable_baselines3" in head:
         return "Stable-Baselines3"
     if names and all(name.endswith(b".npy") for name in names):
-        return "NumPy" if any(map(_OF_A_MODEL.search, names)) else ""
+        return "NumPy" if any(re.search(_OF_A_MODEL, name) for name in names) else ""
     return ""
 
 

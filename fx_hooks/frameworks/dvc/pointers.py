@@ -8,10 +8,10 @@ import re
 
 POINTER_SUFFIX = b".dvc"
 MAX_BYTES = 1 << 16
-_KEY = re.compile(rb"^(outs|deps|stages):[ \t\r]*$", re.MULTILINE)
-_OUT = re.compile(rb"^[ \t]*(- )?[ \t]*(path|md5|etag|checksum|hash|repo):", re.MULTILINE)
+_KEY = rb"(?m)^(outs|deps|stages):[ \t\r]*$"
+_OUT = rb"(?m)^[ \t]*(- )?[ \t]*(path|md5|etag|checksum|hash|repo):"
 
 
 def is_pointer(content: bytes) -> bool:
     """Return True if *content*, of a file with the suffix of a pointer, is one."""
-    return b"\0" not in content and bool(_KEY.search(content)) and bool(_OUT.search(content))
+    return b"\0" not in content and bool(re.search(_KEY, content) and re.search(_OUT, content))
