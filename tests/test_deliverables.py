@@ -20,8 +20,8 @@ def test_weights_that_tracked_code_names(repo: Repo) -> None:
     found = repo.check()
     assert found.code == 1
     assert (
-        "nets/a b.pt is named in demo.py. Add it as a milestone (TEXT says why), or keep it by adding"
-        ' "/nets/a b.pt" to `keep` in .fx-hooks.yaml:\n'
+        "nets/a b.pt is named in demo.py. Add it as a milestone (TEXT says why), or keep it by"
+        ' adding "/nets/a b.pt" to `keep` in .fx-hooks.yaml:\n'
         "    fx-add-milestone 'nets/a b.pt' --why TEXT\n"
     ) in found.out
     assert (
