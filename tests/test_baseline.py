@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from fx_hooks.cli import init
+from fx_hooks.cli import explain, init
 from fx_hooks.policy.baseline import Baseline, format_baseline, parse_baseline
 from fx_hooks.util.errors import FatalError
 from tests.contract_support import MODULE, STATE, run
@@ -124,6 +125,40 @@ def test_what_would_run_code_is_never_accepted(grown: Repo) -> None:
     assert "module.pt" in contract(grown, "--all-files").out
     grown.commit()
     assert "module.pt" in ranges(grown, "HEAD~2..HEAD").out
+
+
+def test_it_is_explained(grown: Repo) -> None:
+    adopt(grown)
+
+    def told(*names: str) -> str:
+        return run(explain.main, *names, cwd=grown.root).out
+
+    said = told(OLD, "exp/m.ckpt", "best_models/old.pt").splitlines()
+    assert said[0].startswith(f"{OLD}: allowed: outputs (built-in policy, hydra:")
+    assert said[0].endswith(f" does not hold, because {NAME} accepts it as it is")
+    assert said[1].endswith(f"because {NAME} accepts it as it is")
+    assert said[2].startswith("best_models/old.pt: allowed: ")
+    assert all(NAME in line for line in said[3:]), said
+    assert run(explain.main, "--quiet", OLD, cwd=grown.root).code == 0
+    record = json.loads(told("--format", "json", OLD))
+    assert (record["verdict"], record["rule"]) == ("allowed", None)
+    assert record["overrides"]["rule"] == "outputs"
+    assert record["released"] == f"{NAME} accepts it as it is"
+    # The patterns alone know nothing of it.
+    assert "blocked" in told("--paths-only", OLD)
+    grown.stage(OLD, "2\n")
+    grown.stage("exp/module.pt", MODULE)
+    grown.stage("best_models/new.pt", STATE)
+    more = "- exp/module.pt\n- best_models/new.pt\n"
+    grown.stage(NAME, (grown.root / NAME).read_text() + more)
+    said = told(OLD, "exp/module.pt", "best_models/new.pt").splitlines()
+    assert said[1] == f"    {NAME} lists it with another content"
+    assert said[3] == f"    {NAME} lists it, and never accepts what would run code"
+    assert said[5] == (
+        f"    {NAME} lists it without the id of its content, which it has to have here"
+    )
+    changed = json.loads(told("--format", "json", OLD))
+    assert (changed["verdict"], changed["baseline"]) == ("blocked", "lists it with another content")
 
 
 def test_a_path_alone_is_not_enough_in_best_models(grown: Repo) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.git.repository import LFS_POINTER_BYTES, IndexEntry, ObjectStore, lfs_pointer
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.model import BEST_MODELS_RULE, WEIGHTS_RULE, Policy
 from fx_hooks.util.temporary import nameless_file
 
@@ -75,6 +76,31 @@ class Acceptance:
             for verdict in verdicts
             if verdict.blocked and not self._accepted(verdict, index.get(verdict.path))
         ]
+
+    def explained(
+        self, verdicts: Iterable[Verdict], index: Mapping[bytes, IndexEntry]
+    ) -> tuple[list[Verdict], dict[bytes, str]]:
+        """Return *verdicts*, those of accepted paths as released, and why others are not."""
+        found, against = [], {}
+        for verdict in verdicts:
+            entry = index.get(verdict.path)
+            if not verdict.blocked or entry is None:
+                pass
+            elif self._accepted(verdict, entry):
+                why = f"{BASELINE_NAME} accepts it as it is"
+                verdict = verdict._replace(
+                    blocked=False, entry=None, mark=None, overridden=verdict.decider, released=why
+                )
+            elif self.baseline.names(verdict.path, entry.blob):
+                against[verdict.path] = (
+                    "lists it without the id of its content, which it has to have here"
+                    if self.is_harmless(entry.blob)
+                    else "lists it, and never accepts what would run code"
+                )
+            elif self.baseline.lists(verdict.path):
+                against[verdict.path] = "lists it with another content"
+            found.append(verdict)
+        return found, against
 
     def _accepted(self, verdict: Verdict, entry: IndexEntry | None) -> bool:
         if entry is None or not self.baseline:

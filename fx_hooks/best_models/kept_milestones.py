@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from fx_hooks.policy.model import BestModels
 
-NAME = "fx-hooks.milestones"
+_NAME = "fx-hooks.milestones"
+_MAGIC = b"fx-hooks listed\n"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -34,10 +35,10 @@ class KeptMilestones:
 
     def __init__(self, git_directory: str, blob: str, best_models: BestModels) -> None:
         self._key = _key(blob, best_models)
-        self._places = table_cache.places(git_directory, self._key, NAME)
+        self._place = os.path.join(git_directory, _NAME)
         self.milestones: dict[str, Milestone] | None = None
         self.faultless: dict[str, tuple[str, bool]] = {}
-        kept = table_cache.read(self._places, self._key)
+        kept = table_cache.read([self._place], self._key, _MAGIC)
         if kept is not None:
             listed, self.faultless = kept
             found = (Milestone(*one) for one in listed)
@@ -50,7 +51,7 @@ class KeptMilestones:
         if self.milestones == milestones and self.faultless == faultless:
             return
         listed = tuple(tuple(one) for one in milestones.values())
-        table_cache.write(self._places, self._key, (listed, dict(faultless)), NAME)
+        table_cache.write([self._place], self._key, (listed, dict(faultless)), _MAGIC)
 
 
 def _key(blob: str, best_models: BestModels) -> bytes:
@@ -58,11 +59,11 @@ def _key(blob: str, best_models: BestModels) -> bytes:
     # The source as well, for installations that change without a new version.
     state = [__version__, sys.implementation.cache_tag or "", blob, repr(tuple(best_models))]
     for folder in ("best_models", "util", "weights"):
-        with os.scandir(os.path.join(_PACKAGE, folder)) as files:
-            for name, size, changed in sorted(
-                (file.name, file.stat().st_size, file.stat().st_mtime_ns)
-                for file in files
-                if file.name.endswith(".py")
-            ):
-                state.append(f"{name} {size} {changed}")
+        place = os.path.join(_PACKAGE, folder)
+        try:
+            names = sorted(name for name in os.listdir(place) if name.endswith(".py"))
+        except OSError:  # pragma: no cover
+            continue  # in an archive, whose version says it
+        found = [os.stat(os.path.join(place, name)) for name in names]
+        state += [f"{status.st_size} {status.st_mtime_ns}" for status in found]
     return "\n".join(state).encode("utf-8", "surrogatepass")

@@ -21,12 +21,14 @@ from fx_hooks.git.repository import (
     Repository,
     lfs_pointer,
 )
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.in_force import staged_text
 from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
+    from fx_hooks.best_models.acceptance import Acceptance
     from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.reporting.finding import Finding
     from fx_hooks.weights.inspection import Inspection
@@ -102,8 +104,11 @@ class ContractCheck:
         found += self._documents([path for path in self._files("documents") if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
-    def terms(self, path: bytes) -> list[str]:
-        """Return what the contract says of one path in the folder: approval, role, breaches."""
+    def terms(self, path: bytes, acceptance: Acceptance) -> list[str]:
+        """Return what the contract says of one path in the folder: approval, role, breaches.
+
+        Of a breach it says, too, that the baseline accepts it.
+        """
         said = []
         for milestone in self.milestones.values():
             by = "" if milestone.by is None else f" by {milestone.by}"
@@ -111,7 +116,14 @@ class ContractCheck:
                 said.append(f"approved {milestone.approved}{by}: {milestone.why}")
             elif os.fsencode(metadata_path(milestone.path)) == path:
                 said.append(f"the metadata of {milestone.path}, approved {milestone.approved}{by}")
-        said += [found.why for found in self.findings({path}) if found.path == path]
+        breaches = [found for found in self.findings({path}) if found.path == path]
+        left = acceptance.left_of_contract(breaches, self._index)
+        said += [
+            found.why
+            if found in left
+            else f"{found.why.partition(': ')[0]}: {BASELINE_NAME} accepts that"
+            for found in breaches
+        ]
         if not said:
             known = path in self._index
             said = ["nothing against it" if known else "neither tracked nor listed"]

@@ -7,17 +7,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.deliverables import named_in, sibling_patterns
 from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
+from fx_hooks.fastpath import looked_into
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
-from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
+from fx_hooks.policy.model import (
+    BEST_MODELS_RULE,
+    POLICY_NAME,
+    WEIGHTS_RULE,
+    Policy,
+    in_quotes,
+    literal,
+)
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step, plural
@@ -134,7 +143,11 @@ def check(
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
-    verdicts = check.verdicts(candidates, ask_disk=not all_files)
+    # Files that somebody names while nothing is staged are no commit's.
+    open_all = all_files or (bool(files) and not staged)
+    verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)
+    if all_files and check.nothing_unnamed and in_force.on_disk and policy_file is None:
+        _remember_tree(repository, index, in_force.text)
     blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
@@ -160,6 +173,19 @@ def check(
         )
 
     return out.deliver(report, text)
+
+
+def _remember_tree(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: bytes | None
+) -> None:
+    """Keep for the fast path that by *policy* no content in all of *index* is refused."""
+    # As git lists it: of an unmerged path it lists more, and such a tree is never known.
+    lines = [b"%06o %s %d\t%s\0" % (entry.mode, entry.blob.encode(), entry.stage, path)
+             for path, entry in index.items()]  # fmt: skip
+    tree = looked_into.tree_id(policy, b"".join(lines))
+    nothing, refused, trees = looked_into.read(repository.git_directory)
+    if tree not in trees:
+        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, tree)))
 
 
 def _suggestions(
@@ -302,10 +328,38 @@ def _steps(
         if len(chosen) > 1:
             what = "Approve those that you choose as milestones (TEXT says why):"
         steps.append(Step(what if few else f"{what} fx-add-milestone FILE --why TEXT", approve))
-    if any(finding.rule != BEST_MODELS_RULE for finding in findings):
+    others = [finding for finding in findings if finding.rule != BEST_MODELS_RULE]
+    if others:
+        steps += _deliverables(check, others, names, way)
         keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
         steps.append(Step(keep, ()))
     return steps, whole
+
+
+def _deliverables(
+    check: IndexCheck, findings: Sequence[Finding], names: Names, way: str
+) -> Iterator[Step]:
+    """Yield what to do about *findings* that may have been meant to be in Git."""
+    alone = {finding.path: finding.rule for finding in findings if finding.group == finding.path}
+    weights = [path for path, rule in alone.items() if rule == WEIGHTS_RULE]
+    named = named_in(check.repository, weights)
+    for path, file in list(named.items())[:_FEW]:
+        what = f"{shown(path)} is named in {shown(file)}. "
+        keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
+        if names.is_a("weights", path):
+            what += f"Add it as a milestone (TEXT says why), or {keep}:"
+            yield Step(what, (_approve(path, way),))
+        else:
+            yield Step(f"{what}If others need it from Git, {keep}.", ())
+    if len(named) > _FEW:
+        yield Step(f"{len(named) - _FEW:,} more of them are named in tracked files.", ())
+    for pattern, count in sibling_patterns(alone)[:_FEW]:
+        what = f"{count:,} of them lie together. If they are data, keep all by adding"
+        yield Step(f"{what} {_entry(pattern[1:])}.", ())
+
+
+def _entry(path: str) -> str:
+    return f"{in_quotes('/' + path)} to `keep` in {POLICY_NAME}"
 
 
 def _approve(path: bytes, way: str) -> git_commands.Command:

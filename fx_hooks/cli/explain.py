@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import Tree
+from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy import near_misses
-from fx_hooks.policy.in_force import policy_in_force, policy_on_disk
+from fx_hooks.policy.baseline import BASELINE_NAME
+from fx_hooks.policy.in_force import baseline_in_force, policy_in_force, policy_on_disk
 from fx_hooks.policy.model import Entry, Policy, RunMark
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
@@ -106,6 +108,8 @@ def explain(
         in_force = policy_in_force(repository, index, policy_file)
         root = repository.root
     classifier = Classifier(in_force.policy)
+    acceptance: Acceptance | None = None
+    not_accepted: dict[bytes, str] = {}
     if from_stdin:
         given, paths = _read_paths(sys.stdin.buffer.read(), nul=nul, root=root)
     else:
@@ -123,21 +127,27 @@ def explain(
         staged = repository.staged_by_path()
         others = [path for path in paths if path not in index] if from_stdin else []
         check = IndexCheck(repository, index, staged, classifier, others)
-        verdicts = check.verdicts(paths, ask_disk=True)
+        verdicts = check.verdicts(paths, ask_disk=True, open_all=True)
+        acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+        verdicts, not_accepted = acceptance.explained(verdicts, index)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN
     terms: dict[bytes, list[str]] = {}
-    if repository is not None and not from_stdin and not paths_only:
-        terms = _terms(repository, index, in_force.policy, paths)
+    if repository is not None and acceptance is not None and not from_stdin:
+        terms = _terms(repository, index, in_force.policy, paths, acceptance)
     for name, verdict in zip(given, verdicts, strict=True):
         contract = terms.get(verdict.path)
         if as_json:
             import json  # most people want text, which is there sooner
 
-            extra = {} if contract is None else {"contract": contract}
+            extra: dict[str, object] = {} if contract is None else {"contract": contract}
+            if verdict.path in not_accepted:
+                extra["baseline"] = not_accepted[verdict.path]
             print(in_json(json.dumps({**_as_record(name, verdict), **extra})))
         else:
             print(_as_text(name, verdict))
+            if verdict.path in not_accepted:
+                print(f"    {BASELINE_NAME} {not_accepted[verdict.path]}")
             for line in contract or ():
                 print(f"    contract: {one_line(line)}")
     notes = list(in_force.notes)
@@ -154,6 +164,7 @@ def _terms(
     index: Mapping[bytes, IndexEntry],
     policy: Policy,
     paths: Sequence[bytes],
+    acceptance: Acceptance,
 ) -> dict[bytes, list[str]]:
     """Return what the contract says of each path in the folder of chosen models."""
     inside: dict[bytes, list[bytes]] = {}
@@ -164,7 +175,7 @@ def _terms(
             inside.setdefault(project, []).append(path)
     found: dict[bytes, list[str]] = {}
     for project, chosen in inside.items():
-        found |= _terms_of(repository, index, policy, project, chosen)
+        found |= _terms_of(repository, index, policy, project, chosen, acceptance)
     return found
 
 
@@ -174,12 +185,13 @@ def _terms_of(
     policy: Policy,
     project: bytes,
     paths: Sequence[bytes],
+    acceptance: Acceptance,
 ) -> dict[bytes, list[str]]:
     from fx_hooks.best_models.staged_models import ContractCheck  # for the chosen models alone
 
     try:
         check = ContractCheck(repository, index, policy, project)
-        return {path: check.terms(path) for path in paths}
+        return {path: check.terms(path, acceptance) for path in paths}
     except FatalError as exc:
         return {path: [str(exc)] for path in paths}
 

@@ -66,9 +66,9 @@ def cache_key(policy: "bytes | None") -> bytes:
     return state.encode() + builtin + (policy or b"")
 
 
-def places(git_directory: "str | None", key: bytes, name: str = NAME) -> "list[str]":
-    """Return the places where what *key* stands for may be kept, the best one first."""
-    found = [] if git_directory is None else [os.path.join(git_directory, name)]
+def places(git_directory: "str | None", key: bytes) -> "list[str]":
+    """Return the places where the tables for *key* may be kept, the best one first."""
+    found = [] if git_directory is None else [os.path.join(git_directory, NAME)]
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     if not base:
         home = os.environ.get("HOME")
@@ -78,11 +78,14 @@ def places(git_directory: "str | None", key: bytes, name: str = NAME) -> "list[s
     return found
 
 
-def read(paths: "Sequence[str]", key: bytes) -> "Any":
-    """Return the content of the first of *paths* that holds what *key* stands for, or None."""
+def read(paths: "Sequence[str]", key: bytes, magic: bytes = MAGIC) -> "Any | None":
+    """Return the content of the first of *paths* that holds what is for *key*, or None.
+
+    Each kind of content has a *magic* of its own, of 16 bytes: that of tables is MAGIC.
+    """
     for path in paths:
         data = own_file(path)
-        if data is not None and data.startswith(MAGIC):
+        if data is not None and data.startswith(magic):
             checksum, rest = data[16:20], data[20:]
             head = len(key).to_bytes(8, "big") + key
             if rest.startswith(head) and binascii.crc32(rest).to_bytes(4, "big") == checksum:
@@ -90,17 +93,15 @@ def read(paths: "Sequence[str]", key: bytes) -> "Any":
     return None
 
 
-def write(
-    paths: "Sequence[str]", key: bytes, content: "tuple[Any, ...]", name: str = NAME
-) -> "str | None":
+def write(paths: "Sequence[str]", key: bytes, content: "Any", magic: bytes = MAGIC) -> "str | None":
     """Keep *content* in the first of *paths* that can be written; say which, or None."""
     from fx_hooks.util.files import replace_file  # not on the path of a clean commit
 
     rest = len(key).to_bytes(8, "big") + key + marshal.dumps(content)
-    data = MAGIC + binascii.crc32(rest).to_bytes(4, "big") + rest
+    data = magic + binascii.crc32(rest).to_bytes(4, "big") + rest
     for path in paths:
         try:
-            if os.path.basename(path) != name:
+            if os.path.basename(path) != NAME:
                 os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             replace_file(path, data, 0o600)
         except OSError:

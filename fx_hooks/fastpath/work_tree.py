@@ -38,9 +38,8 @@ def kept_tables(git_directory: str) -> "tuple[bytes | None, table_cache.Content 
     """Return the policy file on disk and its cached tables; None for each that is not there."""
     policy = read_policy()
     key = table_cache.cache_key(policy)
-    content: table_cache.Content | None = table_cache.read(
-        table_cache.places(git_directory, key), key
-    )
+    content: table_cache.Content | None
+    content = table_cache.read(table_cache.places(git_directory, key), key)
     return policy, content
 
 

@@ -157,6 +157,26 @@ def everything(store: ObjectStore) -> tuple[list[tuple[str, str]], list[str]]:
     return tips, others
 
 
+def stashes(store: ObjectStore) -> list[tuple[str, str]]:
+    """Return all stashes with their commits, the newest first: only that one has a ref."""
+    if not _exists(store, STASH):
+        return []
+    found = store.run("rev-list", "--walk-reflogs", STASH, "--", codes=(0, 128)).decode().split()
+    return [(f"stash@{{{number}}}", commit) for number, commit in enumerate(found)]
+
+
+def default_remote_branch(store: ObjectStore) -> str | None:
+    """Return the name of a remote's default branch, as far as it is known here."""
+    names = os.fsdecode(store.run("remote")).split("\n")[:-1]
+    asked = [f"{remote}/{name}" for remote in names for name in ("HEAD", "main", "master")]
+    return next((name for name in asked if _exists(store, f"refs/remotes/{name}")), None)
+
+
+def branches(store: ObjectStore) -> list[tuple[str, str]]:
+    """Return the local branches with their commits."""
+    return [(_short(ref), tip) for ref, tip in _tips(store, _REFS[:1])[0]]
+
+
 def shallow_commits(store: ObjectStore) -> set[str]:
     """Return the commits at which a shallow clone has been cut off."""
     place = store.run("rev-parse", "--git-path", "shallow")[:-1]

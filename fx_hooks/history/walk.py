@@ -63,10 +63,10 @@ class Walk:
 
     def _fields(self) -> Iterator[bytes]:
         """Yield the fields that git prints, the newest commit first."""
-        if self._new == ["--all"] and not self._old and not self._paths:
+        if self._new[:1] == ["--all"] and not self._old and not self._paths:
             # git compares trees on one core. Which commits there are is quickly said, and two
             # of it then take half of them each.
-            known = self._store.run("rev-list", "--all").splitlines(keepends=True)
+            known = self._store.run("rev-list", *self._new).splitlines(keepends=True)
             half = len(known) // 2
             halves = [b"".join(part) for part in (known[:half], known[half:]) if part]
             return self._store.streams((*_LOG, "--no-walk=unsorted", "--stdin", "--"), halves)

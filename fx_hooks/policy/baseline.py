@@ -42,6 +42,10 @@ class Baseline(NamedTuple):
             return True
         return path in self.paths and not by_content
 
+    def lists(self, path: bytes) -> bool:
+        """Return True if it lists *path* with any content."""
+        return path in self.paths or any(path == listed for listed, _ in self.contents)
+
     def plus(self, contents: Iterable[tuple[bytes, str]], paths: Iterable[bytes]) -> Baseline:
         """Return the baseline that lists these, too."""
         return Baseline(contents=self.contents | {*contents}, paths=self.paths | {*paths})

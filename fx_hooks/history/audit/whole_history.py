@@ -57,13 +57,20 @@ def audit(
             "the clone is shallow, so most of the history is not in it: git fetch --unshallow"
         )
     refs, others = ranges.everything(store)
+    stashes = ranges.stashes(store)
+    older = [tip for _, tip in stashes[1:]]
     with Progress(sys.stderr) as progress:
         # Only who looks at a bar wants to know how long it is.
-        total = int(store.run("rev-list", "--count", "--all")) if progress.shows else None
+        total = int(store.run("rev-list", "--count", "--all", *older)) if progress.shows else None
         collector = _Collector(progress, total)
-        result = classifier.classify("--all", each=collector.take)
-        weights = _weigh(store, collector, progress)
-        tips = list(dict.fromkeys(tip for _, tip in refs))
+        weights: dict[str, tuple[int, int] | None] = {}
+
+        def weigh() -> dict[str, int | None]:
+            weights.update(_weigh(store, collector, progress))
+            return _sizes(weights)
+
+        result = classifier.classify("--all", also=older, each=collector.take, sizes=weigh)
+        tips = list(dict.fromkeys([*(tip for _, tip in refs), *older]))
         there = _in_tips(store, result.artifacts, tips) if result.artifacts else set()
     figures = _figures(result, collector, weights, there, len(refs))
     numbers = sorted(figures.numbers())
@@ -71,9 +78,8 @@ def audit(
     figures = figures.with_commits(
         {number: described[result.commits[number]] for number in numbers}
     )
-    sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
-    findings = findings_of(store, result.artifacts, sizes, there)
-    steps = _steps(store, findings, refs, there, command) if findings else []
+    findings = findings_of(store, result.artifacts, _sizes(weights), there)
+    steps = _steps(store, findings, refs, stashes, there, command) if findings else []
     if html is not None:
         page.write_page(html, figures, _name(store), steps)
     said = [*result.notes, *notes, *_passed_over(others)]
@@ -90,30 +96,50 @@ def _steps(
     store: ObjectStore,
     findings: Sequence[Finding],
     refs: Sequence[tuple[str, str]],
+    stashes: Sequence[tuple[str, str]],
     there: Collection[tuple[bytes, str]],
     command: str,
 ) -> list[Step]:
     """Return what takes *findings* out: a clone has no stash, and what is unpublished is yours."""
     ids = {finding.commit.id for finding in findings if finding.commit}
     others = [tip for ref, tip in refs if ref != ranges.STASH]
-    in_stash = ranges.without(store, ids, others) if len(others) < len(refs) else set()
-    head = store.head()
-    mine: set[str] = set()
-    if head is not None and store.run("remote"):
-        known = [tip for ref, tip in refs if tip != head and ref != ranges.STASH]
-        mine = ranges.without(store, ids - in_stash, ("--remotes", *known))
+    in_stash = ranges.without(store, ids, others) if stashes else set()
+    unpublished = ranges.without(store, ids - in_stash) if store.run("remote") else set()
+    commands, mine = _by_branch(store, unpublished, command)
     steps = []
     rest = [one for one in findings if one.commit and one.commit.id not in in_stash | mine]
     if rest:
-        here = store.found(head or refs[0][1], {finding.path for finding in rest}).items()
+        here = store.found(store.head() or refs[0][1], {finding.path for finding in rest}).items()
         kept = {path for path, blob in here if (path, blob) not in there}
         steps.append(rewrite_history(rest, kept, "To take them out"))
     if mine:
         what = "No remote has all of them yet. See how to take those out that are only here:"
-        steps.append(Step(what, [Command(command)]))
-    if in_stash:
-        steps.append(take_back_stash(""))
+        steps.append(Step(what, commands))
+    guilty = [name for name, tip in stashes if in_stash - ranges.without(store, in_stash, (tip,))]
+    if guilty:
+        steps.append(take_back_stash(guilty[0], others=len(guilty) - 1))
     return steps
+
+
+def _by_branch(
+    store: ObjectStore, commits: Collection[str], command: str
+) -> tuple[list[Command], set[str]]:
+    """Return what to run for each branch that has some of the unpublished *commits*, and those."""
+    head = store.head()
+    known = ranges.default_remote_branch(store)
+    commands, mine = [], set()
+    tips = {tip: name for name, tip in ranges.branches(store)}
+    for tip in dict.fromkeys([*([head] if head else []), *tips] if commits else []):
+        reached = set(commits) - ranges.without(store, commits, (tip,))
+        mine |= reached
+        if reached and tip == head:
+            commands.append(Command(command))
+        elif reached and known is not None:
+            commands.append(Command(command, f"{known}..{tips[tip]}"))
+        elif reached:
+            options = ("--from-ref", "0" * len(tip), "--to-ref", tips[tip])
+            commands.append(Command(command, *options))
+    return commands, mine
 
 
 def _passed_over(refs: Sequence[str]) -> list[str]:
@@ -162,6 +188,10 @@ def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _We
     progress("blobs", 0, len(blobs))
     weights.update(store.weigh(blobs))
     return weights
+
+
+def _sizes(weights: _Weights) -> dict[str, int | None]:
+    return {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
 
 
 def _in_tips(
