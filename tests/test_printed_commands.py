@@ -170,6 +170,19 @@ def pushed(repo: Repo) -> None:
     repo.git("push", "-q", "-u", "origin", "topic")
 
 
+def below_the_last(repo: Repo) -> None:
+    last_commit(repo)
+    repo.stage("src/b.py", "b = 1\n")
+    repo.commit()
+
+
+def pushed_below_the_last(repo: Repo) -> None:
+    pushed(repo)
+    repo.stage("src/b.py", "b = 1\n")
+    repo.commit()
+    repo.git("push", "-q", "origin", "topic")
+
+
 def debt(repo: Repo) -> None:
     in_folder(repo)
     repo.git("commit", "-q", "--allow-empty", "-m", "x")
@@ -252,6 +265,18 @@ SCENES = {
         prepare=retrained,
         refuses=of(check_range.main),
         heads=("git diff --stat --exit-code HEAD && printf",),
+    ),
+    "rebase": Scene(
+        prepare=below_the_last,
+        refuses=of(check_range.main, "HEAD~2..HEAD"),
+        heads=("git diff --stat --exit-code HEAD && git checkout -q",),
+    ),
+    "pull-request-rebase": Scene(
+        prepare=pushed_below_the_last,
+        refuses=of(check_range.main, "origin/main..HEAD"),
+        heads=("git -C .. diff --stat --exit-code HEAD && git -C .. checkout -q",
+               "git -C .. push --force-with-lease origin topic"),
+        from_folder="src",
     ),
     "tag": Scene(prepare=tagged, refuses=tag_is_gone, heads=("git tag -d v1",)),
     "stash": Scene(
@@ -393,28 +418,3 @@ def test_what_is_printed_leads_to_green(
     if scene.passes:
         after = scene.refuses(folder)
         assert after.code == 0, (commands, after)
-
-
-def outputs_of_a_job(repo: Repo) -> None:
-    in_folder(repo)
-    repo.stage("outputs/2025-01-01/12-00-00/predictions_7.csv", "1\n")
-
-
-FIRST_REFUSALS = {
-    "commit": (outputs_of_a_job, artifacts()),
-    "model": (unapproved, artifacts()),
-    "range": (last_commit, last),
-    "best-models": (changed_model, of(check_best_models.main)),
-    "gitignore": (in_folder, of(sync_gitignore.main)),
-    "gitignore-check": (in_folder, of(sync_gitignore.main, "--check")),
-    "milestone": (new_module, of(add_milestone.main, "m.pt")),
-}
-
-
-@pytest.mark.parametrize("name", FIRST_REFUSALS)
-def test_a_first_refusal_for_one_file_is_short(repo: Repo, name: str) -> None:
-    prepare, refuses = FIRST_REFUSALS[name]
-    prepare(repo)
-    said = refuses(repo.root)
-    assert said.code in (1, 2)
-    assert len((said.out + said.err).splitlines()) <= 12, said

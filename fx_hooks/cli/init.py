@@ -163,6 +163,8 @@ def init(
     plan, index = _plan(repository, accept=accept, push=push)
     runner = plan.runner
     asking = bool(plan.files) and not dry_run and not yes
+    if asking:
+        _need_terminal()  # before there are hundreds of lines that no one reads
     for file in plan.files:
         print("\n".join(_shown(file, whole=diff or asking)))
     for line in (*plan.notes, *runner.open_lines):
@@ -576,11 +578,15 @@ def _shown(file: File, *, whole: bool) -> list[str]:
     return lines
 
 
-def _agreed(question: str = "Write this? [y/N] ") -> bool:
+def _need_terminal() -> None:
     if not sys.stdin.isatty():
         raise FatalError(
             "cannot ask without a terminal: look at the plan with --dry-run, then run with --yes"
         )
+
+
+def _agreed(question: str = "Write this? [y/N] ") -> bool:
+    _need_terminal()
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D
