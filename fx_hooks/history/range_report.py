@@ -222,17 +222,12 @@ def _take_out(place: Place, findings: Sequence[Finding], path_to_root: str) -> l
     names = ", ".join(name[:10] for name in ids[:5])
     more = f" and {len(ids) - 5:,} more" if len(ids) > 5 else ""
     rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=True)
-    return [
-        Step(
-            f"{whose}: rebase, and mark {names}{more} as 'edit':",
-            [*there, f"git rebase -i{merges} {start}"],
-        ),
-        _with_push(
-            place,
-            "At each of them (the files stay on disk):",
-            [*rm, _AMEND, "git rebase --continue"],
-        ),
-    ]
+    what = (
+        f"{whose}: rebase, and mark {names}{more} as 'edit'. Run the other commands at each of"
+        " them (the files stay on disk):"
+    )
+    commands = [*there, f"git rebase -i{merges} {start}", *rm, _AMEND, "git rebase --continue"]
+    return [Step(what, commands), *_push_again(place)]
 
 
 def _mended_below(place: Place, commit: str, path_to_root: str) -> str:
@@ -252,16 +247,26 @@ def _mended_below(place: Place, commit: str, path_to_root: str) -> str:
     return " \\\n        && ".join([f"git diff --stat --exit-code HEAD && {first}", *rest])
 
 
+def _push_again(place: Place) -> list[Step]:
+    """Return the step that replaces what a remote has of a branch of your own."""
+    pushes = _pushes(place)
+    return [Step("Then replace the branch that the remote has:", pushes)] if pushes else []
+
+
 def _with_push(place: Place, what: str, commands: Sequence[str]) -> Step:
     """Return the step that ends with replacing what a remote has of a branch of your own."""
-    if not place.published or not place.branch:
-        return Step(what, commands)
-    pushes = [
+    pushes = _pushes(place)
+    if pushes:
+        what = f"{what.removesuffix(':')}, and replace the branch that the remote has:"
+    return Step(what, [*commands, *pushes])
+
+
+def _pushes(place: Place) -> list[git_commands.Command]:
+    return [
         git_commands.Command("git", "push", "--force-with-lease", remote, place.branch)
         for remote in place.remotes
+        if place.published and place.branch
     ]
-    return Step(f"{what.removesuffix(':')}, and replace the branch that the remote has:",
-                [*commands, *pushes])  # fmt: skip
 
 
 def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
