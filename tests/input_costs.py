@@ -968,7 +968,7 @@ def cases() -> dict[str, Maker]:
 # The bounds
 
 SECONDS, MEBIBYTES, TIMES = 5.0, 300.0, 2.5
-_SURE = 1.0  # below so many seconds a ratio says nothing
+_SURE = 2.0  # below so many seconds a ratio says nothing
 
 
 def measured(make: Maker, folder: Path, size: int) -> Cost:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fx_hooks.check_artifacts import main
+from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.artifacts import proven_clean
 
 SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
@@ -172,6 +173,14 @@ class Repo:
     def tables(self) -> Path:
         """The file that keeps the compiled policy."""
         return self.git_directory / TABLES
+
+    @property
+    def looks(self) -> Path:
+        """The file with what was looked into."""
+        return self.git_directory / looked_into.NAME
+
+    def forget_looks(self) -> None:
+        self.looks.unlink(missing_ok=True)
 
     def forget_tables(self) -> None:
         if self.tables.is_dir() and not self.tables.is_symlink():

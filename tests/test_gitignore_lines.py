@@ -210,6 +210,16 @@ def test_git_agrees(fresh: Path, seed: int) -> None:
     assert 0.2 < result.blocked / result.paths < 0.6
 
 
+@pytest.mark.slow
+def test_git_agrees_where_no_line_is_left_out(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for a policy of more patterns than can be compared with each other."""
+    monkeypatch.setattr(policy_lines, "MOST_COMPARED", -1)
+    result = compare(fresh, draw_cases(300, 7))
+    assert not result.wrong
+    assert result.paths > 10_000
+    assert 0.2 < result.blocked / result.paths < 0.6
+
+
 def test_git_agrees_on_real_repositories(fresh: Path) -> None:
     trees = read_corpus(("head", "past")).values()
     paths = sorted({path.encode("utf-8", "surrogateescape") for tree in trees for path in tree})

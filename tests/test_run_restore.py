@@ -775,14 +775,25 @@ def test_a_repository_of_any_name_is_not_put_back(tmp_path: Path) -> None:
         restore(tmp_path / "b.tar.gz", tmp_path / "there")
 
 
-def test_a_package_is_no_run(tmp_path: Path) -> None:
-    forge(tmp_path / "a.tar.gz", a_run("numpy", folder(), file("__init__.py")))
-    with pytest.raises(FatalError, match="is a Python package, and no run"):
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        *(("numpy", "__init__.py"), ("numpy", "__init__.so"), ("src", "train.py")),
+        *(("scripts", "deploy.sh"), ("tools", "Makefile"), ("web", "index.js")),
+    ],
+)
+def test_source_is_no_run(tmp_path: Path, path: str, name: str) -> None:
+    forge(tmp_path / "a.tar.gz", a_run(path, folder(), file(name), file("train.log")))
+    with pytest.raises(FatalError, match=f"{path}: holds source files, and is no run"):
         restore(tmp_path / "a.tar.gz", tmp_path / "there")
-    dated = "outputs/2026-01-01/00-00-00"
-    forge(tmp_path / "b.tar.gz", a_run(dated, folder(), file("__init__.py")))
+    assert not (tmp_path / "there" / path).exists()
+
+
+@pytest.mark.parametrize("path", ["outputs/2026-01-01/00-00-00", "sweep/12", "sweep/lr=0.1"])
+def test_a_job_may_have_copied_its_source(tmp_path: Path, path: str) -> None:
+    forge(tmp_path / "b.tar.gz", a_run(path, folder(), file("__init__.py")))
     restore(tmp_path / "b.tar.gz", tmp_path / "there")
-    assert (tmp_path / "there" / dated / "__init__.py").read_bytes() == CONTENT
+    assert (tmp_path / "there" / path / "__init__.py").read_bytes() == CONTENT
 
 
 @posix

@@ -62,10 +62,10 @@ def test_a_commit(repo: Repo, name: str) -> None:
         assert tool(repo.root, "check_best_models") == ""
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", [*TREES, *CONTENTS])
 def test_one_answer(repo: Repo, name: str) -> None:
     """All tracked files, a range of commits, and the explanation of a list say the same."""
-    files = TREES[name]
+    files = {**TREES, **CONTENTS}[name]
     staged(repo, files)
     repo.git("commit", "-q", "-m", "all")
     tracked = found(tool(repo.root, "check_artifacts", "--all-files", "--format", "json"))

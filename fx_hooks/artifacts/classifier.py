@@ -151,11 +151,16 @@ class Classifier:
 
     def blocks(self, path: bytes) -> bool:
         """Return True if the patterns alone block *path*."""
+        return bool(self.decided(path))
+
+    def decided(self, path: bytes) -> bool | None:
+        """Return True if the patterns alone block *path*; None if they do not decide it."""
         matcher, projects = self._matcher, self.policy.projects
         if projects is not None:
             project = projects.around(path)
             matcher, path = self.of_project(project)._matcher, _below(path, project)
-        return matcher.blocks(matcher.decide((path,))[0])
+        number = matcher.decide((path,))[0]
+        return None if number < 0 else matcher.blocks(number)
 
     def decide_folder(self, folder: bytes) -> Entry | None:
         """Return the entry that decides all of *folder* by the patterns alone."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Contents
 from fx_hooks.artifacts.small_files import is_pointer_file, may_be_script, pointers, scripts
-from fx_hooks.artifacts.unnamed import refused_by_content
+from fx_hooks.artifacts.unnamed import look_into, refused_files
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import is_text_file, text_blobs
@@ -38,6 +38,8 @@ class IndexCheck:
         self.staged = staged
         self.classifier = classifier
         self.others = others
+        # Set once all that is asked for was looked into, and nothing was refused for what it is.
+        self.nothing_unnamed = False
 
     @cached_property
     def tree(self) -> Tree:
@@ -58,18 +60,26 @@ class IndexCheck:
                 found.setdefault(folder, {})[path] = entry.blob
         return found
 
-    def verdicts(self, paths: Iterable[bytes], *, ask_disk: bool) -> list[Verdict]:
+    def verdicts(
+        self, paths: Iterable[bytes], *, ask_disk: bool, open_all: bool = False
+    ) -> list[Verdict]:
         """Classify *paths*, in their order.
 
         The index says which directories are runs and packages; with *ask_disk* also the
         disk, but only for files that ``HEAD`` does not have, so that a commit and CI
-        never differ about the others.
+        never differ about the others. What no name decides is looked into where it is
+        staged, with *open_all* wherever it is.
         """
         paths = list(paths)
         verdicts = self._classified(paths, self.tree)
-        if not ask_disk:
-            return verdicts
-        verdicts = self._looked_into(verdicts)
+        if ask_disk:
+            verdicts = self._on_disk(paths, verdicts)
+        if ask_disk or open_all:
+            verdicts = self._looked_into(verdicts, open_all=open_all, ask_disk=ask_disk)
+        return verdicts
+
+    def _on_disk(self, paths: list[bytes], verdicts: list[Verdict]) -> list[Verdict]:
+        """Return *verdicts*, anew for what ``HEAD`` does not have if the disk says more."""
         fresh = [path for path in paths if self.is_new(path)]
         folders = {folder for path in fresh for folder in parents(path)}
         found = self.classifier.look_on_disk(self.repository.root, folders, self._found)
@@ -95,16 +105,25 @@ class IndexCheck:
             verdicts = self.classifier.classify(asked, tree, contents)
         return [verdict._replace(path=path) for path, verdict in zip(paths, verdicts, strict=True)]
 
-    def _looked_into(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """Return *verdicts*, anew for weights and stores that are staged under any other name."""
+    def _looked_into(
+        self, verdicts: list[Verdict], *, open_all: bool, ask_disk: bool
+    ) -> list[Verdict]:
+        """Return *verdicts*, anew for weights and stores under any other name."""
+        among: Mapping[bytes, Change | IndexEntry] = self.index if open_all else self.staged
         blobs = {}
+        on_disk = []
         for verdict in verdicts:
-            change = self.staged.get(verdict.path) if verdict.undecided else None
-            if change is not None and change.mode not in (LINK_MODE, SUBMODULE_MODE):
-                blobs[verdict.path] = change.blob
-        if blobs:
+            entry = among.get(verdict.path) if verdict.undecided else None
+            if entry is not None and entry.mode not in (LINK_MODE, SUBMODULE_MODE):
+                blobs[verdict.path] = entry.blob
+            elif open_all and ask_disk and verdict.undecided and entry is None:
+                on_disk.append(verdict.path)
+        if blobs and not open_all:
             self.ask_sizes()
-        refused = refused_by_content(self.repository, blobs)
+        unnamed = look_into(self.repository, blobs.items())
+        refused = {path: rule for path, blob in blobs.items() if (rule := unnamed.rule(path, blob))}
+        self.nothing_unnamed = unnamed.whole and not refused
+        refused |= refused_files(self.repository.root, on_disk)
         if not refused:
             return verdicts
         contents = Contents(refused=refused)

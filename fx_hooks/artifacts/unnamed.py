@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
@@ -14,27 +17,81 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
 
 
-def refused_by_content(
-    store: ObjectStore, blobs: Mapping[bytes, str]
-) -> dict[bytes, tuple[str, str]]:
-    """Return the rule that refuses a path of *blobs* for its content, and what that is.
+class Unnamed(NamedTuple):
+    """What is refused for its content: by blob, with the rule, what it is, and its size.
 
-    Large files are looked into, and smaller ones whose names give a reason to.
+    ``whole`` says that no blob was missing that had to be looked into.
     """
-    sizes = store.sizes(blobs.values())
-    asked = {}
-    for path, blob in blobs.items():
+
+    refused: Mapping[str, tuple[tuple[str, str], int]]
+    whole: bool = True
+
+    def rule(self, path: bytes, blob: str) -> tuple[str, str] | None:
+        """Return the rule that refuses *blob* at *path*, and what it is; None if none does."""
+        found = self.refused.get(blob)
+        return found[0] if found is not None and is_asked(path, found[1]) else None
+
+
+def look_into(
+    store: ObjectStore,
+    paths: Iterable[tuple[bytes, str]],
+    sizes: Mapping[str, int | None] | None = None,
+) -> Unnamed:
+    """Look into the blobs of *paths*: large ones, and smaller ones whose names give a reason to.
+
+    What was looked into before is not opened again. *sizes* are those that are known.
+    """
+    wanted: dict[str, set[bytes]] = {}
+    nothing, known, trees = looked_into.read(store.git_directory)
+    for path, blob in paths:
+        if bytes.fromhex(blob) not in nothing:
+            wanted.setdefault(blob, set()).add(path)
+    if sizes is None:
+        sizes = store.sizes(wanted)
+    asked: dict[str, int] = {}
+    whole = True
+    for blob, names in wanted.items():
         size = sizes.get(blob)
-        if size is not None and is_asked(path, size):
-            asked[path] = blob
-    heads = store.heads(asked.values(), HEAD_BYTES)
+        whole &= size is not None
+        if size is not None and any(is_asked(name, size) for name in names):
+            asked[blob] = size
+    new = [blob for blob in asked if bytes.fromhex(blob) not in known]
+    heads = store.heads(new, HEAD_BYTES)
+    found = {blob: _judged(head, asked[blob]) for blob, head in heads.items()}
+    if found:
+        refused = {bytes.fromhex(blob): rule for blob, rule in found.items() if rule is not None}
+        fine = {bytes.fromhex(blob) for blob, rule in found.items() if rule is None}
+        known = {**known, **refused}
+        looked_into.remember(store.git_directory, (nothing | fine, known, trees))
+    rules = ((blob, known.get(bytes.fromhex(blob)), size) for blob, size in asked.items())
+    return Unnamed(
+        {blob: (rule, size) for blob, rule, size in rules if rule is not None},
+        whole and len(found) == len(new),
+    )
+
+
+def refused_files(root: bytes, paths: Iterable[bytes]) -> dict[bytes, tuple[str, str]]:
+    """Return the same of files on disk below *root*; nothing but a regular file is one."""
     found = {}
-    for path, blob in asked.items():
-        head = heads.get(blob, b"")
-        if not may_be_one(head, sizes[blob] or 0):
+    for path in paths:
+        place = os.path.join(root, path)
+        try:
+            state = os.lstat(place)
+            if not stat.S_ISREG(state.st_mode) or not is_asked(path, state.st_size):
+                continue
+            with open(place, "rb") as file:
+                rule = _judged(file.read(HEAD_BYTES), state.st_size)
+        except OSError:
             continue
-        what = weights_format(head, sizes[blob] or 0)
-        rule, store_of = (WEIGHTS_RULE, f"weights of {what}") if what else store_rule(head)
-        if rule:
-            found[path] = (rule, store_of)
+        if rule is not None:
+            found[path] = rule
     return found
+
+
+def _judged(head: bytes, size: int) -> tuple[str, str] | None:
+    """Return the rule for a file of *size* bytes that begins with *head*; None if there is none."""
+    if not may_be_one(head, size):
+        return None
+    what = weights_format(head, size)
+    found = (WEIGHTS_RULE, f"weights of {what}") if what else store_rule(head)
+    return found if found[0] else None

@@ -13,6 +13,7 @@ from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
+from fx_hooks.fastpath import looked_into
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
@@ -134,7 +135,11 @@ def check(
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
-    verdicts = check.verdicts(candidates, ask_disk=not all_files)
+    # Files that somebody names while nothing is staged are no commit's.
+    open_all = all_files or (bool(files) and not staged)
+    verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)
+    if all_files and check.nothing_unnamed and in_force.on_disk and policy_file is None:
+        _remember_tree(repository, index, in_force.text)
     blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
@@ -159,6 +164,19 @@ def check(
         )
 
     return out.deliver(report, text)
+
+
+def _remember_tree(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: bytes | None
+) -> None:
+    """Keep for the fast path that by *policy* no content in all of *index* is refused."""
+    # As git lists it: of an unmerged path it lists more, and such a tree is never known.
+    lines = [b"%06o %s %d\t%s\0" % (entry.mode, entry.blob.encode(), entry.stage, path)
+             for path, entry in index.items()]  # fmt: skip
+    tree = looked_into.tree_id(policy, b"".join(lines))
+    nothing, refused, trees = looked_into.read(repository.git_directory)
+    if tree not in trees:
+        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, tree)))
 
 
 def _suggestions(

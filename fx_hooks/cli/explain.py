@@ -127,7 +127,7 @@ def explain(
         staged = repository.staged_by_path()
         others = [path for path in paths if path not in index] if from_stdin else []
         check = IndexCheck(repository, index, staged, classifier, others)
-        verdicts = check.verdicts(paths, ask_disk=True)
+        verdicts = check.verdicts(paths, ask_disk=True, open_all=True)
         acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
         verdicts, not_accepted = acceptance.explained(verdicts, index)
     if quiet:

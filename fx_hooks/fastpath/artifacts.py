@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from fx_hooks.fastpath.index_bytes import Index
+    from fx_hooks.fastpath.index_bytes import Entry, Index
     from fx_hooks.fastpath.listed_index import ListedIndex
     from fx_hooks.fastpath.table_cache import Content
 
@@ -44,17 +44,18 @@ def proven_clean(arguments: "list[str]") -> bool:
     git_directory = find_git_directory()
     if git_directory is None:
         return False
-    _, content = kept_tables(git_directory)
+    policy, content = kept_tables(git_directory)
     if content is None:
         return False
     paths = _plain_paths(names) if names else []
     if paths is None:
         return False
+    known = False
     try:
         # Behind `--` every name is a file's; otherwise folders stand for what is in them.
         doubtful = [] if literal else _perhaps_folders(paths)
         if whole_tree:
-            output = fast_git.output("ls-files", "-z")
+            output = fast_git.output("ls-files", "-s", "-z")
         # Runners pass only what differs from both sides of a merge.
         elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
             output = fast_git.output(*STAGED)
@@ -62,13 +63,18 @@ def proven_clean(arguments: "list[str]") -> bool:
             output = b""
         if output is None:
             return False
-        paths += output.split(b"\0")[:-1]
         if whole_tree:
+            from fx_hooks.fastpath.looked_into import read, tree_id
             from fx_hooks.fastpath.near_miss import may_hold_one
 
+            known = tree_id(policy, output) in read(git_directory)[2]
+            paths = [record.partition(b"\t")[2] for record in output.split(b"\0")[:-1]]
             if may_hold_one(paths):
                 return False
-        return _clean(content, git_directory, paths, doubtful, output if whole_tree else None)
+        else:
+            paths += output.split(b"\0")[:-1]
+        listing = output if whole_tree else None
+        return _clean(content, git_directory, paths, doubtful, listing, looked_into=known)
     except NotSureError:
         return False
 
@@ -79,10 +85,13 @@ def _clean(
     paths: "list[bytes]",
     doubtful: "list[bytes]",
     whole_tree: "bytes | None",
+    *,
+    looked_into: bool,
 ) -> bool:
     """Return True if the tables let all *paths* in. None of *doubtful* may be a folder.
 
-    *whole_tree* has all paths, each with a NUL behind, if they are all that is tracked.
+    *whole_tree* lists all that is tracked, with a NUL behind each path, if it is that;
+    *looked_into* says that its content was.
     """
     tables, marks, tracked, milestones, listed, projects, _ = content
     places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
@@ -113,7 +122,9 @@ def _clean(
         return False
     if not as_it_was(watched.get(milestones), listed):
         return False
-    if whole_tree is None and not _without_weights(undecided, index, git_directory):
+    if not looked_into and not _without_weights(
+        undecided, index, git_directory, every=whole_tree is not None
+    ):
         return False
     # A submodule is a folder, to patterns that match only those.
     found = index.entries(paths, SUBMODULE)
@@ -145,9 +156,12 @@ def _clean(
 
 
 def _without_weights(
-    paths: "list[bytes]", index: "Index | ListedIndex", git_directory: str
+    paths: "list[bytes]", index: "Index | ListedIndex", git_directory: str, *, every: bool
 ) -> bool:
-    """Return True if none of *paths* is new and could be weights whatever its name."""
+    """Return True if none of *paths* could be weights whatever its name.
+
+    With *every* all count, otherwise those that are new.
+    """
     # What is staged may be another size than the file: a filter has changed it.
     filtered = index.entries(_attribute_files(paths)) or any(
         # A linked work tree has them where the repository is; elsewhere that is a needless look.
@@ -157,7 +171,9 @@ def _without_weights(
     entries = index.entries(paths)
     large = list(entries) if filtered else doubtful_weights(entries)
     if len(large) > _MANY:
-        large = _staged_among(large)
+        large = _new_among(large, entries, git_directory, every=every)
+        if len(large) > _MANY:
+            return False
     if not large:
         return True
     from fx_hooks.fastpath.loose_objects import beginning
@@ -169,16 +185,24 @@ def _without_weights(
             found = beginning(git_directory, blob)
             if found is None or (is_asked(path, found[1]) and may_be_one(*found)):
                 left.append(path)
-    return not left or not _staged_among(left)
+    return not left or not _new_among(left, entries, git_directory, every=every)
 
 
-def _staged_among(paths: "list[bytes]") -> "list[bytes]":
-    """Return those of *paths* that are staged: what was there before is not looked into."""
-    output = fast_git.output(*STAGED)
+def _new_among(
+    paths: "list[bytes]", entries: "dict[bytes, Entry]", git_directory: str, *, every: bool
+) -> "list[bytes]":
+    """Return those of *paths* that are staged, or *every* one, that nobody has looked into yet.
+
+    Where nothing is staged this is no commit, and every one counts as well.
+    """
+    from fx_hooks.fastpath.looked_into import read
+
+    output = b"" if every else fast_git.output(*STAGED)
     if output is None:
         raise NotSureError
-    new = frozenset(output.split(b"\0"))
-    return [path for path in paths if path in new]
+    new = frozenset(output.split(b"\0")[:-1]) or frozenset(paths)
+    nothing = read(git_directory)[0]
+    return [path for path in paths if path in new and entries[path][2] not in nothing]
 
 
 def _attribute_files(paths: "list[bytes]") -> "list[bytes]":

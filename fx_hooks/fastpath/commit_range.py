@@ -1,16 +1,17 @@
 """Proves that a plain range of commits brings in nothing.
 
-Two git calls say all of it: ``ls-tree`` the policy, the milestones and the runs that the new tip
-has, ``log`` what its commits bring in. A range is plain if it is said by its two ends, the tip
-has the policy whose tables a commit has left behind, and no commit touches an artifact (be it to
-delete it), a milestone or the policy. A thousand commits then cost little more than git's own
-walk, in place of some five times as much.
+Two git calls say nearly all of it: ``ls-tree`` the policy, the milestones and the runs that the
+new tip has, ``log`` what its commits bring in; of many files a third one says how large they are.
+A range is plain if it is said by its two ends, the tip has the policy whose tables a commit has
+left behind, and no commit touches an artifact (be it to delete it), a milestone or the policy. A
+thousand commits then cost little more than git's own walk, in place of some five times as much.
 """
 
 import os
 
 from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 # Said in full: each of these can be set otherwise, and would hide something.
@@ -20,6 +21,7 @@ LOG = (
     "--ignore-submodules=none", "-O/dev/null",
 )  # fmt: skip
 _SUBMODULE = b" 160000 "
+_FEW = 50  # files to look into here, in place of asking git how large they are
 
 
 def proven_clean(arguments: "list[str]") -> bool:
@@ -64,12 +66,59 @@ def proven_clean(arguments: "list[str]") -> bool:
     if any(path.startswith(folder) for path in paths):
         return False
     matcher = Matcher(tables)
-    if matcher.blocked(paths):
+    numbers = matcher.decide(paths)
+    if any(map(matcher.blocks, numbers)):
+        return False
+    undecided = frozenset([path for path, number in zip(paths, numbers, strict=True) if number < 0])
+    if not _without_weights(log, undecided, git_directory):
         return False
     directories = matcher.directories()
     if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
         return False  # with a run in it, all that is in such a folder may be refused
     return not any(_has_run(directories, b"/" + mark, tree) for mark in marks)
+
+
+def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: str) -> bool:
+    """Return True if no file that *log* brings in could be weights, or a store, by its content.
+
+    *undecided* are the paths that no pattern decides.
+    """
+    fields = log.split(b"\0")
+    paths: dict[bytes, list[bytes]] = {}
+    for head, path in zip(fields[::2], fields[1::2], strict=False):
+        # `:100644 100644 ID ID M`
+        if head[8:11] == b"100" and path in undecided:
+            width = (len(head) - 18) >> 1
+            paths.setdefault(head[16 + width : 16 + 2 * width], []).append(path)
+    if not paths:
+        return True
+    from fx_hooks.fastpath.looked_into import read
+
+    nothing = read(git_directory)[0]
+    left = [blob for blob in paths if bytes.fromhex(blob.decode()) not in nothing]
+    if len(left) <= _FEW:
+        from fx_hooks.fastpath.loose_objects import beginning
+
+        begun = {blob: beginning(git_directory, bytes.fromhex(blob.decode())) for blob in left}
+        left = [
+            blob
+            for blob, found in begun.items()
+            if found is None or (_is_asked(paths[blob], found[1]) and may_be_one(*found))
+        ]
+    if not left:
+        return True
+    option = "--batch-check=%(objectsize)"
+    sizes = fast_git.output("cat-file", "--buffer", option, pushed=True, stdin=b"\n".join(left))
+    lines = [] if sizes is None else sizes.split()
+    # What is not in this clone has no size.
+    if len(lines) != len(left) or not all(map(bytes.isdigit, lines)):
+        return False
+    found = zip(left, map(int, lines), strict=True)
+    return not any(_is_asked(paths[blob], size) for blob, size in found)
+
+
+def _is_asked(paths: "list[bytes]", size: int) -> bool:
+    return any(is_asked(path, size) for path in paths)
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":

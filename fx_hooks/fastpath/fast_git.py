@@ -29,8 +29,8 @@ _PUSHED = (
 )  # fmt: skip
 
 
-def output(*arguments: str, pushed: bool = False) -> "bytes | None":
-    """Return what ``git`` prints; None if it fails or cannot be started.
+def output(*arguments: str, pushed: bool = False, stdin: bytes = b"") -> "bytes | None":
+    """Return what ``git``, given *stdin*, prints; None if it fails or cannot be started.
 
     With *pushed* it sees objects as a push sends them, and what it has to complain of comes
     first in the output. Where there is no answer, the caller asks
@@ -38,14 +38,24 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
     """
     if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
+    if stdin and not hasattr(os, "memfd_create"):
+        return None
     reading, writing = os.pipe()
+    questions = os.memfd_create("questions") if stdin else -1
     try:
+        if stdin:
+            # A pipe could fill before git has read it all.
+            with open(questions, "wb", closefd=False) as file:
+                file.write(stdin)
+            os.lseek(questions, 0, os.SEEK_SET)
         process = os.posix_spawnp(
             "git",
             ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
             {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
             file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, questions, 0)
+                if stdin
+                else (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, writing, 1),
                 (os.POSIX_SPAWN_DUP2, writing, 2)
                 if pushed
@@ -54,9 +64,11 @@ def output(*arguments: str, pushed: bool = False) -> "bytes | None":
         )
     except OSError:
         os.close(reading)
-        os.close(writing)
         return None
-    os.close(writing)
+    finally:
+        os.close(writing)
+        if stdin:
+            os.close(questions)
     with open(reading, "rb") as stream:
         data = stream.read()
     try:

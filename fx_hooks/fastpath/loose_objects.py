@@ -2,6 +2,7 @@
 
 import os
 
+from fx_hooks.fastpath.looked_into import common_directory
 from fx_hooks.fastpath.unnamed_weights import SIGNS
 
 _READ = 1 << 10  # bytes of the file, which is compressed
@@ -18,9 +19,7 @@ def beginning(git_directory: str, blob: bytes) -> "tuple[bytes, int] | None":
         try:
             compressed = _start_of(os.path.join(git_directory, place))
         except FileNotFoundError:
-            # A linked work tree has no objects of its own.
-            common = os.fsdecode(_start_of(os.path.join(git_directory, "commondir"))).rstrip("\n")
-            compressed = _start_of(os.path.join(git_directory, common, place))
+            compressed = _start_of(os.path.join(common_directory(git_directory), place))
         data = zlib.decompressobj().decompress(compressed, _HEAD)
     except (OSError, zlib.error):
         return None

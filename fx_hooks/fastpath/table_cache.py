@@ -78,25 +78,27 @@ def places(git_directory: "str | None", key: bytes) -> "list[str]":
     return found
 
 
-def read(paths: "Sequence[str]", key: bytes) -> "Content | None":
-    """Return the content of the first of *paths* that holds the tables for *key*, or None."""
+def read(paths: "Sequence[str]", key: bytes, magic: bytes = MAGIC) -> "Any | None":
+    """Return the content of the first of *paths* that holds what is for *key*, or None.
+
+    Each kind of content has a *magic* of its own, of 16 bytes: that of tables is MAGIC.
+    """
     for path in paths:
         data = own_file(path)
-        if data is not None and data.startswith(MAGIC):
+        if data is not None and data.startswith(magic):
             checksum, rest = data[16:20], data[20:]
             head = len(key).to_bytes(8, "big") + key
             if rest.startswith(head) and binascii.crc32(rest).to_bytes(4, "big") == checksum:
-                content: Content = marshal.loads(rest[len(head) :])
-                return content
+                return marshal.loads(rest[len(head) :])
     return None
 
 
-def write(paths: "Sequence[str]", key: bytes, content: "Content") -> "str | None":
+def write(paths: "Sequence[str]", key: bytes, content: "Any", magic: bytes = MAGIC) -> "str | None":
     """Keep *content* in the first of *paths* that can be written; say which, or None."""
     from fx_hooks.util.files import replace_file  # not on the path of a clean commit
 
     rest = len(key).to_bytes(8, "big") + key + marshal.dumps(content)
-    data = MAGIC + binascii.crc32(rest).to_bytes(4, "big") + rest
+    data = magic + binascii.crc32(rest).to_bytes(4, "big") + rest
     for path in paths:
         try:
             if os.path.basename(path) != NAME:

@@ -38,7 +38,9 @@ def kept_tables(git_directory: str) -> "tuple[bytes | None, table_cache.Content 
     """Return the policy file on disk and its cached tables; None for each that is not there."""
     policy = read_policy()
     key = table_cache.cache_key(policy)
-    return policy, table_cache.read(table_cache.places(git_directory, key), key)
+    content: table_cache.Content | None
+    content = table_cache.read(table_cache.places(git_directory, key), key)
+    return policy, content
 
 
 def read_policy() -> "bytes | None":

@@ -136,6 +136,10 @@ def overlap(one: Glob, other: Glob) -> bool:
 @lru_cache(maxsize=1 << 18)
 def covers(wide: Glob, narrow: Glob) -> bool:
     """Return True if *wide* surely matches all that *narrow* matches; False is "not sure"."""
+    if len(wide) == 3 and wide[0] is None and wide[2] is None:
+        # Most patterns of the policy are a name at any depth, with all that is beneath it.
+        name = wide[1]
+        return name is None or any(part and _part_covers(name, part) for part in narrow)
     for first, second in (wide[:1] + narrow[:1], wide[-1:] + narrow[-1:]):
         # Most pairs already differ at one of their ends.
         if first is not None and (second is None or not _part_covers(first, second)):

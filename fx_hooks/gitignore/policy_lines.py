@@ -89,12 +89,11 @@ def sections(policy: Policy) -> list[Section]:
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
     and no other ignore file that has its say) what the patterns block.
     """
-    patterns = _pruned(
-        [_pattern(entry) for entry in policy.alone()],
-        lambda pattern: pattern.files,
-        _decides,
-        _both_decide,
-    )
+    patterns = [_pattern(entry) for entry in policy.alone()]
+    wild = sum(not is_single(pattern.glob) for pattern in patterns)
+    if wild > MOST_WILD or len(patterns) > MOST_COMPARED:
+        return _in_sections(_in_full(patterns))
+    patterns = _pruned(patterns, lambda pattern: pattern.files, _decides, _both_decide)
     places = Places([pattern.files for pattern in patterns])
     shut = _shut(patterns)
     lines: list[_Line] = []
@@ -117,8 +116,31 @@ def sections(policy: Policy) -> list[Section]:
             covers((*patterns[other].files, None), in_it) for other in places.above(in_it, number)
         ):
             lines.append(_Line(pattern.entry, False, (*pattern.glob, None, "*")))
+    return _in_sections(
+        _closing_last(_pruned(lines, lambda line: line.glob, _matches, _both_match))
+    )
+
+
+def _in_full(patterns: Sequence[_Pattern]) -> Iterator[_Line]:
+    """Return the lines of *patterns* with none left out, comparing few of them.
+
+    Where a later pattern allows something at any depth, every directory is opened.
+    """
+    last = max((n for n, one in enumerate(patterns) if not one.blocks), default=-1)
+    for number, pattern in enumerate(patterns):
+        entry, glob = pattern.entry, pattern.glob
+        if not pattern.blocks:
+            yield _Line(entry, False, glob, pattern.beneath)
+            yield _Line(entry, False, (*glob, None, "*"))
+            continue
+        yield _Line(entry, True, glob, pattern.beneath)
+        if number < last:
+            yield from _opened(entry, glob, [_Allowed((None, "*"), 2)])
+
+
+def _in_sections(lines: Iterable[_Line]) -> list[Section]:
     found: list[Section] = []
-    for line in _closing_last(_pruned(lines, lambda line: line.glob, _matches, _both_match)):
+    for line in lines:
         entry = line.entry
         if not found or (found[-1].rule, found[-1].why) != (entry.rule, entry.why):
             found.append(Section(entry.rule, entry.why, ()))
@@ -292,6 +314,9 @@ def _shut(patterns: Sequence[_Pattern]) -> dict[int, int]:
     return found
 
 
+# So many patterns are compared with each other in a few seconds. The time grows with the square of
+# those that have wildcards.
+MOST_COMPARED, MOST_WILD = 2_500, 400
 # Each is a line for each pattern that allows, and git holds every folder against each line.
 _MOST_NAMES = 4
 

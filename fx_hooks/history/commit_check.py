@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, homes_above
+from fx_hooks.artifacts.unnamed import Unnamed, look_into
 from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
@@ -86,6 +87,21 @@ class RangeResult(NamedTuple):
     notes: list[str]
 
 
+class _Sifted(NamedTuple):
+    """A first look at a range.
+
+    ``suspects`` are what the patterns block, ``models`` what may be milestones, ``changed`` the
+    commits that changed how to judge, by file, ``folders`` those that may be runs, ``undecided``
+    the blobs that no pattern decides, with their paths.
+    """
+
+    suspects: list[Introduction]
+    models: list[Introduction]
+    changed: dict[str, list[str]]
+    folders: set[bytes]
+    undecided: dict[str, tuple[bytes, ...]]
+
+
 class RangeClassifier:
     """A classifier of ranges by one policy; *approved* are the milestones it comes with.
 
@@ -113,6 +129,7 @@ class RangeClassifier:
         self._inner: dict[bytes, set[bytes]] = {}
         # A folder that may be where the runs of a project go, and those runs.
         self._homes: dict[bytes, set[bytes]] = {}
+        self._unnamed = Unnamed({})
         self._chosen: dict[bytes, _Chosen] = {}
         self._chosen[b""] = self._chosen_of(b"", approved)
 
@@ -158,21 +175,25 @@ class RangeClassifier:
         *,
         also: Sequence[str] = (),
         each: Callable[[Introduction], None] | None = None,
+        sizes: Callable[[], Mapping[str, int | None]] | None = None,
     ) -> RangeResult:
         """Return all artifacts that the commits of *new* bring in, without those of *old*.
 
         *new* is a commit, or ``--all``; then there is nothing old, and commits that no ref leads
         to may count *also*. *each* is called with everything that the commits bring in, artifact
-        or not.
+        or not, and *sizes* then, if the caller knows those of all blobs.
         """
         old = list(old)
         walk = Walk(self._store, [new, *also], old)
-        suspects, models, changed, folders = self._sift(walk, new, each)
-        if folders:
+        suspects, models, changed, folders, undecided = self._sift(walk, new, each)
+        unknown = [(path, blob) for blob, paths in undecided.items() for path in paths]
+        self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
+        more = {path for blob in self._unnamed.refused for path in undecided[blob]}
+        if folders or more:
             seen = {(item.commit, item.path) for item in suspects}
             # The same commits in the same order would not do: with paths some are left out.
             numbers = {name: number for number, name in enumerate(walk.commits)}
-            again = Walk(self._store, [new, *also], old, sorted(folders))
+            again = Walk(self._store, [new, *also], old, sorted(folders | more))
             for item in again:
                 item = item._replace(commit=numbers[again.commits[item.commit]])
                 if (item.commit, item.path) not in seen:
@@ -195,29 +216,32 @@ class RangeClassifier:
         rule = BEST_MODELS_RULE if breach else item.rule
         return self._acceptance.accepts(item.path, item.blob, rule)
 
-    def _sift(
-        self, walk: Walk, new: str, each: Callable[[Introduction], None] | None
-    ) -> tuple[list[Introduction], list[Introduction], dict[str, list[str]], set[bytes]]:
-        """Return what the patterns block, possible milestones, and folders that may be runs."""
-        known: dict[bytes, bool] = {}
+    def _sift(self, walk: Walk, new: str, each: Callable[[Introduction], None] | None) -> _Sifted:
+        """Return what the patterns block, possible milestones, and what else to look at."""
+        known: dict[bytes, bool | None] = {}
+        undecided: dict[str, tuple[bytes, ...]] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
         changed: dict[str, list[str]] = {}
         places: dict[bytes, _Chosen] = {}
-        blocks = self._classifier.blocks
+        decided = self._classifier.decided
         for item in walk:
             if each is not None:
                 each(item)
             path = item.path
             # A submodule is a folder, to patterns that match only those.
             asked = path + b"/" if item.mode == SUBMODULE_MODE else path
-            blocked = known.get(asked)
-            if blocked is None:
-                blocked = known[asked] = blocks(asked)
+            if asked not in known:
+                known[asked] = decided(asked)
                 places[path] = self._chosen_in(self._around(path))
+            blocked = known[asked]
             if blocked:
                 suspects.append(item)
                 continue
+            if blocked is None and item.mode not in _NO_CONTENT:
+                before = undecided.get(item.blob, ())
+                if path not in before:
+                    undecided[item.blob] = (*before, path)
             if path.startswith(places[path].folder):
                 models.append(item)
             if path in places[path].watched:
@@ -225,10 +249,11 @@ class RangeClassifier:
         for path in walk.removed:
             if path in self._chosen_in(self._around(path)).watched:
                 changed.setdefault(os.fsdecode(path), [])
-        return suspects, models, changed, self._marked([new, *walk.boundary], known, walk.removed)
+        marked = self._marked([new, *walk.boundary], known, walk.removed)
+        return _Sifted(suspects, models, changed, marked, undecided)
 
     def _marked(
-        self, ends: Sequence[str], known: Mapping[bytes, bool], removed: Collection[bytes]
+        self, ends: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]
     ) -> set[bytes]:
         """Folders that some commit may make a run, though no pattern blocks all of them.
 
@@ -278,8 +303,11 @@ class RangeClassifier:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
         trees, listed = self._trees(commits, by_commit, folders)
+        refused = {number: self._refused(items) for number, items in by_commit.items()}
         classified = {
-            number: self._classifier.classify(items, trees[number])
+            number: self._classifier.classify(
+                items, trees[number], Contents((), (), refused[number])
+            )
             for number, items in by_commit.items()
         }
         flagged = [
@@ -305,11 +333,12 @@ class RangeClassifier:
             contents = Contents(
                 {path for path, item in items.items() if item.blob in text},
                 {path for path, item in items.items() if path in dvc and item.blob in pointed},
+                refused[number],
             )
             tree, verdicts = trees[number], classified[number]
             if number in packages:
                 tree = tree._replace(packages={*tree.packages, *packages[number]})
-            if number in packages or any(contents):
+            if number in packages or contents.text or contents.pointers:
                 verdicts = self._classifier.classify(items, tree, contents)
             artifacts += [
                 self._artifact(commits[number], items[verdict.path], verdict)
@@ -317,6 +346,14 @@ class RangeClassifier:
                 if verdict.blocked
             ]
         return artifacts
+
+    def _refused(self, items: Mapping[bytes, Introduction]) -> dict[bytes, tuple[str, str]]:
+        """Return which of *items* are refused for their content, if no pattern decides them."""
+        return {
+            path: rule
+            for path, item in items.items()
+            if item.mode not in _NO_CONTENT and (rule := self._unnamed.rule(path, item.blob))
+        }
 
     def _with_scripts(
         self,

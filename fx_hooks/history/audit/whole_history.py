@@ -63,8 +63,13 @@ def audit(
         # Only who looks at a bar wants to know how long it is.
         total = int(store.run("rev-list", "--count", "--all", *older)) if progress.shows else None
         collector = _Collector(progress, total)
-        result = classifier.classify("--all", also=older, each=collector.take)
-        weights = _weigh(store, collector, progress)
+        weights: dict[str, tuple[int, int] | None] = {}
+
+        def weigh() -> dict[str, int | None]:
+            weights.update(_weigh(store, collector, progress))
+            return _sizes(weights)
+
+        result = classifier.classify("--all", also=older, each=collector.take, sizes=weigh)
         tips = list(dict.fromkeys([*(tip for _, tip in refs), *older]))
         there = _in_tips(store, result.artifacts, tips) if result.artifacts else set()
     figures = _figures(result, collector, weights, there, len(refs))
@@ -73,8 +78,7 @@ def audit(
     figures = figures.with_commits(
         {number: described[result.commits[number]] for number in numbers}
     )
-    sizes = {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
-    findings = findings_of(store, result.artifacts, sizes, there)
+    findings = findings_of(store, result.artifacts, _sizes(weights), there)
     steps = _steps(store, findings, refs, stashes, there, command) if findings else []
     if html is not None:
         page.write_page(html, figures, _name(store), steps)
@@ -184,6 +188,10 @@ def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _We
     progress("blobs", 0, len(blobs))
     weights.update(store.weigh(blobs))
     return weights
+
+
+def _sizes(weights: _Weights) -> dict[str, int | None]:
+    return {blob: None if weight is None else weight[0] for blob, weight in weights.items()}
 
 
 def _in_tips(

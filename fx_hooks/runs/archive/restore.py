@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.artifacts.tree_reader import is_source
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.runs.archive import autorun, tree
 from fx_hooks.runs.archive.manifest import (
     FILE,
@@ -105,8 +107,8 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     """Raise :class:`~fx_hooks.util.errors.FatalError` if one of *runs* cannot go below *folder*."""
     taken = []
     for run in runs:
-        if _is_package(run):
-            raise FatalError(f"{shown(run.path)}: is a Python package, and no run: leave it out")
+        if _holds_source(run):
+            raise FatalError(f"{shown(run.path)}: holds source files, and is no run: leave it out")
         if b"" in autorun.left_out(entry.path for entry in run.entries):
             raise FatalError(f"{shown(run.path)}: is a repository, and no run: leave it out")
         if WINDOWS and not all(
@@ -134,10 +136,19 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
         _check_use(folder, taken)
 
 
-def _is_package(run: PackedRun) -> bool:
-    """Return True if Python would import *run*; one named after a time may hold source."""
+def _holds_source(run: PackedRun) -> bool:
+    """Return True if *run* has source at its top, which no folder has that was packed as a run.
+
+    W&B's may, as may one named after a time, or a job of a sweep, by its number or its
+    overrides: it may copy its source there, and nothing imports it by such a name.
+    """
+    kind = KINDS.get(str(run.about.get("kind")))
+    name = run.path.rpartition(b"/")[2]
+    if (kind is not None and kind.among_sources) or name.isdigit() or b"=" in name:
+        return False
     return not any(map(is_dated, (run.path, *above(run.path)))) and any(
-        entry.path.lower().startswith(b"__init__.") and b"/" not in entry.path
+        b"/" not in entry.path
+        and (is_source(entry.path) or entry.path.lower().startswith(b"__init__."))
         for entry in run.entries
     )
 

@@ -1,0 +1,100 @@
+"""Weights under any name are found by range, by all files, and by names outside a commit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support import CLEAN, Repo
+from tests.test_check_range import check, commit, fast_path, head, paths
+from tests.test_explain import run
+from tests.trees import content_of
+
+TORCH = content_of("torch.pt")
+SMALL = content_of("small.pt")
+ZIP = content_of("csvzip")
+
+
+def test_a_range_looks_into_files(repo: Repo) -> None:
+    start = head(repo)
+    commit(repo, "fine", "data/a.zip", content=ZIP)
+    assert check(repo) == CLEAN
+    # The command has looked into it, and its fast path need not any more.
+    assert fast_path(repo)
+    commit(repo, "bad", "res/best", "res/other", content=TORCH)
+    commit(repo, "gone")
+    repo.git("rm", "-q", "res/best")
+    commit(repo, "without it")
+    repo.git("mv", "res/other", "res/moved")
+    commit(repo, "elsewhere")
+    assert not fast_path(repo)
+    assert paths(repo) == {"res/best", "res/other", "res/moved"}
+    result = check(repo, "--format", "json")
+    found = json.loads(result.out)["findings"]
+    assert {(one["rule"], one["in_tip"]) for one in found} == {
+        ("weights", False), ("weights", True),
+    }  # fmt: skip
+    assert paths(repo, "--all") == {"res/best", "res/other", "res/moved"}
+    # What a policy decides is not looked into.
+    commit(repo, "kept", ".fx-hooks.yaml", content=b"keep: [/res/]\n")
+    assert paths(repo, f"{start}..HEAD") == set()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
+def test_a_range_of_many_files(repo: Repo, packed: bool) -> None:
+    """Of more files than are opened one by one git says how large they are."""
+    for number in range(60):
+        repo.stage(f"src/m{number}.py", f"x = {number}\n")
+    commit(repo, "many")
+    if packed:
+        repo.git("gc", "-q")
+    assert check(repo) == CLEAN
+    assert fast_path(repo)
+    commit(repo, "small", "res/epoch_0.model", content=SMALL)
+    assert not fast_path(repo)
+    assert paths(repo) == {"res/epoch_0.model"}
+
+
+def test_a_small_file_counts_by_its_name_at_each_place(repo: Repo) -> None:
+    commit(repo, "no reason", "res/thing", content=SMALL)
+    assert check(repo) == CLEAN
+    commit(repo, "a reason", "res/epoch_0.model", content=SMALL)
+    assert paths(repo) == {"res/epoch_0.model"}
+    assert repo.check("--all-files").out.count("res/thing") == 0
+
+
+def test_what_is_not_in_the_clone_is_no_error(repo: Repo) -> None:
+    commit(repo, "bad", "res/best", content=TORCH)
+    blob = repo.git("rev-parse", ":res/best").strip()
+    (repo.git_directory / "objects" / blob[:2] / blob[2:]).unlink()
+    assert not fast_path(repo)
+    assert check(repo) == CLEAN
+    assert repo.check("--all-files") == CLEAN
+    # And nothing is remembered of it.
+    assert not fast_path(repo)
+    assert not repo.fast_path("--all-files")
+
+
+def test_names_outside_a_commit(repo: Repo) -> None:
+    """`pre-commit run --all-files` names files while nothing is staged."""
+    commit(repo, "bad", "res/best", content=TORCH)
+    repo.check("train.py")
+    for _ in range(2):
+        assert not repo.fast_path("--", "res/best", "train.py")
+        assert repo.check("--", "res/best", "train.py").code == 1
+    # In a commit what it does not touch stays.
+    repo.stage("train.py", "x = 2\n")
+    assert repo.check("--", "train.py") == CLEAN
+
+
+def test_explain_looks_at_the_disk_for_what_is_not_tracked(repo: Repo) -> None:
+    repo.write("res/best", TORCH)
+    repo.write("res/other", b"PK\x03\x04" + bytes(1 << 15))
+    repo.link("res/link", "best")
+    result = run(repo.root, "res/best", "res/other", "res/link", "res/nothing")
+    first, *others = result.out.splitlines()
+    assert first.startswith("res/best: blocked by weights")
+    assert "weights of PyTorch" in first
+    assert others == [f"res/{name}: allowed: no rule matches it"
+                      for name in ("other", "link", "nothing")]  # fmt: skip
