@@ -274,7 +274,7 @@ SCENES = {
     "pull-request-rebase": Scene(
         prepare=pushed_below_the_last,
         refuses=of(check_range.main, "origin/main..HEAD"),
-        heads=("git -C .. diff --stat --exit-code HEAD && git -C .. checkout -q",
+        heads=("(cd .. && git diff --stat --exit-code HEAD && git checkout -q",
                "git -C .. push --force-with-lease origin topic"),
         from_folder="src",
     ),
@@ -381,7 +381,7 @@ def test_the_named_tests_are_there() -> None:
 
 def commands_of(result: Result) -> list[str]:
     text = (result.out + result.err).replace("\\\n", "")
-    pattern = r"^    ((?:git|fx-[a-z-]+|pre-commit|prek|printf)(?: .*)?)$"
+    pattern = r"^    ((?:\(cd|git|fx-[a-z-]+|pre-commit|prek|printf)(?: .*)?)$"
     return re.findall(pattern, text, re.MULTILINE)
 
 
@@ -399,10 +399,30 @@ def test_what_is_printed_leads_to_green(
     scene.prepare(repo)
     folder = repo.root / scene.from_folder
     first = scene.refuses(folder)
+    for head in scene.heads:
+        assert any(command.startswith(head) for command in commands_of(first)), (head, first)
+    follow(scene, first, folder, shell)
+
+
+# Those that name a file from where the user stands.
+FROM_ROOT = {"not-allowed"}
+
+
+@pytest.mark.parametrize("name", sorted(SCENES.keys() - FROM_ROOT))
+def test_it_does_so_from_below_the_root(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
+    scene = SCENES[name]
+    scene.prepare(repo)
+    folder = repo.root / "src"
+    follow(scene, scene.refuses(folder), folder, SHELLS[0])
+
+
+def follow(scene: Scene, first: Result, folder: Path, shell: tuple[str, ...]) -> None:
+    """Run what *first* prints in *folder*, and see that *scene* refuses no more."""
     commands = commands_of(first)
     assert commands, first
-    for head in scene.heads:
-        assert any(command.startswith(head) for command in commands), (head, first)
     for command in commands:
         done = subprocess.run(
             (*shell, "-c", command),

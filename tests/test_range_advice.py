@@ -25,7 +25,7 @@ EDITOR = f"{sys.executable} -c 'import os, sys; " + (
 def follow(repo: Repo, result: Result, guilty: str = "", cwd: str = ".") -> None:
     """Start the commands of the report one after another, as somebody would who reads it."""
     lines = result.out.replace("\\\n        ", "").splitlines()
-    commands = [line for line in lines if line.startswith(("    git ", "    printf "))]
+    commands = [line for line in lines if line.startswith(("    git ", "    printf ", "    (cd "))]
     assert commands, result
     # What is to be done at each of several commits.
     commands += commands[-3:] * (len(guilty.split()) - 1)

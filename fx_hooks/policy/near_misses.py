@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.git.commands import from_folder
 from fx_hooks.policy.in_force import read_policy_file
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.errors import FatalError
@@ -64,7 +65,7 @@ def of_index(
                 texts[path] = text or b""
         return texts
 
-    return list(_found({*index, *fresh}, read, policy))
+    return list(_found({*index, *fresh}, read, policy, repository))
 
 
 def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]:
@@ -79,7 +80,7 @@ def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]
         contents = store.contents([blobs[path] for path in paths])
         return {path: contents.get(blobs[path], b"") for path in paths}
 
-    return list(_found(blobs, read, policy))
+    return list(_found(blobs, read, policy, store))
 
 
 def refuse_policies(found: Sequence[NearMiss]) -> None:
@@ -90,7 +91,10 @@ def refuse_policies(found: Sequence[NearMiss]) -> None:
 
 
 def _found(
-    paths: Collection[bytes], read: Callable[[list[bytes]], Mapping[bytes, bytes]], policy: Policy
+    paths: Collection[bytes],
+    read: Callable[[list[bytes]], Mapping[bytes, bytes]],
+    policy: Policy,
+    store: ObjectStore,
 ) -> Iterator[NearMiss]:
     projects = policy.projects
     sections = []
@@ -103,7 +107,7 @@ def _found(
         elif is_place and name in _SECTIONS:
             sections.append(path)
         elif is_place and _SPELLING.match(name):
-            yield _misspelt(path, folder, paths)
+            yield _misspelt(path, folder, paths, store.path_to_root())
     texts = read(sections) if sections else {}
     for path in sections:
         match = re.search(_SECTIONS[path.rpartition(b"/")[2]], texts[path])
@@ -119,14 +123,15 @@ def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
     )
 
 
-def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes]) -> NearMiss:
+def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], way: str) -> NearMiss:
     right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
+    remove, *_ = from_folder([f"git rm {quoted(path)}"], way)
     if right in paths:
-        mend = f"say it in {shown(right)}, then git rm {quoted(path)}"
+        mend = f"say it in {shown(right)}, then {remove}"
     elif path.lower().endswith((b".yml", b".yaml")):
-        mend = f"git mv -f {quoted(path)} {quoted(right)}"
+        mend, *_ = from_folder([f"git mv -f {quoted(path)} {quoted(right)}"], way)
     else:
-        mend = f"say it in {shown(right)}, as YAML, then git rm {quoted(path)}"
+        mend = f"say it in {shown(right)}, as YAML, then {remove}"
     return NearMiss(
         f"{shown(path)} is not read, as the policy is called {POLICY_NAME}: {mend}", True
     )
