@@ -251,7 +251,7 @@ SCENES = {
     "foreign": Scene(
         prepare=foreign,
         refuses=of(check_best_models.main),
-        heads=("git rm -q -f --cached -- best_models/x.bin",),
+        heads=("git rm -q -f --cached --ignore-unmatch -- best_models/x.bin",),
     ),
     "stale": Scene(
         prepare=stale, refuses=of(check_best_models.main), heads=("git add -f -- best_models",)

@@ -172,7 +172,9 @@ def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
         write(place(tree) + b"/new", "new")
         return "new"
 
-    with pytest.raises(LeftAside, match=r"made another one; the old one is \.fx-aside-"):
+    with pytest.raises(
+        LeftAside, match=r"there is a new one in its place; the old one is \.fx-aside-"
+    ):
         remove(tree, differs=differs)
     assert os.listdir(place(tree)) == [b"new"]
     (left,) = left_aside(scan(tree).top)
