@@ -93,6 +93,12 @@ def in_what_looks_like_a_project(repo: Repo) -> None:
     repo.stage("ml/outputs/2025-01-01/12-00-00/.hydra/config.yaml", "a: 1\n")
 
 
+def named_in_a_document(repo: Repo) -> None:
+    repo.stage("README.md", "The model is in [res/m.pt](res/m.pt).\n")
+    repo.stage("res/m.pt", STATE)
+    repo.remove("res/m.pt")
+
+
 def unstaged_policy(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore: ['*.x']\n")
     repo.write(".fx-hooks.yaml", "ignore: ['*.y']\n")
@@ -100,7 +106,8 @@ def unstaged_policy(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize(
-    "prepare", [beside_a_near_miss, in_what_looks_like_a_project, unstaged_policy]
+    "prepare",
+    [beside_a_near_miss, in_what_looks_like_a_project, named_in_a_document, unstaged_policy],
 )
 def test_with_notes(repo: Repo, prepare: Callable[[Repo], None]) -> None:
     prepare(repo)

@@ -41,7 +41,7 @@ from fx_hooks.policy.in_force import (
     refuse_unmerged,
     refuse_unstaged,
 )
-from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
+from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, in_quotes, literal
 from fx_hooks.policy.patterns import problem
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.runs.layouts import run_directories
@@ -395,7 +395,7 @@ def _with_projects(
 
     def lines(indent: str) -> list[str]:
         return [
-            f"{indent}- {json.dumps(name, ensure_ascii=False)}"
+            f"{indent}- {in_quotes(name)}"
             f"  # {', '.join(dict.fromkeys(new[folder] for folder in folders))}"
             for name, folders in written.items()
         ]
@@ -463,7 +463,7 @@ def _rules(found: Sequence[RunDirectory], indent: str, policy: Policy) -> list[s
         names = (f"{stem}-{number}" if number > 1 else stem for number in range(1, len(taken) + 9))
         name = next(name for name in names if name not in taken)
         taken.add(name)
-        pattern = json.dumps("/" + literal(directory.path), ensure_ascii=False)
+        pattern = in_quotes("/" + literal(directory.path))
         lines += [
             f"{indent}- rule: {name}",
             f"{indent}  paths: [{pattern}]  # {directory.setting}",
