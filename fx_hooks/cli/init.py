@@ -17,7 +17,7 @@ from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
-from fx_hooks.best_models.milestones import can_be_allowed
+from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner

@@ -21,7 +21,7 @@ from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.metadata import read_metadata
-from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
@@ -33,6 +33,7 @@ from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
 
 if TYPE_CHECKING:
+    from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.git.repository import ObjectStore
     from fx_hooks.reporting.finding import Finding
 
