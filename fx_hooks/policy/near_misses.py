@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.git.commands import from_folder
-from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.policy.in_force import from_here, read_policy_file
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted, shown
@@ -107,7 +106,7 @@ def _found(
         elif is_place and name in _SECTIONS:
             sections.append(path)
         elif is_place and _SPELLING.match(name):
-            yield _misspelt(path, folder, paths, store.path_to_root())
+            yield _misspelt(path, folder, paths, store)
     texts = read(sections) if sections else {}
     for path in sections:
         match = re.search(_SECTIONS[path.rpartition(b"/")[2]], texts[path])
@@ -123,13 +122,13 @@ def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
     )
 
 
-def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], way: str) -> NearMiss:
+def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], store: ObjectStore) -> NearMiss:
     right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
-    remove, *_ = from_folder([f"git rm {quoted(path)}"], way)
+    remove = from_here(store, f"git rm {quoted(path)}")
     if right in paths:
         mend = f"say it in {shown(right)}, then {remove}"
     elif path.lower().endswith((b".yml", b".yaml")):
-        mend, *_ = from_folder([f"git mv -f {quoted(path)} {quoted(right)}"], way)
+        mend = from_here(store, f"git mv -f {quoted(path)} {quoted(right)}")
     else:
         mend = f"say it in {shown(right)}, as YAML, then {remove}"
     return NearMiss(
