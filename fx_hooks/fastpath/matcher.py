@@ -69,8 +69,8 @@ class Matcher:
 
     __slots__ = (
         "_above", "_below", "_blocked", "_by_name", "_children", "_directory_tests",
-        "_expressions", "_inherited", "_loose", "_possible",
-        "_names", "_prefixed", "_prefixes", "_states", "_suffixes", "_tests", "_within",
+        "_expressions", "_inherited", "_loose", "_names", "_possible",
+        "_prefixed", "_prefixes", "_states", "_suffixes", "_tests", "_within",
     )  # fmt: skip
 
     def __init__(self, tables: "Tables") -> None:
