@@ -115,21 +115,11 @@ def places_of_runs(
     named, globs, known, milestones, kept = content
     finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
     groups = finder.grouped(paths)
-    if any(project and project not in known for project in groups):
+    facts = _facts(known, milestones, groups, index)
+    if facts is None:
         return None
     # A submodule is a folder, to patterns that match only those.
     modules = finder.grouped([path + b"/" for path in submodules])
-    facts = {name: known[name] or (b"", milestones, b"", 0) for name in groups if name}
-    watched = {}
-    for project, (own, listing, listed, _) in facts.items():
-        before = project + b"/"
-        if not own and os.path.lexists(before + POLICY):
-            return None
-        watched[before + POLICY] = own
-        watched[before + listing] = listed
-    entries = index.entries(list(watched))
-    if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
-        return None
     found = []
     for project, inside in groups.items():
         of_project = tables, marks
@@ -141,3 +131,62 @@ def places_of_runs(
         before = project + b"/" if project else b""
         found.append((of_project[1], [before + name for name in matcher.directories() if name]))
     return found
+
+
+def _facts(
+    known: "dict[bytes, Known]",
+    milestones: bytes,
+    projects: "Collection[bytes]",
+    index: "Index | ListedIndex",
+) -> "dict[bytes, tuple[bytes, bytes, bytes, int]] | None":
+    """Return what is known of *projects* but the root; None where one is new or has changed."""
+    facts = {}
+    watched = {}
+    for project in projects:
+        if not project:
+            continue
+        if project not in known:
+            return None
+        own, listing, listed, _ = facts[project] = known[project] or (b"", milestones, b"", 0)
+        before = project + b"/"
+        if not own and os.path.lexists(before + POLICY):
+            return None
+        watched[before + POLICY] = own
+        watched[before + listing] = listed
+    entries = index.entries(list(watched))
+    if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
+        return None
+    return facts
+
+
+def outside_chosen(
+    content: "Content",
+    tables: "Tables",
+    paths: "list[bytes]",
+    index: "Index | ListedIndex",
+) -> bool:
+    """Return True if none of *paths* is in a folder of chosen models, nor where one could be.
+
+    *tables* are those of the root.
+    """
+    named, globs, known, milestones, _ = content
+    # A file or a link in the place of a project, or of what it is in.
+    places = {b""}
+    for project in known:
+        while project not in places:
+            places.add(project)
+            project = project.rpartition(b"/")[0]
+    if not places.isdisjoint(paths):
+        return False
+    finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
+    groups = finder.grouped(paths)
+    facts = _facts(known, milestones, groups, index)
+    if facts is None:
+        return False
+    for project, inside in groups.items():
+        listing = facts[project][1] if project else milestones
+        folder = listing[: listing.rfind(b"/") + 1]
+        for path in inside:
+            if (path + b"/").startswith(folder) or folder.startswith(path + b"/"):
+                return False
+    return True
