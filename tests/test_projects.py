@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import shlex
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from fx_hooks import check_best_models, check_range, sync_gitignore
 from fx_hooks.cli import add_milestone
 from fx_hooks.cli.explain import main as explain
 from fx_hooks.fastpath.best_models import proven_untouched, staged_names
+from fx_hooks.fastpath.projects import changed, differences
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
 from tests.contract_support import META, STATE, entry, facts, listing, run
@@ -447,3 +450,22 @@ def test_what_surely_concerns_no_chosen_model(chosen: Repo, name: str) -> None:
     assert before == untouched
     result = run(check_best_models.main, cwd=chosen.root)
     assert not before or result == CLEAN
+
+
+OWN_POLICIES = [
+    "", "ignore: ['*.x1', 'a*.csv', '**/z/*.md']\n", "keep: ['*.pt', /src]\n",
+    "disable: [weights]\n", "disable: [wandb, outputs, logs]\nignore: ['?x', 'y[ab]*/**/*.z']\n",
+    "best_models: {folder: models}\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", OWN_POLICIES)
+@pytest.mark.parametrize("root", OWN_POLICIES)
+def test_tables_are_kept_as_what_differs(own: str, root: str) -> None:
+    base = tables_of(load_policy(root.encode()))
+    of_project = load_policy(root.encode(), project=("ml", own.encode()))
+    tables = tables_of(of_project)
+    changes = marshal.loads(marshal.dumps(differences(base, tables)))
+    assert changed(base, changes) == tables
+    if not own or own.startswith("ignore"):
+        assert len(marshal.dumps(changes)) < len(marshal.dumps(tables)) / 5
