@@ -19,16 +19,17 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
         if argv is None:
             interpreter.leave_out_users_modules()
-        from fx_hooks.fastpath.best_models import proven_untouched
+        from fx_hooks.fastpath.best_models import proven_untouched, staged_names
 
-        if not arguments and proven_untouched():
+        staged = None if arguments else staged_names()
+        if proven_untouched(staged):
             return 0
         if argv is None:
             interpreter.speak_utf8()
         from fx_hooks.cli import check_best_models
     except KeyboardInterrupt:
         return 130
-    return check_best_models.main(arguments)
+    return check_best_models.main(arguments, staged)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def questions(old: str, staged: str) -> list[Question]:
     found = [Question("artifacts", artifacts.proven_clean, check_artifacts.main, a) for a in files]
 
     def untouched(_: list[str]) -> bool:
-        return best_models.proven_untouched()
+        return best_models.proven_untouched(best_models.staged_names())
 
     found.append(Question("best-models", untouched, check_best_models.main, []))
     ends = f"{old}..HEAD"

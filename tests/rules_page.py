@@ -44,16 +44,8 @@ so is a real run.
 MISJUDGEMENTS = """\
 ## Known misjudgements
 
-`python -m tests.verdicts` measures the rules on 48 public repositories that were labelled by hand.
-The rules were made with these repositories in view, so their figures say little of others: at the
-heads, 99.8 % of the paths that are refused are artifacts, and all artifacts are refused.
-
-On 58 other repositories with 80,925 paths, which were labelled before any verdict, the first
-release did worse. 94 % of what it refused at the heads were artifacts, and it refused 54 % of them;
-at their dirtiest commits, 99.98 % and 87 %. W&B, Hydra and caches were right everywhere. What it
-missed were weights and stores of runs under names of their own, job output of other schedulers, and
-logs below `tests/`. Many rules and the look at contents came after that. They were not measured on
-new repositories yet, so expect a figure between these two.
+How right the rules are about repositories that they were made with, and about others, is measured
+on [a page of its own](accuracy.md).
 
 Refused, although it is no artifact. Name it under `keep`:
 

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from fx_hooks.cli import explain
-from fx_hooks.fastpath.best_models import proven_untouched
+from fx_hooks.fastpath.best_models import proven_untouched, staged_names
 from tests.contract_support import (
     LISTING,
     META,
@@ -386,6 +387,83 @@ def test_a_missing_object_is_not_clean(approved: Repo, what: str) -> None:
     refused(approved, what, "is not in this clone")
 
 
+@pytest.fixture
+def unread(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A model that was read before, other metadata, and readers that fail."""
+
+    def fail(file: object) -> NoReturn:
+        raise AssertionError(file)
+
+    committed.stage(METADATA, META + " ")
+    monkeypatch.setattr("fx_hooks.weights.content.inspect", fail)
+    assert check(committed) == CLEAN
+    return committed
+
+
+KEPT = ".git/fx-hooks.milestones"
+
+
+def test_a_model_is_read_once(unread: Repo) -> None:
+    unread.git("gc", "-q", "--prune=now")
+    assert check(unread) == CLEAN
+    for arguments in (["--all-files"], ["--policy", "/dev/null", "--all-files"]):
+        with pytest.raises(AssertionError):
+            check(unread, *arguments)
+
+
+def reads(repo: Repo) -> bool:
+    try:
+        return check(repo) != CLEAN
+    except AssertionError:
+        return True
+
+
+def test_what_makes_a_model_be_read_again(unread: Repo) -> None:
+    kept = (unread.root / KEPT).read_bytes()
+    for path, content in (
+        (MODEL, MODULE),
+        (LISTING, listing(entry(STATE)) + "\n# a comment\n"),
+        (".gitattributes", "# text\n"),
+        (".fx-hooks.yaml", "best_models: {max_size: 1GB}\n"),
+    ):
+        unread.stage(path, content)
+        assert reads(unread), path
+        unread.git("reset", "-q", "--hard")
+        unread.stage(METADATA, META + " ")
+        (unread.root / KEPT).write_bytes(kept)
+        assert not reads(unread)
+    # Where it goes is asked each time.
+    (unread.root / ".git/info").mkdir(exist_ok=True)
+    unread.write(".git/info/attributes", "*.pt filter=lfs\n")
+    assert reads(unread)
+
+
+def test_a_model_that_is_gone_is_missed(unread: Repo) -> None:
+    blob = unread.git("rev-parse", f":{MODEL}").strip()
+    (unread.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    refused(unread, MODEL, "is not in this clone")
+
+
+def test_what_is_kept_is_not_believed(unread: Repo) -> None:
+    kept = unread.root / KEPT
+    good = kept.read_bytes()
+    for place in range(0, len(good), 97):
+        kept.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        kept.chmod(0o600)
+        assert reads(unread), place
+    for damaged in (b"", good[:-1], good + b"x"):
+        kept.write_bytes(damaged)
+        assert reads(unread)
+    kept.write_bytes(good)
+    kept.chmod(0o666)
+    assert reads(unread)
+    kept.chmod(0o600)
+    assert not reads(unread)
+    kept.rename(unread.root / "moved")
+    kept.symlink_to(unread.root / "moved")
+    assert reads(unread)
+
+
 def test_a_conflict(committed: Repo) -> None:
     committed.git("checkout", "-q", "-b", "side")
     committed.stage(METADATA, '{"performance": 1, "config": 1}')
@@ -474,7 +552,7 @@ def test_no_repository(home: Path, tmp_path: Path) -> None:  # noqa: ARG001
 
 def fast_path(repo: Repo) -> bool:
     with working_directory(repo.root):
-        return proven_untouched()
+        return proven_untouched(staged_names())
 
 
 def test_the_fast_path(committed: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -480,7 +480,7 @@ def test_a_server_refuses_and_nothing_is_left(remote: Repo, repo: Repo) -> None:
     assert "pre-receive hook declined" in said
     assert remote.git("count-objects", "-v") == objects
     remote.git("cat-file", "-e", bad, fails=True)
-    assert "git rebase -i" in said
+    assert "git rebase -q --onto HEAD" in said
     repo.git("reset", "-q", "--hard", "origin/main")
     commit(repo, "fine", "src/b.py")
     repo.git("push", "-q", "origin", "main", "main:new")

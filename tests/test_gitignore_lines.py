@@ -137,7 +137,15 @@ def test_lines(text: str, expected: str) -> None:
 def test_a_rule_keeps_its_reason() -> None:
     text = ALL_RULES + "ignore: [{rule: r, paths: [/a, /b], except: [/b], why: no need}]"
     (section,) = sections(load_policy(text.encode()))
-    assert section == ("r", "no need", (b"/a",))
+    assert section == ("r", "no need", (b"/a",), ("",))
+
+
+def test_a_line_knows_the_tool_of_its_pattern() -> None:
+    found = {line: tool for section in sections(load_policy())
+             for line, tool in zip(section.lines, section.tools, strict=True)}  # fmt: skip
+    assert found[b"/wandb"] == "wandb"
+    assert found[b"catboost_info"] == "catboost"
+    assert found[b"*.pt"] == "torch"
 
 
 @pytest.mark.slow

@@ -85,6 +85,31 @@ def test_a_dry_run_writes_nothing(repo: Repo) -> None:
     assert repo.on_disk() == before
 
 
+def test_the_block_is_shown_by_tool(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person agrees to a line for each tool; ``--diff`` shows all lines."""
+    found = run(repo, "--dry-run").out
+    shown = [
+        line.split() for line in found.splitlines() if line.endswith((" patterns", " pattern"))
+    ]
+    counts = {name: int(count) for name, count, _ in shown}
+    assert {"wandb", "hydra", "torch", "huggingface", "others"} <= counts.keys()
+    whole = run(repo, "--dry-run", "--diff").out
+    assert "  +/wandb\n" in whole
+    assert "  +/wandb\n" not in found
+    assert "(--diff shows all lines)" in found
+    block = whole[whole.index("  +# >>>") : whole.index("  +# <<<")].splitlines()
+    assert sum(counts.values()) == sum(not line.startswith("  +#") for line in block)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    asked = run(repo).out
+    assert "  +/wandb\n" not in asked
+    run(repo, "--yes")
+    # Of a block that is there only what changes is shown.
+    repo.write(".fx-hooks.yaml", "ignore: [/scratch]\n")
+    repo.git("add", "-A")
+    assert "  +/scratch\n" in run(repo, "--dry-run").out
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("Yes", 0), ("", 1), ("no", 1)])
 def test_it_asks(repo: Repo, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)

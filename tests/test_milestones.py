@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from fx_hooks.best_models.milestones import Milestone, load_contract, with_entry
+from fx_hooks.best_models.milestone import Milestone
+from fx_hooks.best_models.milestones import load_contract, with_entry
 from fx_hooks.policy.loader import BUILTIN_FILE, load_policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.weights.content import FORMATS

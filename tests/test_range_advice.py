@@ -27,6 +27,8 @@ def follow(repo: Repo, result: Result, guilty: str = "", cwd: str = ".") -> None
     lines = result.out.replace("\\\n        ", "").splitlines()
     commands = [line for line in lines if line.startswith(("    git ", "    printf "))]
     assert commands, result
+    # What is to be done at each of several commits.
+    commands += commands[-3:] * (len(guilty.split()) - 1)
     folder = Path(sys.executable).parent
     done = subprocess.run(
         ("bash", "-e"),
@@ -51,8 +53,8 @@ def test_an_artifact_that_stays_is_taken_out_by_a_rebase(remote: Repo, repo: Rep
     bad = commit(repo, "bad", "a.pt", "-x.pt", "q'u o.pt", "src/b.py")
     commit(repo, "later", "src/c.py")
     result = check(repo, "origin/main..HEAD")
-    assert f"mark {bad[:10]} as 'edit'" in result.out
-    follow(repo, result, bad)
+    assert f"Take the files out of {bad[:10]}, and put what came after it on top" in result.out
+    follow(repo, result)
     assert check(repo, "origin/main..HEAD") == CLEAN
     assert {b"src/a.py", b"src/b.py", b"src/c.py"} <= repo.tracked()
     # Not one file has gone from the disk.
@@ -60,7 +62,7 @@ def test_an_artifact_that_stays_is_taken_out_by_a_rebase(remote: Repo, repo: Rep
 
 
 def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
-    bad = commit(repo, "bad", "a.pt")
+    commit(repo, "bad", "a.pt")
     repo.git("checkout", "-q", "-b", "side")
     commit(repo, "side", "src/side.py")
     repo.git("checkout", "-q", "main")
@@ -68,8 +70,8 @@ def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG0
     repo.git("merge", "-q", "--no-verify", "--no-ff", "-m", "merge", "side")
     repo.git("branch", "-q", "-D", "side")
     result = check(repo, "origin/main..HEAD")
-    assert "git rebase -i --rebase-merges" in result.out
-    follow(repo, result, bad)
+    assert "git rebase -q --rebase-merges --onto HEAD" in result.out
+    follow(repo, result)
     assert check(repo, "origin/main..HEAD") == CLEAN
     assert {b"src/side.py", b"src/main.py"} <= repo.tracked()
     assert repo.git("rev-list", "--merges", "HEAD").count("\n") == 1
@@ -81,13 +83,14 @@ RUN = tuple(f"wandb/run-20250101_000000-a1b2c3d4/files/{name}" for name in "abcd
 @pytest.mark.parametrize("later", [False, True])
 def test_folders_of_artifacts_alone_are_named_once(remote: Repo, repo: Repo, later: bool) -> None:  # noqa: ARG001
     commit(repo, "fine", "src/a.py", "mixed/a.py")
-    bad = commit(repo, "bad", *RUN, "wandb/debug.log", "mixed/a.pt")
+    logs = [f"wandb/debug-{name}.log" for name in ("a", "b", "internal")]
+    commit(repo, "bad", *RUN, *logs, "mixed/a.pt")
     if later:
         commit(repo, "later", "src/c.py")
     result = check(repo, "origin/main..HEAD")
-    assert "  - wandb/  5 files" in result.out
-    assert any(line.endswith(" -- mixed/a.pt wandb") for line in result.commands)
-    follow(repo, result, bad)
+    assert "  - wandb/  7 files" in result.out
+    assert " -- mixed/a.pt wandb" in result.out
+    follow(repo, result)
     assert check(repo, "origin/main..HEAD") == CLEAN
     assert b"mixed/a.py" in repo.tracked()
 
@@ -151,6 +154,64 @@ def test_nothing_is_rewritten_while_something_is_not_committed(remote: Repo, rep
         follow(repo, result)
     assert (repo.root / "train.py").read_text() == "precious\n"
     assert head(repo) == before
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_several_commits_are_edited(remote: Repo, repo: Repo, merged: bool) -> None:  # noqa: ARG001
+    first = commit(repo, "bad", "a.pt", "src/a.py")
+    commit(repo, "fine", "src/b.py")
+    second = commit(repo, "worse", "b.pt", "src/c.py")
+    if merged:
+        repo.git("checkout", "-q", "-b", "side")
+        commit(repo, "side", "src/side.py")
+        repo.git("checkout", "-q", "main")
+        commit(repo, "main", "src/main.py")
+        repo.git("merge", "-q", "--no-verify", "--no-ff", "-m", "merge", "side")
+        repo.git("branch", "-q", "-D", "side")
+    result = check(repo, "origin/main..HEAD")
+    assert f"mark {second[:10]}, {first[:10]} as 'edit'" in result.out
+    follow(repo, result, f"{first} {second}")
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert {b"src/a.py", b"src/b.py", b"src/c.py"} <= repo.tracked()
+
+
+@pytest.mark.parametrize("dirt", ["src/a.py", "new.py"])
+def test_nothing_of_it_starts_where_something_is_not_committed(
+    remote: Repo,  # noqa: ARG001
+    repo: Repo,
+    dirt: str,
+) -> None:
+    commit(repo, "bad", "a.pt", "src/a.py")
+    last = commit(repo, "later", "src/b.py")
+    result = check(repo, "origin/main..HEAD")
+    repo.stage(dirt, "precious\n")
+    with pytest.raises(AssertionError, match=dirt):
+        follow(repo, result)
+    assert (head(repo), repo.git("branch", "--show-current")) == (last, "main\n")
+    assert (repo.root / dirt).read_text() == "precious\n"
+
+
+def test_the_first_commit_of_all(repo: Repo) -> None:
+    commit(repo, "bad", "a.pt", "src/a.py")
+    commit(repo, "later", "src/b.py")
+    result = check(repo)
+    follow(repo, result)
+    assert check(repo) == CLEAN
+    assert {b"src/a.py", b"src/b.py"} <= repo.tracked()
+
+
+@pytest.mark.parametrize("cwd", [".", "src"])
+def test_a_pull_request_whose_last_commit_is_fine(remote: Repo, repo: Repo, cwd: str) -> None:  # noqa: ARG001
+    repo.git("checkout", "-q", "-b", "topic")
+    commit(repo, "bad", "a.pt", "src/a.py")
+    commit(repo, "later", "src/b.py")
+    repo.git("push", "-q", "-u", "origin", "topic")
+    result = check(Repo(repo.root / cwd), "origin/main..HEAD")
+    assert len(result.out.splitlines()) <= 12
+    follow(repo, result, cwd=cwd)
+    assert check(repo, "origin/main..HEAD") == CLEAN
+    assert repo.git("rev-parse", "topic") == repo.git("rev-parse", "origin/topic")
+    assert {b"src/a.py", b"src/b.py"} <= repo.tracked()
 
 
 def test_a_branch_that_is_not_checked_out(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
@@ -281,8 +342,8 @@ def test_an_audit_sends_to_the_branch_that_has_what_is_unpublished(
     zeros = "fx-check-range --from-ref " + "0" * 40 + " --to-ref topic"
     assert printed(said) == ["fx-check-range origin/main..topic" if default else zeros]
     advice = check(repo, *printed(said)[0].split()[1:])
-    assert "git rebase -i" in advice.out
-    follow(repo, advice, bad)
+    assert f"--onto HEAD {bad[:10]} topic" in advice.out
+    follow(repo, advice)
     assert check(repo, "--all").code == 0
 
 
@@ -301,7 +362,7 @@ def test_a_branch_that_only_a_pull_request_has(remote: Repo, repo: Repo) -> None
     repo.git("push", "-q", "-u", "origin", "topic")
     result = check(repo, "origin/main..HEAD")
     assert "filter-repo" not in result.out
-    assert f"Only this branch has these commits: rebase, and mark {bad[:10]}" in result.out
+    assert f"Only this branch has these commits. Take the files out of {bad[:10]}" in result.out
     assert result.commands[-1] == "git push --force-with-lease origin topic"
     follow(repo, result, bad)
     assert check(repo, "origin/main..HEAD") == CLEAN

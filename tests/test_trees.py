@@ -148,3 +148,21 @@ def test_what_passes_as_test_data_is_counted(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", 'ignore: ["/tests/exp/"]\n')
     assert "tests/exp/" in repo.check("--all-files").out
     assert "1 file passes as test data: spec/ 1" in repo.check("--all-files").out
+
+
+def test_the_audit_and_fx_init_count_what_passes_as_test_data(repo: Repo) -> None:
+    for number in range(3):
+        repo.stage(f"tests/exp/{number}.log", b"epoch 1\n")
+    repo.commit()
+    repo.git("rm", "-q", "tests/exp/0.log")
+    repo.commit()
+    note = (
+        "{} files pass as test data: tests/exp/ {}. If these are results of runs, add"
+        ' "/tests/exp/" to `ignore` in .fx-hooks.yaml\n'
+    )
+    assert tool(repo.root, "check_range", "--all").endswith(f"note: {note.format(3, 3)}")
+    assert note.format(2, 2) in tool(repo.root, "cli.init", "--dry-run")
+    repo.stage(".fx-hooks.yaml", 'ignore: ["/tests/exp/"]\n')
+    repo.commit()
+    assert "test data" not in tool(repo.root, "check_range", "--all")
+    assert "test data" not in tool(repo.root, "cli.init", "--dry-run")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fx_hooks.policy.model import literal
+from fx_hooks.policy.model import in_quotes, literal
 from fx_hooks.util.paths import shown
 
 if TYPE_CHECKING:
@@ -41,7 +41,5 @@ def exempted_note(verdicts: Iterable[Verdict]) -> str:
     pattern = f"/{literal(os.fsdecode(largest[0][0]))}/"
     if problem(pattern):
         return text
-    import json
-
-    line = json.dumps(pattern, ensure_ascii=False)
+    line = in_quotes(pattern)
     return f"{text}. If these are results of runs, add {line} to `ignore` in .fx-hooks.yaml"

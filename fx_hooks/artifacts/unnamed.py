@@ -57,7 +57,7 @@ def look_into(
             asked[blob] = size
     new = [blob for blob in asked if bytes.fromhex(blob) not in known]
     heads = store.heads(new, HEAD_BYTES)
-    found = {blob: _judged(head, asked[blob]) for blob, head in heads.items()}
+    found = {blob: judged(head, asked[blob]) for blob, head in heads.items()}
     if found:
         refused = {bytes.fromhex(blob): rule for blob, rule in found.items() if rule is not None}
         fine = {bytes.fromhex(blob) for blob, rule in found.items() if rule is None}
@@ -80,7 +80,7 @@ def refused_files(root: bytes, paths: Iterable[bytes]) -> dict[bytes, tuple[str,
             if not stat.S_ISREG(state.st_mode) or not is_asked(path, state.st_size):
                 continue
             with open(place, "rb") as file:
-                rule = _judged(file.read(HEAD_BYTES), state.st_size)
+                rule = judged(file.read(HEAD_BYTES), state.st_size)
         except OSError:
             continue
         if rule is not None:
@@ -88,7 +88,7 @@ def refused_files(root: bytes, paths: Iterable[bytes]) -> dict[bytes, tuple[str,
     return found
 
 
-def _judged(head: bytes, size: int) -> tuple[str, str] | None:
+def judged(head: bytes, size: int) -> tuple[str, str] | None:
     """Return the rule for a file of *size* bytes that begins with *head*; None if there is none."""
     if not may_be_one(head, size):
         return None

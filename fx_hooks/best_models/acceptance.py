@@ -43,7 +43,7 @@ class Acceptance:
 
     def is_harmless(self, blob: str) -> bool:
         """Return True if nothing in the model *blob* would run when it is loaded."""
-        from fx_hooks.weights.content import NAMED_FORMATS
+        from fx_hooks.weights.inspection import NAMED_FORMATS
 
         found = self.inspection(blob)
         return found is not None and not (

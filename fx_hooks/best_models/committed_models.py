@@ -26,7 +26,7 @@ from fx_hooks.util.temporary import nameless_file
 from fx_hooks.weights.content import inspect
 
 if TYPE_CHECKING:
-    from fx_hooks.best_models.milestones import Milestone
+    from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.policy.model import Policy
     from fx_hooks.reporting.finding import Finding
 

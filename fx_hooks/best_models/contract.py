@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier
-from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import SUFFIX
-from fx_hooks.best_models.milestones import can_be_allowed
+from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.git.commands import (
     LFS_ATTRIBUTES,
     NO_LFS_ATTRIBUTES,
@@ -26,10 +25,11 @@ from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, IndexEntry
 from fx_hooks.policy.model import LFS_FORBIDDEN, LFS_REQUIRED, BestModels, Policy
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.util.paths import human_size, quoted, shown
-from fx_hooks.weights.content import NAMED_FORMATS, Inspection
+from fx_hooks.weights.inspection import NAMED_FORMATS
 
 if TYPE_CHECKING:
-    from fx_hooks.best_models.milestones import Milestone
+    from fx_hooks.best_models.milestone import Milestone
+    from fx_hooks.weights.inspection import Inspection
 
 # What each rule is about; what a finding says is about one file.
 RULES = {
@@ -99,12 +99,12 @@ def check_structure(
         )
         for path in sorted(set(index) - set(inside))
     ]
-    classifier = Classifier(policy)
     milestones_file = best_models.milestones_file.encode()
     listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
     paired = {os.fsencode(metadata_path(path)) for path in milestones}
-    for verdict in classifier.classify(inside, Tree({}, ())):
-        path, entry = verdict.path, index[verdict.path]
+    blocked = frozenset(Classifier(policy).blocked(inside))
+    for path in inside:
+        entry = index[path]
         fault = _entry_fault(path, entry, targets.get(path), folder)
         if not fault and entry.mode == LINK_MODE:
             if path in listed:
@@ -113,7 +113,7 @@ def check_structure(
                 fault = "is a symbolic link: the metadata of a milestone is a file"
         if fault:
             findings.append(finding(path, "best-models-link", fault, _untrack(path)))
-        elif verdict.blocked and names.is_a("weights", path) and entry.mode != LINK_MODE:
+        elif path in blocked and names.is_a("weights", path) and entry.mode != LINK_MODE:
             findings.append(
                 finding(
                     path,
@@ -123,7 +123,7 @@ def check_structure(
                     f"fx-add-milestone {quoted(path)} --why TEXT",
                 )
             )
-        elif verdict.blocked:
+        elif path in blocked:
             findings.append(
                 finding(
                     path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiled import tables_of_names
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import BestModels
@@ -27,8 +28,5 @@ class Names:
     def is_a(self, kind: str, path: bytes) -> bool:
         """Return True if the file's name matches one of the policy's patterns for *kind*."""
         if kind not in self._matchers:
-            from fx_hooks.policy.compiler import compile_tables
-
-            patterns = [(pattern, True) for pattern in self._patterns[kind]]
-            self._matchers[kind] = Matcher(compile_tables(patterns))
+            self._matchers[kind] = Matcher(tables_of_names(self._patterns[kind]))
         return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from fx_hooks.best_models.milestone import GLOBAL, Milestone
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
-from fx_hooks.weights.content import FORMATS
+from fx_hooks.weights.inspection import FORMATS
 from fx_hooks.weights.torch_allows import is_blocked
 
 if TYPE_CHECKING:
@@ -26,36 +27,6 @@ KEYS = ("sha256", "size", "format", "why", "approved", "by", "allow_globals")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
-
-
-def can_be_allowed(name: str) -> bool:
-    """Return True if ``allow_globals`` takes *name*: a dotted name without a blocked module."""
-    return _GLOBAL.match(name) is not None and not is_blocked(name)
-
-
-class Milestone(NamedTuple):
-    """One approved model.
-
-    ``sha256`` (64 lower-case hex digits) and ``size`` (bytes) pin its content, ``why``
-    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is one
-    of :data:`fx_hooks.weights.content.FORMATS` or None; ``allow_globals`` are names that its
-    pickle may import beyond what torch accepts. ``line`` is where it is listed.
-    """
-
-    path: str
-    sha256: str
-    size: int
-    why: str
-    approved: str
-    by: str | None = None
-    format: str | None = None
-    allow_globals: tuple[str, ...] = ()
-    line: int = 0
-
-    def place(self, source: str) -> str:
-        """Return where the file *source* lists it, as far as it does."""
-        return f"{source}:{self.line}" if self.line else source
 
 
 def load_contract(
@@ -162,7 +133,7 @@ class _Value:
         names = []
         for number, item in enumerate(sequence_nodes(self._node, self._source, self._key)):
             value = _Value(self._source, f"{self._key}[{number}]", item)
-            name = value.matching(_GLOBAL, "must be a name such as package.module.Class")
+            name = value.matching(GLOBAL, "must be a name such as package.module.Class")
             if is_blocked(name):
                 value.fail(f"'{name}': you cannot allow what is in os, posix, nt or sys")
             names.append(name)

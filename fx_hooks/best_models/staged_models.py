@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from fx_hooks.best_models import contract
 from fx_hooks.best_models.contract import Content, metadata_path
 from fx_hooks.best_models.file_names import Names
+from fx_hooks.best_models.kept_milestones import KeptMilestones
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
-from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.fastpath.loose_objects import beginning
 from fx_hooks.git.repository import (
     LFS_POINTER_BYTES,
     LINK_MODE,
@@ -26,13 +26,12 @@ from fx_hooks.policy.in_force import staged_text
 from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.content import Inspection, inspect
-from fx_hooks.weights.plain_text import is_text
-from fx_hooks.weights.polyglots import find_foreign
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.acceptance import Acceptance
+    from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.reporting.finding import Finding
+    from fx_hooks.weights.inspection import Inspection
 
 _CHUNK = 1 << 20
 
@@ -62,11 +61,25 @@ class ContractCheck:
             if path.startswith(self._folder) or path in above
         }
         self._file = os.fsencode(self._best_models.milestones_file)
-        self.milestones = self._load(
-            staged_text(repository, index[self._file]) if self._file in index else b""
-        )
+        entry = index.get(self._file)
+        self._kept: KeptMilestones | None = None
+        self._faultless: dict[str, tuple[str, bool]] = {}
+        # There is one such file, and the root's is read by most commits.
+        if entry is not None and entry.mode != LINK_MODE and not project:
+            self._kept = KeptMilestones(repository.git_directory, entry.blob, self._best_models)
+        kept = None if self._kept is None else self._kept.milestones
+        if kept is None:
+            kept = self._load(b"" if entry is None else staged_text(repository, entry))
+        self.milestones = kept
+
+    def keep(self) -> None:
+        """Keep the milestones, and what was found of their models, for the next command."""
+        if self._kept is not None:
+            self._kept.keep(self.milestones, {**self._kept.faultless, **self._faultless})
 
     def _load(self, text: bytes) -> dict[str, Milestone]:
+        from fx_hooks.best_models.milestones import load_contract
+
         return load_contract(text, self._listed_in, self._project)
 
     def findings(self, touched: Collection[bytes] | None) -> list[Finding]:
@@ -86,7 +99,7 @@ class ContractCheck:
         wanted = self._wanted(touched)
         models = [item for item in self.milestones.values() if item.path in wanted]
         paths = {os.fsencode(path) for path in wanted}
-        found += self._contents(models)
+        found += self._contents(models, touched)
         found += self._metadata([path for path in self._files("metadata") if path in paths])
         found += self._documents([path for path in self._files("documents") if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
@@ -155,7 +168,13 @@ class ContractCheck:
             and self._names.is_a(kind, path)
         ]
 
-    def _contents(self, models: Iterable[Milestone]) -> Iterable[Finding]:
+    def _contents(
+        self, models: Iterable[Milestone], touched: Collection[bytes] | None
+    ) -> Iterable[Finding]:
+        """Yield what the content of *models* breaks.
+
+        One that is not *touched* itself is not read again if an earlier command has read it.
+        """
         models = [
             item
             for item in models
@@ -164,14 +183,29 @@ class ContractCheck:
         ]
         paths = [os.fsencode(item.path) for item in models]
         lfs = self._repository.sent_to_lfs(paths)
+        known = {} if touched is None or self._kept is None else self._kept.faultless
         for milestone, path in zip(models, paths, strict=True):
+            state = blob, _ = (self._index[path].blob, path in lfs)
+            read = known.get(milestone.path) == state and path not in (touched or ())
+            if read and self._is_here(blob):
+                continue
             content = self._content(path, path in lfs)
             if content is None:
                 yield _not_here(path, self._index[path])
-            else:
-                yield from contract.check_content(milestone, content, self._best_models)
+                continue
+            found = [*contract.check_content(milestone, content, self._best_models)]
+            # What Git LFS has of it is in no index, and may change.
+            if not found and not content.pointer:
+                self._faultless[milestone.path] = state
+            yield from found
+
+    def _is_here(self, blob: str) -> bool:
+        found = beginning(self._repository.git_directory, bytes.fromhex(blob))
+        return found is not None or self._repository.sizes([blob])[blob] is not None
 
     def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
+        from fx_hooks.weights.content import inspect  # the readers take long to load
+
         with nameless_file() as file:
             if not self._repository.copy_blob(self._index[path].blob, file):
                 return None
@@ -193,9 +227,9 @@ class ContractCheck:
         )
 
     def _metadata(self, paths: list[bytes]) -> Iterable[Finding]:
-        sizes = self._repository.sizes(self._index[path].blob for path in paths)
-        small = {blob for blob, size in sizes.items() if size is not None and size <= MAX_BYTES}
-        contents = self._repository.contents(small)
+        blobs = [self._index[path].blob for path in paths]
+        contents = self._repository.heads(blobs, MAX_BYTES + 1)
+        sizes = self._repository.sizes(blobs)
         pinned: dict[bytes, set[str]] = {}
         for milestone in self.milestones.values():
             place = os.fsencode(metadata_path(milestone.path))
@@ -203,15 +237,15 @@ class ContractCheck:
         for path in paths:
             entry = self._index[path]
             size = sizes[entry.blob]
-            if entry.blob in contents:
+            if size is not None and size > MAX_BYTES:
+                fault = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
+                yield from contract.metadata_findings(path, (fault,))
+            elif entry.blob in contents:
                 strict = path.endswith(SUFFIX.encode())
                 required = self._best_models.required_keys if strict else None
                 metadata = read_metadata(contents[entry.blob], required=required)
                 yield from contract.metadata_findings(path, metadata.faults)
                 yield from contract.check_digest(path, metadata.value, pinned.get(path, ()))
-            elif size is not None and size > MAX_BYTES:
-                fault = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
-                yield from contract.metadata_findings(path, (fault,))
             else:
                 yield _not_here(path, entry)
 
@@ -230,6 +264,10 @@ class ContractCheck:
 
 def document_fault(file: BinaryIO) -> str:
     """Return what a document is instead of one: weights, or what holds some; else empty."""
+    from fx_hooks.weights.content import inspect
+    from fx_hooks.weights.plain_text import is_text
+    from fx_hooks.weights.polyglots import find_foreign
+
     file.seek(0)
     if is_text(file):
         return ""
@@ -256,6 +294,8 @@ def checks(
 
 def digest(file: BinaryIO) -> str:
     """Return the SHA-256 of all of *file*, as hex digits."""
+    import hashlib
+
     file.seek(0)
     sha256 = hashlib.sha256()
     while chunk := file.read(_CHUNK):
@@ -265,6 +305,8 @@ def digest(file: BinaryIO) -> str:
 
 def _inspect_if(place: bytes, sha256: str) -> Inspection | None:
     """Return what the file at *place* is, if it has that digest."""
+    from fx_hooks.weights.content import inspect
+
     try:
         with open(place, "rb") as file:
             return inspect(file) if digest(file) == sha256 else None

@@ -27,8 +27,8 @@ from fx_hooks.best_models.contract import (
 )
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
+from fx_hooks.best_models.milestone import Milestone
 from fx_hooks.best_models.milestones import (
-    Milestone,
     load_contract,
     named_from_root,
     with_entry,

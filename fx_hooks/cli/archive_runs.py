@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import Repository
+from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
 from fx_hooks.runs.archive import restore as run_restore
 from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.byte_progress import shown_progress
-from fx_hooks.runs.archive.listing import listing, plural, run_lines
+from fx_hooks.runs.archive.listing import listing, run_lines
 from fx_hooks.runs.archive.manifest import to_json
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.sections import codec_for

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.deliverables import named_in, sibling_patterns
 from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
@@ -18,7 +19,14 @@ from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
-from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
+from fx_hooks.policy.model import (
+    BEST_MODELS_RULE,
+    POLICY_NAME,
+    WEIGHTS_RULE,
+    Policy,
+    in_quotes,
+    literal,
+)
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step, plural
@@ -320,10 +328,38 @@ def _steps(
         if len(chosen) > 1:
             what = "Approve those that you choose as milestones (TEXT says why):"
         steps.append(Step(what if few else f"{what} fx-add-milestone FILE --why TEXT", approve))
-    if any(finding.rule != BEST_MODELS_RULE for finding in findings):
+    others = [finding for finding in findings if finding.rule != BEST_MODELS_RULE]
+    if others:
+        steps += _deliverables(check, others, names, way)
         keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
         steps.append(Step(keep, ()))
     return steps, whole
+
+
+def _deliverables(
+    check: IndexCheck, findings: Sequence[Finding], names: Names, way: str
+) -> Iterator[Step]:
+    """Yield what to do about *findings* that may have been meant to be in Git."""
+    alone = {finding.path: finding.rule for finding in findings if finding.group == finding.path}
+    weights = [path for path, rule in alone.items() if rule == WEIGHTS_RULE]
+    named = named_in(check.repository, weights)
+    for path, file in list(named.items())[:_FEW]:
+        what = f"{shown(path)} is named in {shown(file)}. "
+        keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
+        if names.is_a("weights", path):
+            what += f"Add it as a milestone (TEXT says why), or {keep}:"
+            yield Step(what, (_approve(path, way),))
+        else:
+            yield Step(f"{what}If others need it from Git, {keep}.", ())
+    if len(named) > _FEW:
+        yield Step(f"{len(named) - _FEW:,} more of them are named in tracked files.", ())
+    for pattern, count in sibling_patterns(alone)[:_FEW]:
+        what = f"{count:,} of them lie together. If they are data, keep all by adding"
+        yield Step(f"{what} {_entry(pattern[1:])}.", ())
+
+
+def _entry(path: str) -> str:
+    return f"{in_quotes('/' + path)} to `keep` in {POLICY_NAME}"
 
 
 def _approve(path: bytes, way: str) -> git_commands.Command:

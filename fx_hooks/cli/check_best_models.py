@@ -37,10 +37,13 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 @entry_point(NAME)
-def main(arguments: Sequence[str]) -> int:
-    """Run the command and return the exit code of ``fx-check-best-models``."""
+def main(arguments: Sequence[str], staged: bytes | None = None) -> int:
+    """Run the command and return the exit code of ``fx-check-best-models``.
+
+    *staged* are the paths of what is staged, if that is known, each with a NUL behind.
+    """
     if not arguments:  # as hooks start it: there is nothing to parse
-        return check()
+        return check(staged=None if staged is None else staged.split(b"\0")[:-1])
     options = make_parser().parse_args(arguments)
     return check(
         all_files=options.all_files,
@@ -52,10 +55,14 @@ def main(arguments: Sequence[str]) -> int:
 def check(
     *,
     all_files: bool = False,
+    staged: Sequence[bytes] | None = None,
     policy_file: str | None = None,
     out: output.Output = output.STANDARD,
 ) -> int:
-    """Report what breaks the contract, and return the exit code."""
+    """Report what breaks the contract, and return the exit code.
+
+    Git is asked for what is *staged* where that is None.
+    """
     repository = Repository()
     index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
@@ -63,12 +70,11 @@ def check(
         keep_tables(repository.git_directory, in_force, index)
     touched = None
     if not all_files:
-        touched = {change.path for change in repository.staged()} or None
-    findings = [
-        finding
-        for check in checks(repository, index, in_force.policy)
-        for finding in check.findings(touched)
-    ]
+        touched = frozenset(repository.staged_by_path() if staged is None else staged) or None
+    findings = []
+    for check in checks(repository, index, in_force.policy):
+        findings += check.findings(touched)
+        check.keep()
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
     findings = acceptance.left_of_contract(findings, index)
     findings.sort(key=lambda found: (found.path, found.rule, found.why))

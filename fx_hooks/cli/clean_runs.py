@@ -14,16 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.frameworks.framework import Outcome
 from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
 from fx_hooks.git.repository import Repository
+from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
 from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.byte_progress import shown_progress
-from fx_hooks.runs.archive.listing import plural
 from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.archive.writer import Item
+from fx_hooks.runs.confirmed import ask_for
 from fx_hooks.runs.deletion import (
     Aside,
     Gone,
@@ -52,6 +54,7 @@ from fx_hooks.util.paths import from_root, human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
+    from fx_hooks.frameworks.framework import Confirmation
     from fx_hooks.runs.archive.manifest import PackedRun
 
 NAME = "fx-clean-runs"
@@ -75,7 +78,8 @@ def make_parser() -> argparse.ArgumentParser:
         " Runs that are live, that W&B does not have, that a milestone came from or that Git"
         " tracks files of are never deleted.",
         "0: done, or the plan is shown; 1: with --yes, a run that was meant is still there, and no"
-        " --keep said so, or a folder cannot be read",
+        " --keep said so, or a folder cannot be read; with --verify, W&B did not confirm one that"
+        " was meant",
         usage=f"{NAME} [options] [RUN ...]",
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
@@ -106,6 +110,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--explain", metavar="RUN", help="only say what was read of RUN, and what that proves"
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="ask W&B whether it has all of the runs, and delete none that it does not confirm",
+    )
     parser.add_argument("--yes", action="store_true", help="delete them")
     parser.add_argument(
         "--undo", action="store_true", help="bring back what an interrupted --yes has left aside"
@@ -126,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.explain is not None:
         if options.yes:
             parser.error("--explain changes nothing: leave out --yes")
-        return explain(options.explain, options.accept_unproven)
+        return explain(options)
     if not selection.is_choice(options, options.names):
         options.names = options.accept_unproven
     if not selection.is_choice(options, options.names):
@@ -136,14 +145,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return clean_runs(options, " ".join(map(_word, words)))
 
 
-def explain(name: str, accept: Sequence[str]) -> int:
+def explain(options: argparse.Namespace) -> int:
     """Print what was read of a run, and what that proves; return the exit code."""
     repository = Repository()
-    found = survey(repository, accepted=_accepted(repository, accept))
-    for run in selection.named(found, [name]):
+    accepted = _accepted(repository, options.accept_unproven)
+    found = survey(repository, accepted=accepted)
+    if options.verify:
+        meant = selection.named(found, [options.explain])
+        answers = _asked(repository, found, meant)
+        found = survey(repository, accepted=accepted, confirmations=answers)
+    for run in selection.named(found, [options.explain]):
         for line in explained(found, run):
             print(line)
     return CLEAN
+
+
+def _asked(
+    repository: Repository, found: Survey, meant: Sequence[Run]
+) -> Mapping[bytes, Confirmation]:
+    """Return what W&B says of the runs that are *meant*, and of those that belong to them."""
+    paths = {other.path for run in meant for other in found.belonging(run)}
+    return ask_for(found, paths, repository.common_directory())
+
+
+def _meant_whatever_it_is(found: Survey, options: argparse.Namespace) -> list[Run]:
+    """Return the runs that are meant, also those that may turn out to have failed."""
+    every = argparse.Namespace(**{**vars(options), "failed": False})
+    return selection.choose(found, every, options.names)
 
 
 def _accepted(repository: Repository, names: Sequence[str]) -> list[bytes]:
@@ -181,6 +209,10 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     accepted = _accepted(repository, options.accept_unproven)
     found = survey(repository, accepted=accepted)
     _check_accepted(found, accepted)
+    answers: Mapping[bytes, Confirmation] = {}
+    if options.verify:
+        answers = _asked(repository, found, _meant_whatever_it_is(found, options))
+        found = survey(repository, accepted=accepted, confirmations=answers)
     left = left_aside(found.scan.top, tracked)
     log = CleanLog(repository.common_directory(), rule)
     unsettled = False
@@ -190,7 +222,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
             if settled is not None:
                 print(f"note: {settled.text}")
                 unsettled = unsettled or not settled.done
-        found = survey(repository, accepted=accepted)
+        found = survey(repository, accepted=accepted, confirmations=answers)
     elif left:
         print(f"note: {_left(left)}")
     references = References(repository, index, found)
@@ -209,7 +241,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
                 "\nWhat is deleted cannot be brought back: --undo is for what was interrupted."
                 f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}"
             )
-        return CLEAN
+        return FOUND if _unconfirmed(found, stays, answers) else CLEAN
     if not goes:
         return FOUND if left_out else CLEAN
     deletion = _Deletion(found, log, target, Protection(repository, found.scan))
@@ -222,6 +254,17 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         deletion.remove(goes[start : start + most])
     code = deletion.tell()
     return FOUND if left_out else code
+
+
+def _unconfirmed(
+    found: Survey, stays: Sequence[Stay], answers: Mapping[bytes, Confirmation]
+) -> bool:
+    """Return True if a run stays that W&B was asked for and did not confirm."""
+    return any(
+        run.path in answers and answers[run.path].outcome is not Outcome.CONFIRMED
+        for stay in stays
+        for run in found.belonging(stay.run)
+    )
 
 
 def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:

@@ -8,16 +8,18 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.artifacts.classifier import Classifier, Verdict
+from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
-from fx_hooks.best_models.milestones import can_be_allowed
+from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner
@@ -31,6 +33,7 @@ from fx_hooks.git.repository import IndexEntry, Repository, start_program
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import rewritten
 from fx_hooks.gitignore.blocks import wanted_blocks
+from fx_hooks.gitignore.policy_lines import sections
 from fx_hooks.gitignore.redundant import redundant_lines
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, format_baseline
@@ -41,9 +44,10 @@ from fx_hooks.policy.in_force import (
     refuse_unmerged,
     refuse_unstaged,
 )
-from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, literal
+from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, in_quotes, literal
 from fx_hooks.policy.patterns import problem
 from fx_hooks.reporting.finding import Finding
+from fx_hooks.reporting.layout import plural
 from fx_hooks.runs.layouts import run_directories
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
@@ -164,7 +168,8 @@ def init(
     runner = plan.runner
     asking = bool(plan.files) and not dry_run and not yes
     for file in plan.files:
-        print("\n".join(_shown(file, whole=diff or asking)))
+        tools = Counter[str]() if diff else _by_tool(file, plan.policy)
+        print("\n".join(_shown(file, tools, whole=diff or asking)))
     for line in (*plan.notes, *runner.open_lines):
         print(line)
     done = not plan.files
@@ -393,7 +398,7 @@ def _with_projects(
 
     def lines(indent: str) -> list[str]:
         return [
-            f"{indent}- {json.dumps(name, ensure_ascii=False)}"
+            f"{indent}- {in_quotes(name)}"
             f"  # {', '.join(dict.fromkeys(new[folder] for folder in folders))}"
             for name, folders in written.items()
         ]
@@ -461,7 +466,7 @@ def _rules(found: Sequence[RunDirectory], indent: str, policy: Policy) -> list[s
         names = (f"{stem}-{number}" if number > 1 else stem for number in range(1, len(taken) + 9))
         name = next(name for name in names if name not in taken)
         taken.add(name)
-        pattern = json.dumps("/" + literal(directory.path), ensure_ascii=False)
+        pattern = in_quotes("/" + literal(directory.path))
         lines += [
             f"{indent}- rule: {name}",
             f"{indent}  paths: [{pattern}]  # {directory.setting}",
@@ -493,7 +498,11 @@ class _Debt:
         self._policy = policy
         self.notes: list[str] = []
         check = IndexCheck(repository, index, {}, Classifier(policy))
-        self._verdicts = [v for v in check.verdicts(index, ask_disk=False) if v.blocked]
+        verdicts = check.verdicts(index, ask_disk=False, open_all=True)
+        self._verdicts = [verdict for verdict in verdicts if verdict.blocked]
+        exempted = exempted_note(verdicts)
+        if exempted:
+            self.notes.append(exempted)
         self._findings: list[Finding] = []
         try:
             for contract in checks(repository, index, policy):
@@ -566,9 +575,21 @@ def _file_state(repository: Repository) -> bytes | None:
     return state_of(os.path.join(repository.root, BASELINE_NAME.encode())).content
 
 
-def _shown(file: File, *, whole: bool) -> list[str]:
+def _by_tool(file: File, policy: Policy) -> Counter[str]:
+    """Return how many patterns of each tool *file* has, if it is given the whole block."""
+    added = sum(line.startswith("+") for line in changed_lines(file.before, file.after))
+    lines = [tool for section in sections(policy) for tool in section.tools]
+    is_block = file.name == FILE and added >= len(lines)
+    return Counter(lines if is_block else ())
+
+
+def _shown(file: File, tools: Counter[str], *, whole: bool) -> list[str]:
     changes = [line for line in changed_lines(file.before, file.after) if not line.startswith("@")]
     lines = [f"{file.name}: {'new' if file.before is None else 'changed'}, {len(changes)} lines"]
+    if tools:
+        named = [(name or "others", count) for name, count in tools.most_common()]
+        lines += [f"  {name:<17}  {plural(count, 'pattern')}" for name, count in named]
+        return [*lines, "  (--diff shows all lines)"]
     few = len(changes) if whole else _MOST_LINES
     lines += [f"  {line}" for line in changes[:few]]
     if len(changes) > few:

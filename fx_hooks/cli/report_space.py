@@ -16,6 +16,7 @@ from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting.progress import Progress
+from fx_hooks.runs.confirmed import ask_for
 from fx_hooks.runs.inventory import Survey, survey
 from fx_hooks.runs.selection import seconds
 from fx_hooks.runs.usage.advice import remedies
@@ -65,6 +66,9 @@ def make_parser() -> argparse.ArgumentParser:
         default=_TOP,
         help="list so many (default: %(default)s; 0: all)",
     )
+    parser.add_argument(
+        "--verify", action="store_true", help="ask W&B whether it has all of its runs"
+    )
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     return parser
 
@@ -82,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         older_than=options.older_than,
         top=options.top,
         policy_file=options.policy,
+        verify=options.verify,
     )
 
 
@@ -92,6 +97,7 @@ def report_space(
     older_than: tuple[float, str] | None = None,
     top: int = _TOP,
     policy_file: str | None = None,
+    verify: bool = False,
 ) -> int:
     """Print the report and return the exit code."""
     repository = Repository()
@@ -102,6 +108,11 @@ def report_space(
     with Progress(sys.stderr) as told:
         progress = partial(told, "entries read")
         seen = survey(repository, progress=progress)
+        if verify:
+            asked = partial(told, "runs asked for")
+            paths = [run.path for run in seen.runs]
+            answers = ask_for(seen, paths, repository.common_directory(), asked)
+            seen = survey(repository, progress=progress, confirmations=answers)
         git = git_space(repository)
         space = measure_history(seen, git, scene)
         outside = look_outside(seen.root, space.leads, tool_folders(), progress)

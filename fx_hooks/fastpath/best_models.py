@@ -10,27 +10,32 @@ if TYPE_CHECKING:
     from fx_hooks.fastpath.listed_index import ListedIndex
 
 
-def proven_untouched() -> bool:
+def staged_names() -> "bytes | None":
+    """Return the paths of what is staged, each with a NUL behind; None if git does not say."""
+    if find_git_directory() is None:
+        return None
+    return fast_git.output(
+        "diff-index", "--cached", "--name-only", "-z", "--no-renames",
+        "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
+    )  # fmt: skip
+
+
+def proven_untouched(names: "bytes | None") -> bool:
     """Return True if something is staged, and none of it concerns the chosen models.
 
-    True is certain; False means that the command has to look closely: where there are projects,
-    each of which has a folder of its own, that is every time.
+    *names* are those of :func:`staged_names`. True is certain; False means that the command has to
+    look closely: where there are projects, each of which has a folder of its own, that is every
+    time.
     """
     git_directory = find_git_directory()
-    if git_directory is None:
+    if git_directory is None or not names:
         return False
     _, content = kept_tables(git_directory)
     if content is None or content[5] is not None:
         return False
     _, _, tracked, milestones, *_ = content
-    output = fast_git.output(
-        "diff-index", "--cached", "--name-only", "-z", "--no-renames",
-        "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
-    )  # fmt: skip
-    if not output:
-        return False
     folder = milestones.rpartition(b"/")[0]
-    staged = b"\0" + output
+    staged = b"\0" + names
     if (
         b"\0" + folder + b"/" in staged
         or b"\0" + POLICY + b"\0" in staged

@@ -69,7 +69,7 @@ class Ending(NamedTuple):
     """The end of a run: a state other than ``live``, the reason, and whether the run says so.
 
     ``unproven``: all that is missing is a proof that it is uploaded, and nothing speaks
-    against that.
+    against that. ``failed``: it ended with an error, whatever its state.
     """
 
     state: State
@@ -77,6 +77,22 @@ class Ending(NamedTuple):
     ended: bool
     evidence: tuple[Evidence, ...] = ()
     unproven: bool = False
+    failed: bool = False
+
+
+class Outcome(str, Enum):
+    """The outcome of asking a server whether it has a run."""
+
+    CONFIRMED = "confirmed"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+class Confirmation(NamedTuple):
+    """What a server said of a run; ``says`` is part of a sentence."""
+
+    outcome: Outcome
+    says: str
 
 
 class Details(NamedTuple):

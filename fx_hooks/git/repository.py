@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, ASKING, OFFLINE, QUIET
@@ -24,6 +24,8 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
+# Bytes that every pipe takes before anybody reads them.
+_IN_A_PIPE = 4096
 _LFS_KEYS = (b"version", b"oid", b"size")
 _LFS_VERSIONS = (
     b"http://git-media.io/v/2",
@@ -255,22 +257,34 @@ class ObjectStore:
         return found
 
     def heads(self, blobs: Iterable[str], most: int) -> dict[str, bytes]:
-        """Return the first *most* bytes of each blob, without those that are not in this clone."""
+        """Return the first *most* bytes of each blob, without those that are not in this clone.
+
+        Their sizes are known from then on, and :meth:`sizes` need not ask for them.
+        """
         wanted = list(dict.fromkeys(blobs))
         found: dict[str, bytes] = {}
         if not wanted:
             return found
-        with nameless_file() as questions, nameless_file() as errors:
-            questions.write("".join(f"{blob}\n" for blob in wanted).encode())
-            questions.seek(0)
-            process = _popen(("cat-file", "--batch"), self._where, questions, None, errors)
+        text = "".join(f"{blob}\n" for blob in wanted).encode()
+        with ExitStack() as files:
+            questions: BinaryIO | int = subprocess.PIPE
+            if len(text) > _IN_A_PIPE:
+                questions = files.enter_context(nameless_file())
+                questions.write(text)
+                questions.seek(0)
+            process = _popen(
+                ("cat-file", "--batch"), self._where, questions, None, subprocess.DEVNULL
+            )
             assert process.stdout is not None
+            if process.stdin is not None:
+                with suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(text)
             try:
                 while line := process.stdout.readline():
                     name, _, rest = line.decode().rstrip("\n").partition(" ")
                     if rest.startswith("missing"):
                         continue
-                    left = int(rest.split()[1])
+                    left = self._sizes[name] = int(rest.split()[1])
                     found[name] = process.stdout.read(min(left, most))
                     left -= len(found[name])
                     # And the end of the line.
@@ -736,9 +750,9 @@ def _fields(descriptor: int) -> Iterator[bytes]:
 def _popen(
     arguments: Sequence[str],
     where: _Where,
-    stdin: BinaryIO,
+    stdin: BinaryIO | int,
     stdout: BinaryIO | None,
-    stderr: BinaryIO,
+    stderr: BinaryIO | int,
 ) -> subprocess.Popen[bytes]:
     """Start git; without *stdout* its output comes through a pipe."""
     with _readable_failure():

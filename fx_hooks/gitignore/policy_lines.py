@@ -53,11 +53,15 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """The lines of one rule: what each says to git, without the end of the line."""
+    """The lines of one rule: what each says to git, without the end of the line.
+
+    ``tools`` are those whose pattern each line comes from, empty where that is of no tool.
+    """
 
     rule: str
     why: str
     lines: tuple[bytes, ...]
+    tools: tuple[str, ...]
 
 
 class _Pattern(NamedTuple):
@@ -143,8 +147,10 @@ def _in_sections(lines: Iterable[_Line]) -> list[Section]:
     for line in lines:
         entry = line.entry
         if not found or (found[-1].rule, found[-1].why) != (entry.rule, entry.why):
-            found.append(Section(entry.rule, entry.why, ()))
-        found[-1] = found[-1]._replace(lines=(*found[-1].lines, _text(line)))
+            found.append(Section(entry.rule, entry.why, (), ()))
+        found[-1] = found[-1]._replace(
+            lines=(*found[-1].lines, _text(line)), tools=(*found[-1].tools, entry.tool)
+        )
     return found
 
 

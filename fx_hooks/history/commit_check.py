@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, homes_above
 from fx_hooks.artifacts.unnamed import Unnamed, look_into
@@ -21,7 +22,7 @@ from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.metadata import read_metadata
-from fx_hooks.best_models.milestones import Milestone, load_contract
+from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.walk import Introduction, Walk
@@ -33,6 +34,7 @@ from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
 
 if TYPE_CHECKING:
+    from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.git.repository import ObjectStore
     from fx_hooks.reporting.finding import Finding
 
@@ -77,7 +79,8 @@ class RangeResult(NamedTuple):
 
     ``times`` are when they were committed, in seconds since 1970.
 
-    ``changed`` says which commits changed the policy and the milestones, by file.
+    ``changed`` says which commits changed the policy and the milestones, by file. ``admitted``
+    are the paths that some pattern lets in.
     """
 
     commits: Sequence[str]
@@ -85,6 +88,7 @@ class RangeResult(NamedTuple):
     artifacts: list[Artifact]
     changed: dict[str, list[str]]
     notes: list[str]
+    admitted: Sequence[bytes] = ()
 
 
 class _Sifted(NamedTuple):
@@ -92,7 +96,7 @@ class _Sifted(NamedTuple):
 
     ``suspects`` are what the patterns block, ``models`` what may be milestones, ``changed`` the
     commits that changed how to judge, by file, ``folders`` those that may be runs, ``undecided``
-    the blobs that no pattern decides, with their paths.
+    the blobs that no pattern decides, with their paths, ``admitted`` the paths that one lets in.
     """
 
     suspects: list[Introduction]
@@ -100,6 +104,7 @@ class _Sifted(NamedTuple):
     changed: dict[str, list[str]]
     folders: set[bytes]
     undecided: dict[str, tuple[bytes, ...]]
+    admitted: list[bytes]
 
 
 class RangeClassifier:
@@ -185,7 +190,7 @@ class RangeClassifier:
         """
         old = list(old)
         walk = Walk(self._store, [new, *also], old)
-        suspects, models, changed, folders, undecided = self._sift(walk, new, each)
+        suspects, models, changed, folders, undecided, admitted = self._sift(walk, new, each)
         unknown = [(path, blob) for blob, paths in undecided.items() for path in paths]
         self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
         more = {path for blob in self._unnamed.refused for path in undecided[blob]}
@@ -206,7 +211,11 @@ class RangeClassifier:
         every = self._incomplete(new, walk.commits, touched) + artifacts + found
         if self._acceptance.baseline:
             every = [item for item in every if not self._is_accepted(item)]
-        return RangeResult(walk.commits, walk.times, every, changed, notes)
+        return RangeResult(walk.commits, walk.times, every, changed, notes, admitted)
+
+    def exempted(self, result: RangeResult) -> str:
+        """Return a sentence on what of *result* passes as test data, or nothing."""
+        return exempted_note(self._classifier.classify(result.admitted, Tree({}, ())))
 
     def _is_accepted(self, item: Artifact) -> bool:
         """Return True if the baseline accepts *item*, which breaks no milestone."""
@@ -250,7 +259,8 @@ class RangeClassifier:
             if path in self._chosen_in(self._around(path)).watched:
                 changed.setdefault(os.fsdecode(path), [])
         marked = self._marked([new, *walk.boundary], known, walk.removed)
-        return _Sifted(suspects, models, changed, marked, undecided)
+        admitted = [path for path, blocked in known.items() if blocked is False]
+        return _Sifted(suspects, models, changed, marked, undecided, admitted)
 
     def _marked(
         self, ends: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]

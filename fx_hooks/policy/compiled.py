@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fx_hooks.fastpath.matcher import Tables
 
 _KNOWN: dict[tuple[Entry, ...], Tables] = {}
+_KNOWN_NAMES: dict[tuple[str, ...], Tables] = {}
 
 
 def tables_of(policy: Policy) -> Tables:
@@ -37,14 +38,30 @@ def _tables(entries: tuple[Entry, ...]) -> Tables:
     return tables
 
 
+def tables_of_names(patterns: tuple[str, ...]) -> Tables:
+    """Return the tables of some *patterns* for the names of files, compiled once."""
+    tables = _KNOWN_NAMES.get(patterns)
+    if tables is None:
+        from fx_hooks.policy.compiler import compile_tables
+
+        tables = compile_tables([(pattern, True) for pattern in patterns])
+        _KNOWN_NAMES[patterns] = tables
+    return tables
+
+
 def packed(policy: Policy) -> bytes:
     """Return *policy*, which has no projects, and its tables, as bytes."""
     entries = tuple(tuple(entry) for entry in policy.entries)
     marks = tuple(tuple(mark) for mark in policy.run_marks)
-    best_models: tuple[object, ...] = tuple(policy.best_models)
+    best_models = policy.best_models
+    names = {
+        patterns: tables_of_names(patterns)
+        for patterns in (best_models.metadata, best_models.documents, best_models.weights)
+    }
     return table_cache.packed(
-        (entries, marks, best_models, policy.admitted_from, tables_of(policy), tables_alone(policy))
-    )
+        (entries, marks, tuple(best_models), policy.admitted_from, tables_of(policy),
+         tables_alone(policy), names)
+    )  # fmt: skip
 
 
 def unpacked(data: bytes) -> Policy:
@@ -52,13 +69,14 @@ def unpacked(data: bytes) -> Policy:
 
     *data* comes from a file that this user alone can have written, and whose checksum was right.
     """
-    entries, marks, best_models, admitted_from, tables, alone = table_cache.unpacked(data)
+    entries, marks, best_models, admitted_from, tables, alone, names = table_cache.unpacked(data)
     policy = Policy(
         tuple(Entry(*entry) for entry in entries),
         tuple(RunMark(*mark) for mark in marks),
         BestModels(*best_models),
         admitted_from,
     )
+    _KNOWN_NAMES.update(names)
     _KNOWN[policy.entries] = tables
     _KNOWN[tuple(policy.alone())] = alone
     return policy

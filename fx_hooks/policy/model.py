@@ -160,3 +160,10 @@ def with_milestones(policy: Policy, lines: dict[str, int], source: str) -> Polic
 def literal(path: str) -> str:
     """Return *path* as a pattern that matches nothing else."""
     return re.sub(r"([\\*?\[])", r"\\\1", path)
+
+
+def in_quotes(pattern: str) -> str:
+    """Return *pattern* as the policy file can have it, whatever is in it."""
+    import json  # few commits have this to say, and it takes as long as all of Python
+
+    return json.dumps(pattern, ensure_ascii=False)

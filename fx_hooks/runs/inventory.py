@@ -8,11 +8,20 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.best_models.provenance import fits
 from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
-from fx_hooks.frameworks.framework import Ending, Evidence, Proof, Role, State
+from fx_hooks.frameworks.framework import (
+    Confirmation,
+    Ending,
+    Evidence,
+    Outcome,
+    Proof,
+    Role,
+    State,
+)
 from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.policy.in_force import policy_in_force
@@ -53,6 +62,7 @@ _CLOCKS = 60.0
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
 _PROCESSES = "the processes of this machine"
+_SERVER = "W&B's server"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
@@ -155,11 +165,13 @@ def survey(
     progress: Callable[[int], None] | None = None,
     now: float | None = None,
     accepted: Collection[bytes] = (),
+    confirmations: Mapping[bytes, Confirmation] = MappingProxyType({}),
 ) -> Survey:
     """Look at all runs below the root of *repository*, as they are *now*.
 
     Runs at or below *accepted* paths are taken for uploaded where nothing but the proof of
-    that is missing.
+    that is missing. *confirmations* are what W&B's server said of runs, which counts more than
+    anything that they left.
 
     Without psutil, or where it may not look, runs are judged by their files alone, and
     a note says so. Raises :class:`~fx_hooks.util.errors.FatalError` if the root or the policy
@@ -174,7 +186,8 @@ def survey(
     for run in find_runs(found_tree.top, patterns):
         found.append(run._replace(run_id=run.about.identity(run.folder, root)))
         started[run.path] = _started(run, root)
-    known = _Endings(found_tree, processes, time.time() if now is None else now, accepted)
+    now = time.time() if now is None else now
+    known = _Endings(found_tree, processes, now, accepted, confirmations)
     endings = {run.path: known.ending(run) for run in found}
     owners = _owners(found, started, root)
     members = _members(found, owners)
@@ -262,9 +275,15 @@ class _Endings:
     """The ending of each run, from its files and from the processes that use it."""
 
     def __init__(
-        self, tree: Scan, processes: Processes, now: float, accepted: Collection[bytes]
+        self,
+        tree: Scan,
+        processes: Processes,
+        now: float,
+        accepted: Collection[bytes],
+        confirmations: Mapping[bytes, Confirmation],
     ) -> None:
         self._root = tree.root
+        self._confirmations = confirmations
         self._accepted = frozenset(accepted)
         self._endings = {kind.name: kind.endings(tree) for kind in KINDS.values()}
         self._processes = processes
@@ -292,6 +311,8 @@ class _Endings:
                 "it does not say that it has ended, and a process of it could not be seen from here"
             )
             return Ending(State.LIVE, why, False, ending.evidence)
+        if run.path in self._confirmations:
+            ending = _confirmed(ending, self._confirmations[run.path])
         if ending.unproven and not self._accepted.isdisjoint((*parents(run.path), run.path)):
             reason = f"accepted without a proof that it is uploaded: {ending.reason}"
             return ending._replace(state=State.SYNCED, reason=reason, unproven=False)
@@ -313,6 +334,25 @@ class _Endings:
                         continue  # it has just gone
                 last = max(last, mtime)
         return last
+
+
+def _confirmed(ending: Ending, confirmation: Confirmation) -> Ending:
+    """Return *ending* after what the server says of the run."""
+    proves, state, reason = {
+        Outcome.CONFIRMED: (
+            Proof.UPLOADED, FAILED if ending.failed else SYNCED, confirmation.says
+        ),
+        Outcome.DIFFERENT: (Proof.NOT_UPLOADED, UNSYNCED, confirmation.says),
+        Outcome.UNKNOWN: (
+            Proof.NOTHING, UNSYNCED, f"W&B has not confirmed it: {confirmation.says}"
+        ),
+    }[confirmation.outcome]  # fmt: skip
+    return ending._replace(
+        state=state,
+        reason=reason,
+        evidence=(*ending.evidence, Evidence(_SERVER, confirmation.says, proves)),
+        unproven=confirmation.outcome is Outcome.UNKNOWN,
+    )
 
 
 def _seen(use: Use | None, *, all_seen: bool) -> Evidence:

@@ -7,7 +7,6 @@ would only meet after it has imported something hides none of the imports before
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import BinaryIO
 
@@ -68,7 +67,7 @@ def read_object(file: BinaryIO) -> tuple[Inspection, object]:
     else:
         found, value = _plain_pickle(file, sure=start[:1] == b"\x80" and start[1:2] <= b"\x05")
     foreign = [] if found.format is None else find_foreign(file, is_zip=is_zip)
-    return dataclasses.replace(found, faults=_few((*foreign, *found.faults))), value
+    return found._replace(faults=_few((*foreign, *found.faults))), value
 
 
 def _few(faults: tuple[str, ...]) -> tuple[str, ...]:

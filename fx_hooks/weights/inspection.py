@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TORCH = "torch"
 TORCH_LEGACY = "torch-legacy"
@@ -15,8 +15,7 @@ FORMATS = (TORCH, TORCH_LEGACY, TORCHSCRIPT, EXPORTED, SAFETENSORS, PICKLE)
 NAMED_FORMATS = frozenset({TORCHSCRIPT, EXPORTED})
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Numbers in a file: ``elements`` of ``dtype``, in ``length`` bytes from ``start`` on.
 
     ``name`` is the tensor's in safetensors, and the storage's key in what torch writes.
@@ -29,8 +28,7 @@ class Stored:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """The properties of a weight file.
 
     ``format`` is one of :data:`FORMATS`, None where it is none of them. ``globals`` are

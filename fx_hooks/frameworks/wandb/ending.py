@@ -43,10 +43,11 @@ def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
     evidence = (said, *upload.evidence)
     if upload.proves is not Proof.UPLOADED:
         unproven = upload.proves is Proof.NOTHING
-        return Ending(State.UNSYNCED, upload.reason, ended, evidence, unproven)
+        failed = bool(end.exit_code)
+        return Ending(State.UNSYNCED, upload.reason, ended, evidence, unproven, failed)
     if end.exit_code:
         reason = f"exit code {end.exit_code}; {upload.reason}"
-        return Ending(State.FAILED, reason, True, evidence)
+        return Ending(State.FAILED, reason, True, evidence, failed=True)
     return Ending(State.SYNCED, upload.reason, ended, evidence)
 
 

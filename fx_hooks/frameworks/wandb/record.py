@@ -28,6 +28,7 @@ _HISTORY, _SUMMARY, _CONFIG, _RUN, _EXIT, _ENVIRONMENT = 2, 3, 5, 17, 18, 26
 _RUN_ID, _ENTITY, _PROJECT, _RUN_CONFIG, _GIT = 1, 2, 3, 4, 21
 _FILES, _FILE, _PATH = 6, 1, 1
 _ARTIFACT, _MANIFEST, _ENTRIES, _LISTED_IN = 8, 12, 4, 5
+_NAME, _DIGEST = 5, 6
 _REFERENCE, _LOCAL = 3, 6
 _UPDATE, _REMOVE = 1, 2
 _KEY, _NESTED_KEY, _VALUE = 1, 2, 16
@@ -60,6 +61,21 @@ class WandbHead(NamedTuple):
 
     run_id: str
     started: float | None
+
+
+class WandbSent(NamedTuple):
+    """What a log says that the server has to have.
+
+    ``steps`` counts the rows of the history, ``summary`` is what the run put there itself, and
+    ``artifacts`` are the names of those that it logged, by digest.
+    """
+
+    run_id: str
+    entity: str
+    project: str
+    steps: int
+    summary: dict[str, Any]
+    artifacts: dict[str, str]
 
 
 class WandbEnd(NamedTuple):
@@ -172,6 +188,30 @@ def read_wandb_files(file: BinaryIO) -> set[str]:
         for key, value in _fields(item)
         if key == _PATH
     }
+
+
+def read_wandb_sent(file: BinaryIO) -> WandbSent:
+    """Return what the server has to have of the run, after as much of its log as is whole."""
+    names = {_RUN_ID: "", _ENTITY: "", _PROJECT: ""}
+    steps = 0
+    summary: dict[str, Any] = {}
+    artifacts: dict[str, str] = {}
+    for record in _records(file):
+        for field, content in _fields(record):
+            if field == _HISTORY:
+                steps += 1
+            elif field == _SUMMARY:
+                _update(summary, content)
+            elif field == _RUN:
+                found = dict(_fields(content))
+                names.update(
+                    (key, found[key].decode("utf-8", "replace")) for key in names.keys() & found
+                )
+            elif field == _ARTIFACT:
+                found = dict(_fields(content))
+                digest = found.get(_DIGEST, b"").decode("utf-8", "replace")
+                artifacts[digest] = found.get(_NAME, b"").decode("utf-8", "replace")
+    return WandbSent(names[_RUN_ID], names[_ENTITY], names[_PROJECT], steps, summary, artifacts)
 
 
 def read_wandb_entries(file: BinaryIO) -> Iterator[tuple[str, str, str]]:

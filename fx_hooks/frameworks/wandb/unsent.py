@@ -16,6 +16,8 @@ from fx_hooks.frameworks.wandb.record import read_wandb_files
 from fx_hooks.util.disk import files_not_links
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fx_hooks.util.disk import Folder
 
 # wandb/sdk/lib/filenames.py, wandb/sdk/lib/gitlib.py, core/pkg/server: patches against upstream.
@@ -26,6 +28,7 @@ _OWN = re.compile(
 )
 # What W&B fills itself, and says elsewhere in the log.
 _OWN_FOLDERS = frozenset((b"media", b"code", b"artifact", b"artifacts"))
+_STAGED = _OWN_FOLDERS - {b"media"}
 _FILES, _LOGS, _TEMPORARY = b"files", b"logs", b"tmp"
 # What desktops and Python leave wherever somebody looks.
 _LITTER = frozenset((b".DS_Store", b"Thumbs.db", b"desktop.ini", b".directory"))
@@ -48,6 +51,31 @@ def unsent_file(folder: Folder, place: bytes, log: bytes) -> bytes | None:
         return None
     told = _told(os.path.join(place, log))
     return next((path for path in asked if path not in told), None)
+
+
+def files_to_have(folder: Folder, log: bytes) -> tuple[dict[str, int], tuple[bytes, ...]]:
+    """Return what the server has to have of the run in *folder*, and what it cannot have.
+
+    The first are the files in ``files/`` by their names there, with their sizes in bytes; what
+    is staged there for artifacts is theirs. The others are paths in *folder*.
+    """
+    own = (log, log + SYNCED_MARK, log + b".syncstate")
+    elsewhere = [name for name in _regular(folder) if name not in own]
+    for name, inner in sorted(folder.folders.items()):
+        if name not in (_LOGS, _TEMPORARY, _FILES):
+            elsewhere += _below(inner, name + b"/")
+    files = folder.folders.get(_FILES)
+    return {} if files is None else dict(_sizes(files, b"")), tuple(elsewhere)
+
+
+def _sizes(folder: Folder, start: bytes) -> Iterator[tuple[str, int]]:
+    regular = set(_regular(folder))
+    for name, size, *_ in folder.files:
+        if name in regular:
+            yield os.fsdecode(start + name), size
+    for name, inner in sorted(folder.folders.items()):
+        if start or name not in _STAGED:
+            yield from _sizes(inner, start + name + b"/")
 
 
 def _regular(folder: Folder) -> list[bytes]:

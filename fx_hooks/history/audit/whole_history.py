@@ -82,7 +82,8 @@ def audit(
     steps = _steps(store, findings, refs, stashes, there, command) if findings else []
     if html is not None:
         page.write_page(html, figures, _name(store), steps)
-    said = [*result.notes, *notes, *_passed_over(others)]
+    exempt = classifier.exempted(result)
+    said = [*result.notes, *notes, *([exempt] if exempt else ()), *_passed_over(others)]
 
     def text(colour: bool) -> list[str]:
         lines = audit_text.audit_report(figures, verbose=verbose, colour=colour)

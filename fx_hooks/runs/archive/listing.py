@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fx_hooks.reporting.layout import plural
 from fx_hooks.runs.archive.manifest import as_text
 from fx_hooks.runs.metrics import numbers
 from fx_hooks.util.paths import human_size, shown
@@ -82,11 +83,6 @@ def _number(value: float) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**15 else f"{value:.4g}"
     return f"{value:.4g}" if math.isfinite(value) else str(value)
-
-
-def plural(count: int, noun: str) -> str:
-    """*count* things that are called *noun*."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def run_lines(runs: Sequence[PackedRun]) -> list[str]:

@@ -1,0 +1,302 @@
+"""How right the built-in policy is on repositories that no rule was made with.
+
+`python -m tests.outside` measures; `--update` records what it finds. The sample
+(tests/data/outside/paths.tsv.gz) has the paths of 67 public repositories, chosen and labelled
+before any verdict: repository, class, mode and path. The classes are W wandb, H Hydra, L logs, C
+weights, P caches, T runs and stores of other tools, `-` fine, `?` what can be read either way and
+does not count; names of hosts and users are replaced. docs/accuracy.md says how they were chosen.
+
+content.tsv has what is refused for its content, and what passes because it is text; empty files do
+not count. `--content FOLDER` finds it anew in bare repositories FOLDER/OWNER+NAME/repo, which may
+lack contents (of 4 MiB and more, say).
+
+figures.json has the figures of the first measurement, before any rule was mended for what it
+showed, and those of now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.unnamed import judged
+from fx_hooks.fastpath.unnamed_weights import is_asked
+from fx_hooks.policy.loader import load_policy
+from fx_hooks.weights.magic import HEAD_BYTES
+from fx_hooks.weights.plain_text import is_text
+from tests.verdicts import APART, read_corpus
+
+FOLDER = Path(__file__).parent / "data" / "outside"
+FINE, EITHER = "-", "?"
+SUBMODULE = "160000"
+TEXT, EMPTY = "text", "empty"
+# What one tool writes in thousands decides a figure per path: it is given with and without these.
+MASSES = {
+    ("apcarrik+kaggle", "T"),  # ChefBoost's outputs/rules
+    ("qbit-glitch+unsupervised_panoptic_segmentation", "P"),  # graphify-out/cache
+    ("Ryo-2023+kaggle", "P"),  # the same
+}
+NAMES = {
+    "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
+    "T": "runs and stores of other tools",
+}  # fmt: skip
+PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
+Rules = Mapping[bytes, tuple[str, str]]
+
+
+class Labelled(NamedTuple):
+    """One path of the sample."""
+
+    label: str
+    mode: str
+    path: bytes
+
+
+class Judged(NamedTuple):
+    """A path and what the policy says of it."""
+
+    repository: str
+    label: str
+    verdict: Verdict
+
+    @property
+    def exempted(self) -> bool:
+        """True for what passes as test data alone."""
+        entry = self.verdict.entry
+        return self.verdict.excepted is not None and entry is not None and entry.test_data
+
+
+def read_sample() -> dict[str, list[Labelled]]:
+    """Return the labelled paths by repository."""
+    sample: dict[str, list[Labelled]] = {}
+    with gzip.open(FOLDER / "paths.tsv.gz", "rb") as file:
+        next(file)
+        for line in file:
+            repository, label, mode, path = line.rstrip(b"\n").split(b"\t")
+            one = Labelled(label.decode(), mode.decode(), path)
+            sample.setdefault(repository.decode(), []).append(one)
+    return sample
+
+
+def read_content() -> dict[str, dict[bytes, tuple[str, str]]]:
+    """Return what content says, by repository: the rule that refuses it and what it is, or text."""
+    found: dict[str, dict[bytes, tuple[str, str]]] = {}
+    for line in (FOLDER / "content.tsv").read_text("utf-8").splitlines()[1:]:
+        repository, rule, what, path = line.split("\t")
+        found.setdefault(repository, {})[os.fsencode(path)] = (rule, what)
+    return found
+
+
+def judge(
+    sample: Mapping[str, list[Labelled]], content: Mapping[str, Rules] | None = None
+) -> Iterator[Judged]:
+    """Yield the verdict on each path, every repository as one tree."""
+    classifier = Classifier(load_policy())
+    for repository, paths in sample.items():
+        asked = [one.path + b"/" * (one.mode == SUBMODULE) for one in paths]
+        known = (content or {}).get(repository, {})
+        text = {path for path, (_, what) in known.items() if what in (TEXT, EMPTY)}
+        refused = {path: found for path, found in known.items() if path not in text}
+        contents = Contents(text, refused=refused)
+        verdicts = classifier.classify(asked, classifier.trees.read(asked), contents)
+        for one, verdict in zip(paths, verdicts, strict=True):
+            if one.label != EITHER and known.get(one.path, ("", ""))[1] != EMPTY:
+                yield Judged(repository, one.label, verdict)
+
+
+def figures(judgements: list[Judged]) -> dict[str, object]:
+    """Return the figures: what passes as test data is counted apart."""
+    exempted = [one for one in judgements if one.label != FINE and one.exempted]
+    artifacts = [one for one in judgements if one.label != FINE and not one.exempted]
+    few = [one for one in artifacts if (one.repository, one.label) not in MASSES]
+    hit = Counter(one.label for one in few if one.verdict.blocked)
+    of = Counter(one.label for one in few)
+    right = sum(one.verdict.blocked for one in artifacts)
+    per: dict[str, list[bool]] = {}
+    for one in artifacts:
+        per.setdefault(one.repository, []).append(one.verdict.blocked)
+    wrong = [one for one in judgements if one.label == FINE and one.verdict.blocked]
+    with_artifacts = {one.repository for one in judgements if one.label != FINE}
+    clean = {one.repository for one in judgements} - with_artifacts
+    return {
+        "recall per path": _share(right, len(artifacts)),
+        "recall per path without masses": _share(hit.total(), of.total()),
+        "recall per repository": round(fmean(fmean(found) for found in per.values()), 4),
+        "recall by class": {
+            label: [_share(hit[label], of[label]), of[label]] for label in sorted(of)
+        },
+        "repositories with artifacts": len(with_artifacts),
+        "repositories with less": {
+            repository: _share(sum(found), len(found))
+            for repository, found in sorted(per.items())
+            if not all(found)
+        },
+        "precision": _share(right, right + len(wrong)),
+        "wrongly refused": len(wrong),
+        "clean repositories": len(clean),
+        "clean repositories flagged": len({one.repository for one in wrong} & clean),
+        "passes as test data": len(exempted),
+        "paths": len(judgements),
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 1.0
+
+
+def find_content(
+    folder: Path, sample: Mapping[str, list[Labelled]]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what is refused for its content: the repository, the rule, what it is, the path."""
+    classifier = Classifier(load_policy())
+    for repository in sample:
+        place = folder / repository / "repo"
+        git = ("git", "-C", str(place / ".git" if (place / ".git").is_dir() else place))
+        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", "HEAD"))
+        blobs = {}
+        for record in listing.split(b"\0")[:-1]:
+            head, path = record.split(b"\t", 1)
+            if head.startswith(b"100"):
+                blobs[path] = head.split()[2]
+        verdicts = classifier.classify(blobs, classifier.trees.read(blobs))
+        for verdict in verdicts:
+            if verdict.undecided or verdict.binary_only:
+                rule = _content_rule(git, verdict, blobs[verdict.path].decode())
+                if rule is not None:
+                    yield repository, *rule, os.fsdecode(verdict.path)
+
+
+def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[str, str] | None:
+    path = verdict.path
+    size = subprocess.run((*git, "cat-file", "-s", blob), capture_output=True, text=True)
+    if size.returncode:
+        return None
+    if verdict.binary_only:
+        if not int(size.stdout):
+            return "", EMPTY
+        content = subprocess.check_output((*git, "cat-file", "blob", blob))
+        return ("", TEXT) if is_text(io.BytesIO(content)) else None
+    if not is_asked(path, int(size.stdout)):
+        return None
+    with subprocess.Popen((*git, "cat-file", "blob", blob), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        return judged(process.stdout.read(HEAD_BYTES), int(size.stdout))
+
+
+def measured() -> dict[str, object]:
+    """Return the figures of now."""
+    return figures([*judge(read_sample(), read_content())])
+
+
+def recorded() -> dict[str, dict[str, object]]:
+    """Return the recorded figures: the ``first`` ones, and those of ``now``."""
+    found: dict[str, dict[str, object]] = json.loads((FOLDER / "figures.json").read_text("utf-8"))
+    return found
+
+
+def in_sample() -> dict[str, object]:
+    """Return the same figures of the repositories that the rules were made with, by names alone."""
+    sample = {
+        repository: [Labelled(label, "", os.fsencode(path)) for path, label in labels.items()]
+        for repository, labels in read_corpus(("head",)).items()
+        if repository != APART
+    }
+    return figures([*judge(sample)])
+
+
+def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
+    """Return the page *text* with the tables of *known* figures in place of those it has."""
+    for name, table in (("figures", _table(known)), ("repositories", _repositories(known))):
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(start)
+        text = before + start + table + end + rest.partition(end)[2]
+    return text
+
+
+_COLUMNS = {"in sample": "made with", "first": "first measured", "now": "now"}
+
+
+def _table(known: Mapping[str, Mapping[str, object]]) -> str:
+    rows = [["", *_COLUMNS.values()], ["---"] * (len(_COLUMNS) + 1)]
+    for key in (
+        "recall per path", "recall per path without masses", "recall per repository", "precision",
+        "wrongly refused", "clean repositories", "clean repositories flagged",
+        "passes as test data", "paths",
+    ):  # fmt: skip
+        rows += [[key, *(_said(known[column][key]) for column in _COLUMNS)]]
+    for label, name in NAMES.items():
+        row = [f"recall: {name}"]
+        for column in _COLUMNS:
+            found = known[column]["recall by class"]
+            assert isinstance(found, Mapping)
+            share, count = found.get(label, (None, 0))
+            row.append(f"{_said(share)} of {count:,}" if count else "")
+        rows.append(row)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
+    first, now = (known[column]["repositories with less"] for column in ("first", "now"))
+    assert isinstance(first, Mapping)
+    assert isinstance(now, Mapping)
+    rows = ["| repository | first measured | now |", "|---|---|---|"]
+    for name in sorted({*first, *now}):
+        said = " | ".join(_said(found.get(name, 1.0)) for found in (first, now))
+        rows.append(f"| {name.replace('+', '/', 1)} | {said} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _said(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def offenders(most: int) -> Iterator[str]:
+    """Yield what is wrong, the largest groups first."""
+    wrong = [
+        one
+        for one in judge(read_sample(), read_content())
+        if one.verdict.blocked == (one.label == FINE) and not one.exempted
+    ]
+    kinds = Counter(_kind(one) for one in wrong)
+    for kind, count in kinds.most_common(most):
+        example = next(one for one in wrong if _kind(one) == kind)
+        yield f"{count:6} {' '.join(kind)}: {os.fsdecode(example.verdict.path)}"
+
+
+def _kind(one: Judged) -> tuple[str, str, str]:
+    decider = one.verdict.decider
+    rule = decider.rule if one.verdict.blocked and decider is not None else "missed"
+    return one.label, rule, one.repository
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--update", action="store_true", help="record the figures")
+    parser.add_argument("--content", type=Path, metavar="FOLDER", help="look into the files anew")
+    parser.add_argument("--most", type=int, default=30, help="groups of wrong verdicts to list")
+    options = parser.parse_args()
+    if options.content:
+        lines = ["\t".join(line) for line in find_content(options.content, read_sample())]
+        text = "\n".join(["repository\trule\twhat\tpath", *lines, ""])
+        (FOLDER / "content.tsv").write_text(text, "utf-8")
+    now = measured()
+    print(json.dumps(now, indent=1), *offenders(options.most), sep="\n")
+    if options.update:
+        known = {**recorded(), "now": now, "in sample": in_sample()}
+        (FOLDER / "figures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+        PAGE.write_text(page(PAGE.read_text("utf-8"), known), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
