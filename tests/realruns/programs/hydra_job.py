@@ -26,9 +26,7 @@ def train(cfg):
     return cfg.lr
 
 
-@hydra.main(
-    config_path="conf", config_name="config", **({} if IS_OLD else {"version_base": "1.2"})
-)
+@hydra.main(config_path="conf", config_name="config", **({} if IS_OLD else {"version_base": "1.2"}))
 def main(cfg):
     if cfg.what != "logged":
         return train(cfg)
