@@ -78,9 +78,10 @@ def policy_in_force(
                 # The same content, with the line ends that the fast path will see.
                 text = unstaged
             elif unstaged is not None:
+                add = from_here(repository, f"git add {POLICY_NAME}")
                 notes.append(
                     f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
-                    f" git add {POLICY_NAME}"
+                    f" {add}"
                 )
     policy, milestones = _complete(repository, index, text, source)
     listed = None if milestones is None else milestones.blob
@@ -118,7 +119,13 @@ def _milestones_note(repository: Repository, policy: Policy, listed: str | None)
     name = policy.best_models.milestones_file
     if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
         return []
-    return [f"{name} is not staged and does not count: git add {quoted(os.fsencode(name))}"]
+    add = from_here(repository, f"git add {quoted(os.fsencode(name))}")
+    return [f"{name} is not staged and does not count: {add}"]
+
+
+def from_here(store: ObjectStore, command: str) -> str:
+    """Return *command*, whose paths count from the root, for where the user is."""
+    return from_folder([command], store.path_to_root())[0]
 
 
 def baseline_in_force(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Baseline:
@@ -204,7 +211,7 @@ def refuse_unstaged(repository: Repository, index: Mapping[bytes, IndexEntry]) -
     if entry is None or entry.mode == LINK_MODE:
         return
     if not _is_staged(repository, entry.blob, _read_or_none(place)):
-        command, *_ = from_folder([f"git add {POLICY_NAME}"], repository.path_to_root())
+        command = from_here(repository, f"git add {POLICY_NAME}")
         raise FatalError(
             f"{POLICY_NAME}: has changes that are not staged, and the staged version is what"
             f" counts: {command}, then run again"
