@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
+from fx_hooks.fastpath.projects import differences
 from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
@@ -365,7 +366,9 @@ def _kept_projects(
     """Return what the fast paths have to know of the projects that *paths* are in."""
     known: dict[bytes, tuple[bytes, bytes, bytes, int] | tuple[()]] = {}
     numbers = {_patterns(projects.root): 0}
-    kept: list[bytes] = []
+    kept: list[tuple[int, ...]] = []
+    pool: dict[bytes, int] = {}
+    base, _ = _tables(projects.root)
     for folder in projects.among(paths):
         try:
             project = projects.at(folder)
@@ -375,7 +378,9 @@ def _kept_projects(
         patterns = _patterns(policy)
         if patterns not in numbers:
             numbers[patterns] = len(numbers)
-            kept.append(table_cache.packed(_tables(policy)))
+            tables, marks = _tables(policy)
+            parts = [table_cache.packed(part) for part in (*differences(base, tables), marks)]
+            kept.append(tuple([pool.setdefault(part, len(pool)) for part in parts]))
         facts = (
             bytes.fromhex((project.own and project.own.blob) or ""),
             os.fsencode(policy.best_models.milestones_file),
@@ -383,7 +388,8 @@ def _kept_projects(
             numbers[patterns],
         )
         known[folder] = facts if facts != (b"", milestones, b"", 0) else ()
-    return (tuple(projects.named), projects.globs, known, milestones, tuple(kept))
+    named = tuple(projects.named)
+    return (named, projects.globs, known, milestones, tuple(kept), tuple(pool))
 
 
 def read_policy_file(
