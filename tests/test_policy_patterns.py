@@ -51,7 +51,7 @@ def dots(part: str) -> str:
 def negated(shown: str) -> str:
     return (
         f"has the negated set '{shown}', which could match '/': write '*' or '?' and"
-        " name what is meant otherwise under 'keep' or 'except'"
+        " name what it must not match under 'keep' or 'except'"
     )
 
 
@@ -290,6 +290,10 @@ def test_agrees_with_pathspec() -> None:
         ]
         # Directories met before change nothing, and neither does the order of paths.
         assert matcher.decide(paths[::-1]) == expected[::-1]
+        # What is in none of some paths is not looked for, and may be in the next.
+        apart = Matcher(tables)
+        half = len(paths) // 2
+        assert apart.decide(paths[:half]) + apart.decide(paths[half:]) == expected
         count["cases"] += len(paths)
         count["matches"] += sum(number >= 0 for number in expected)
         count.update(f"table {place}" for place, table in enumerate(tables[1:]) if table)

@@ -23,15 +23,10 @@ def named_in(repository: Repository, paths: Iterable[bytes]) -> dict[bytes, byte
 
     Those that no pattern can name are left out.
     """
-    paths = list(paths)
-    if not paths:
-        return {}
-    from fx_hooks.policy.patterns import problem  # not for a run that is refused
-
     names: dict[bytes, list[bytes]] = {}
     for path in paths:
         name = path.rpartition(b"/")[2]
-        if not problem("/" + literal(os.fsdecode(path))):
+        if b"\n" not in name:  # of which git would make two
             names.setdefault(name, []).append(path)
     if not 0 < len(names) <= _MOST:  # as many words as git can be asked for
         return {}
@@ -44,7 +39,13 @@ def named_in(repository: Repository, paths: Iterable[bytes]) -> dict[bytes, byte
         file, _, name = line.partition(b"\0")
         for path in names.get(name, ()):
             found.setdefault(path, file)
-    return found
+    if not found:
+        return found
+    from fx_hooks.policy.patterns import problem  # which imports more than all of a refusal
+
+    return {
+        path: file for path, file in found.items() if not problem("/" + literal(os.fsdecode(path)))
+    }
 
 
 def sibling_patterns(paths: Collection[bytes]) -> list[tuple[str, int]]:

@@ -167,6 +167,8 @@ def init(
     plan, index = _plan(repository, accept=accept, push=push)
     runner = plan.runner
     asking = bool(plan.files) and not dry_run and not yes
+    if asking:
+        _need_terminal()  # before there are hundreds of lines that no one reads
     for file in plan.files:
         tools = Counter[str]() if diff else _by_tool(file, plan.policy)
         print("\n".join(_shown(file, tools, whole=diff or asking)))
@@ -597,11 +599,15 @@ def _shown(file: File, tools: Counter[str], *, whole: bool) -> list[str]:
     return lines
 
 
-def _agreed(question: str = "Write this? [y/N] ") -> bool:
+def _need_terminal() -> None:
     if not sys.stdin.isatty():
         raise FatalError(
             "cannot ask without a terminal: look at the plan with --dry-run, then run with --yes"
         )
+
+
+def _agreed(question: str = "Write this? [y/N] ") -> bool:
+    _need_terminal()
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D

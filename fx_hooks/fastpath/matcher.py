@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     ]
     State: TypeAlias = tuple[int, dict[bytes, int], tuple[Test, ...]]
 
-FORMAT = 4  # of the tables; to be raised with every change of their layout
+_FEW = 8  # paths, for which it takes longer to see what is in none of them
+FORMAT = 5  # of the tables; to be raised with every change of their layout
 
 
 class Matcher:
@@ -68,8 +69,8 @@ class Matcher:
 
     __slots__ = (
         "_above", "_below", "_blocked", "_by_name", "_children", "_directory_tests",
-        "_expressions", "_inherited", "_loose",
-        "_names", "_prefixed", "_prefixes", "_states", "_suffixes", "_tests", "_within",
+        "_expressions", "_inherited", "_loose", "_names", "_possible",
+        "_prefixed", "_prefixes", "_states", "_suffixes", "_tests", "_within",
     )  # fmt: skip
 
     def __init__(self, tables: "Tables") -> None:
@@ -86,6 +87,9 @@ class Matcher:
             self._within,
             self._above,
         ) = tables
+        # The groups of tests for the names of directories, and for what is in them, that any name
+        # of those in question can need.
+        self._possible = self._directory_tests, self._above
         self._by_name: dict[bytes, tuple[int, tuple[Test, ...], tuple[Test, ...]]] = {}
         self._expressions: dict[bytes, Pattern[bytes]] = {}
         names, tests = self._children.get(b"", ({}, ()))
@@ -106,6 +110,11 @@ class Matcher:
         everything = b"\0".join(paths)
         prefixes = tuple([prefix for prefix in self._prefixes if prefix in everything])
         loose = [(needed, group) for needed, group in self._loose if needed in everything]
+        if len(paths) > _FEW:
+            self._possible = (
+                tuple([group for group in self._directory_tests if group[0] in everything]),
+                tuple([group for group in self._above if group[0] in everything]),
+            )
         hit = self._hit
         decided = []
         for path in paths:
@@ -137,9 +146,10 @@ class Matcher:
                             best = test[0]
             if tests:
                 for test in tests:
-                    if test[0] > best and hit(test, name, path):
+                    if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
                         best = test[0]
             decided.append(best)
+        self._possible = self._directory_tests, self._above
         return decided
 
     def blocks(self, number: int) -> bool:
@@ -215,23 +225,25 @@ class Matcher:
         The number of the last pattern that matches it, the tests whose expression has to
         see the whole path, and the tests for what lies right in such a directory.
         """
-        best = -1
         undecided = []
         grouped: tuple[Test, ...] = ()
-        for needed, tests in self._directory_tests:
+        by_directory, by_above = self._possible
+        for needed, tests in by_directory:
             if needed in name:
                 grouped += tests
-        for text in (name, name + b"/"):
-            best = max(best, self._names.get(text, -1))
+        folder = name + b"/"
+        best = max(self._names.get(name, -1), self._names.get(folder, -1))
+        for text in (name, folder):
             tests = grouped
             if b"." in text:
                 tests += self._suffixes.get(text[text.rfind(b".") :], ())
             for test in tests:
                 if (
                     test[0] > best
+                    and (len(text) == test[4] if test[5] else len(text) >= test[4])
                     and text.startswith(test[1])
                     and text.endswith(test[2])
-                    and _looks_like(text, test[1:6])
+                    and test[3] in text
                 ):
                     if test[6] is not None and not _fits(text, test[6]):
                         continue
@@ -241,12 +253,11 @@ class Matcher:
                         # Its look has been taken; the path decides.
                         undecided.append((test[0], b"", b"", b"", 0, False, None, test[7]))
         inside = self._within.get(name, ())
-        for needed, guarded in self._above:
+        for needed, guarded in by_above:
             if needed in name:
-                inside += tuple([
-                    test for look, test in guarded
-                    if name.startswith(look[0]) and _looks_like(name, look)
-                ])  # fmt: skip
+                for look, test in guarded:
+                    if name.startswith(look[0]) and _looks_like(name, look):
+                        inside += (test,)
         return best, tuple(undecided), inside
 
     def _hit(self, test: "Test", name: bytes, path: bytes) -> bool:

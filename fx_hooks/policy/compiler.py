@@ -60,8 +60,9 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
         parents = segments[:-1]
         literal = _literal_prefix(parents)
         # Whether the places below decide the parents by themselves.
+        under_any = bool(parents) and parents[-1] is not None and _guard(parents[-1]) in _ANY_NAME
         if floating:
-            nearest = parents[0] if len(parents) == 1 else None
+            nearest = parents[0] if len(parents) == 1 and not under_any else None
             settled = not parents or (nearest is not None and nearest.exact)
         else:
             settled = parents[literal:] in ((), (None,))
@@ -69,7 +70,7 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
         test = (number, *_guard(last), last.runs or None, whole)
 
         if floating:
-            if not parents or parents[-1] is None:
+            if not parents or parents[-1] is None or under_any:
                 add_anywhere(last, test)
             elif parents[-1].literal:
                 within[parents[-1].prefix].append(test)
@@ -104,6 +105,8 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
 
 
 _ANYTHING = Segment(b"", b"", b"", 0, False)
+# The looks of `*` and `?*`, which every name passes.
+_ANY_NAME = ((b"", b"", b"", 0, False), (b"", b"", b"", 1, False))
 _T = TypeVar("_T", bound="tuple[object, ...]")
 
 
