@@ -469,3 +469,22 @@ def test_tables_are_kept_as_what_differs(own: str, root: str) -> None:
     assert changed(base, changes) == tables
     if not own or own.startswith("ignore"):
         assert len(marshal.dumps(changes)) < len(marshal.dumps(tables)) / 5
+
+
+@pytest.mark.slow
+def test_two_hundred_policies_are_kept_in_little(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.root)
+    repo.stage(".fx-hooks.yaml", "projects: [p/*]\n")
+    sizes = []
+    for count in (1, 200):
+        for number in range(count):
+            repo.write(f"p/{number}/.fx-hooks.yaml", f"ignore: ['*.x{number}']\n")
+        repo.write("p/0/src/a.py", "")
+        repo.stage_all()
+        assert run_main([]) == CLEAN
+        assert repo.fast_path("--", "p/0/src/a.py")
+        assert not repo.fast_path("--", "p/0/src/a.x0")
+        sizes.append(repo.tables.stat().st_size)
+    assert sizes[1] < 3 * sizes[0]

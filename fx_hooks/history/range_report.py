@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 _SUBJECT = 60
 # Nothing else may have been in it.
-_AMEND = git_commands.Command("git", "commit", "--amend", "--no-edit", "--allow-empty")
+_AMEND = ("git", "commit", "--amend", "--no-edit", "--allow-empty")
 
 
 class Place(NamedTuple):
@@ -195,7 +195,7 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     if ids == [place.tip]:
         rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False)
         what = "Take them out of the last commit (the files stay on disk):"
-        return [_with_push(place, what, [*there, *rm, _AMEND])]
+        return [_with_push(place, what, [*there, *rm, git_commands.Command(*_AMEND)])]
     whose = (
         "Only this branch has these commits" if place.published
         else "No remote has these commits yet"
@@ -226,7 +226,13 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
         f"{whose}: rebase, and mark {names}{more} as 'edit'. Run the other commands at each of"
         " them (the files stay on disk):"
     )
-    commands = [*there, f"git rebase -i{merges} {start}", *rm, _AMEND, "git rebase --continue"]
+    commands = [
+        *there,
+        f"git rebase -i{merges} {start}",
+        *rm,
+        git_commands.Command(*_AMEND),
+        "git rebase --continue",
+    ]
     return [Step(what, commands), *_push_again(place)]
 
 
@@ -239,7 +245,7 @@ def _mended_below(place: Place, commit: str) -> str:
     commands = [
         git_commands.Command("git", "checkout", "-q", commit[:10]),
         *git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False),
-        _AMEND,
+        git_commands.Command(*_AMEND),
         git_commands.Command("git", "rebase", "-q", *merges, "--onto", "HEAD", commit[:10],
                              place.branch or place.tip),
     ]  # fmt: skip
