@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             contents(base / "contents", chosen.rounds),
             names(base / "names", chosen.rounds),
             refused(base / "refused", chosen.rounds),
+            projects(base / "projects", chosen.rounds),
         ]
         if shutil.which("pre-commit") or (SCRIPTS / "pre-commit").exists():
             kept.append(runner(base / "runner", chosen.large, max(chosen.rounds // 3, 5)))
@@ -144,6 +145,28 @@ def kinds(base: Path, rounds: int) -> bool:
     roots["SHA-256"] = clean(base / "sha256", 1_000, "--object-format=sha256")
     rows["SHA-256"] = (one_name(roots["SHA-256"]), 1.5)
     return table("One clean name, 1,000 tracked", rows, rounds)
+
+
+def projects(base: Path, rounds: int) -> bool:
+    """One clean name in one of many projects, each with a policy of its own, against one."""
+    commands = {}
+    for count in (1, 200):
+        root = clean(base / str(count))
+        write(root, ".fx-hooks.yaml", b"projects: [src, packages/*]\n")
+        for number in range(count):
+            folder = f"packages/p{number:03}"
+            write(root, f"{folder}/.fx-hooks.yaml", f"ignore: ['*.x{number}']\n".encode())
+            write(root, f"{folder}/src/a.py", b"")
+        git(root, "add", "-A")
+        commit(root)
+        write(root, "packages/p000/src/a.py", b"pass\n")
+        git(root, "add", "-A")
+        warm(root)
+        name = "packages/p000/src/a.py"
+        commands[f"{count} artifacts"] = Command((CHECK, "--", name), root)
+        commands[f"{count} best models"] = Command((str(SCRIPTS / "fx-check-best-models"),), root)
+    bounds = [Bound(f"200 {what}", f"1 {what}", 1.2) for what in ("artifacts", "best models")]
+    return report("One clean name in one of the projects", commands, bounds, rounds)
 
 
 def contents(base: Path, rounds: int) -> bool:

@@ -200,7 +200,7 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
         ([".", "--keep-best", "neg_mse"], "write neg_mse:min or neg_mse:max"),
         (
             [".", "--keep-best", "accuracy", "--yes"],
-            "no run that is meant has such a metric, nor any other",
+            "none of the chosen runs has such a metric, nor any other",
         ),
         ([".", "--archive", "x.zip", "--yes"], "x.zip"),
         (["../..", "--yes"], "outside the repository"),
@@ -258,7 +258,7 @@ def test_the_best_by_the_name_that_a_listing_shows(
         result = run(repo.root, capfd, ".", "--keep-best", name)
         assert f"{os.fsdecode(paths[1])}: kept: the largest {name}, 0.9\n" in result.out
     result = run(repo.root, capfd, ".", "--keep-best", "accuracy")
-    assert result.err.endswith(": no run that is meant has such a metric: they have"
+    assert result.err.endswith(": none of the chosen runs has such a metric: they have"
                                " val.answer_accuracy\n")  # fmt: skip
     wandb(repo.root, "more", 50, {f"loss{n}": n for n in range(9)})
     result = run(repo.root, capfd, ".", "--keep-best", "accuracy")
@@ -723,7 +723,7 @@ def test_what_somebody_else_deletes_meanwhile(
     result = run(repo.root, capfd, ".", "--yes")
     assert (result.code, result.err) == (0, "")
     assert result.out.endswith(
-        "\n\nNot there any more:\n  outputs/day/a: somebody else has taken it away\n"
+        "\n\nNot there any more:\n  outputs/day/a: it has been removed meanwhile\n"
     )
 
 

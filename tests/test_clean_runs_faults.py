@@ -231,7 +231,7 @@ def test_permission_denied(scene: IndexCheck) -> None:
         foreign,
         (
             f"{foreign[0]}/empty cannot be read: Permission denied",
-            ".hydra belongs to somebody else: what is in it cannot be deleted",
+            ".hydra belongs to another user: what is in it cannot be deleted",
             "it cannot be renamed: Permission denied",
         ),
         strict=True,

@@ -79,6 +79,15 @@ CALLS = [
     ("fx-explain --quiet a.pt", 1),
     ("fx-check-artifacts", 1),
     ("fx-check-artifacts train.py", 0),
+    ("fx-check-artifacts --all-files", 1),
+    ("fx-check-best-models", 0),
+    ("fx-check-range HEAD~0..HEAD", 0),
+    ("fx-check-range --all", 0),
+    ("fx-sync-gitignore --check", 1),
+    ("fx-init --dry-run", 1),
+    ("fx-report-space", 0),
+    ("fx-clean-runs .", 0),
+    ("fx-hooks rules", 0),
 ]
 
 

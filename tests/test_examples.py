@@ -580,6 +580,11 @@ HOOK_LINES = {
         for stage, value in yaml.safe_load(block.text).items()
         for command in value["commands"].values()
     },
+    **{
+        f"simple-git-hooks, {stage}": f"{command}\n"
+        for block in blocks("docs/install.md", "json")
+        for stage, command in json.loads(block.text).get("simple-git-hooks", {}).items()
+    },
 }
 
 
@@ -597,8 +602,9 @@ def test_lines_without_a_runner(repo: Repo, name: str) -> None:
 
 @pytest.mark.usefixtures("path")
 def test_lint_staged(repo: Repo) -> None:
-    (block,) = all_blocks("json")
-    (command,) = json.loads(block.text)["lint-staged"].values()
+    (tasks,) = (json.loads(block.text)["lint-staged"] for block in all_blocks("json")
+                if "lint-staged" in block.text)  # fmt: skip
+    (command,) = tasks.values()
     repo.stage("model.pt")
     repo.stage("src/a.py")
     for name, code in (("model.pt", 1), ("src/a.py", 0)):

@@ -141,6 +141,16 @@ def test_init_finds_projects_and_what_is_relative_to_them(
     assert (monorepo.root / ".fx-hooks.yaml").read_text() == before
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_init_offers_the_root_where_a_project_is_started_there(monorepo: Repo, there: bool) -> None:
+    line = "python packages/ml/src/train.py" if there else "cd packages/ml && python src/train.py"
+    monorepo.stage("scripts/train.sh", f"{line}\n")
+    said = run(init.main, "--dry-run", cwd=monorepo.root).out
+    offered = "/, or to experiments/ where it is started at the root, as scripts/train.sh may: then"
+    assert (offered in said) == there
+    assert ("or to tracking/wandb/ where it is started at the root" in said) == there
+
+
 def test_runs_that_git_ignores_are_a_sign(repo: Repo) -> None:
     repo.stage(".gitignore", "wandb/\noutputs/\n")
     repo.write("ml/wandb/run-20240131_235959-abc/x.wandb")

@@ -159,6 +159,21 @@ def test_the_rules_of_a_repository(here: Repo) -> None:
     assert "optuna" not in [rule["rule"] for rule in rules("--policy", "other.yaml")]
 
 
+def test_the_rules_of_a_project(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.stage(".fx-hooks.yaml", "projects: [ml]\n")
+    here.stage("ml/.fx-hooks.yaml", "ignore: [{rule: tables, paths: ['*.parquet']}]\n")
+    here.stage("ml/src/a.py", "")
+    here.commit()
+    assert "tables" not in [rule["rule"] for rule in rules()]
+    monkeypatch.chdir(here.root / "ml" / "src")
+    (tables,) = rules("tables")
+    assert [one["source"] for one in tables["refused"]] == ["ml/.fx-hooks.yaml"]
+    said = subprocess.run((SCRIPT, "rules", "tables"), capture_output=True, text=True)
+    assert said.stderr == "fx-hooks rules: note: these hold in the project ml\n"
+    said = subprocess.run((SCRIPT, "rules", "none"), capture_output=True, text=True)
+    assert "there is no rule 'none' in the project ml" in said.stderr
+
+
 def test_rules_as_text(here: Repo, capsys: pytest.CaptureFixture[str]) -> None:
     here.stage(".fx-hooks.yaml", "keep:\n  - /a.pt\n  - /b.pt\n")
     assert main(["rules", "keep", "optuna"]) == 0

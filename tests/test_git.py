@@ -292,20 +292,25 @@ def test_left_out(here: Repo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cwd", "prefix", "way"),
+    ("cwd", "variables", "way"),
     [
-        pytest.param(".", "", "", id="root"),
-        pytest.param("a", "", "..", id="folder"),
-        pytest.param("a/b", "", "../..", id="deeper"),
-        pytest.param(".", "a/b/", "../..", id="hook"),
+        pytest.param(".", {}, "", id="root"),
+        pytest.param("a", {}, "..", id="folder"),
+        pytest.param("a/b", {}, "../..", id="deeper"),
+        pytest.param(".", {"GIT_PREFIX": "a/b/"}, "../..", id="hook"),
+        pytest.param("a/b", {"GIT_PREFIX": ""}, "", id="hook elsewhere"),
+        pytest.param("a/b", {"PRE_COMMIT": "1", "PWD": "."}, "", id="runner from the root"),
+        pytest.param(".", {"PRE_COMMIT": "1", "PWD": "a"}, "..", id="runner from a folder"),
+        pytest.param("a/b", {"PRE_COMMIT": "1", "PWD": ".."}, "", id="runner from outside"),
     ],
 )
 def test_way_to_root(
-    repo: Repo, monkeypatch: pytest.MonkeyPatch, cwd: str, prefix: str, way: str
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, cwd: str, variables: dict[str, str], way: str
 ) -> None:
     (repo.root / "a/b").mkdir(parents=True)
     monkeypatch.chdir(repo.root / cwd)
-    monkeypatch.setenv("GIT_PREFIX", prefix)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(repo.root / value) if name == "PWD" else value)
     assert Repository().path_to_root() == way
 
 

@@ -135,7 +135,7 @@ def test_the_end_of_the_input_means_no(repo: Repo, monkeypatch: pytest.MonkeyPat
 def test_nobody_is_there_to_ask(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     result = run(repo)
-    assert result.code == 2
+    assert (result.code, result.out) == (2, "")
     assert result.err == (
         "fx-init: error: cannot ask without a terminal: look at the plan with --dry-run, then run"
         " with --yes\n"

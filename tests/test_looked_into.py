@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
+import types
 
 import pytest
 
@@ -86,6 +89,36 @@ def test_names_outside_a_commit(repo: Repo) -> None:
     # In a commit what it does not touch stays.
     repo.stage("train.py", "x = 2\n")
     assert repo.check("--", "train.py") == CLEAN
+
+
+def pickled(module: str, protocol: int, around: bool) -> bytes:
+    """Return a pickle whose first class is one of *module*."""
+    made = type("Estimator", (), {"__module__": module, "__qualname__": "Estimator"})
+    parents = [module.rsplit(".", count)[0] for count in range(module.count("."), -1, -1)]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*parents, module):
+            patch.setitem(sys.modules, name, types.ModuleType(name))
+        sys.modules[module].Estimator = made  # type: ignore[attr-defined]
+        value: object = made()
+        vars(value)["data"] = bytes(1 << 14)
+        return pickle.dumps({"classifier": value} if around else value, protocol)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("around", [False, True], ids=["alone", "in-a-dict"])
+@pytest.mark.parametrize(
+    ("module", "refused"),
+    [
+        ("sklearn.ensemble._forest", True), ("xgboost.sklearn", True), ("lightgbm.basic", True),
+        ("catboost.core", True), ("sklearn.preprocessing._data", False),
+        ("sklearn.utils._bunch", False), ("pandas.core.frame", False),
+    ],
+)  # fmt: skip
+def test_pickled_estimators(
+    repo: Repo, module: str, protocol: int, around: bool, refused: bool
+) -> None:
+    repo.stage("src/thing.joblib", pickled(module, protocol, around))
+    assert repo.check().code == refused
 
 
 def test_explain_looks_at_the_disk_for_what_is_not_tracked(repo: Repo) -> None:

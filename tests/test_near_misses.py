@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from fx_hooks import check_best_models, check_range
 from fx_hooks.cli import explain, init
-from tests.contract_support import run
+from tests.contract_support import STATE, run
 from tests.support import CLEAN, Repo, Result, run_main
 
 # Files, and what is said of them; those with "!" were meant to be a policy.
@@ -103,3 +105,28 @@ def test_what_is_not_tracked_yet_is_named(repo: Repo, monkeypatch: pytest.Monkey
     assert ".fx-hooks.yml is not read" in err
     assert "pyproject.toml:1: this section" in err
     assert run_main(["--all-files"]).code == 2
+
+
+def test_what_mends_it_runs_from_where_the_user_stands(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: [ml]\n")
+    repo.stage("ml/.fx-hooks.yml", "ignore: ['*.xyz']\n")
+    repo.stage("ml/src/a.py", "")
+    repo.commit()
+    below = repo.root / "ml" / "src"
+    said = run(explain.main, "a.xyz", cwd=below).err
+    command = said.rstrip("\n").rpartition(": ")[2]
+    assert command == "git -C ../.. mv -f ml/.fx-hooks.yml ml/.fx-hooks.yaml"
+    subprocess.run(command.split(), cwd=below, check=True)
+    assert run(explain.main, "a.xyz", cwd=below).err == ""
+    repo.write(".fx-hooks.yaml", "projects: [ml, other]\n")
+    said = run(explain.main, "a.xyz", cwd=below).err
+    assert said.endswith("; the staged version counts: git -C ../.. add .fx-hooks.yaml\n")
+    repo.write("best_models/milestones.yaml", "milestones: {}\n")
+    said = run(explain.main, "a.xyz", cwd=below).err
+    assert said.endswith("count: git -C ../.. add best_models/milestones.yaml\n")
+    monkeypatch.chdir(below)
+    repo.stage("ml/best_models/m.pt", STATE)
+    refused = run(check_best_models.main, cwd=below)
+    assert "    (cd ../.. && fx-add-milestone ml/best_models/m.pt --why TEXT)\n" in refused.out

@@ -51,7 +51,7 @@ def dots(part: str) -> str:
 def negated(shown: str) -> str:
     return (
         f"has the negated set '{shown}', which could match '/': write '*' or '?' and"
-        " name what is meant otherwise under 'keep' or 'except'"
+        " name what it must not match under 'keep' or 'except'"
     )
 
 

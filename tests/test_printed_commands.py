@@ -170,6 +170,19 @@ def pushed(repo: Repo) -> None:
     repo.git("push", "-q", "-u", "origin", "topic")
 
 
+def below_the_last(repo: Repo) -> None:
+    last_commit(repo)
+    repo.stage("src/b.py", "b = 1\n")
+    repo.commit()
+
+
+def pushed_below_the_last(repo: Repo) -> None:
+    pushed(repo)
+    repo.stage("src/b.py", "b = 1\n")
+    repo.commit()
+    repo.git("push", "-q", "origin", "topic")
+
+
 def debt(repo: Repo) -> None:
     in_folder(repo)
     repo.git("commit", "-q", "--allow-empty", "-m", "x")
@@ -238,7 +251,7 @@ SCENES = {
     "foreign": Scene(
         prepare=foreign,
         refuses=of(check_best_models.main),
-        heads=("git rm -q -f --cached -- best_models/x.bin",),
+        heads=("git rm -q -f --cached --ignore-unmatch -- best_models/x.bin",),
     ),
     "stale": Scene(
         prepare=stale, refuses=of(check_best_models.main), heads=("git add -f -- best_models",)
@@ -252,6 +265,18 @@ SCENES = {
         prepare=retrained,
         refuses=of(check_range.main),
         heads=("git diff --stat --exit-code HEAD && printf",),
+    ),
+    "rebase": Scene(
+        prepare=below_the_last,
+        refuses=of(check_range.main, "HEAD~2..HEAD"),
+        heads=("git diff --stat --exit-code HEAD && git checkout -q",),
+    ),
+    "pull-request-rebase": Scene(
+        prepare=pushed_below_the_last,
+        refuses=of(check_range.main, "origin/main..HEAD"),
+        heads=("(cd .. && git diff --stat --exit-code HEAD && git checkout -q",
+               "git -C .. push --force-with-lease origin topic"),
+        from_folder="src",
     ),
     "tag": Scene(prepare=tagged, refuses=tag_is_gone, heads=("git tag -d v1",)),
     "stash": Scene(
@@ -356,7 +381,7 @@ def test_the_named_tests_are_there() -> None:
 
 def commands_of(result: Result) -> list[str]:
     text = (result.out + result.err).replace("\\\n", "")
-    pattern = r"^    ((?:git|fx-[a-z-]+|pre-commit|prek|printf)(?: .*)?)$"
+    pattern = r"^    ((?:\(cd|git|fx-[a-z-]+|pre-commit|prek|printf)(?: .*)?)$"
     return re.findall(pattern, text, re.MULTILINE)
 
 
@@ -374,10 +399,30 @@ def test_what_is_printed_leads_to_green(
     scene.prepare(repo)
     folder = repo.root / scene.from_folder
     first = scene.refuses(folder)
+    for head in scene.heads:
+        assert any(command.startswith(head) for command in commands_of(first)), (head, first)
+    follow(scene, first, folder, shell)
+
+
+# Those that name a file from where the user stands.
+FROM_ROOT = {"not-allowed"}
+
+
+@pytest.mark.parametrize("name", sorted(SCENES.keys() - FROM_ROOT))
+def test_it_does_so_from_below_the_root(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
+    scene = SCENES[name]
+    scene.prepare(repo)
+    folder = repo.root / "src"
+    follow(scene, scene.refuses(folder), folder, SHELLS[0])
+
+
+def follow(scene: Scene, first: Result, folder: Path, shell: tuple[str, ...]) -> None:
+    """Run what *first* prints in *folder*, and see that *scene* refuses no more."""
     commands = commands_of(first)
     assert commands, first
-    for head in scene.heads:
-        assert any(command.startswith(head) for command in commands), (head, first)
     for command in commands:
         done = subprocess.run(
             (*shell, "-c", command),
@@ -393,28 +438,3 @@ def test_what_is_printed_leads_to_green(
     if scene.passes:
         after = scene.refuses(folder)
         assert after.code == 0, (commands, after)
-
-
-def outputs_of_a_job(repo: Repo) -> None:
-    in_folder(repo)
-    repo.stage("outputs/2025-01-01/12-00-00/predictions_7.csv", "1\n")
-
-
-FIRST_REFUSALS = {
-    "commit": (outputs_of_a_job, artifacts()),
-    "model": (unapproved, artifacts()),
-    "range": (last_commit, last),
-    "best-models": (changed_model, of(check_best_models.main)),
-    "gitignore": (in_folder, of(sync_gitignore.main)),
-    "gitignore-check": (in_folder, of(sync_gitignore.main, "--check")),
-    "milestone": (new_module, of(add_milestone.main, "m.pt")),
-}
-
-
-@pytest.mark.parametrize("name", FIRST_REFUSALS)
-def test_a_first_refusal_for_one_file_is_short(repo: Repo, name: str) -> None:
-    prepare, refuses = FIRST_REFUSALS[name]
-    prepare(repo)
-    said = refuses(repo.root)
-    assert said.code in (1, 2)
-    assert len((said.out + said.err).splitlines()) <= 12, said

@@ -120,3 +120,22 @@ def test_an_unmerged_policy_of_a_project(projects: Repo) -> None:
     result = run(sync, cwd=projects.root)
     assert result.code == 2
     assert "ml/.fx-hooks.yaml: is unmerged" in result.err
+
+
+def test_findings_around_the_block_of_a_project(projects: Repo) -> None:
+    run(sync, cwd=projects.root)
+    own = projects.root / "ml" / ".gitignore"
+    lines = own.read_text().count("\n")
+    own.write_text(own.read_text() + "!*.pt\n/src/*.py\n")
+    projects.stage("ml/src/a.py", "")
+    projects.git("add", "-A")
+    below = projects.root / "ml" / "src"
+    said = run(sync, "--findings", cwd=below)
+    assert said.code == 1
+    assert f"ml/.gitignore:{lines + 1}: '!*.pt' lets in ml/" in said.out
+    assert "  ml/src/a.py  1 file\n" in said.out
+    (command,) = said.commands
+    assert command == "git -C ../.. rm -r -q --cached -- ml/src"
+    subprocess.run(command.split(), cwd=below, check=True)
+    own.write_text("".join(own.read_text().splitlines(keepends=True)[:lines]))
+    assert run(sync, "--findings", cwd=below) == Result(0, "", "")

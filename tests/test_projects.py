@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from fx_hooks import check_best_models, check_range, sync_gitignore
 from fx_hooks.cli import add_milestone
 from fx_hooks.cli.explain import main as explain
+from fx_hooks.fastpath.best_models import proven_untouched, staged_names
+from fx_hooks.fastpath.projects import changed, differences
+from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
 from tests.contract_support import META, STATE, entry, facts, listing, run
@@ -402,3 +407,84 @@ def test_a_milestone_goes_to_the_project_of_its_file(
         add_milestone.main, "best_models/m.pt", "--replace", "--why", "x", cwd=repo.root / "ml"
     )
     assert replaced.code == 0, replaced.err
+
+
+# What is staged in a repository with chosen models at three places, and whether that is surely
+# none of them.
+STAGED: dict[str, tuple[Callable[[Repo], object], bool]] = {
+    "source": (lambda repo: repo.stage("ml/src/a.py", "a\n"), True),
+    "of the inner one": (lambda repo: repo.stage("ml/inner/src/a.py", "a\n"), True),
+    "a name of another one": (lambda repo: repo.stage("ml/models/m.csv", "a\n"), True),
+    "of no project": (lambda repo: repo.stage("other/best_models/m.csv", "a\n"), True),
+    "metadata": (lambda repo: repo.stage("ml/best_models/m_meta.json", "{}"), False),
+    "renamed folder": (lambda repo: repo.stage("ml/inner/models/x.npy", "{}"), False),
+    "gone": (lambda repo: repo.git("rm", "-q", "ml/best_models/m_meta.json"), False),
+    "link": (lambda repo: link_at(repo, "ml/inner/models"), False),
+    "project": (lambda repo: link_at(repo, "ml/inner"), False),
+    "above": (lambda repo: link_at(repo, "ml"), False),
+    "policy": (lambda repo: repo.stage("ml/.fx-hooks.yaml", "keep: [a]\n"), False),
+    "policy on disk": (lambda repo: repo.write("ml/.fx-hooks.yaml", "keep: [a]\n"), False),
+    "no policy": (lambda repo: repo.git("rm", "-q", "ml/inner/.fx-hooks.yaml"), False),
+    "attributes": (lambda repo: repo.stage("ml/.gitattributes", "*.pt -text\n"), False),
+    "new project": (lambda repo: repo.stage("new/best_models/x.npy", "a\n"), False),
+}
+
+
+def link_at(repo: Repo, name: str) -> None:
+    repo.git("rm", "-q", "-r", name)
+    repo.link(name, "elsewhere")
+    repo.git("add", "-f", name)
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_what_surely_concerns_no_chosen_model(chosen: Repo, name: str) -> None:
+    chosen.stage(".fx-hooks.yaml", "projects: [ml, ml/inner, new]\n")
+    chosen.stage("ml/src/b.py", "")
+    chosen.commit()
+    assert run(check_best_models.main, "--all-files", cwd=chosen.root) == CLEAN
+    change, untouched = STAGED[name]
+    change(chosen)
+    if name == "policy on disk":
+        chosen.stage("ml/src/a.py", "a\n")
+    before = proven_untouched(staged_names())
+    assert before == untouched
+    result = run(check_best_models.main, cwd=chosen.root)
+    assert not before or result == CLEAN
+
+
+OWN_POLICIES = [
+    "", "ignore: ['*.x1', 'a*.csv', '**/z/*.md']\n", "keep: ['*.pt', /src]\n",
+    "disable: [weights]\n", "disable: [wandb, outputs, logs]\nignore: ['?x', 'y[ab]*/**/*.z']\n",
+    "best_models: {folder: models}\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", OWN_POLICIES)
+@pytest.mark.parametrize("root", OWN_POLICIES)
+def test_tables_are_kept_as_what_differs(own: str, root: str) -> None:
+    base = tables_of(load_policy(root.encode()))
+    of_project = load_policy(root.encode(), project=("ml", own.encode()))
+    tables = tables_of(of_project)
+    changes = marshal.loads(marshal.dumps(differences(base, tables)))
+    assert changed(base, changes) == tables
+    if not own or own.startswith("ignore"):
+        assert len(marshal.dumps(changes)) < len(marshal.dumps(tables)) / 5
+
+
+@pytest.mark.slow
+def test_two_hundred_policies_are_kept_in_little(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.root)
+    repo.stage(".fx-hooks.yaml", "projects: [p/*]\n")
+    sizes = []
+    for count in (1, 200):
+        for number in range(count):
+            repo.write(f"p/{number}/.fx-hooks.yaml", f"ignore: ['*.x{number}']\n")
+        repo.write("p/0/src/a.py", "")
+        repo.stage_all()
+        assert run_main([]) == CLEAN
+        assert repo.fast_path("--", "p/0/src/a.py")
+        assert not repo.fast_path("--", "p/0/src/a.x0")
+        sizes.append(repo.tables.stat().st_size)
+    assert sizes[1] < 3 * sizes[0]

@@ -25,7 +25,7 @@ EDITOR = f"{sys.executable} -c 'import os, sys; " + (
 def follow(repo: Repo, result: Result, guilty: str = "", cwd: str = ".") -> None:
     """Start the commands of the report one after another, as somebody would who reads it."""
     lines = result.out.replace("\\\n        ", "").splitlines()
-    commands = [line for line in lines if line.startswith(("    git ", "    printf "))]
+    commands = [line for line in lines if line.startswith(("    git ", "    printf ", "    (cd "))]
     assert commands, result
     # What is to be done at each of several commits.
     commands += commands[-3:] * (len(guilty.split()) - 1)
@@ -154,6 +154,18 @@ def test_nothing_is_rewritten_while_something_is_not_committed(remote: Repo, rep
         follow(repo, result)
     assert (repo.root / "train.py").read_text() == "precious\n"
     assert head(repo) == before
+
+
+def test_a_push_of_an_evening_fits_one_screen(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    hook(repo, "pre-push", "--pre-push")
+    outputs = [f"outputs/2025-01-01/12-00-00/{name}" for name in (".hydra/config.yaml", "a.log")]
+    commit(repo, "fine", "src/a.py", "conf/config.yaml")
+    beside = [f"wandb/{name}" for name in ("debug.log", "debug-internal.log", "latest-run")]
+    commit(repo, "train", *RUN, *beside, *outputs, "src/b.py")
+    commit(repo, "models", *(f"checkpoints/{number}.pt" for number in range(30)), "src/c.py")
+    commit(repo, "caches", *(f"src/__pycache__/{name}.cpython-311.pyc" for name in "abcde"))
+    said = repo.git("push", "origin", "main", fails=True)
+    assert len(said.splitlines()) <= 24, said
 
 
 @pytest.mark.parametrize("merged", [False, True])

@@ -603,7 +603,7 @@ def test_a_run_that_goes_while_its_archive_is_replaced(root: Path, tmp_path: Pat
 def test_somebody_else_is_faster(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.tar.gz"
     theirs = once("verifying", lambda: target.write_bytes(b"theirs"))
-    with pytest.raises(FatalError, match="somebody else has just made it"):
+    with pytest.raises(FatalError, match="another process has just made it"):
         pack(root, target, RUN, progress=theirs)
     assert target.read_bytes() == b"theirs"
     assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "root"]

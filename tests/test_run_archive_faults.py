@@ -520,9 +520,9 @@ def test_several_at_once(root: Path, tmp_path: Path) -> None:
         return [text for text, end in ends if end]
 
     for text in together("pack", str(root), str(out / "a.tar.gz"), *RUNS):
-        assert "somebody else has just made it" in text or "is there already" in text
+        assert "another process has just made it" in text or "is there already" in text
     assert sorted(os.listdir(out)) == ["a.tar.gz", "a.tar.gz.manifest.json"]
     for text in together("restore", str(out / "a.tar.gz"), str(there)):
-        assert "somebody else has just put it there" in text or "is there already" in text
+        assert "another process has just put it there" in text or "is there already" in text
     assert os.listdir(there) == ["outputs"]
     assert runs_in(there) == runs_in(root)

@@ -112,7 +112,7 @@ def test_one_that_is_locked(tree: bytes) -> None:
     descriptor = os.open(place(tree), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        assert why_it_stays(tree) == "somebody else is deleting it"
+        assert why_it_stays(tree) == "another process is deleting it"
     finally:
         os.close(descriptor)
 
@@ -172,14 +172,16 @@ def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
         write(place(tree) + b"/new", "new")
         return "new"
 
-    with pytest.raises(LeftAside, match=r"made another one; the old one is \.fx-aside-"):
+    with pytest.raises(
+        LeftAside, match=r"there is a new one in its place; the old one is \.fx-aside-"
+    ):
         remove(tree, differs=differs)
     assert os.listdir(place(tree)) == [b"new"]
     (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
     said = settle(tree, left, done=False)
     assert said is not None
-    assert said.endswith("is outputs/a as it was: somebody has made another one")
+    assert said.endswith("is outputs/a as it was: there is a new one in its place")
     assert seen(place(tree, left)) == whole
 
 
@@ -205,7 +207,7 @@ def test_one_that_somebody_else_has_put_aside(tree: bytes, monkeypatch: pytest.M
     os.rename(place(tree), place(tree, b"outputs/.fx-aside-a.01234567"))
     with pytest.raises(LeftAside) as caught:
         remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
-    assert str(caught.value) == "somebody else is at it; it is .fx-aside-a.01234567"
+    assert str(caught.value) == "another process has set it aside; it is now .fx-aside-a.01234567"
     gone = place(tree, b"outputs/.fx-gone-a.01234567")
     os.rename(place(tree, b"outputs/.fx-aside-a.01234567"), gone)
     with pytest.raises(Gone):
@@ -577,7 +579,7 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     for name in (b"", b"outputs"):
         os.chmod(place(tree, name), 0o777)
     os.chmod(place(tree), 0o777)
-    reason = "inner belongs to somebody else: what is in it cannot be deleted"
+    reason = "inner belongs to another user: what is in it cannot be deleted"
     assert why_it_stays(tree) == reason
     os.rename(place(tree), place(tree, b"outputs/.fx-gone-a.01234567"))
     assert settle(tree, b"outputs/.fx-gone-a.01234567", done=False) == (
@@ -586,7 +588,7 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     os.chmod(place(tree, b"outputs/.fx-gone-a.01234567"), mode)
     said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
-    assert said.endswith(": it belongs to somebody else: what is in it cannot be deleted")
+    assert said.endswith(": it belongs to another user: what is in it cannot be deleted")
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs another user")
@@ -607,7 +609,7 @@ def test_really_somebody_elses(tree: bytes, tmp_path: Path) -> None:
     done = demoted(work)
     assert (done.code, done.out) == (
         1,
-        "inner belongs to somebody else: what is in it cannot be deleted\n",
+        "inner belongs to another user: what is in it cannot be deleted\n",
     )
     os.chmod(place(tree, b"outputs/a/inner"), 0o700)
     done = demoted(work)

@@ -647,7 +647,7 @@ def test_a_link_that_appears_meanwhile(archive: Path, tmp_path: Path) -> None:
 def test_a_run_that_appears_meanwhile(archive: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     appears = at_the_end_of("restoring", lambda: write(there / "outputs/a/mine.log"))
-    with pytest.raises(FatalError, match="somebody else has just put it there"):
+    with pytest.raises(FatalError, match="another process has just put it there"):
         restore(archive, there, progress=appears)
     assert seen(there).keys() == {b"outputs", b"outputs/a", b"outputs/a/mine.log"}
 

@@ -1089,7 +1089,8 @@ def test_tracked_although_ignored(repo: Repo) -> None:
         1,
         [
             "3 files are tracked although ignored:",
-            "  outputs/  2 files",
+            "  outputs/a  1 file",
+            "  outputs/b/c  1 file",
             "  src/x.pt  1 file",
             "Stop tracking them (the files stay on disk), or let them in with `keep`:",
             "    git rm -r -q --cached -- outputs src/x.pt",

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 # What was logged is known: nothing of ours is asked for the truth.
 STEPS = 5
 TRAINING = f"""
+import json
 import wandb
 from pathlib import Path
 run = wandb.init(project="toy", entity="me", mode="offline", id="abc")
@@ -41,13 +42,13 @@ artifact = wandb.Artifact("model", type="model")
 artifact.add_file(str(notes))
 run.log_artifact(artifact)
 run.finish()
-print(artifact.digest)
+print(json.dumps([artifact.digest, artifact.manifest.to_manifest_json()]))
 """
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A real offline run, and the digest of its artifact."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, object]:
+    """A real offline run, the digest of its artifact, and what that consists of."""
     folder = tmp_path_factory.mktemp("trained")
     environment = {**os.environ, "HOME": str(folder), "WANDB_SILENT": "true"}
     environment = {key: value for key, value in environment.items() if key != "WANDB_DIR"}
@@ -58,7 +59,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         stdout=subprocess.PIPE,
         check=True,
     )
-    return folder / "wandb", done.stdout.decode().split()[-1]
+    digest, manifest = json.loads(done.stdout.splitlines()[-1])
+    return folder / "wandb", digest, manifest
 
 
 class Place:
@@ -77,9 +79,9 @@ class Place:
 
 @pytest.fixture
 def place(
-    repo: Repo, trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, trained: tuple[Path, str, object], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
-    folder, digest = trained
+    folder, digest, manifest = trained
     (repo.root / "wandb").mkdir()
     (found,) = folder.glob("offline-run-*")
     run = repo.root / "wandb" / found.name
@@ -96,7 +98,9 @@ def place(
     monkeypatch.delenv("WANDB_DIR", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    api.manifests[digest] = manifest
     with api.listening() as address:
+        api.runs["abc"].address = address
         monkeypatch.setenv("WANDB_BASE_URL", address)
         yield Place(repo, api, f"wandb/{found.name}")
 

@@ -301,7 +301,7 @@ def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
 
 
 def _untrack(path: bytes) -> str:
-    return f"{git_for(path)} rm -q -f --cached -- {quoted(path)}"
+    return f"{git_for(path)} rm -q -f --cached --ignore-unmatch -- {quoted(path)}"
 
 
 def _approve(path: bytes) -> str:

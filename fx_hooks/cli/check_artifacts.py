@@ -167,9 +167,8 @@ def check(
     def text(colour: bool) -> Sequence[str]:
         if not findings:
             return [f"note: {exempt}"] if exempt else []
-        said = [Step(f"note: {note}", ()) for note in notes]
         return artifact_report(
-            findings, [*steps, *said], verbose=verbose, colour=colour, whole=whole
+            findings, steps, verbose=verbose, colour=colour, whole=whole, notes=notes
         )
 
     return out.deliver(report, text)
@@ -292,14 +291,14 @@ def _steps(
         what = f"Done: {plural(len(taken_out), 'file')} taken out of the index; they stay on disk."
         steps.append(Step(what, ()))
     missing = [path for path in sorted(paths) if _is_missing(check, path)]
-    if missing:
-        commands: Sequence[str] = git_commands.put_back(missing)
-        steps.append(Step("These exist only in the index; write them to disk first:", commands))
+    first = git_commands.put_back(missing) if missing else []
+    before = "Write to disk what is only in the index, then " if missing else ""
     if paths & added:
         found = _unstaging(check, paths & added, added)
         whole.update(found)
-        commands = git_commands.unstage(found)
-        steps.append(Step("Leave them out of the commit (the files stay on disk):", commands))
+        what = f"{before}leave them out of the commit (the files stay on disk):"
+        steps.append(Step(_sentence(what), [*first, *git_commands.unstage(found)]))
+        first, before = [], ""
     if tracked:
         groups = {finding.group for finding in findings if finding.tracked}
         going = _untracking(check, acceptance, tracked, groups, added)
@@ -311,7 +310,8 @@ def _steps(
             sparse=not going.isdisjoint(check.repository.left_out()),
             repeatable=named,
         )
-        steps.append(Step("Stop tracking them (the files stay on disk):", commands))
+        what = f"{before}stop tracking them (the files stay on disk):"
+        steps.append(Step(_sentence(what), [*first, *commands]))
     if paths - added - tracked:
         steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
     way = check.repository.path_to_root()
@@ -330,10 +330,17 @@ def _steps(
         steps.append(Step(what if few else f"{what} fx-add-milestone FILE --why TEXT", approve))
     others = [finding for finding in findings if finding.rule != BEST_MODELS_RULE]
     if others:
-        steps += _deliverables(check, others, names, way)
-        keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
-        steps.append(Step(keep, ()))
+        meant = list(_deliverables(check, others, names, way))
+        steps += meant
+        # What is said of the only file says that, too.
+        if not meant or len(others) > 1:
+            keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
+            steps.append(Step(keep, ()))
     return steps, whole
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _deliverables(

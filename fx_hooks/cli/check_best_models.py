@@ -9,6 +9,7 @@ from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.contract import RULES
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
+from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
@@ -77,6 +78,11 @@ def check(
         check.keep()
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
     findings = acceptance.left_of_contract(findings, index)
+    if findings and (way := repository.path_to_root()):
+        findings = [
+            found._replace(advice="\n".join(from_folder(found.advice.splitlines(), way)))
+            for found in findings
+        ]
     findings.sort(key=lambda found: (found.path, found.rule, found.why))
 
     notes = in_force.notes

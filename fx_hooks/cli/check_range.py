@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
 from fx_hooks.cli._common import command_parser, entry_point
-from fx_hooks.git import commands as git_commands
+from fx_hooks.git.commands import cover, from_folder
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.history.commit_check import (
@@ -212,7 +212,9 @@ def check(
             notes += [one.text for one in near_misses.of_commit(store, tip, policies[tip])]
     findings = _findings(store, guilty)
     mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
-    steps = [Step("Complete them in a new commit:", list(dict.fromkeys(mends)))] * bool(mends)
+    way = "" if on_server or not findings else store.path_to_root()
+    mends = from_folder(dict.fromkeys(mends), way)
+    steps = [Step("Complete them in a new commit:", mends)] * bool(mends)
     guilty = [
         (one, found._replace(artifacts=[item for item in found.artifacts if not item.mend]))
         for one, found in guilty
@@ -230,7 +232,7 @@ def check(
             for one, found in guilty
         ]
         whole = {path for place, _ in places for path in place.whole}
-        steps += how_to_remove(places, "" if on_server else store.path_to_root())
+        steps += how_to_remove(places, way)
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
@@ -348,4 +350,4 @@ def _whole(
     there: set[bytes] = set()
     for commit in commits:
         there.update(store.run(*_LIST, commit).split(b"\0")[:-1])
-    return tuple(git_commands.cover(set(paths), there))
+    return tuple(cover(set(paths), there))

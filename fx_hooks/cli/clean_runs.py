@@ -77,9 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
         " delete them with --yes. A RUN is a path or a glob; a folder stands for the runs in it."
         " Runs that are live, that W&B does not have, that a milestone came from or that Git"
         " tracks files of are never deleted.",
-        "0: done, or the plan is shown; 1: with --yes, a run that was meant is still there, and no"
+        "0: done, or the plan is shown; 1: with --yes, a run that you chose is still there, and no"
         " --keep said so, or a folder cannot be read; with --verify, W&B did not confirm one that"
-        " was meant",
+        " you chose",
         usage=f"{NAME} [options] [RUN ...]",
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
@@ -97,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="RUN",
         action="append",
         default=[],
-        help="RUN may go with the files that somebody has put into it",
+        help="RUN may go with the files that were added to it",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.add_argument(
@@ -353,7 +353,7 @@ def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[byte
             {name for all_ in of_runs.values() for each in all_ for name, _ in numbers(each)}
         )
         raise FatalError(
-            f"--keep-best {best.metric}: no run that is meant has such a metric{_named(names)}"
+            f"--keep-best {best.metric}: none of the chosen runs has such a metric{_named(names)}"
         )
     size = "smallest" if best.way == MIN else "largest"
     extreme = choose(known.values())
@@ -530,7 +530,7 @@ class _Deletion:
         except LeftAside as exc:
             self._aside.append(Stay(run, str(exc)))
         except Gone:
-            self._gone.append(Stay(run, "somebody else has taken it away"))
+            self._gone.append(Stay(run, "it has been removed meanwhile"))
 
     def _differs(self, run: Run, place: bytes) -> str | None:
         if self._archive is None:

@@ -167,6 +167,8 @@ def init(
     plan, index = _plan(repository, accept=accept, push=push)
     runner = plan.runner
     asking = bool(plan.files) and not dry_run and not yes
+    if asking:
+        _need_terminal()  # before there are hundreds of lines that no one reads
     for file in plan.files:
         tools = Counter[str]() if diff else _by_tool(file, plan.policy)
         print("\n".join(_shown(file, tools, whole=diff or asking)))
@@ -429,10 +431,32 @@ def _ignored_runs(repository: Repository) -> list[bytes]:
 def _other_places(
     found: RunDirectory, contents: Mapping[str, bytes], policy: Policy
 ) -> Iterator[str]:
-    """Yield that a folder may be another one, where its file also speaks of a project."""
+    """Yield that a folder may be another one: its file is in a project, or speaks of one.
+
+    What is relative counts from where the tool is started, which another file may show.
+    """
     name = found.setting.rpartition(":")[0]
     projects = policy.projects
-    if projects is None or projects.around(os.fsencode(name)):
+    if projects is None:
+        return
+    project = projects.around(os.fsencode(name))
+    if project:
+        script = re.compile(rb"(?<![\w./-])" + re.escape(project) + rb"/[\w./-]*\.py\b")
+        starts = (
+            other
+            for other, content in contents.items()
+            if not projects.around(os.fsencode(other)) and script.search(content)
+        )
+        start = os.fsdecode(project) + "/"
+        at_root = found.path.removeprefix(start)
+        for other in starts:
+            if found.path.startswith(start):
+                yield (
+                    f"{found.setting}: {found.tool} writes to {found.path}/, or to {at_root}/ where"
+                    f" it is started at the root, as {other} may: then write /{at_root} under"
+                    f" `ignore` in {POLICY_NAME}"
+                )
+            break
         return
     for folder in projects.among(os.fsencode(path) for path in contents):
         if re.search(rb"(?<![\w./-])" + re.escape(folder) + rb"(?![\w-])", contents.get(name, b"")):
@@ -597,11 +621,15 @@ def _shown(file: File, tools: Counter[str], *, whole: bool) -> list[str]:
     return lines
 
 
-def _agreed(question: str = "Write this? [y/N] ") -> bool:
+def _need_terminal() -> None:
     if not sys.stdin.isatty():
         raise FatalError(
             "cannot ask without a terminal: look at the plan with --dry-run, then run with --yes"
         )
+
+
+def _agreed(question: str = "Write this? [y/N] ") -> bool:
+    _need_terminal()
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D

@@ -13,6 +13,7 @@ from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_d
 from fx_hooks.policy.loader import rule_origins
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
+from fx_hooks.util.paths import from_root, shown
 from fx_hooks.util.terminal import complain, in_json, one_line
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "List the rules that are in force here, in their order: what they refuse, why, and where"
-        " that is written. The last pattern that matches a path decides. Outside a repository you"
-        " see the built-in rules.",
+        "List the rules that are in force here, in the project around the current folder, in their"
+        " order: what they refuse, why, and where that is written. The last pattern that matches a"
+        " path decides. Outside a repository you see the built-in rules.",
         "0",
         failed="usage, policy or git error, or no rule of that name",
     )
@@ -68,28 +69,36 @@ def list_rules(
     names: Sequence[str] = (), *, as_json: bool = False, policy_file: str | None = None
 ) -> int:
     """Print the rules in force, all or those of *names*, and return the exit code."""
-    in_force = _in_force(policy_file)
+    in_force, project = _in_force(policy_file)
     rules = rules_of(in_force.policy)
     for name in names:
         if name not in rules:
-            raise FatalError(f"there is no rule {name!r}: `fx-hooks rules` lists them")
+            where = f" in the project {shown(project)}" if project else ""
+            raise FatalError(f"there is no rule {name!r}{where}: `fx-hooks rules` lists them")
     chosen = [rule for name, rule in rules.items() if not names or name in names]
     if as_json:
         print(in_json(json.dumps({"rules": [_as_record(rule) for rule in chosen]}, indent=2)))
     else:
         print("\n\n".join("\n".join(_as_text(rule)) for rule in chosen))
-    for note in in_force.notes:
+    notes = [f"these hold in the project {shown(project)}"] if project else []
+    for note in (*notes, *in_force.notes):
         complain(f"{NAME}: note: {note}")
     return CLEAN
 
 
-def _in_force(policy_file: str | None) -> PolicyInForce:
+def _in_force(policy_file: str | None) -> tuple[PolicyInForce, bytes]:
+    """Return the policy of the project around the current folder, and that project."""
     try:
         repository = Repository()
     except NotARepository:
-        return policy_on_disk(policy_file)
-    index = repository.index_by_path()
-    return policy_in_force(repository, index, policy_file)
+        return policy_on_disk(policy_file), b""
+    index = {entry.path: entry for entry in repository.index()}
+    in_force = policy_in_force(repository, index, policy_file)
+    projects = in_force.policy.projects
+    project = b"" if projects is None else projects.finder.at(from_root(".", repository.root))
+    if projects is not None and project:
+        in_force = in_force._replace(policy=projects.at(project).policy)
+    return in_force, project
 
 
 def rules_of(policy: Policy) -> dict[str, Rule]:

@@ -24,21 +24,21 @@ def proven_untouched(names: "bytes | None") -> bool:
     """Return True if something is staged, and none of it concerns the chosen models.
 
     *names* are those of :func:`staged_names`. True is certain; False means that the command has to
-    look closely: where there are projects, each of which has a folder of its own, that is every
-    time.
+    look closely.
     """
     git_directory = find_git_directory()
     if git_directory is None or not names:
         return False
     _, content = kept_tables(git_directory)
-    if content is None or content[5] is not None:
+    if content is None:
         return False
-    _, _, tracked, milestones, *_ = content
+    tables, _, tracked, milestones, _, projects, _ = content
     folder = milestones.rpartition(b"/")[0]
     staged = b"\0" + names
     if (
         b"\0" + folder + b"/" in staged
         or b"\0" + POLICY + b"\0" in staged
+        or (projects is not None and b"/" + POLICY + b"\0" in staged)
         or b"\0.gitattributes\0" in staged
         or b"/.gitattributes\0" in staged
         or b"\0.fx-hooks-baseline\0" in staged
@@ -51,17 +51,19 @@ def proven_untouched(names: "bytes | None") -> bool:
         if b"\0" + place + b"\0" in staged:
             return False
         place += b"/"
-    return _counts(git_directory, tracked)
-
-
-def _counts(git_directory: str, tracked: bytes) -> bool:
-    """Return True if the index has the policy *tracked*, an object id; None for empty."""
-    index: Index | ListedIndex | None = open_index(git_directory)
-    if index is None:
-        from fx_hooks.fastpath.listed_index import listed_index
-
-        index = listed_index([POLICY])
     try:
-        return index is not None and as_it_was(index.entries([POLICY]).get(POLICY), tracked)
+        index: Index | ListedIndex | None = open_index(git_directory)
+        if index is None:
+            from fx_hooks.fastpath.listed_index import listed_index
+
+            index = listed_index([POLICY] if projects is None else None)
+        # The index has the policy that the tables are of.
+        if index is None or not as_it_was(index.entries([POLICY]).get(POLICY), tracked):
+            return False
+        if projects is None:
+            return True
+        from fx_hooks.fastpath.projects import outside_chosen
+
+        return outside_chosen(projects, tables, names.split(b"\0")[:-1], index)
     except NotSureError:
         return False

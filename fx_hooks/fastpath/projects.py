@@ -12,7 +12,7 @@ from fx_hooks.fastpath.matcher import Matcher
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from fx_hooks.fastpath.index_bytes import Index
     from fx_hooks.fastpath.listed_index import ListedIndex
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     # Most projects have neither file, and the tables of the root.
     Known: TypeAlias = tuple[bytes, bytes, bytes, int] | tuple[()]
     # The named folders; the tables of the globs; what is known of each project; where those
-    # without a policy have their milestones' file; tables with marks of runs, marshalled: a
-    # commit needs few of them.
+    # without a policy have their milestones' file; which parts of the following make tables, what
+    # differs from those of the root, and marks of runs; these parts, marshalled: a commit needs
+    # few of them, and hundreds of projects have most of them in common.
     Content: TypeAlias = tuple[
-        tuple[bytes, ...], Tables | None, dict[bytes, Known], bytes, tuple[bytes, ...]
+        tuple[bytes, ...],
+        Tables | None,
+        dict[bytes, Known],
+        bytes,
+        tuple[tuple[int, ...], ...],
+        tuple[bytes, ...],
     ]
 
 # The name of a file that no folder has: a glob with it behind matches the folder alone, where a
@@ -112,16 +118,88 @@ def places_of_runs(
     its policy has changed. *tables* and *marks* are those of the root; *submodules* are those
     among *paths*.
     """
-    named, globs, known, milestones, kept = content
+    named, globs, known, milestones, kept, pool = content
     finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
     groups = finder.grouped(paths)
-    if any(project and project not in known for project in groups):
+    facts = _facts(known, milestones, groups, index)
+    if facts is None:
         return None
     # A submodule is a folder, to patterns that match only those.
     modules = finder.grouped([path + b"/" for path in submodules])
-    facts = {name: known[name] or (b"", milestones, b"", 0) for name in groups if name}
+    found = []
+    for project, inside in groups.items():
+        of_project = tables, marks
+        if project and facts[project][3]:
+            parts = [table_cache.unpacked(pool[at]) for at in kept[facts[project][3] - 1]]
+            of_project = changed(tables, tuple(parts[:-1])), parts[-1]
+        matcher = Matcher(of_project[0])
+        if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
+            return None
+        before = project + b"/" if project else b""
+        found.append((of_project[1], [before + name for name in matcher.directories() if name]))
+    return found
+
+
+def differences(tables: "Tables", others: "Tables") -> "tuple[Any, ...]":
+    """Return what makes *others* of *tables*, which mostly are alike."""
+    return tuple(map(_difference, tables, others))
+
+
+def changed(tables: "Tables", changes: "tuple[Any, ...]") -> "Tables":
+    """Return the others that :func:`differences` was given."""
+    others: Any = tuple(map(_changed, tables, changes))
+    return others  # type: ignore[no-any-return]
+
+
+def _difference(part: "Any", other: "Any") -> "Any":
+    """Return None where both are the same, what is new in a dict or in the middle of a tuple."""
+    if part == other:
+        return None
+    if isinstance(part, dict):
+        new = {key: value for key, value in other.items() if part.get(key) != value}
+        return new, [key for key in part if key not in other]
+    if isinstance(part, tuple):
+        shorter = min(len(part), len(other))
+        start = end = 0
+        while start < shorter and part[start] == other[start]:
+            start += 1
+        while end < shorter - start and part[-1 - end] == other[-1 - end]:
+            end += 1
+        return start, end, other[start : len(other) - end]
+    return (other,)
+
+
+def _changed(part: "Any", change: "Any") -> "Any":
+    """Return what the other part was that :func:`_difference` has seen."""
+    if change is None:
+        return part
+    if isinstance(part, dict):
+        new, gone = change
+        both = {**part, **new}
+        for key in gone:
+            del both[key]
+        return both
+    if isinstance(part, tuple):
+        start, end, middle = change
+        return (*part[:start], *middle, *part[len(part) - end :])
+    return change[0]
+
+
+def _facts(
+    known: "dict[bytes, Known]",
+    milestones: bytes,
+    projects: "Collection[bytes]",
+    index: "Index | ListedIndex",
+) -> "dict[bytes, tuple[bytes, bytes, bytes, int]] | None":
+    """Return what is known of *projects* but the root; None where one is new or has changed."""
+    facts = {}
     watched = {}
-    for project, (own, listing, listed, _) in facts.items():
+    for project in projects:
+        if not project:
+            continue
+        if project not in known:
+            return None
+        own, listing, listed, _ = facts[project] = known[project] or (b"", milestones, b"", 0)
         before = project + b"/"
         if not own and os.path.lexists(before + POLICY):
             return None
@@ -130,14 +208,37 @@ def places_of_runs(
     entries = index.entries(list(watched))
     if not all(as_it_was(entries.get(path), blob) for path, blob in watched.items()):
         return None
-    found = []
+    return facts
+
+
+def outside_chosen(
+    content: "Content",
+    tables: "Tables",
+    paths: "list[bytes]",
+    index: "Index | ListedIndex",
+) -> bool:
+    """Return True if none of *paths* is in a folder of chosen models, nor where one could be.
+
+    *tables* are those of the root.
+    """
+    named, globs, known, milestones, *_ = content
+    # A file or a link in the place of a project, or of what it is in.
+    places = {b""}
+    for project in known:
+        while project not in places:
+            places.add(project)
+            project = project.rpartition(b"/")[0]
+    if not places.isdisjoint(paths):
+        return False
+    finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
+    groups = finder.grouped(paths)
+    facts = _facts(known, milestones, groups, index)
+    if facts is None:
+        return False
     for project, inside in groups.items():
-        of_project = tables, marks
-        if project and facts[project][3]:
-            of_project = table_cache.unpacked(kept[facts[project][3] - 1])
-        matcher = Matcher(of_project[0])
-        if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
-            return None
-        before = project + b"/" if project else b""
-        found.append((of_project[1], [before + name for name in matcher.directories() if name]))
-    return found
+        listing = facts[project][1] if project else milestones
+        folder = listing[: listing.rfind(b"/") + 1]
+        for path in inside:
+            if (path + b"/").startswith(folder) or folder.startswith(path + b"/"):
+                return False
+    return True

@@ -22,7 +22,8 @@ _WRITTEN = frozenset(
 # How all begin whose rest is looked into; :mod:`fx_hooks.weights.magic` and
 # :mod:`fx_hooks.frameworks.stores` say what they are.
 _BEGINNINGS = (
-    b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P", b"GGUF", b"\x89HDF\r\n\x1a\n", b"CBM1",
+    b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"GGUF", b"CBM1",
+    b"\x89HDF\r\n\x1a\n",
     b"{L\0\0\0\0\0\0\0\x07", b'{"learner":{"', b"tree\nversion=v", b"\x08", b"SQLite format 3",
     b'#{"t_start":',
 )  # fmt: skip

@@ -42,6 +42,7 @@ NAMES = (
     "comet",
     "neptune",
     "grid_engine",
+    "autogluon",
     "wandb",
 )
 

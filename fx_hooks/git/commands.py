@@ -46,15 +46,16 @@ def from_folder(commands: Iterable[str], path_to_root: str) -> list[str]:
     """Return *commands*, whose paths count from the root, for a user who stands below it."""
     if not path_to_root:
         return list(commands)
-    start = f"git -C {path_to_root} "
-    return [
-        Command("git", "-C", path_to_root, *command.arguments[1:])
-        if isinstance(command, Command)
-        else start + command.removeprefix("git ")
-        if command.startswith("git ")
-        else command
-        for command in commands
-    ]
+    found: list[str] = []
+    for command in commands:
+        if isinstance(command, Command):
+            found.append(Command("git", "-C", path_to_root, *command.arguments[1:]))
+        elif command.startswith("git ") and "&&" not in command and "|" not in command:
+            found.append(f"git -C {path_to_root} {command.removeprefix('git ')}")
+        else:
+            # In a shell of its own, so that the user's stays where it is.
+            found.append(f"(cd {path_to_root} && {command})")
+    return found
 
 
 def put_back(paths: Sequence[bytes]) -> list[Command]:

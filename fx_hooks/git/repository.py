@@ -193,15 +193,21 @@ class ObjectStore:
     def path_to_root(self) -> str:
         """Return the path from the user's folder to the root: ``../..``; empty in the root.
 
-        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is.
+        git starts hooks in the root, and says in ``GIT_PREFIX`` where the user is. A runner may
+        start a hook elsewhere; what it was itself started from is then what the shell calls
+        ``PWD``.
         """
         if self._way is None:
             # A bare repository has no such way.
             self._way = _run(("rev-parse", "--show-cdup"), codes=(0, 128)).decode().strip()
-        if self._way:
+        below = os.environ.get("GIT_PREFIX")
+        if below is None and "PRE_COMMIT" in os.environ:
+            root = os.path.realpath(self._way or ".")
+            below = os.path.relpath(os.path.realpath(os.environ.get("PWD", root)), root)
+        if below is None:
             return self._way.rstrip("/")
-        below = os.environ.get("GIT_PREFIX", "").strip("/")
-        return "/".join(".." for _ in below.split("/")) if below else ""
+        parts = [part for part in below.replace(os.sep, "/").split("/") if part not in ("", ".")]
+        return "" if ".." in parts else "/".join(".." for _ in parts)
 
     def sizes(self, blobs: Iterable[str]) -> dict[str, int | None]:
         """Return the size in bytes of each object; None where it is not in this clone.

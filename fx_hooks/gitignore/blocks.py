@@ -68,6 +68,7 @@ class _Blocks:
         self._policy = policy
         self._folders = list(folders)
         self._made: dict[tuple[int, tuple[bytes, ...]], list[bytes]] = {}
+        self._of_folder: dict[bytes, list[bytes]] = {}
 
     def _policy_of(self, folder: bytes) -> Policy:
         assert self._policy.projects is not None
@@ -95,6 +96,12 @@ class _Blocks:
         return [head, *dict.fromkeys(undone), *own]
 
     def _own(self, folder: bytes) -> list[bytes]:
+        # All projects below ask for the same one.
+        if folder not in self._of_folder:
+            self._of_folder[folder] = self._lines_of(folder)
+        return self._of_folder[folder]
+
+    def _lines_of(self, folder: bytes) -> list[bytes]:
         policy = self._policy_of(folder)
         closed = tuple(self._closed(folder))
         key = (id(policy), closed)

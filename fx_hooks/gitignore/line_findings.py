@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +28,7 @@ from fx_hooks.policy.model import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import plural
+from fx_hooks.reporting.text import grouped
 from fx_hooks.util.paths import parents, shown
 from fx_hooks.util.terminal import command_lines
 
@@ -147,13 +147,11 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
     tracked = [finding for finding in findings if finding.rule == TRACKED]
     if not tracked:
         return lines
-    counts = Counter(finding.group for finding in tracked)
     noun = "file is" if len(tracked) == 1 else "files are"
     lines.append(f"{len(tracked)} {noun} tracked although ignored:")
-    alone = {finding.path for finding in tracked}
-    for group, count in counts.items():
-        folder = "/" * (group not in alone)
-        lines.append(f"  {shown(group)}{folder}  {plural(count, 'file')}")
+    for group, files in grouped(tracked, (), verbose=False):
+        folder = "/" * (files[0].path != group)
+        lines.append(f"  {shown(group)}{folder}  {plural(len(files), 'file')}")
     for path in sorted({finding.path for finding in tracked if _keeps_folder(finding.path)}):
         folder = shown(path.rpartition(b"/")[0])
         lines.append(

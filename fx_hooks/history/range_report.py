@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 _SUBJECT = 60
 # Nothing else may have been in it.
-_AMEND = git_commands.Command("git", "commit", "--amend", "--no-edit", "--allow-empty")
+_AMEND = ("git", "commit", "--amend", "--no-edit", "--allow-empty")
 
 
 class Place(NamedTuple):
@@ -148,7 +148,7 @@ def how_to_remove(
         if len(found) > 1:
             # Whichever comes first takes the work tree along.
             place = place._replace(checked_out=False)
-        for what, commands in _take_out(place, findings, path_to_root):
+        for what, commands in _take_out(place, findings):
             where = f"{place.name}: " if len(found) > 1 else ""
             steps.append(Step(where + what, git_commands.from_folder(commands, path_to_root)))
     return steps
@@ -180,7 +180,7 @@ def take_back_stash(name: str, others: int = 0) -> Step:
     return Step(what, [git_commands.Command("git", "stash", "pop", "-q", *which)])
 
 
-def _take_out(place: Place, findings: Sequence[Finding], path_to_root: str) -> list[Step]:
+def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
     if place.is_tag:
@@ -195,7 +195,7 @@ def _take_out(place: Place, findings: Sequence[Finding], path_to_root: str) -> l
     if ids == [place.tip]:
         rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False)
         what = "Take them out of the last commit (the files stay on disk):"
-        return [_with_push(place, what, [*there, *rm, _AMEND])]
+        return [_with_push(place, what, [*there, *rm, git_commands.Command(*_AMEND)])]
     whose = (
         "Only this branch has these commits" if place.published
         else "No remote has these commits yet"
@@ -216,26 +216,27 @@ def _take_out(place: Place, findings: Sequence[Finding], path_to_root: str) -> l
             f"{whose}. Take the files out of {ids[0][:10]}, and put what came after it on top (they"
             " stay on disk):"
         )
-        return [_with_push(place, what, [_mended_below(place, ids[0], path_to_root)])]
+        return [_with_push(place, what, [_mended_below(place, ids[0])])]
     start = "--root" if place.parent is None else place.parent[:10]
     merges = " --rebase-merges" if place.merges else ""
     names = ", ".join(name[:10] for name in ids[:5])
     more = f" and {len(ids) - 5:,} more" if len(ids) > 5 else ""
     rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=True)
-    return [
-        Step(
-            f"{whose}: rebase, and mark {names}{more} as 'edit':",
-            [*there, f"git rebase -i{merges} {start}"],
-        ),
-        _with_push(
-            place,
-            "At each of them (the files stay on disk):",
-            [*rm, _AMEND, "git rebase --continue"],
-        ),
+    what = (
+        f"{whose}: rebase, and mark {names}{more} as 'edit'. Run the other commands at each of"
+        " them (the files stay on disk):"
+    )
+    commands = [
+        *there,
+        f"git rebase -i{merges} {start}",
+        *rm,
+        git_commands.Command(*_AMEND),
+        "git rebase --continue",
     ]
+    return [Step(what, commands), *_push_again(place)]
 
 
-def _mended_below(place: Place, commit: str, path_to_root: str) -> str:
+def _mended_below(place: Place, commit: str) -> str:
     """Return the command that takes the artifacts out of *commit*, which is not the last one.
 
     It is one, so that nothing of it starts where something is not committed.
@@ -244,24 +245,34 @@ def _mended_below(place: Place, commit: str, path_to_root: str) -> str:
     commands = [
         git_commands.Command("git", "checkout", "-q", commit[:10]),
         *git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False),
-        _AMEND,
+        git_commands.Command(*_AMEND),
         git_commands.Command("git", "rebase", "-q", *merges, "--onto", "HEAD", commit[:10],
                              place.branch or place.tip),
     ]  # fmt: skip
-    first, *rest = git_commands.from_folder(commands, path_to_root)
+    first, *rest = commands
     return " \\\n        && ".join([f"git diff --stat --exit-code HEAD && {first}", *rest])
+
+
+def _push_again(place: Place) -> list[Step]:
+    """Return the step that replaces what a remote has of a branch of your own."""
+    pushes = _pushes(place)
+    return [Step("Then replace the branch that the remote has:", pushes)] if pushes else []
 
 
 def _with_push(place: Place, what: str, commands: Sequence[str]) -> Step:
     """Return the step that ends with replacing what a remote has of a branch of your own."""
-    if not place.published or not place.branch:
-        return Step(what, commands)
-    pushes = [
+    pushes = _pushes(place)
+    if pushes:
+        what = f"{what.removesuffix(':')}, and replace the branch that the remote has:"
+    return Step(what, [*commands, *pushes])
+
+
+def _pushes(place: Place) -> list[git_commands.Command]:
+    return [
         git_commands.Command("git", "push", "--force-with-lease", remote, place.branch)
         for remote in place.remotes
+        if place.published and place.branch
     ]
-    return Step(f"{what.removesuffix(':')}, and replace the branch that the remote has:",
-                [*commands, *pushes])  # fmt: skip
 
 
 def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
+from fx_hooks.fastpath.projects import differences
 from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
@@ -78,9 +79,10 @@ def policy_in_force(
                 # The same content, with the line ends that the fast path will see.
                 text = unstaged
             elif unstaged is not None:
+                add = from_here(repository, f"git add {POLICY_NAME}")
                 notes.append(
                     f"{POLICY_NAME} has changes that are not staged; the staged version counts:"
-                    f" git add {POLICY_NAME}"
+                    f" {add}"
                 )
     policy, milestones = _complete(repository, index, text, source)
     listed = None if milestones is None else milestones.blob
@@ -118,7 +120,13 @@ def _milestones_note(repository: Repository, policy: Policy, listed: str | None)
     name = policy.best_models.milestones_file
     if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
         return []
-    return [f"{name} is not staged and does not count: git add {quoted(os.fsencode(name))}"]
+    add = from_here(repository, f"git add {quoted(os.fsencode(name))}")
+    return [f"{name} is not staged and does not count: {add}"]
+
+
+def from_here(store: ObjectStore, command: str) -> str:
+    """Return *command*, whose paths count from the root, for where the user is."""
+    return from_folder([command], store.path_to_root())[0]
 
 
 def baseline_in_force(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Baseline:
@@ -204,7 +212,7 @@ def refuse_unstaged(repository: Repository, index: Mapping[bytes, IndexEntry]) -
     if entry is None or entry.mode == LINK_MODE:
         return
     if not _is_staged(repository, entry.blob, _read_or_none(place)):
-        command, *_ = from_folder([f"git add {POLICY_NAME}"], repository.path_to_root())
+        command = from_here(repository, f"git add {POLICY_NAME}")
         raise FatalError(
             f"{POLICY_NAME}: has changes that are not staged, and the staged version is what"
             f" counts: {command}, then run again"
@@ -379,7 +387,9 @@ def _kept_projects(
     """Return what the fast paths have to know of the projects that *paths* are in."""
     known: dict[bytes, tuple[bytes, bytes, bytes, int] | tuple[()]] = {}
     numbers = {_patterns(projects.root): 0}
-    kept: list[bytes] = []
+    kept: list[tuple[int, ...]] = []
+    pool: dict[bytes, int] = {}
+    base, _ = _tables(projects.root)
     for folder in projects.among(paths):
         try:
             project = projects.at(folder)
@@ -389,7 +399,9 @@ def _kept_projects(
         patterns = _patterns(policy)
         if patterns not in numbers:
             numbers[patterns] = len(numbers)
-            kept.append(table_cache.packed(_tables(policy)))
+            tables, marks = _tables(policy)
+            parts = [table_cache.packed(part) for part in (*differences(base, tables), marks)]
+            kept.append(tuple([pool.setdefault(part, len(pool)) for part in parts]))
         facts = (
             bytes.fromhex((project.own and project.own.blob) or ""),
             os.fsencode(policy.best_models.milestones_file),
@@ -397,7 +409,8 @@ def _kept_projects(
             numbers[patterns],
         )
         known[folder] = facts if facts != (b"", milestones, b"", 0) else ()
-    return (tuple(projects.named), projects.globs, known, milestones, tuple(kept))
+    named = tuple(projects.named)
+    return (named, projects.globs, known, milestones, tuple(kept), tuple(pool))
 
 
 def read_policy_file(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.policy.in_force import from_here, read_policy_file
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted, shown
@@ -64,7 +64,7 @@ def of_index(
                 texts[path] = text or b""
         return texts
 
-    return list(_found({*index, *fresh}, read, policy))
+    return list(_found({*index, *fresh}, read, policy, repository))
 
 
 def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]:
@@ -79,7 +79,7 @@ def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]
         contents = store.contents([blobs[path] for path in paths])
         return {path: contents.get(blobs[path], b"") for path in paths}
 
-    return list(_found(blobs, read, policy))
+    return list(_found(blobs, read, policy, store))
 
 
 def refuse_policies(found: Sequence[NearMiss]) -> None:
@@ -90,7 +90,10 @@ def refuse_policies(found: Sequence[NearMiss]) -> None:
 
 
 def _found(
-    paths: Collection[bytes], read: Callable[[list[bytes]], Mapping[bytes, bytes]], policy: Policy
+    paths: Collection[bytes],
+    read: Callable[[list[bytes]], Mapping[bytes, bytes]],
+    policy: Policy,
+    store: ObjectStore,
 ) -> Iterator[NearMiss]:
     projects = policy.projects
     sections = []
@@ -103,7 +106,7 @@ def _found(
         elif is_place and name in _SECTIONS:
             sections.append(path)
         elif is_place and _SPELLING.match(name):
-            yield _misspelt(path, folder, paths)
+            yield _misspelt(path, folder, paths, store)
     texts = read(sections) if sections else {}
     for path in sections:
         match = re.search(_SECTIONS[path.rpartition(b"/")[2]], texts[path])
@@ -119,14 +122,15 @@ def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
     )
 
 
-def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes]) -> NearMiss:
+def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], store: ObjectStore) -> NearMiss:
     right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
+    remove = from_here(store, f"git rm {quoted(path)}")
     if right in paths:
-        mend = f"say it in {shown(right)}, then git rm {quoted(path)}"
+        mend = f"say it in {shown(right)}, then {remove}"
     elif path.lower().endswith((b".yml", b".yaml")):
-        mend = f"git mv -f {quoted(path)} {quoted(right)}"
+        mend = from_here(store, f"git mv -f {quoted(path)} {quoted(right)}")
     else:
-        mend = f"say it in {shown(right)}, as YAML, then git rm {quoted(path)}"
+        mend = f"say it in {shown(right)}, as YAML, then {remove}"
     return NearMiss(
         f"{shown(path)} is not read, as the policy is called {POLICY_NAME}: {mend}", True
     )

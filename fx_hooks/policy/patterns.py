@@ -159,7 +159,7 @@ def _set_problem(inside: str) -> str | None:
     if inside[0] in "!^":
         return (
             f"has the negated set '{shown}', which could match '/': write '*' or '?' and"
-            " name what is meant otherwise under 'keep' or 'except'"
+            " name what it must not match under 'keep' or 'except'"
         )
     if "[:" in inside or "[." in inside or "[=" in inside:
         return f"has a POSIX class in '{shown}': write the characters, such as [a-z] or [0-9]"

@@ -47,8 +47,9 @@ def artifact_report(
     verbose: bool,
     colour: bool,
     whole: Collection[bytes] = (),
+    notes: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines to print: groups by rule with their reason, then what to do.
+    """Return the lines to print: groups by rule with their reason, what to do, and *notes*.
 
     *whole* are paths that the commands take, with all that is in those that are folders.
     At most :data:`MAX_LINES`, unless *verbose*, which names every file, or unless there is more
@@ -58,7 +59,7 @@ def artifact_report(
     noun = "file does" if len(findings) == 1 else "files do"
     head = f"{len(findings):,} {noun} not belong in Git{_in_all(total)}:"
     sections = _sections(findings, whole, verbose=verbose)
-    tail = step_lines(steps)
+    tail = [*step_lines(steps), *(f"note: {one_line(note)}" for note in notes)]
     room = None if verbose else max(MAX_LINES - 1 - len(tail), _LEAST_LINES)
     return [bold(head, colour), *_fit(sections, room, colour), *tail]
 

@@ -142,7 +142,7 @@ def put_aside(
         if descriptor is not None:
             stack.callback(os.close, descriptor)
             if not files.lock(descriptor):
-                raise Stays("somebody else is deleting it")
+                raise Stays("another process is deleting it")
         _check(place, size, differs)
         with protecting(place) as reason:
             if reason is not None:
@@ -195,7 +195,9 @@ def free(
 def _missing(parent: bytes, name: bytes) -> Exception:
     """Return what to say where a run is gone; another process may still put it back."""
     for left in files.left_beside(os.path.join(parent, _ASIDE + name)):
-        return LeftAside(f"somebody else is at it; it is {shown(os.path.basename(left))}")
+        return LeftAside(
+            f"another process has set it aside; it is now {shown(os.path.basename(left))}"
+        )
     return Gone()
 
 
@@ -316,7 +318,7 @@ def _check_removable(place: bytes) -> None:
         is_sticky = status.st_mode & stat.S_ISVTX and user
         if (is_closed or is_sticky) and status.st_uid != user:
             name = shown(os.path.relpath(folder, place)) if folder != place else "it"
-            raise Stays(f"{name} belongs to somebody else: what is in it cannot be deleted")
+            raise Stays(f"{name} belongs to another user: what is in it cannot be deleted")
         with contextlib.suppress(OSError), os.scandir(folder) as found:
             folders += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
 
@@ -336,7 +338,7 @@ def _all_in(place: bytes) -> Iterator[bytes]:
 def _put_back(aside: bytes, place: bytes) -> None:
     name = shown(os.path.basename(aside))
     if os.path.lexists(place):
-        raise LeftAside(f"somebody has made another one; the old one is {name}")
+        raise LeftAside(f"there is a new one in its place; the old one is {name}")
     try:
         os.rename(aside, place)
     except OSError as exc:
@@ -467,7 +469,7 @@ def undo(root: bytes, path: bytes) -> Settled | None:
 def _return(left: bytes, place: bytes, path: bytes, run: bytes) -> Settled:
     """Put a whole run back."""
     if os.path.lexists(place):
-        text = f"{shown(path)} is {shown(run)} as it was: somebody has made another one"
+        text = f"{shown(path)} is {shown(run)} as it was: there is a new one in its place"
         return Settled(text, False)
     try:
         os.rename(left, place)

@@ -89,7 +89,7 @@ def quoted(path: bytes) -> str:
     For fish, too, but where it ends in a line break.
     """
     text = _printable(path)
-    encoding = (sys.stdout.encoding or "utf-8").lower()
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
     if text is not None and not text.isascii() and encoding not in ("utf-8", "utf8"):
         text = None  # what is copied from there would be another name
     # zsh reads a leading "=" as the path of a command, fish a leading "%" as a process, and

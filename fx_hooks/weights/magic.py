@@ -20,6 +20,14 @@ _OF_A_MODEL = (
     rb"(?:^|[^a-z])(?:params|opt_state|kernel|weights?|bias|gamma|beta|running_mean|running_var"
     rb"|embeddings?|moving_mean|state_dict|optimizer)(?:[^a-z]|$)"
 )
+_PICKLES = (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")
+# An estimator that a pickle names, by STACK_GLOBAL or GLOBAL. Scalers and encoders, data sets and
+# what else a package has are none.
+_ESTIMATOR = (
+    rb"(?:\x8c.|c)(?:sklearn\.(?:calibration|cluster|discriminant_analysis|ensemble"
+    rb"|gaussian_process|linear_model|mixture|model_selection|naive_bayes|neighbors|neural_network|svm"
+    rb"|tree)|xgboost\.(?:core|sklearn)|lightgbm\.(?:basic|sklearn)|catboost\.core)[.\n\x94]"
+)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KERAS = (b"keras_version", b"model_weights", b"layer_names", b"optimizer_weights")
 
@@ -30,6 +38,8 @@ def weights_format(head: bytes, size: int) -> str:
         return _zip(head)
     if head.startswith(LEGACY_MAGIC):
         return "PyTorch"
+    if head.startswith(_PICKLES):
+        return "scikit-learn and the like" if re.search(_ESTIMATOR, head[:512]) else ""
     if head.startswith(b"GGUF") and head[4:8] in (b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0"):
         return "GGUF"
     if head.startswith(_HDF5):

@@ -37,7 +37,11 @@ _SCHEMA = build_schema(
     type Entity { name: String }
     type ServerInfo { features: [Feature] }
     type Feature { name: String isEnabled: Boolean }
-    type Project { id: ID internalId: ID name: String entity: Entity run(name: String!): Run }
+    type Project {
+      id: ID internalId: ID name: String entityName: String entity: Entity
+      run(name: String!): Run
+      artifact(name: String!): Artifact
+    }
     type User { name: String username: String }
     type Run {
       id: ID projectId: ID tags: [String] name: String displayName: String sweepName: String
@@ -60,6 +64,8 @@ _SCHEMA = build_schema(
     interface ArtifactCollection { id: ID name: String project: Project }
     type ArtifactSequence implements ArtifactCollection { id: ID name: String project: Project }
     type ArtifactType { name: String }
+    type Manifest { file: ManifestFile }
+    type ManifestFile { directUrl: String }
     type Tag { id: ID name: String }
     type ArtifactAlias { id: ID alias: String artifactCollection: ArtifactCollection }
     type Artifact {
@@ -67,6 +73,7 @@ _SCHEMA = build_schema(
       description: String metadata: JSONString ttlDurationSeconds: Int64 ttlIsInherited: Boolean
       tags: [Tag] historyStep: Int64 state: String size: Int64 digest: String commitHash: String
       fileCount: Int64 createdAt: String updatedAt: String aliases: [ArtifactAlias]
+      currentManifest: Manifest
     }
     """
 )
@@ -85,6 +92,7 @@ class ServerRun:
     artifacts: dict[str, str] = field(default_factory=dict)
     state: str = "finished"
     project: str = "toy"
+    address: str = ""  # of the server itself
 
     def as_record(self) -> dict[str, Any]:
         files = [
@@ -95,13 +103,22 @@ class ServerRun:
             }
             for name, content in self.files.items()
         ]  # fmt: skip
-        of_project = {"id": "1", "internalId": "1", "name": self.project, "entity": {"name": "me"}}
+        of_project = {
+            "id": "1", "internalId": "1", "name": self.project, "entityName": "me",
+            "entity": {"name": "me"},
+        }  # fmt: skip
+        collection = {"id": "1", "name": "model", "project": of_project}
+        collection["__typename"] = "ArtifactSequence"
         artifacts = [
             {
                 "id": digest, "digest": digest, "state": state, "versionIndex": 0, "tags": [],
-                "artifactSequence": {"id": "1", "name": "model", "project": of_project},
-                "artifactType": {"name": "model"}, "aliases": [], "size": 1, "fileCount": 1,
+                "artifactSequence": collection,
+                "artifactType": {"name": "model"}, "size": 1, "fileCount": 1,
                 "metadata": "{}", "createdAt": _THEN, "updatedAt": _THEN, "commitHash": "0",
+                "aliases": [
+                    {"id": "1", "alias": "v0", "artifactCollection": collection}
+                ],
+                "currentManifest": {"file": {"directUrl": f"{self.address}/{digest}"}},
                 "ttlIsInherited": True, "ttlDurationSeconds": 0, "description": "",
             }
             for digest, state in self.artifacts.items()
@@ -130,6 +147,8 @@ class PublicApi:
 
     def __init__(self) -> None:
         self.runs: dict[str, ServerRun] = {}
+        # What an artifact consists of, by its digest: older clients work it out from that.
+        self.manifests: dict[str, object] = {}
         self.status = 200
         self.hangs = False
         self.asked = 0
@@ -162,11 +181,22 @@ class PublicApi:
             self.asked += 1
             return self.runs[name].as_record() if name in self.runs else None
 
-        return {"id": "1", "internalId": "1", "name": name, "entity": {"name": "me"}, "run": run}
+        def artifact(*_: object, **__: object) -> dict[str, Any]:
+            (digest,) = self.manifests
+            (known,) = self.runs.values()
+            return {"currentManifest": {"file": {"directUrl": f"{known.address}/{digest}"}}}
+
+        return {
+            "id": "1", "internalId": "1", "name": name, "entityName": "me",
+            "entity": {"name": "me"}, "run": run, "artifact": artifact,
+        }  # fmt: skip
 
 
 class _Handler(JsonHandler):
     api: PublicApi
+
+    def get(self) -> None:
+        self.answer(self.api.manifests[self.path.lstrip("/")])
 
     def post(self, body: bytes) -> None:
         if self.api.hangs:

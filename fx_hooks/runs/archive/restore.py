@@ -349,7 +349,7 @@ class _Staging:
             place = os.path.join(path, name)
             if _is_there(place, descriptor):
                 if not force:
-                    raise FileExistsError(errno.EEXIST, "somebody else has just put it there")
+                    raise FileExistsError(errno.EEXIST, "another process has just put it there")
                 _make_movable(place, descriptor)
                 os.rename(place, aside, src_dir_fd=descriptor)
             os.rename(self.of(run), place, dst_dir_fd=descriptor)

@@ -255,7 +255,7 @@ def _writing(place: bytes, else_: str = "nothing was kept") -> Iterator[None]:
         yield
     except FileExistsError as exc:
         raise FatalError(
-            f"{shown(place)}: somebody else has just made it: choose another name"
+            f"{shown(place)}: another process has just made it: choose another name"
         ) from exc
     except OSError as exc:
         raise FatalError(f"{shown(place)}: cannot be written: {exc.strerror}: {else_}") from exc
