@@ -142,7 +142,10 @@ import sys
 from fx_hooks.{} import main
 sys.exit(main())
 """
-NEEDED = {metadata: {"json"}, refused_range: {"argparse", "json", "tempfile", "shutil"}}
+NEEDED: dict[Callable[[Repo], tuple[str, ...]], set[str]] = {
+    metadata: {"json"},
+    refused_range: {"argparse", "json", "tempfile", "shutil"},
+}
 SCENES = [
     pytest.param(clean, 0, Counts(git=0, modules=11, system=140), id="clean"),
     pytest.param(many, 0, Counts(git=0, modules=11, system=240), id="many-names"),
