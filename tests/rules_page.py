@@ -55,7 +55,10 @@ Refused, although it is no artifact. Name it under `keep`:
 - weights that a package ships with its source (`silero_vad.onnx`, LPIPS' `alex.pth`);
 - `.log` and `.err` files that document something, outside test data;
 - a folder with `.hydra/config.yaml` in it and source code only deeper down (`ml/src/train.py`, run
-  in `ml/` with `hydra.run.dir=.`): all of it counts as a run.
+  in `ml/` with `hydra.run.dir=.`): all of it counts as a run;
+- by `.gitignore` alone: a pointer of DVC deeper than right in `outputs/`, `multirun/` or `logs/`.
+  The hooks let it in, but `dvc add` does not write where git ignores. Letting it in would make
+  `git status` walk through all runs. Name its folder under `keep` (`/outputs/data/*.dvc`).
 
 Not refused, although it is an artifact:
 

@@ -74,3 +74,13 @@ def test_a_run_is_no_deliverable(repo: Repo) -> None:
     assert found.code == 1
     assert "named in" not in found.out
     assert "lie together" not in found.out
+
+
+def test_names_that_nobody_can_be_told(repo: Repo) -> None:
+    """No pattern can say a line break, and of very many names git is not asked."""
+    repo.stage("demo.py", "'a\\nb.pt', '0.pt', 'b.pt'\n")
+    repo.stage("x/a\nb.pt", content_of("torch.pt"))
+    assert "named in" not in repo.check().out
+    for number in range(60):
+        repo.stage(f"x/{number}/{number}.pt", content_of("torch.pt"))
+    assert "named in" not in repo.check().out

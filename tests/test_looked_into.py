@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 import types
 
 import pytest
 
+from fx_hooks.artifacts.unnamed import refused_files
+from fx_hooks.fastpath import looked_into
 from tests.support import CLEAN, Repo
 from tests.test_check_range import check, commit, fast_path, head, paths
 from tests.test_explain import run
@@ -131,3 +134,30 @@ def test_explain_looks_at_the_disk_for_what_is_not_tracked(repo: Repo) -> None:
     assert "weights of PyTorch" in first
     assert others == [f"res/{name}: allowed: no rule matches it"
                       for name in ("other", "link", "nothing")]  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_is_not_decided(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write("res/best", TORCH)
+
+    def lstat(path: object, **_: object) -> None:
+        raise OSError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fx_hooks.artifacts.unnamed.os.lstat", lstat)
+        assert refused_files(os.fsencode(repo.root), [b"res/best"]) == {}
+    assert set(refused_files(os.fsencode(repo.root), [b"res/best"])) == {b"res/best"}
+
+
+def test_not_more_is_remembered_than_fits(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looked_into, "_MOST", 0)
+    looked_into.remember(str(repo.git_directory), (frozenset({b"x" * 20}), {}, ()))
+    assert not repo.looks.exists()
+
+
+def test_the_common_directory_that_git_is_given(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_COMMON_DIR", str(repo.git_directory))
+    assert looked_into.common_directory("elsewhere") == str(repo.git_directory)

@@ -229,7 +229,7 @@ class Classifier:
     def _classified(
         self, paths: list[bytes], tree: Tree, contents: Contents, at: bytes = b""
     ) -> list[Verdict]:
-        within = _Within(tree.runs)
+        within = Within(tree.runs)
         return [
             self._verdict(path, number, tree, within.outermost(path), contents, at)
             for path, number in zip(paths, self._matcher.decide(paths), strict=True)
@@ -490,10 +490,10 @@ def _out_of_project(verdict: Verdict, project: bytes) -> Verdict:
     )
 
 
-class _Within:
+class Within:
     """A finder of the outermost run that a path is in; looks each directory up once."""
 
-    def __init__(self, runs: Mapping[bytes, RunMark]) -> None:
+    def __init__(self, runs: Collection[bytes]) -> None:
         self._runs = runs
         self._known: dict[bytes, bytes | None] = {}
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
+from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict, Within
 from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, homes_above
@@ -24,6 +24,7 @@ from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
+from fx_hooks.history.subtrees import subtree_folders
 from fx_hooks.history.walk import Introduction, Walk
 from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiled import tables_loose
@@ -201,6 +202,8 @@ class RangeClassifier:
                 item = item._replace(commit=numbers[again.commits[item.commit]])
                 if (item.commit, item.path) not in seen:
                     suspects.append(item)
+        if suspects:
+            suspects = self._without_other_roots(walk.commits, suspects, [new, *also], folders)
         artifacts = self._artifacts(walk.commits, suspects, folders)
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
@@ -210,6 +213,32 @@ class RangeClassifier:
         if self._acceptance.baseline:
             every = [item for item in every if not self._is_accepted(item)]
         return RangeResult(walk.commits, walk.times, every, changed, notes, admitted)
+
+    def _without_other_roots(
+        self,
+        commits: Sequence[str],
+        suspects: list[Introduction],
+        new: Sequence[str],
+        folders: set[bytes],
+    ) -> list[Introduction]:
+        """Return *suspects* but for what is refused only because another project's root is ours."""
+        blocks = self._classifier.blocks
+        within = Within(folders)
+        # Those that would pass in a folder: mostly none, and then nobody has to be asked.
+        doubtful = set()
+        for item in suspects:
+            path = item.path + b"/" * (item.mode == SUBMODULE_MODE)
+            if blocks(path) and not blocks(b"-/" + path) and within.outermost(item.path) is None:
+                doubtful.add(item)
+        places = subtree_folders(self._store, new) if doubtful else {}
+
+        def counts(item: Introduction) -> bool:
+            place = places.get(commits[item.commit])
+            if place is None or item not in doubtful:
+                return True
+            return blocks(place + b"/" + item.path + b"/" * (item.mode == SUBMODULE_MODE))
+
+        return [item for item in suspects if counts(item)]
 
     def exempted(self, result: RangeResult) -> str:
         """Return a sentence on what of *result* passes as test data, or nothing."""

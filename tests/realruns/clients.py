@@ -12,27 +12,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import getpass
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tarfile
 import tempfile
 import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.realruns.refusals import MODES, Server
+from tests.realruns.snapshots import DATA, entries_in, environment, keep, pack
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "wandb"
+LISTING = DATA / "wandb" / "clients.tsv"
 # Old clients need an old Python, and a protobuf of their time.
 CLIENTS = {
     "0.12.21": ("3.8", "protobuf<3.21"),
@@ -123,7 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if version not in CLIENTS:
             parser.error(f"{version}: there are {', '.join(CLIENTS)}")
     python = {
-        version: _environment(version, options.venvs.resolve(), options.pythons)
+        version: environment(
+            version,
+            [f"wandb=={version}", *filter(None, (CLIENTS[version][1],))],
+            needs=CLIENTS[version][0],
+            venvs=options.venvs,
+            pythons=options.pythons,
+        )
         for version in options.versions or CLIENTS
     }
     wanted = [case for case in cases(list(python)) if options.only in case.name]
@@ -137,20 +137,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         places = {str(options.venvs.resolve()): "/venvs", str(options.pythons): "/pythons"}
         _pack(top, told, places)
     return 0
-
-
-def _environment(version: str, venvs: Path, pythons: Path) -> str:
-    """Return the Python of *version*'s own environment, made if it is not there yet."""
-    needs, protobuf = CLIENTS[version]
-    place = venvs / version
-    python = place / "bin" / "python"
-    if not (place / "ready").exists():
-        base = next(iter(sorted(pythons.glob(f"{needs}.*/bin/python"))), f"python{needs}")
-        subprocess.run((base, "-m", "venv", "--clear", place), check=True)
-        packages = [f"wandb=={version}", *filter(None, (protobuf,))]
-        subprocess.run((python, "-m", "pip", "install", "-q", *packages), check=True)
-        (place / "ready").touch()
-    return str(python)
 
 
 def make(case: Case, python: str, place: Path) -> str:
@@ -212,74 +198,17 @@ def _run(command: Sequence[str], cwd: Path, environ: dict[str, str], ending: str
 
 def _pack(top: Path, told: dict[str, tuple[Case, str]], places: Mapping[str, str]) -> None:
     """Put what counts of each run into the archive, in the place of what it had of those."""
-    rows, kept = {}, top / "kept"
-    listing, packed = DATA / "clients.tsv", DATA / "clients.tar.gz"
-    if listing.exists():
-        with listing.open() as file:
-            rows = {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
-        with tarfile.open(packed) as archive:
-            for member in archive.getmembers():
-                if member.name.partition("/")[0] not in told:
-                    archive.extract(member, kept, filter="data")
+    rows = []
     for name, (case, has) in told.items():
         version, how, mode, ending = case
         did = f"{how}, {MODES[mode]}" + _ENDINGS[ending]
-        rows[name] = {"name": name, "version": version, "what": did, "server": has}
-        for path in _files(top / name / "repo"):
-            if _KEPT.fullmatch(path.name) and not path.is_symlink():
-                target = kept / name / path.relative_to(top / name / "repo")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(scrubbed(path, {**places, str(top / name): "/work"}))
-                shutil.copystat(path, target)
-    with listing.open("w", newline="") as file:
-        fields = ["name", "version", "what", "server"]
-        writer = csv.DictWriter(file, fields, delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows))
-    with tarfile.open(packed, "w:gz", compresslevel=9) as archive:
-        for path in sorted(_files(kept)):
-            member = archive.gettarinfo(path, path.relative_to(kept).as_posix())
-            member.uid = member.gid = 0
-            member.uname = member.gname = ""
-            with path.open("rb") as content:
-                archive.addfile(member, content)
-
-
-def _files(top: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(top):
-        for name in names:
-            yield Path(folder, name)
-
-
-def scrubbed(path: Path, places: Mapping[str, str]) -> bytes:
-    """Return the content of *path* without what it says of this machine, as long as before.
-
-    *places* are folders with the names that they get.
-    """
-    content = path.read_bytes()
-    private = {**places, socket.gethostname(): "host", str(Path.home()): "/home/anna"}
-    private |= {sys.prefix: "/venv", getpass.getuser(): "anna"}
-    for old, new in sorted(private.items(), key=lambda pair: -len(pair[0])):
-        if len(old) > 4:
-            filled = new.ljust(len(old), "_")[: len(old)]
-            content = content.replace(old.encode(), filled.encode())
-    return _with_sums(content) if path.suffix == ".wandb" else content
-
-
-def _with_sums(content: bytes) -> bytes:
-    """Set the checksums of a log right, whose records have changed."""
-    done = bytearray(content)
-    position = 7
-    while position + 7 <= len(done):
-        left = 32768 - position % 32768
-        if left < 7:
-            position += left
-            continue
-        length = int.from_bytes(done[position + 4 : position + 6], "little")
-        data = bytes(done[position + 6 : position + 7 + length])
-        done[position : position + 4] = zlib.crc32(data).to_bytes(4, "little")
-        position += 7 + length
-    return bytes(done)
+        rows.append({"name": name, "version": version, "what": did, "server": has})
+        repo = top / name / "repo"
+        for path in entries_in(repo):
+            if _KEPT.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                target = top / "kept" / name / path.relative_to(repo)
+                keep(path, target, {**places, str(top / name): "/work"})
+    pack(LISTING, rows, top / "kept")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from fx_hooks.frameworks.framework import Details, Ending, Framework, RunKind, State
+from fx_hooks.frameworks.framework import (
+    Details,
+    Ending,
+    Evidence,
+    Framework,
+    Proof,
+    RunKind,
+    State,
+)
 from fx_hooks.frameworks.run_files import read_tail, read_text, read_yaml
 
 if TYPE_CHECKING:
@@ -25,9 +33,9 @@ _NAME = re.compile(rb"[0-9a-f]{32}")
 _META = b"meta.yaml"
 _PARTS = {b"artifacts", b"metrics", b"params", b"tags"}
 _ENDINGS = {
-    3: (State.FINISHED, "MLflow says that it finished"),
-    4: (State.FAILED, "MLflow says that it failed"),
-    5: (State.FAILED, "MLflow says that it was killed"),
+    3: (State.FINISHED, "it finished"),
+    4: (State.FAILED, "it failed"),
+    5: (State.FAILED, "it was killed"),
 }
 
 
@@ -37,15 +45,20 @@ def _is_run(folder: Folder, _path: bytes, names: set[bytes]) -> bool:
 
 
 def _endings(tree: Scan) -> Callable[[Folder], Ending]:
-    return lambda folder: _ending(os.path.join(tree.root, folder.path))
+    return lambda folder: _ending(folder, tree.root)
 
 
-def _ending(place: bytes) -> Ending:
-    status = _meta(place).get("status")
+def _ending(folder: Folder, root: bytes) -> Ending:
+    """Return what MLflow says; a run that was killed goes on in its words."""
+    status = _meta(os.path.join(root, folder.path)).get("status")
     known = _ENDINGS.get(status) if isinstance(status, int) else None
+    read = os.fsdecode(folder.path + b"/" + _META)
     if known is None:
-        return Ending(State.FINISHED, "nothing writes to it any more", False)
-    return Ending(*known, True)
+        evidence = Evidence(read, "it does not say that the run has ended", Proof.NOTHING)
+        return Ending(State.FINISHED, "nothing writes to it any more", False, (evidence,))
+    state, says = known
+    evidence = Evidence(read, f"status {status}: {says}", Proof.ENDED)
+    return Ending(state, f"MLflow says that {says}", True, (evidence,))
 
 
 def _details(place: bytes) -> Details:
