@@ -6,10 +6,12 @@ about them. So a refusal, a merge or an explanation needs neither YAML nor paths
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath import table_cache
 from fx_hooks.policy.model import POLICY_NAME, BestModels, Entry, Policy, RunMark
+from fx_hooks.policy.source_names import is_source
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -37,12 +39,27 @@ def tables_loose(policy: Policy) -> Tables:
     return _tables(_loose(policy))
 
 
+def tables_generated(policy: Policy) -> Tables:
+    """Return the tables of the names of sources that are refused for that, compiled once."""
+    return _tables(_generated(policy))
+
+
 def _every(policy: Policy) -> tuple[Entry, ...]:
     return policy.entries
 
 
 def _alone(policy: Policy) -> tuple[Entry, ...]:
     return tuple(policy.alone())
+
+
+def _generated(policy: Policy) -> tuple[Entry, ...]:
+    return tuple(
+        entry
+        for entry in policy.entries
+        if entry.blocks
+        and not entry.unless_source
+        and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
+    )
 
 
 def _loose(policy: Policy) -> tuple[Entry, ...]:
@@ -81,7 +98,7 @@ def packed(policy: Policy) -> bytes:
     }
     return table_cache.packed(
         (entries, marks, tuple(best_models), policy.admitted_from, tables_of(policy),
-         tables_alone(policy), tables_loose(policy), names)
+         tables_alone(policy), tables_loose(policy), tables_generated(policy), names)
     )  # fmt: skip
 
 
@@ -98,7 +115,7 @@ def unpacked(data: bytes, source: str = POLICY_NAME) -> Policy:
         admitted_from,
     )
     _KNOWN_NAMES.update(names)
-    for which, tables in zip((_every, _alone, _loose), compiled, strict=True):
+    for which, tables in zip((_every, _alone, _loose, _generated), compiled, strict=True):
         _KNOWN[which(policy)] = tables
     return policy
 
