@@ -23,7 +23,6 @@ from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
-from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
 from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report
@@ -32,6 +31,7 @@ from fx_hooks.util.exit_codes import CLEAN
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
+    from fx_hooks.policy.model import Policy
     from fx_hooks.reporting.finding import Finding
 
 NAME = "fx-check-range"
@@ -218,8 +218,11 @@ def check(
     """
     cut_off = ranges.shallow_commits(store)
     results: list[tuple[Range, RangeResult]] = []
+    policies: dict[str, Policy] = {}
     for one in wanted:
-        found = classifier_for(store, one.tip, one.name, policy_ref).classify(one.tip, one.old)
+        classifier = classifier_for(store, one.tip, one.name, policy_ref)
+        policies[one.tip] = classifier.policy
+        found = classifier.classify(one.tip, one.old)
         if cut_off & set(found.commits):
             raise FatalError(
                 f"{one.name}: this shallow clone ends within the range: git fetch"
@@ -235,8 +238,7 @@ def check(
     guilty = [(one, found) for one, found in results if found.artifacts]
     if policy_ref is None:
         for tip in dict.fromkeys(one.tip for one, _ in guilty):
-            policy = classifier_for(store, tip, tip, None).policy
-            notes += [one.text for one in near_misses.of_commit(store, tip, policy)]
+            notes += [one.text for one in near_misses.of_commit(store, tip, policies[tip])]
     findings = _findings(store, guilty)
     mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
     way = "" if on_server or not findings else store.path_to_root()
@@ -302,6 +304,8 @@ def classifier_for(
     if policy_ref is not None:
         source, called = ranges.commit(store, policy_ref), policy_ref
     if source is None:
+        from fx_hooks.policy.loader import load_policy
+
         return RangeClassifier(store, load_policy(), {}, trust_range=True)
     in_force = policy_of_commit(store, source, called)
     if policy_ref is None:
