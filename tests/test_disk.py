@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks.util import disk
 from fx_hooks.util.disk import freed_by, scan, size_of
 from tests.support import IS_ROOT
 
@@ -186,11 +185,11 @@ def test_what_goes_away_cannot_be_asked_or_is_elsewhere(
         "odd": OSError(5, "Input/output error"),
         "empty": 1,
     }
-    real = disk._entries
+    real = os.scandir
 
     @contextmanager
-    def entries(place: bytes, *, follow: bool) -> Iterator[Iterator[Any]]:
-        with real(place, follow=follow) as found:
+    def entries(place: int | bytes) -> Iterator[Iterator[Any]]:
+        with real(place) as found:
             yield (
                 Entry(entry, answers[os.fsdecode(entry.name)])
                 if os.fsdecode(entry.name) in answers
@@ -198,7 +197,8 @@ def test_what_goes_away_cannot_be_asked_or_is_elsewhere(
                 for entry in found
             )
 
-    monkeypatch.setattr(disk, "_entries", entries)
+    monkeypatch.setattr(os, "scandir", entries)
+    monkeypatch.setattr(os, "supports_fd", {*os.supports_fd, entries})
     found = scan(os.fsencode(tree))
     assert found.problems == ((b"a/odd", "Input/output error"),)
     assert found.mounts == (b"a/empty",)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fx_hooks.weights.content import inspect
-from fx_hooks.weights.exported import _graph_faults
+from fx_hooks.weights.exported import graph_faults
 from tests.contract_support import META, METADATA, add, approve, check
 from tests.hostile_files import DATA, EMPTY, as_zip, legacy, payloads, torch_zip
 
@@ -123,7 +123,7 @@ GRAPH = {
 
 @pytest.mark.parametrize("key", GRAPH)
 def test_what_a_graph_may_not_say(key: str) -> None:
-    assert list(_graph_faults({key: GRAPH[key]}))
+    assert list(graph_faults({key: GRAPH[key]}))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_a_graph_may_not_say(key: str) -> None:
     ],
 )  # fmt: skip
 def test_expressions_over_sizes(text: str) -> None:
-    assert not list(_graph_faults({"expr_str": text}))
+    assert not list(graph_faults({"expr_str": text}))
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.pt2")), ids=lambda path: path.stem)

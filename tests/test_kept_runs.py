@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,13 +175,14 @@ def test_what_protects_a_run_is_asked_again(
 ) -> None:
     places = [job(repo.root, f"outputs/2026-01-0{n}/10-00-00") for n in (1, 2)]
     contents = (places[1] / "model.ckpt").read_bytes()
-    remove = deletion._remove
+    remove = os.rmdir
 
-    def choosing(gone: bytes, log: object) -> None:
+    def choosing(*arguments: Any, **options: Any) -> None:
         repo.write("best_models/milestones.yaml", listed("best_models/a.pt", contents))
-        remove(gone, log)  # type: ignore[arg-type]
+        remove(*arguments, **options)
 
-    monkeypatch.setattr(deletion, "_remove", choosing)
+    # While the first one is deleted.
+    monkeypatch.setattr(os, "rmdir", choosing)
     assert clean(repo, ".") == 1
     assert [place.exists() for place in places] == [False, True]
     assert "best_models/a.pt came from it" in capfd.readouterr().out

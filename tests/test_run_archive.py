@@ -140,16 +140,16 @@ def test_a_sparse_file_with_a_size_of_its_own_is_read(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Above 8 GiB of data the header has this record, and tarfile miscounts.
-    real = writer._sparse_header
+    real = writer.sparse_header
 
     def with_size(*args: object) -> bytes:
         member = args[0]
         header = real(*args)  # type: ignore[arg-type]
         table = header[-512:]
         member.pax_headers["size"] = str(member.size)  # type: ignore[attr-defined]
-        return writer._header(member) + table  # type: ignore[arg-type]
+        return writer.header(member) + table  # type: ignore[arg-type]
 
-    monkeypatch.setattr(writer, "_sparse_header", with_size)
+    monkeypatch.setattr(writer, "sparse_header", with_size)
     parts = {10_000: [(0, 4096), (8192, 100)]}
     monkeypatch.setattr(run_tree, "data_of", lambda _, status: parts.get(status.st_size))
     (root / RUN / "model.pt").write_bytes(bytes(10_000))

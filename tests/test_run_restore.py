@@ -606,7 +606,7 @@ def test_an_archive_that_goes_away(
         def read(*_: object) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-        monkeypatch.setattr(opened._codec, "chunks", read)
+        monkeypatch.setattr(type(sections.codec_for("a.tar.gz")), "chunks", read)
         with pytest.raises(FatalError, match=r"a\.tar\.gz: cannot be read: Input/output error"):
             run_restore.restore(opened, os.fsencode(tmp_path), opened.manifest.runs)
 

@@ -161,10 +161,10 @@ def _check_json(archive: Archive, name: str, member: Member) -> set[str]:
         value = parse_json(archive.read(member, _MAX_JSON + 1))
     except NotStrict as exc:
         return {f"has {name}, which {exc}"}
-    return {f"has {name}, which {fault}" for fault in _graph_faults(value)}
+    return {f"has {name}, which {fault}" for fault in graph_faults(value)}
 
 
-def _graph_faults(value: Any) -> Iterator[str]:
+def graph_faults(value: Any) -> Iterator[str]:
     """Yield what in a graph would become code that is no operator of torch."""
     waiting: list[tuple[str, Any]] = [("", value)]
     expressions = 0

@@ -374,7 +374,7 @@ class _Packer:
         member = tarfile.TarInfo(MEMBER)
         member.size = len(manifest)
         member.mtime = int(time.time())
-        section.write(_header(member) + manifest + _padding(len(manifest)))
+        section.write(header(member) + manifest + _padding(len(manifest)))
         section.write(bytes(2 * tarfile.BLOCKSIZE))
         section.close()
         self._output.write(self._codec.footer(start))
@@ -412,14 +412,14 @@ class _Packer:
         member.pax_headers = {"mtime": decimal(mtime)}
         if file.type != FILE:
             member.linkname = as_text(file.target)
-            section.write(_header(member))
+            section.write(header(member))
             return Entry(file.path, file.type, mode, mtime, target=file.target)
         identity = (status.st_dev, status.st_ino)
         first = self._linked.get(identity) if status.st_nlink > 1 else None
         if first is not None:
             target, entry = first
             member.type, member.linkname = tarfile.LNKTYPE, as_text(target)
-            section.write(_header(member))
+            section.write(header(member))
             self._tell(status.st_size)
             return entry._replace(
                 path=file.path, type=HARD_LINK, mode=mode, mtime=mtime, target=target
@@ -442,10 +442,10 @@ class _Packer:
         parts = tree.data_of(descriptor, file.status)
         if parts is None:
             member.size = size
-            section.write(_header(member))
+            section.write(header(member))
             parts = [(0, size)]
         else:
-            section.write(_sparse_header(member, parts, size))
+            section.write(sparse_header(member, parts, size))
         data_size = sum(length for _, length in parts)
         self._holes += size - data_size
         whole = self._holes <= _MOST_HOLES
@@ -498,7 +498,7 @@ class _Packer:
             self._progress("packing", self._done, self._total)
 
 
-def _header(member: tarfile.TarInfo) -> bytes:
+def header(member: tarfile.TarInfo) -> bytes:
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
@@ -506,7 +506,7 @@ def _padding(size: int) -> bytes:
     return bytes(-size % tarfile.BLOCKSIZE)
 
 
-def _sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: int) -> bytes:
+def sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: int) -> bytes:
     """Return the header of a sparse file with the map that its content begins with.
 
     It is GNU tar's format 1.0
@@ -532,7 +532,7 @@ def _sparse_header(member: tarfile.TarInfo, parts: list[tuple[int, int]], size: 
         + hashlib.sha256(member.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     )
     member.size = len(table) + sum(length for _, length in parts)
-    return _header(member) + table
+    return header(member) + table
 
 
 def _verify(
