@@ -123,7 +123,7 @@ def test_a_plan_says_what_was_confirmed(place: Place, capfd: pytest.CaptureFixtu
     assert clean_runs.main(["--explain", place.run, "--verify"]) == 0
     out = capfd.readouterr().out
     assert "it may go: synced, W&B has confirmed it: 5 steps and " in out
-    assert "W&B's server: W&B has confirmed it" in out
+    assert "the server: W&B has confirmed it" in out
     assert report_space.main(["--format", "json", "--verify"]) == 0
     assert "W&B has confirmed it" in capfd.readouterr().out
 

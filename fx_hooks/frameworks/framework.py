@@ -8,7 +8,7 @@ nothing: a run is counted and kept whatever is the matter with its files.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -173,6 +173,8 @@ class RunKind:
     sent. *patterns* say, after the configuration, what paths its folders have that hold
     nothing else to recognise them by. *needs* gets the place of a run, and whether all of it
     is sent, and returns the places of the files elsewhere that the run goes on to need.
+    *confirm* asks the tool's server for runs, by their folders below a root, and yields what it
+    says of each, with its number in the sequence.
     """
 
     name: str
@@ -191,6 +193,7 @@ class RunKind:
     alone: bool = False
     only_copy: bool = False
     waits_for_upload: bool = False
+    confirm: Callable[[Sequence[Folder], bytes], Iterator[tuple[int, Confirmation]]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What W&B's server confirms of runs, remembered for as long as a plan and its ``--yes`` take."""
+"""What a tracker's server confirms of runs, kept for as long as a plan and its ``--yes`` take."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 from fx_hooks.frameworks.framework import Confirmation, Outcome
-from fx_hooks.frameworks.wandb.server import ask
-from fx_hooks.frameworks.wandb.verification import Local, differences, read_local
-from fx_hooks.reporting.layout import plural
-from fx_hooks.runs.layouts import WANDB_RUN
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.util.files import replace_file
-from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from fx_hooks.runs.inventory import Survey
     from fx_hooks.util.disk import Folder
@@ -34,53 +30,38 @@ def ask_for(
     git_directory: bytes,
     progress: Callable[[int], None] | None = None,
 ) -> Mapping[bytes, Confirmation]:
-    """Return what W&B says of its runs at *paths*; what is neither there nor W&B's is left out.
+    """Return what the servers of trackers say of their runs at *paths*.
 
     Answers are kept in *git_directory* for an hour. Raises
-    :class:`~fx_hooks.util.errors.FatalError` without the ``wandb`` package.
+    :class:`~fx_hooks.util.errors.FatalError` without the package that asks.
     """
     kept = _Kept(git_directory)
     wanted = set(paths)
     answers: dict[bytes, Confirmation] = {}
-    asked: list[tuple[bytes, str, Local]] = []
+    waiting: dict[str, list[tuple[Folder, str]]] = {}
     for run in found.runs:
         folder = found.scan.find(run.path)
-        if run.kind != WANDB_RUN or run.path not in wanted or folder is None:
-            continue
-        mark = _mark(folder)
-        known = kept.get(run.path, mark)
-        local = read_local(folder, found.root) if known is None else None
-        if known is not None:
-            answers[run.path] = known
-        elif local is None:
-            answers[run.path] = Confirmation(Outcome.UNKNOWN, "its log cannot be read")
-        else:
-            asked.append((run.path, mark, local))
-    try:
-        questions = [local.question for _, _, local in asked]
-        for number, answer in ask(questions) if questions else ():
-            path, mark, local = asked[number]
-            if answer.problem:
-                answers[path] = Confirmation(Outcome.UNKNOWN, answer.problem)
+        if run.path in wanted and KINDS[run.kind].confirm is not None and folder is not None:
+            mark = _mark(folder)
+            known = kept.get(run.path, mark)
+            if known is not None:
+                answers[run.path] = known
             else:
-                answers[path] = _outcome(local, list(differences(local, answer)))
-                kept.add(path, mark, answers[path])
-            if progress is not None:
-                progress(len(answers))
+                waiting.setdefault(run.kind, []).append((folder, mark))
+    try:
+        for kind, asked in waiting.items():
+            confirm = KINDS[kind].confirm
+            assert confirm is not None
+            for number, answer in confirm([folder for folder, _ in asked], found.root):
+                folder, mark = asked[number]
+                answers[folder.path] = answer
+                if answer.outcome is not Outcome.UNKNOWN:
+                    kept.add(folder.path, mark, answer)
+                if progress is not None:
+                    progress(len(answers))
     finally:
         kept.write()
     return answers
-
-
-def _outcome(local: Local, different: Sequence[str]) -> Confirmation:
-    if different:
-        more = f", and {len(different) - 1:,} more" if len(different) > 1 else ""
-        return Confirmation(Outcome.DIFFERENT, one_line(different[0]) + more)
-    steps, files = local.sent.steps, len(local.files)
-    return Confirmation(
-        Outcome.CONFIRMED,
-        f"W&B has confirmed it: {plural(steps, 'step')} and {plural(files, 'file')}",
-    )
 
 
 def _mark(folder: Folder) -> str:

@@ -62,7 +62,7 @@ _CLOCKS = 60.0
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
 _PROCESSES = "the processes of this machine"
-_SERVER = "W&B's server"
+_SERVER = "the server"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
@@ -170,7 +170,7 @@ def survey(
     """Look at all runs below the root of *repository*, as they are *now*.
 
     Runs at or below *accepted* paths are taken for uploaded where nothing but the proof of
-    that is missing. *confirmations* are what W&B's server said of runs, which counts more than
+    that is missing. *confirmations* are what its server said of runs, which counts more than
     anything that they left.
 
     Without psutil, or where it may not look, runs are judged by their files alone, and
@@ -343,9 +343,7 @@ def _confirmed(ending: Ending, confirmation: Confirmation) -> Ending:
             Proof.UPLOADED, FAILED if ending.failed else SYNCED, confirmation.says
         ),
         Outcome.DIFFERENT: (Proof.NOT_UPLOADED, UNSYNCED, confirmation.says),
-        Outcome.UNKNOWN: (
-            Proof.NOTHING, UNSYNCED, f"W&B has not confirmed it: {confirmation.says}"
-        ),
+        Outcome.UNKNOWN: (Proof.NOTHING, UNSYNCED, confirmation.says),
     }[confirmation.outcome]  # fmt: skip
     return ending._replace(
         state=state,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fx_hooks.frameworks.framework import Ending, Framework, Role, RunKind
+from fx_hooks.frameworks.framework import Confirmation, Ending, Framework, Role, RunKind
 from fx_hooks.frameworks.wandb import details, outside
 from fx_hooks.frameworks.wandb.artifacts import needed_files
 from fx_hooks.frameworks.wandb.ending import wandb_ending
@@ -57,6 +57,13 @@ def _started(folder: Folder, root: bytes) -> float | None:
     return named + _WITHIN
 
 
+def _confirm(folders: Sequence[Folder], root: bytes) -> Iterator[tuple[int, Confirmation]]:
+    # Imports what starts processes, which few commands need.
+    from fx_hooks.frameworks.wandb.verification import confirm
+
+    return confirm(folders, root)
+
+
 FRAMEWORK = Framework(
     name="W&B",
     kinds=(
@@ -73,6 +80,7 @@ FRAMEWORK = Framework(
             among_sources=True,
             closed=True,
             waits_for_upload=True,
+            confirm=_confirm,
         ),
     ),
     usual_places=FOLDERS,

@@ -10,14 +10,16 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fx_hooks.frameworks.framework import Confirmation, Outcome
 from fx_hooks.frameworks.wandb.names import log_name
 from fx_hooks.frameworks.wandb.record import WandbSent, read_wandb_sent
-from fx_hooks.frameworks.wandb.server import Question
+from fx_hooks.frameworks.wandb.server import Question, ask
 from fx_hooks.frameworks.wandb.unsent import files_to_have
 from fx_hooks.util.disk import files_not_links
+from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fx_hooks.frameworks.wandb.server import Answer
     from fx_hooks.util.disk import Folder
@@ -60,6 +62,41 @@ def read_local(folder: Folder, root: bytes) -> Local | None:
         return None
     files, elsewhere = files_to_have(folder, log)
     return Local(sent, place, files, elsewhere)
+
+
+def confirm(folders: Sequence[Folder], root: bytes) -> Iterator[tuple[int, Confirmation]]:
+    """Ask W&B for the runs in *folders*; yield what it says of each, by its number, as it comes.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` without the ``wandb`` package.
+    """
+    asked: list[tuple[int, Local]] = []
+    for number, folder in enumerate(folders):
+        local = read_local(folder, root)
+        if local is None:
+            yield (
+                number,
+                Confirmation(Outcome.UNKNOWN, "W&B has not confirmed it: its log cannot be read"),
+            )
+        else:
+            asked.append((number, local))
+    for place, answer in ask([local.question for _, local in asked]) if asked else ():
+        number, local = asked[place]
+        yield number, _outcome(local, answer)
+
+
+def _outcome(local: Local, answer: Answer) -> Confirmation:
+    if answer.problem:
+        return Confirmation(Outcome.UNKNOWN, f"W&B has not confirmed it: {answer.problem}")
+    different = list(differences(local, answer))
+    if different:
+        more = f", and {len(different) - 1:,} more" if len(different) > 1 else ""
+        return Confirmation(Outcome.DIFFERENT, one_line(different[0]) + more)
+    steps, files = local.sent.steps, len(local.files)
+    return Confirmation(
+        Outcome.CONFIRMED,
+        f"W&B has confirmed it: {steps:,} step{'s' * (steps != 1)} and"
+        f" {files:,} file{'s' * (files != 1)}",
+    )
 
 
 def differences(local: Local, answer: Answer) -> Iterator[str]:
