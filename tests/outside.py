@@ -11,7 +11,8 @@ not count. `--content FOLDER` finds it anew in bare repositories FOLDER/OWNER+NA
 lack contents (of 4 MiB and more, say).
 
 figures.json has the figures of the first measurement, before any rule was mended for what it
-showed, and those of now.
+showed, and those of now; and those of 24 later repositories (later.tsv.gz), which were chosen and
+labelled when the rules had been mended.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ MASSES = {
     ("apcarrik+kaggle", "T"),  # ChefBoost's outputs/rules
     ("qbit-glitch+unsupervised_panoptic_segmentation", "P"),  # graphify-out/cache
     ("Ryo-2023+kaggle", "P"),  # the same
+    ("007kakashi+Marks_Pred_End2End", "P"),  # an environment of conda
+    ("0HARMAR+0HARMAR", "P"),  # an environment of venv
 }
 NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
@@ -76,10 +79,10 @@ class Judged(NamedTuple):
         return self.verdict.excepted is not None and entry is not None and entry.test_data
 
 
-def read_sample() -> dict[str, list[Labelled]]:
+def read_sample(name: str = "paths") -> dict[str, list[Labelled]]:
     """Return the labelled paths by repository."""
     sample: dict[str, list[Labelled]] = {}
-    with gzip.open(FOLDER / "paths.tsv.gz", "rb") as file:
+    with gzip.open(FOLDER / f"{name}.tsv.gz", "rb") as file:
         next(file)
         for line in file:
             repository, label, mode, path = line.rstrip(b"\n").split(b"\t")
@@ -193,9 +196,9 @@ def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[st
         return judged(process.stdout.read(HEAD_BYTES), int(size.stdout))
 
 
-def measured() -> dict[str, object]:
+def measured(name: str = "paths") -> dict[str, object]:
     """Return the figures of now."""
-    return figures([*judge(read_sample(), read_content())])
+    return figures([*judge(read_sample(name), read_content())])
 
 
 def recorded() -> dict[str, dict[str, object]]:
@@ -223,7 +226,10 @@ def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
     return text
 
 
-_COLUMNS = {"in sample": "made with", "first": "first measured", "now": "now"}
+_COLUMNS = {
+    "in sample": "made with", "first": "first measured", "now": "the same, now",
+    "later": "later ones",
+}  # fmt: skip
 
 
 def _table(known: Mapping[str, Mapping[str, object]]) -> str:
@@ -246,13 +252,18 @@ def _table(known: Mapping[str, Mapping[str, object]]) -> str:
 
 
 def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
-    first, now = (known[column]["repositories with less"] for column in ("first", "now"))
+    first, now, later = (
+        known[name]["repositories with less"] for name in ("first", "now", "later")
+    )
     assert isinstance(first, Mapping)
     assert isinstance(now, Mapping)
+    assert isinstance(later, Mapping)
     rows = ["| repository | first measured | now |", "|---|---|---|"]
     for name in sorted({*first, *now}):
         said = " | ".join(_said(found.get(name, 1.0)) for found in (first, now))
         rows.append(f"| {name.replace('+', '/', 1)} | {said} |")
+    rows += [f"| {name.replace('+', '/', 1)}, a later one |  | {_said(share)} |"
+             for name, share in sorted(later.items())]  # fmt: skip
     return "".join(f"{row}\n" for row in rows)
 
 
@@ -264,7 +275,7 @@ def offenders(most: int) -> Iterator[str]:
     """Yield what is wrong, the largest groups first."""
     wrong = [
         one
-        for one in judge(read_sample(), read_content())
+        for one in judge({**read_sample(), **read_sample("later")}, read_content())
         if one.verdict.blocked == (one.label == FINE) and not one.exempted
     ]
     kinds = Counter(_kind(one) for one in wrong)
@@ -286,13 +297,16 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=30, help="groups of wrong verdicts to list")
     options = parser.parse_args()
     if options.content:
-        lines = ["\t".join(line) for line in find_content(options.content, read_sample())]
+        lines = [
+            "\t".join(line)
+            for line in find_content(options.content, {**read_sample(), **read_sample("later")})
+        ]
         text = "\n".join(["repository\trule\twhat\tpath", *lines, ""])
         (FOLDER / "content.tsv").write_text(text, "utf-8")
     now = measured()
     print(json.dumps(now, indent=1), *offenders(options.most), sep="\n")
     if options.update:
-        known = {**recorded(), "now": now, "in sample": in_sample()}
+        known = {**recorded(), "now": now, "in sample": in_sample(), "later": measured("later")}
         (FOLDER / "figures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         PAGE.write_text(page(PAGE.read_text("utf-8"), known), "utf-8")
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fx_hooks.history.audit.page import readable, write_page
+from fx_hooks.history.audit.page import page, readable, write_page
 from tests.audits import ODD_NAMES, clean, empty, single, two_years, unmeasured
 from tests.browser import Opened, started
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     for name, make in AUDITS.items():
-        write_page(str(folder / f"{name}.html"), make(), f"{name} <b>&")
+        write_page(str(folder / f"{name}.html"), page(make(), f"{name} <b>&"))
     return folder
 
 

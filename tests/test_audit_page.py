@@ -207,7 +207,7 @@ def test_written_in_one_step(tmp_path: Path) -> None:
     place = tmp_path / "audit.html"
     place.write_text("old")
     check_place(str(place))
-    write_page(str(place), single(), "x")
+    write_page(str(place), page(single(), "x"))
     assert place.read_text("utf-8") == page(single(), "x")
     assert list(tmp_path.iterdir()) == [place]
 
@@ -217,7 +217,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.html").write_text("old")
     (tmp_path / "link.html").symlink_to("real.html")
     check_place(str(tmp_path / "link.html"))
-    write_page(str(tmp_path / "link.html"), single(), "x")
+    write_page(str(tmp_path / "link.html"), page(single(), "x"))
     assert (tmp_path / "link.html").is_symlink()
     assert (tmp_path / "real.html").read_text("utf-8") == page(single(), "x")
 
@@ -259,7 +259,7 @@ def test_a_folder_that_cannot_be_written_to(
 
 def test_what_fails_later_is_one_line_too(tmp_path: Path) -> None:
     with pytest.raises(FatalError) as caught:
-        write_page(str(tmp_path / "gone" / "x.html"), single(), "x")
+        write_page(str(tmp_path / "gone" / "x.html"), page(single(), "x"))
     assert str(caught.value).endswith(
         "x.html: cannot be written: No such file or directory: name another file"
     )

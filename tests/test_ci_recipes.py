@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.realruns.json_server import JsonHandler, listening
 from tests.support import Repo
 from tests.test_check_range import commit, head
 
@@ -115,6 +116,67 @@ def test_gitlab(pull_request: Repo) -> None:
     assert entry["location"]["path"] == "model.pt"
 
 
+ORGANISATION = "All repositories of an organisation"
+
+
+def test_an_organisation_on_github(pull_request: Repo, tmp_path: Path) -> None:
+    text = recipe(ORGANISATION, "yaml")
+    workflow = yaml.load(text, yaml.BaseLoader)
+    valid(yaml.safe_load(text.replace("\non:", '\n"on":')), "github-workflows.json")
+    jobs = workflow["jobs"]
+    listing = jobs["list"]["steps"][0]["run"]
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    # GitHub's own program, which there is no server for here.
+    (programs / "gh").write_text('#!/bin/sh\necho \'["me/one","me/two"]\'\n')
+    (programs / "gh").chmod(0o755)
+    told = tmp_path / "output"
+    path = f"{programs}{os.pathsep}{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
+    environment = {"GITHUB_OUTPUT": str(told), "GITHUB_REPOSITORY_OWNER": "me", "PATH": path}
+    assert run(pull_request, listing, **environment).returncode == 0
+    assert json.loads(told.read_text().removeprefix("repositories=")) == ["me/one", "me/two"]
+    (audit,) = [step["run"] for step in jobs["audit"]["steps"] if "--all" in step.get("run", "")]
+    place = tmp_path / "audits" / "audit-0"
+    place.mkdir(parents=True)
+    assert run(pull_request, audit, GITHUB_WORKSPACE=str(place)).returncode == 0
+    (page,) = [step["run"] for step in jobs["page"]["steps"] if "--merge" in step.get("run", "")]
+    result = run(pull_request, f"cd {tmp_path}; {page}")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / "audit.html").is_file()
+
+
+def test_an_organisation_on_gitlab(pull_request: Repo) -> None:
+    pipeline = yaml.safe_load(recipe(ORGANISATION, "yaml", 1))
+    valid(pipeline, "gitlab-ci.json")
+    pages = [
+        [{"id": 1, "path_with_namespace": "me/one"}],
+        [{"id": 2, "path_with_namespace": "me/x"}],
+    ]
+
+    class Api(JsonHandler):
+        def get(self) -> None:
+            number = int(self.path.rpartition("page=")[2])
+            assert self.headers["PRIVATE-TOKEN"] == "secret"
+            self.answer(pages[number - 1], headers={"X-Next-Page": "2" if number == 1 else ""})
+
+    (script,) = pipeline["list"]["script"]
+    with listening(Api) as address:
+        environment = {"CI_API_V4_URL": address, "AUDIT_GROUP": "me/us", "AUDIT_TOKEN": "secret"}
+        done = run(pull_request, script, no_proxy="127.0.0.1", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    jobs = yaml.safe_load((pull_request.root / "audits.yml").read_text())
+    valid(jobs, "gitlab-ci.json")
+    assert list(jobs) == ["audit me/one", "audit me/x", "page"]
+    audit = jobs["audit me/one"]
+    pull_request.git("clone", "-q", ".", "work/me/one")
+    commands = [*audit["script"][2:], *jobs["page"]["script"][1:]]
+    variables = {**audit["variables"], "CI_PROJECT_DIR": str(pull_request.root)}
+    result = run(pull_request, "\n".join(commands), **variables)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "  one\n" in result.stdout
+    assert (pull_request.root / "audit.html").is_file()
+
+
 def test_pre_commit_ci() -> None:
     text = recipe("pre-commit.ci", "yaml")
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
@@ -189,12 +251,12 @@ def test_no_recipe_says_clean_without_a_base(
 def test_the_recipes_install_what_the_readme_does() -> None:
     # Installing it is tried in test_examples.
     readme = (ROOT / "README.md").read_text("utf-8")
-    installed = re.findall(r"pip install (\S+)", PAGE)
-    assert len(installed) == 2
+    installed = re.findall(r"pip install ([^\s\"]+)", PAGE)
+    assert len(installed) == 6
     for where in installed:
         assert f"$ pip install {where}\n" in readme
 
 
 def test_every_block_of_the_page_is_tried() -> None:
     found = re.findall(r"^```(\w+)\n", PAGE, re.MULTILINE)
-    assert sorted(found) == ["sh"] * 4 + ["yaml"] * 3
+    assert sorted(found) == ["sh"] * 4 + ["yaml"] * 5

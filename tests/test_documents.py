@@ -282,6 +282,7 @@ def test_every_yaml_block_is_tested() -> None:
         # test_ci_recipes
         ("docs/ci.md", "name"),
         ("docs/ci.md", "artifacts"),
+        ("docs/ci.md", "list"),
         ("docs/ci.md", "ci"),
     }
     found = {(block.page, next(iter(yaml.safe_load(block.text)))) for block in all_blocks("yaml")}

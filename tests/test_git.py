@@ -259,6 +259,30 @@ def test_intended(here: Repo) -> None:
     assert intended() == {"é".encode(), b"empty", b"train.py"}
 
 
+def test_held(here: Repo) -> None:
+    here.stage("a/b/c", "1")
+    here.stage("a/40000 b/x", "2")  # an entry, not the beginning of one
+    here.stage("a/100644 f", "3")
+    here.link("a/link", "b")
+    here.stage_all()
+    here.commit()
+    first = here.git("rev-parse", "HEAD").strip()
+    here.stage("a/b/\nd", "4")
+    here.git("rm", "-q", "-r", "a/40000 b")
+    here.commit()
+    store = ObjectStore()
+    asked = {b"a/b": {b"c", b"\nd", b"e"}, b"a/40000 b": {b"x"}, b"a/link": {b"c"}, b"a": {b"b"},
+             b"": {b"a", b"train.py"}, b"train.py": {b"x"}, b"none/there": {b"x"}}  # fmt: skip
+    assert store.held([first], asked) == {b"a", b"a/b", b"a/b/c", b"a/40000 b/x", b"train.py"}
+    both = store.held([first, here.git("rev-parse", "HEAD").strip()], asked)
+    assert both == {b"a", b"a/b", b"a/b/c", b"a/b/\nd", b"a/40000 b/x", b"train.py"}
+    assert store.held([first], {}) == set()
+    blob = here.git("rev-parse", "HEAD:a/b").strip()
+    (here.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(FatalError):
+        store.held(["HEAD"], asked)
+
+
 def test_left_out(here: Repo) -> None:
     here.stage("é x")
     here.commit()

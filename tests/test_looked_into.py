@@ -78,8 +78,22 @@ def test_what_is_not_in_the_clone_is_no_error(repo: Repo) -> None:
     assert check(repo) == CLEAN
     assert repo.check("--all-files") == CLEAN
     # And nothing is remembered of it.
+    assert looked_into.read(str(repo.git_directory)) == (frozenset(), {}, ())
     assert not fast_path(repo)
     assert not repo.fast_path("--all-files")
+
+
+def test_a_tree_is_remembered_if_nothing_in_it_is_refused(repo: Repo) -> None:
+    commit(repo, "fine", "data/a.zip", content=ZIP)
+    assert repo.check("--all-files") == CLEAN
+    assert len(looked_into.read(str(repo.git_directory))[2]) == 1
+    commit(repo, "bad", "res/best", content=TORCH)
+    assert repo.check("--all-files").code == 1
+    assert len(looked_into.read(str(repo.git_directory))[2]) == 1
+    repo.stage(".fx-hooks.yaml", "keep: [/res/]\n")
+    commit(repo, "kept")
+    assert repo.check("--all-files") == CLEAN
+    assert len(looked_into.read(str(repo.git_directory))[2]) == 2
 
 
 def test_names_outside_a_commit(repo: Repo) -> None:
@@ -127,13 +141,14 @@ def test_pickled_estimators(
 def test_explain_looks_at_the_disk_for_what_is_not_tracked(repo: Repo) -> None:
     repo.write("res/best", TORCH)
     repo.write("res/other", b"PK\x03\x04" + bytes(1 << 15))
-    repo.link("res/link", "best")
-    result = run(repo.root, "res/best", "res/other", "res/link", "res/nothing")
+    repo.link("res/last", "best")  # with a name that gives a reason to look
+    repo.write("res/thing", SMALL)
+    names = ("other", "last", "thing", "nothing")
+    result = run(repo.root, "res/best", *(f"res/{name}" for name in names))
     first, *others = result.out.splitlines()
     assert first.startswith("res/best: blocked by weights")
     assert "weights of PyTorch" in first
-    assert others == [f"res/{name}: allowed: no rule matches it"
-                      for name in ("other", "link", "nothing")]  # fmt: skip
+    assert others == [f"res/{name}: allowed: no rule matches it" for name in names]
 
 
 def test_a_file_that_cannot_be_read_is_not_decided(

@@ -12,6 +12,7 @@ def test_the_recorded_figures_are_those_of_now() -> None:
     """If rules have changed: ``python -m tests.outside --update``."""
     known = recorded()
     assert measured() == known["now"]
+    assert measured("later") == known["later"]
     assert in_sample() == known["in sample"]
     assert page(PAGE.read_text("utf-8"), known) == PAGE.read_text("utf-8")
 

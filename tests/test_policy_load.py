@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.git.repository import ObjectStore
 from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.in_force import policy_of_commit
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import BUILTIN_SOURCE, POLICY_NAME, Policy, with_milestones
 from fx_hooks.util import strict_yaml
 from fx_hooks.util.errors import FatalError
+from tests.contract_support import approve
+
+if TYPE_CHECKING:
+    from tests.support import Repo
 
 # The loader that takes libyaml where there is one, and the one that is always there.
 LOADERS = {"fast": getattr(yaml, "CSafeLoader", yaml.SafeLoader), "pure": yaml.SafeLoader}
@@ -802,3 +809,32 @@ def test_the_built_in_policy_is_in_order() -> None:
             rules.append(entry.rule)
     assert len(rules) == len(set(rules))
     assert "keep" not in rules
+
+
+def test_the_kept_policy_of_a_commit_is_that_of_its_files(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(repo)
+    repo.stage(".fx-hooks.yaml", "ignore: [{rule: mine, paths: ['*.x'], why: w}]\nkeep: [a.x]\n")
+    repo.commit()
+    monkeypatch.chdir(repo.root)
+    store = ObjectStore()
+    head = store.head() or ""
+    loaded = policy_of_commit(store, head, "the tip")
+    assert not loaded.kept
+    assert repo.check().code == 0  # leaves tables behind
+    kept = policy_of_commit(store, head, "the tip")
+    assert kept.kept
+    assert kept[:3] == loaded[:3]
+    assert kept.milestones_blob == loaded.milestones_blob
+    assert {entry.source for entry in kept.policy.entries if entry.rule == "mine"} == {
+        "the tip:.fx-hooks.yaml"
+    }
+    # Another policy, another list: neither is kept.
+    repo.stage(".fx-hooks.yaml", "keep: [b.x]\n")
+    repo.commit()
+    repo.git("rm", "-q", "--cached", "best_models/milestones.yaml")
+    repo.commit()
+    for commit in ("HEAD", "HEAD~1"):
+        other = policy_of_commit(store, repo.git("rev-parse", commit).strip(), commit)
+        assert not other.kept

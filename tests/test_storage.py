@@ -48,6 +48,13 @@ class Object(io.BytesIO):
         ObjectStore.step()
 
 
+class File(io.BytesIO):
+    """What is read; as with paramiko, ``seek`` returns nothing."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> None:  # type: ignore[override]
+        super().seek(offset, whence)
+
+
 class ObjectStore(MemoryFileSystem):  # type: ignore[misc]
     """Objects appear when their upload is committed, as in S3; calls can be made to fail."""
 
@@ -71,7 +78,7 @@ class ObjectStore(MemoryFileSystem):  # type: ignore[misc]
             return Object(self.store, path)
         file = super()._open(path, mode, **options)
         if mode == "rb":
-            file = io.BytesIO(file.getvalue())
+            file = File(file.getvalue())
         real = getattr(file, "write" if mode == "wb" else "read")
 
         def counted(*arguments: Any) -> Any:

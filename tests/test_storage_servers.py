@@ -183,6 +183,7 @@ def test_memory(repo: Repo, s3: Any) -> None:
     with open(folder / "noise.bin", "wb") as file:
         for number in range(700):
             file.write(block[number:] + block[:number])
+    subprocess.run(("touch", "-d", "40 days ago", *folder.glob("*.bin")), check=True)
     script = (
         "import resource, sys; from fx_hooks.cli.archive_runs import main;"
         "code = main(sys.argv[1:]);"

@@ -9,21 +9,12 @@ from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
+from fx_hooks.policy.compiled import tables_generated
+from fx_hooks.policy.source_names import is_source
 from fx_hooks.util.paths import parents
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy, RunMark
-
-# A directory that holds one of these directly is a package, whatever its name.
-SOURCE_SUFFIXES = frozenset(
-    b".bzl .c .cc .cjs .clj .cpp .cs .cu .cuh .cxx .dart .ex .exs .f90 .fs .go .h .hpp .hs .java"
-    b" .jl .js .jsx .kt .lua .m .mjs .ml .php .pl .proto .py .pyi .pyx .r .R .rb .rs .scala .sh"
-    b" .sol .svelte .swift .tf .ts .tsx .vue .zig".split()
-)
-SOURCE_NAMES = frozenset(
-    b"BUILD BUILD.bazel CMakeLists.txt Cargo.toml Makefile go.mod package.json pom.xml"
-    b" pyproject.toml setup.cfg".split()
-)
 
 
 class Tree(NamedTuple):
@@ -107,21 +98,12 @@ class TreeReader:
         # What such a name begins with, or else ends with: few names need a closer look.
         self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
         self._ends = tuple({_behind_wild(name) for name in wild if not _first_wild(name)})
-        self._entries = policy.entries
+        self._policy = policy
 
     @cached_property
     def _generated(self) -> Matcher:
         """What is refused for its own name, and so is no source: tools write scripts, too."""
-        patterns = [
-            (entry.pattern, True)
-            for entry in self._entries
-            if entry.blocks
-            and not entry.unless_source
-            and is_source(os.fsencode(entry.pattern.rpartition("/")[2]))
-        ]
-        from fx_hooks.policy.compiler import compile_tables  # seldom needed
-
-        return Matcher(compile_tables(patterns))
+        return Matcher(tables_generated(self._policy))
 
     def names_in(self, names: Iterable[bytes]) -> set[bytes]:
         """Return those of the names that are asked for which a folder with *names* holds."""
@@ -225,11 +207,6 @@ def _above(sign: Sign, found: Found) -> set[bytes]:
 def files_of(mark: RunMark) -> tuple[str, ...]:
     """Return all files that together make a folder a run."""
     return mark.only_with or (mark.path,)
-
-
-def is_source(name: bytes) -> bool:
-    """Return True if a file of that name makes its directory a package."""
-    return name[name.rfind(b".") :] in SOURCE_SUFFIXES or name in SOURCE_NAMES
 
 
 def is_wild(name: bytes) -> bool:

@@ -23,7 +23,6 @@ from fx_hooks.git.repository import (
     lfs_pointer,
 )
 from fx_hooks.util.temporary import nameless_file
-from fx_hooks.weights.content import inspect
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.milestone import Milestone
@@ -56,6 +55,8 @@ class CommittedModels:
         return self._contents[blob]
 
     def _read(self, blob: str) -> Content | None:
+        from fx_hooks.weights.content import inspect  # the readers take long to load
+
         with nameless_file() as file:
             if not self._store.copy_blob(blob, file):
                 return None

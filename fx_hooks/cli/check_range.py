@@ -23,14 +23,15 @@ from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
-from fx_hooks.policy.loader import load_policy
 from fx_hooks.reporting import output
-from fx_hooks.reporting.layout import Step
+from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.exit_codes import CLEAN
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
+    from fx_hooks.policy.model import Policy
     from fx_hooks.reporting.finding import Finding
 
 NAME = "fx-check-range"
@@ -64,7 +65,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="run as a server's pre-receive hook: read the refs from standard input",
     )
     parser.add_argument("--all", action="store_true", help="audit the whole history of all refs")
-    parser.add_argument("--html", metavar="FILE", help="with --all: write the audit as a web page")
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        metavar="FILE",
+        help="show audits of several repositories, which --all --format json has written, as one",
+    )
+    parser.add_argument(
+        "--html", metavar="FILE", help="with --all or --merge: write the audit as a web page"
+    )
     parser.add_argument(
         "--policy-ref", metavar="REF", help="use the policy and the milestones of REF"
     )
@@ -101,6 +110,7 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         "--pre-push": options.pre_push,
         "--pre-receive": options.pre_receive,
         "--all": options.all,
+        "--merge": options.merge is not None,
     }
     chosen = [way for way, used in ways.items() if used]
     if len(chosen) > 1:
@@ -109,11 +119,15 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--from-ref and --to-ref go together")
     if len(options.range) > (2 if options.pre_push else 1):
         parser.error("give one range A..B at a time")
-    if options.html is not None and not options.all:
-        parser.error("--html goes with --all")
+    if options.html is not None and not options.all and options.merge is None:
+        parser.error("--html goes with --all or --merge")
+    if options.merge is not None and options.format != "text":
+        parser.error("--merge writes text, and with --html a page")
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.merge is not None:
+        return _merge(options.merge, options.html)
     out = output.begin(options)
     store = ObjectStore()
     if options.all:
@@ -145,6 +159,21 @@ def _run(options: argparse.Namespace) -> int:
         on_server=options.pre_receive,
         by_runner="PRE_COMMIT_REMOTE_NAME" in os.environ and not _is_said(options),
     )
+
+
+def _merge(files: Sequence[str], html: str | None) -> int:
+    from fx_hooks.history.audit import merged, page
+
+    if html is not None:
+        page.check_place(html)
+    repositories = merged.read_audits(files)
+    audit = merged.merged(repositories)
+    if html is not None:
+        name = plural(len(repositories), "repository", "repositories")
+        page.write_page(html, page.page_of_many(audit, repositories, name))
+    for text in merged.lines(repositories, audit):
+        print(text)
+    return CLEAN
 
 
 def _is_said(options: argparse.Namespace) -> bool:
@@ -189,8 +218,11 @@ def check(
     """
     cut_off = ranges.shallow_commits(store)
     results: list[tuple[Range, RangeResult]] = []
+    policies: dict[str, Policy] = {}
     for one in wanted:
-        found = classifier_for(store, one.tip, one.name, policy_ref).classify(one.tip, one.old)
+        classifier = classifier_for(store, one.tip, one.name, policy_ref)
+        policies[one.tip] = classifier.policy
+        found = classifier.classify(one.tip, one.old)
         if cut_off & set(found.commits):
             raise FatalError(
                 f"{one.name}: this shallow clone ends within the range: git fetch"
@@ -206,8 +238,7 @@ def check(
     guilty = [(one, found) for one, found in results if found.artifacts]
     if policy_ref is None:
         for tip in dict.fromkeys(one.tip for one, _ in guilty):
-            policy = classifier_for(store, tip, tip, None).policy
-            notes += [one.text for one in near_misses.of_commit(store, tip, policy)]
+            notes += [one.text for one in near_misses.of_commit(store, tip, policies[tip])]
     findings = _findings(store, guilty)
     mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
     way = "" if on_server or not findings else store.path_to_root()
@@ -273,6 +304,8 @@ def classifier_for(
     if policy_ref is not None:
         source, called = ranges.commit(store, policy_ref), policy_ref
     if source is None:
+        from fx_hooks.policy.loader import load_policy
+
         return RangeClassifier(store, load_policy(), {}, trust_range=True)
     in_force = policy_of_commit(store, source, called)
     if policy_ref is None:

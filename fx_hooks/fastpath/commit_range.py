@@ -52,10 +52,12 @@ def proven_clean(arguments: "list[str]") -> bool:
         return False
     # A merge against each of its parents (-m): that shows more than it brings in, but also what
     # it took away, so that a folder that was a run in one commit alone is not missed.
-    log = fast_git.output(*LOG, "-m", "--format=", new, *old, "--", pushed=True)
-    if log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
+    first = _First(Matcher(tables))
+    options = ("-m", "--format=", new, *old, "--")
+    log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
+    if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
         return False
-    paths = list(dict.fromkeys(log.split(b"\0")[1::2]))
+    paths, matcher = list(first.numbers), first.matcher
     # What makes a folder a run, and what says how to judge.
     plain_marks = [mark[2:] if mark.startswith(b"*/") else mark for mark in marks]
     watched = (*plain_marks, POLICY, milestones)
@@ -65,17 +67,43 @@ def proven_clean(arguments: "list[str]") -> bool:
     folder = milestones.rpartition(b"/")[0] + b"/"
     if any(path.startswith(folder) for path in paths):
         return False
-    matcher = Matcher(tables)
-    numbers = matcher.decide(paths)
-    if any(map(matcher.blocks, numbers)):
-        return False
-    undecided = frozenset([path for path, number in zip(paths, numbers, strict=True) if number < 0])
+    undecided = frozenset([path for path, number in first.numbers.items() if number < 0])
     if not _without_weights(log, undecided, git_directory):
         return False
     directories = matcher.directories()
     if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
         return False  # with a run in it, all that is in such a folder may be refused
     return not any(_has_run(directories, b"/" + mark, tree) for mark in marks)
+
+
+class _First:
+    """Looks for the first artifact in a log, as it comes, and remembers all paths before.
+
+    The newest commits come first: what was left behind once, most of them have seen.
+    """
+
+    __slots__ = ("_rest", "found", "matcher", "numbers")
+
+    def __init__(self, matcher: Matcher) -> None:
+        self.matcher = matcher
+        self.numbers: dict[bytes, int] = {}
+        self.found = False
+        self._rest: list[bytes] = [b""]
+
+    def blocked(self, piece: bytes) -> bool:
+        """Return True once a path is an artifact; *piece* is the next one of the log."""
+        fields = piece.split(b"\0")
+        fields[0] = self._rest.pop() + fields[0]
+        fields = self._rest + fields
+        # A head and a path each; the last one may go on.
+        whole = len(fields) - 1 & ~1
+        self._rest = fields[whole:]
+        numbers = self.numbers
+        new = [path for path in dict.fromkeys(fields[1:whole:2]) if path not in numbers]
+        decided = self.matcher.decide(new)
+        numbers.update(zip(new, decided, strict=True))
+        self.found = self.found or any(map(self.matcher.blocks, decided))
+        return self.found
 
 
 def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: str) -> bool:

@@ -3,6 +3,11 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import BufferedReader
+
 # A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
 # unless no protocol is allowed.
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
@@ -27,11 +32,19 @@ _PUSHED = (
     "-c", "advice.graftFileDeprecated=false", "-c", "core.warnAmbiguousRefs=true",
     "-c", "log.diffMerges=separate",
 )  # fmt: skip
+_PIECE = 1 << 14  # bytes that are looked at first, then twice as many, and so on
+_TERMINATE = 15  # the number of SIGTERM, for which signal would be imported
 
 
-def output(*arguments: str, pushed: bool = False, stdin: bytes = b"") -> "bytes | None":
+def output(
+    *arguments: str,
+    pushed: bool = False,
+    stdin: bytes = b"",
+    enough: "Callable[[bytes], bool] | None" = None,
+) -> "bytes | None":
     """Return what ``git``, given *stdin*, prints; None if it fails or cannot be started.
 
+    With *enough* each piece of it is looked at as it comes, and git is stopped where that says so.
     With *pushed* it sees objects as a push sends them, and what it has to complain of comes
     first in the output. Where there is no answer, the caller asks
     :mod:`fx_hooks.git.repository`, which says what is wrong.
@@ -70,9 +83,21 @@ def output(*arguments: str, pushed: bool = False, stdin: bytes = b"") -> "bytes 
         if stdin:
             os.close(questions)
     with open(reading, "rb") as stream:
-        data = stream.read()
+        data = stream.read() if enough is None else _until(enough, stream, process)
     try:
         _, status = os.waitpid(process, 0)
     except ChildProcessError:
         return None  # whoever started us ignores SIGCHLD, so its exit code is lost
     return data if status == 0 else None
+
+
+def _until(enough: "Callable[[bytes], bool]", stream: "BufferedReader", process: int) -> bytes:
+    pieces = []
+    size = _PIECE
+    while piece := stream.read(size):
+        pieces.append(piece)
+        size *= 2
+        if enough(piece):
+            os.kill(process, _TERMINATE)
+            break
+    return b"".join(pieces)

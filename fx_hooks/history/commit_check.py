@@ -22,13 +22,12 @@ from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
 from fx_hooks.best_models.metadata import read_metadata
-from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.subtrees import subtree_folders
 from fx_hooks.history.walk import Introduction, Walk
 from fx_hooks.policy.baseline import Baseline
-from fx_hooks.policy.compiler import compile_tables
+from fx_hooks.policy.compiled import tables_loose
 from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
@@ -168,8 +167,7 @@ class RangeClassifier:
         project = b"" if projects is None else projects.finder.at(folder)
         policy = self._classifier.of_project(project).policy
         if id(policy) not in self._loose:
-            loose = [(entry.pattern, True) for entry in policy.entries if entry.unless_source]
-            self._loose[id(policy)] = Matcher(compile_tables(loose))
+            self._loose[id(policy)] = Matcher(tables_loose(policy))
         matcher = self._loose[id(policy)]
         below = folder[len(project) + 1 :] if project else folder
         return bool(below) and matcher.blocks(matcher.decide_directory(below))
@@ -308,10 +306,16 @@ class RangeClassifier:
             # more, and no commit of the range may have removed it: a merge took that over.
             folders = {folder for path, blocked in known.items() if not blocked
                        for folder in parents(path)}  # fmt: skip
-            asked = [folder + sign.tail for folder in folders for sign in signs
-                     if sign.inside != b"*"]  # fmt: skip
-            for end in ends:
-                marks |= self._store.found(end, asked).keys()
+            inside: dict[bytes, set[bytes]] = {}
+            for sign in signs:
+                if sign.inside != b"*":
+                    inside.setdefault(sign.inside, set()).add(sign.name)
+            asked: dict[bytes, set[bytes]] = {}
+            for above in folders:
+                for inner, names in inside.items():
+                    place = above + b"/" + inner if inner else above
+                    asked[place] = asked.get(place, set()) | names
+            marks |= self._store.held(ends, asked)
         found = set()
         for path in marks:
             for sign in signs:
@@ -631,6 +635,8 @@ def milestones_of_commit(
     content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return {}
+    from fx_hooks.best_models.milestones import load_contract  # which reads YAML
+
     try:
         return load_contract(content, best_models, project)
     except FatalError:

@@ -272,12 +272,15 @@ def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForc
     Raises :class:`~fx_hooks.util.errors.FatalError` if they are invalid, links, or not in this
     clone.
     """
+    text, blob = _committed(store, commit, name, POLICY_NAME)
+    source = f"{name}:{POLICY_NAME}"
+    kept = _kept_policy_of_commit(store, commit, source, text, blob)
+    if kept is not None:
+        return kept
     from fx_hooks.policy.loader import load_policy
     from fx_hooks.policy.milestone_list import load_milestones
     from fx_hooks.policy.project_policies import ProjectFile, Projects
 
-    text, blob = _committed(store, commit, name, POLICY_NAME)
-    source = f"{name}:{POLICY_NAME}"
     policy = load_policy(text, source)
     if policy.folders:
 
@@ -297,6 +300,24 @@ def policy_of_commit(store: ObjectStore, commit: str, name: str) -> PolicyInForc
     # The fast path looks at the folder that it is started in.
     on_disk = work_tree.find_git_directory() is not None and work_tree.read_policy() == text
     return PolicyInForce(policy, text, blob, (), on_disk, milestones_blob)
+
+
+def _kept_policy_of_commit(
+    store: ObjectStore, commit: str, source: str, text: bytes | None, blob: str | None
+) -> PolicyInForce | None:
+    """Return what an earlier command has compiled of the same policy and milestones, or None."""
+    key = table_cache.cache_key(text)
+    content = table_cache.read(table_cache.places(store.git_directory, key), key)
+    if content is None or not content[6]:
+        return None
+    _, _, tracked, milestones_file, listed, _, whole = content
+    milestones = store.entry(commit, milestones_file)
+    if milestones is not None and milestones.mode == LINK_MODE:
+        return None
+    of_list = None if milestones is None else milestones.blob
+    if [tracked, listed] != [bytes.fromhex(one or "") for one in (blob, of_list)]:
+        return None
+    return PolicyInForce(unpacked(whole, source), text, blob, (), False, of_list, kept=True)
 
 
 def _committed(

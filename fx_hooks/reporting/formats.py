@@ -175,6 +175,7 @@ def json_lines(report: Report) -> list[str]:
             for step in report.steps
         ],
         "notes": [clean(note) for note in report.notes],
+        **({"audit": report.audit} if report.audit is not None else {}),
     }
     return [dumped(document)]
 

@@ -20,9 +20,9 @@ def bold(text: str, colour: bool) -> str:
     return f"\033[1m{text}\033[0m" if colour else text
 
 
-def plural(count: int, noun: str) -> str:
-    """Return *count* with *noun*, which takes an ``s`` unless it is one."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return *count* with *noun*, which becomes *nouns*, or takes an ``s``, unless it is one."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def step_lines(steps: Iterable[Step]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.util.paths import human_size, parents, shown
@@ -24,7 +24,8 @@ class Report(NamedTuple):
 
     ``command`` is the console script. ``rules`` says what a rule is about where each of
     its findings has a sentence of its own; of any other rule, ``Finding.why`` is the
-    reason that the policy gives. ``notes`` are about the run as a whole.
+    reason that the policy gives. ``notes`` are about the run as a whole. ``audit`` are the figures
+    of a whole history, as JSON values.
     """
 
     command: str
@@ -32,6 +33,7 @@ class Report(NamedTuple):
     rules: Mapping[str, str] = {}
     steps: Sequence[Step] = ()
     notes: Sequence[str] = ()
+    audit: Mapping[str, Any] | None = None
 
 
 class _Row(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.tree_reader import SOURCE_NAMES, SOURCE_SUFFIXES
+from fx_hooks.policy.source_names import SOURCE_NAMES, SOURCE_SUFFIXES
 from fx_hooks.runs.layouts import HYDRA_JOB, HYDRA_SWEEP, WANDB_RUN, FoundRun, is_repository
 
 if TYPE_CHECKING:

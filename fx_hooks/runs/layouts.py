@@ -7,12 +7,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.tree_reader import SOURCE_NAMES, SOURCE_SUFFIXES
 from fx_hooks.frameworks.configuration import Configuration
 from fx_hooks.frameworks.framework import Role, RunDirectory, RunKind, path_pattern
 from fx_hooks.frameworks.hydra.runs import HYDRA_JOB, HYDRA_SWEEP, is_dated
 from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.runs import WANDB_RUN
+from fx_hooks.policy.source_names import SOURCE_NAMES, SOURCE_SUFFIXES
 
 if TYPE_CHECKING:
     from fx_hooks.policy.project_policies import Projects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -45,11 +45,15 @@ class JsonHandler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def answer(self, content: object, status: int = 200) -> None:
+    def answer(
+        self, content: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 

@@ -29,6 +29,7 @@ _DEPTH = 12
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _EARLIEST = 315_532_800  # 1980: no source code is kept with an earlier date than RCS
 _DAY = 86_400
+_YEAR = 366 * _DAY
 
 
 # What of a directory a row stands for.
@@ -173,6 +174,31 @@ class Audit(NamedTuple):
 
     def with_commits(self, described: Mapping[int, Commit]) -> Audit:
         return self._replace(described=described)
+
+
+class Repository(NamedTuple):
+    """The figures of one repository among several.
+
+    ``rules`` are their names, with all that they refuse and what is still there of it; ``points``
+    how it grew. ``lately`` are the packed bytes of artifacts that its last year brought.
+    """
+
+    name: str
+    commits: int
+    refs: int
+    everything: Weight
+    artifacts: Weight
+    there: Weight
+    rules: tuple[tuple[str, Weight, Weight], ...]
+    points: tuple[Point, ...]
+
+    @property
+    def lately(self) -> int:
+        if not self.points:
+            return 0
+        last = self.points[-1]
+        before = [p.artifacts for p in self.points if p.time < last.time - _YEAR]
+        return last.artifacts - (before[-1] if before else 0)
 
 
 class _Sum:

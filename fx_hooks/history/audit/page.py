@@ -22,6 +22,7 @@ from fx_hooks.history.audit.figures import (
     Audit,
     CommitRow,
     Point,
+    Repository,
     Row,
     Weight,
     folder_name,
@@ -40,11 +41,11 @@ _GLYPH = 0.6
 _FONT = 13
 
 
-def write_page(path: str, audit: Audit, name: str, steps: Sequence[Step] = ()) -> None:
-    """Put the page at *path* in one step. Raises :class:`FatalError`."""
+def write_page(path: str, text: str) -> None:
+    """Put the page *text* at *path* in one step. Raises :class:`FatalError`."""
     try:
         # A link stays one. As with any new file, the umask has its say.
-        replace_file(os.path.realpath(path), page(audit, name, steps).encode(), 0o666)
+        replace_file(os.path.realpath(path), text.encode(), 0o666)
     except OSError as exc:
         raise FatalError(
             f"{one_line(path)}: cannot be written: {exc.strerror}: name another file"
@@ -70,19 +71,68 @@ def check_place(path: str) -> None:
 
 def page(audit: Audit, name: str, steps: Sequence[Step] = ()) -> str:
     """Return the whole page, for the repository that is called *name*; *steps* end it."""
+    found = bool(audit.artifacts.blobs)
+    targets = [("growth", "the picture of growth")]
+    targets += [("map", "the map of directories"), ("tables", "the tables")] * found
+    return _filled(
+        name,
+        "fx-check-range --all --html",
+        summary=_summary(audit),
+        growth=_growth(audit),
+        map=_map(audit) if found else "",
+        tables=_tables(audit) if found else "",
+        links=_links(targets) if audit.commits else "",
+        notes=(_notes(audit) if audit.commits else "") + _steps(steps),
+    )
+
+
+def page_of_many(audit: Audit, rows: Sequence[Repository], name: str) -> str:
+    """Return one page for several repositories, whose figures together are *audit*."""
+    targets = [("growth", "the picture of growth"), ("tables", "the tables")]
+    by_rule = [
+        ((escape(one_line(row.name)), row.name), (escape(rule), rule),
+         *_figures(weight, there, audit))
+        for row in rows for rule, weight, there in row.rules
+    ]  # fmt: skip
+    tables = _table(
+        "Artifacts per repository",
+        ("Repository", *_HEADS, "Share of its own", "Commits", "In its last year"),
+        [_repository_cells(row, audit) for row in rows],
+        "r",
+    ) + _table("Artifacts per rule", ("Repository", "Rule", *_HEADS), by_rule, "d")
+    return _filled(
+        name,
+        "fx-check-range --merge --html",
+        summary=_summary(audit),
+        growth=_growth(audit),
+        map="",
+        tables=_section_of_tables(tables) if rows else "",
+        links=_links(targets) if audit.commits else "",
+        notes=_notes(audit),
+    )
+
+
+def _repository_cells(row: Repository, audit: Audit) -> tuple[_Cell, ...]:
+    own = row.artifacts.share_of(row.everything)
+    return (
+        (escape(one_line(row.name)), row.name),
+        *_figures(row.artifacts, row.there, audit),
+        (escape(percent(own)), -1 if own is None else own),
+        (f"{row.commits:,}", row.commits),
+        (escape(human_size(row.lately)), row.lately),
+    )
+
+
+def _filled(name: str, command: str, **parts: str) -> str:
     style, script = _part("page.css"), _part("page.js")
     values = {
+        **parts,
         "name": escape(one_line(name)),
+        "command": escape(command),
         "policy": f"default-src 'none'; img-src data:; style-src {_digest(style)};"
         f" script-src {_digest(script)}; base-uri 'none'; form-action 'none'",
         "style": style,
         "script": script,
-        "summary": _summary(audit),
-        "growth": _growth(audit),
-        "map": _map(audit) if audit.artifacts.blobs else "",
-        "tables": _tables(audit) if audit.artifacts.blobs else "",
-        "links": _links(audit) if audit.commits else "",
-        "notes": (_notes(audit) if audit.commits else "") + _steps(steps),
         "version": escape(__version__),
     }
     # One pass: what comes from the repository is never read as a template.
@@ -145,10 +195,7 @@ def _date(date: str) -> str:
     return f'<span class="date">{escape(date)}</span>'
 
 
-def _links(audit: Audit) -> str:
-    targets = [("growth", "the picture of growth")]
-    if audit.artifacts.blobs:
-        targets += [("map", "the map of directories"), ("tables", "the tables")]
+def _links(targets: Sequence[tuple[str, str]]) -> str:
     return "".join(f'<a class="skip" href="#{to}">Skip to {what}</a>' for to, what in targets)
 
 
@@ -446,11 +493,15 @@ _Cell = tuple[str, "int | float | str"]
 
 
 def _tables(audit: Audit) -> str:
+    return _section_of_tables(_rule_table(audit) + _folder_table(audit) + _commit_table(audit))
+
+
+def _section_of_tables(tables: str) -> str:
     return (
         '<section id="tables" tabindex="-1" aria-labelledby="tables-title">'
         '<h2 id="tables-title">The figures</h2>'
         '<p class="status" role="status" aria-live="polite"></p>'
-        f"{_rule_table(audit)}{_folder_table(audit)}{_commit_table(audit)}</section>"
+        f"{tables}</section>"
     )
 
 
@@ -493,7 +544,7 @@ def _commit_table(audit: Audit) -> str:
 
 
 _HEADS = ("Blobs", "Unpacked", "Packed", "Share", "Still there")
-_NUMBERS = frozenset(_HEADS)
+_NUMBERS = frozenset((*_HEADS, "Share of its own", "Commits", "In its last year"))
 
 
 def _figures(weight: Weight, there: Weight, audit: Audit) -> tuple[_Cell, ...]:
@@ -503,7 +554,7 @@ def _figures(weight: Weight, there: Weight, audit: Audit) -> tuple[_Cell, ...]:
         (escape(_amount(weight.size, weight)), weight.size),
         (escape(_amount(weight.packed, weight)), weight.packed),
         (escape(percent(share)), -1 if share is None else share),
-        (escape(still(weight, there)), there.blobs / weight.blobs),
+        (escape(still(weight, there)), there.blobs / max(weight.blobs, 1)),
     )
 
 

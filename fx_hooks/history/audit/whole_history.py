@@ -13,6 +13,7 @@ from fx_hooks.git.repository import SUBMODULE_MODE
 from fx_hooks.history import ranges
 from fx_hooks.history.audit import audit_text, page
 from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
+from fx_hooks.history.audit.merged import as_record
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import rewrite_history, take_back_stash
 from fx_hooks.history.walk import Introduction, describe
@@ -81,7 +82,7 @@ def audit(
     findings = findings_of(store, result.artifacts, _sizes(weights), there)
     steps = _steps(store, findings, refs, stashes, there, command) if findings else []
     if html is not None:
-        page.write_page(html, figures, _name(store), steps)
+        page.write_page(html, page.page(figures, _name(store), steps))
     exempt = classifier.exempted(result)
     said = [*result.notes, *notes, *([exempt] if exempt else ()), *_passed_over(others)]
 
@@ -90,7 +91,8 @@ def audit(
         lines += step_lines(steps)
         return [*lines, *([""] if said else []), *(f"note: {note}" for note in said)]
 
-    return out.deliver(Report(command, findings, rules, steps, said), text)
+    record = as_record(figures, _name(store))
+    return out.deliver(Report(command, findings, rules, steps, said, record), text)
 
 
 def _steps(

@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fx_hooks.artifacts.tree_reader import is_source
 from fx_hooks.frameworks.registry import KINDS
+from fx_hooks.policy.source_names import is_source
 from fx_hooks.runs.archive import autorun, tree
 from fx_hooks.runs.archive.manifest import (
     FILE,

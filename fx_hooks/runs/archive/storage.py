@@ -101,7 +101,8 @@ class Reader:
     def seek(self, offset: int, whence: int = 0) -> int:
         """Return the new position."""
         with _as_os_error():
-            return int(self._file.seek(offset, whence))
+            self._file.seek(offset, whence)
+            return int(self._file.tell())  # paramiko's seek returns nothing
 
     def read(self, size: int = -1) -> bytes:
         """Return the next *size* bytes, fewer at the end of the file."""
@@ -132,6 +133,10 @@ class Upload:
             options = {}
         with storage.asking():
             self._file = storage.system.open(self._path, "wb", block_size=_PART, **options)
+            if hasattr(self._file, "set_pipelined"):
+                # SFTP: do not wait for the answer to each 32 KiB. What it refuses, the next write
+                # or the close raises; and all is read back.
+                self._file.set_pipelined(True)
 
     def write(self, data: bytes) -> None:
         """Send *data*, or keep it until there is enough to send."""
