@@ -1,4 +1,4 @@
-"""Make run folders with real Hydra, MLflow and others: `python -m tests.realruns.tools`.
+"""Make run folders with Hydra, MLflow, Lightning and the Trainer: `python -m tests.realruns.tools`.
 
 Each version of a tool has a virtual environment of its own, with a Python that it runs on
 (`--pythons`, a folder with one `VERSION/bin/python` each, such as pyenv's). The programs are in
@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -96,6 +98,33 @@ TOOLS = {
         },
         kept=("mlruns", "mlartifacts", "mlflow.db"),
         environ={"MLFLOW_ALLOW_FILE_STORE": "true"},
+    ),
+    "lightning": Tool(
+        "lightning_fit.py",
+        {
+            "2.6.6": (
+                "3.12",
+                ("lightning==2.6.6", "torch==2.8.0", "numpy", "tensorboard"),
+            ),
+        },
+        {
+            f"{logger}-{what}": (logger, what)
+            for logger in ("csv", "tensorboard")
+            for what in ("finished", "linked", "failed", "killed")
+        },
+        kept=("lightning_logs", "checkpoints"),
+    ),
+    "trainer": Tool(
+        "trainer_run.py",
+        {
+            "5.24.0": (
+                "3.12",
+                ("transformers==5.24.0", "torch==2.8.0", "numpy", "accelerate", "tensorboard"),
+            ),
+        },
+        {what: (what,) for what in ("finished", "saved", "tensorboard", "failed", "killed")},
+        kept=("results", "runs"),
+        environ={"HF_HUB_OFFLINE": "1"},
     ),
 }  # fmt: skip
 
@@ -180,7 +209,11 @@ def _keep(top: Path, case: str, tool: Tool, places: Mapping[str, str]) -> None:
         if inside.parts[0] in tool.kept:
             if path.lstat().st_size > _MAX_BYTES:
                 raise RuntimeError(f"{case}: {inside} is large")
-            keep(path, top / "kept" / case / inside, places)
+            # TensorBoard's files and folders have the name of the machine in theirs.
+            name = re.sub(
+                rf"([._]){re.escape(socket.gethostname())}(?=[./])", r"\1host", str(inside)
+            )
+            keep(path, top / "kept" / case / name, places)
 
 
 if __name__ == "__main__":
