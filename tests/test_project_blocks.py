@@ -45,6 +45,22 @@ def test_before_anything_is_tracked(name: str, repo: Repo, monkeypatch: pytest.M
     assert run(sync, cwd=repo.root / folders[-1]) == Result(0, "", "")
 
 
+def test_what_a_project_above_opens_and_refuses_file_by_file(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line `/packages/a/**` of the project above matches in the one below, too."""
+    repo.write(
+        ".fx-hooks.yaml",
+        "ignore: [/packages/a]\nkeep: ['**/x/*.json']\nprojects: [packages, 'packages/*']\n",
+    )
+    for path in ("packages/packages/a/b", "packages/packages/c", "packages/a/b"):
+        repo.write(path, "")
+    monkeypatch.chdir(repo.root)
+    assert run(sync, cwd=repo.root).code == 1
+    ignored = repo.git("ls-files", "-o", "-i", "--exclude-standard").split()
+    assert ignored == ["packages/a/.gitignore", "packages/a/b"]
+
+
 @pytest.fixture
 def projects(repo: Repo) -> Repo:
     """Two projects, whose blocks are staged."""

@@ -149,3 +149,6 @@ class _Blocks:
                     # A line that closes the whole folder has been undone above it.
                     if below != b"*" and below not in own:
                         yield b"!" + below
+                        # Such a line matches what is in a folder, not only the folder.
+                        if line.endswith(b"/**") and below.endswith(b"/"):
+                            yield b"!" + below + b"**"
