@@ -170,22 +170,21 @@ def survey(
     """Look at all runs below the root of *repository*, as they are *now*.
 
     Runs at or below *accepted* paths are taken for uploaded where nothing but the proof of
-    that is missing. *confirmations* are what its server said of runs, which counts more than
-    anything that they left.
-
-    Without psutil, or where it may not look, runs are judged by their files alone, and
-    a note says so. Raises :class:`~fx_hooks.util.errors.FatalError` if the root or the policy
-    cannot be read.
+    that is missing; what a server said of them, in *confirmations*, counts more than all else.
+    Without psutil, or where it may not look, runs are judged by their files alone, and a note
+    says so. Raises :class:`~fx_hooks.util.errors.FatalError` if the root or the policy cannot be
+    read.
     """
     root = repository.root
     index = repository.index_by_path()
     found_tree, processes, notes = _scanned(root, progress)
     policy = policy_in_force(repository, index).policy
     patterns = run_patterns(_configuration(root, index), policy.projects)
-    found, started = [], {}
-    for run in find_runs(found_tree.top, patterns):
-        found.append(run._replace(run_id=run.about.identity(run.folder, root)))
-        started[run.path] = _started(run, root)
+    found = [
+        run._replace(run_id=run.about.identity(run.folder, root))
+        for run in find_runs(found_tree.top, patterns)
+    ]
+    started = {run.path: _started(run, root) for run in found}
     now = time.time() if now is None else now
     known = _Endings(found_tree, processes, now, accepted, confirmations)
     endings = {run.path: known.ending(run) for run in found}
@@ -240,9 +239,8 @@ def survey(
                 added=added.get(run.path, ""),
             )
         )
-    notes += _unseen(found, processes)
-    unread = _unread(found_tree, members)
-    return Survey(root, found_tree, tuple(runs), tuple(notes), members, unread)
+    told = (*notes, *_unseen(found, processes))
+    return Survey(root, found_tree, tuple(runs), told, members, _unread(found_tree, members))
 
 
 def _scanned(
