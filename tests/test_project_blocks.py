@@ -61,6 +61,23 @@ def test_what_a_project_above_opens_and_refuses_file_by_file(
     assert ignored == ["packages/a/.gitignore", "packages/a/b"]
 
 
+def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.write(".fx-hooks.yaml", "ignore: ['*/*/']\nprojects: ['packages/*']\n")
+    repo.write("packages/a\n/x.py", "")
+    repo.write("packages/b/x.py", "")
+    monkeypatch.chdir(repo.root)
+    assert run(sync, cwd=repo.root).code == 1
+    assert all(line[:1] != "/" or line[1:3] != "**" for line in _ignore_lines(repo))
+    assert not repo.git("check-ignore", "--no-index", "other", fails=True)
+    assert not (repo.root / "packages/a\n/.gitignore").exists()
+    repo.stage_all()
+    assert run(sync, cwd=repo.root).code == 0
+
+
+def _ignore_lines(repo: Repo) -> list[str]:
+    return (repo.root / ".gitignore").read_text("utf-8").splitlines()
+
+
 @pytest.fixture
 def projects(repo: Repo) -> Repo:
     """Two projects, whose blocks are staged."""

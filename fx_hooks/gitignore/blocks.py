@@ -50,7 +50,10 @@ def _folders(
 ) -> list[bytes]:
     assert policy.projects is not None
     found = {*policy.projects.among(index), *policy.projects.on_disk(repository.root)}
-    return sorted(folder for folder in found if _is_folder(repository.root, folder))
+    # No line of an ignore file can name a folder with a line break in its name.
+    return sorted(
+        folder for folder in found if b"\n" not in folder and _is_folder(repository.root, folder)
+    )
 
 
 def _is_folder(root: bytes, folder: bytes) -> bool:
