@@ -62,7 +62,7 @@ def test_what_a_project_above_opens_and_refuses_file_by_file(
 
 
 def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    repo.write(".fx-hooks.yaml", "ignore: ['*/*/']\nprojects: ['packages/*']\n")
+    repo.write(".fx-hooks.yaml", "ignore: ['*/*/']\nprojects: [packages, 'packages/*']\n")
     repo.write("packages/a\n/x.py", "")
     repo.write("packages/b/x.py", "")
     monkeypatch.chdir(repo.root)
