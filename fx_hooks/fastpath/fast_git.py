@@ -51,23 +51,18 @@ def output(
     """
     if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
-    if stdin and not hasattr(os, "memfd_create"):
+    questions = _in_memory(stdin) if stdin else None
+    if stdin and questions is None:
         return None
     reading, writing = os.pipe()
-    questions = os.memfd_create("questions") if stdin else -1
     try:
-        if stdin:
-            # A pipe could fill before git has read it all.
-            with open(questions, "wb", closefd=False) as file:
-                file.write(stdin)
-            os.lseek(questions, 0, os.SEEK_SET)
         process = os.posix_spawnp(
             "git",
             ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
             {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, questions, 0)
-                if stdin
+                if questions is not None
                 else (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, writing, 1),
                 (os.POSIX_SPAWN_DUP2, writing, 2)
@@ -80,7 +75,7 @@ def output(
         return None
     finally:
         os.close(writing)
-        if stdin:
+        if questions is not None:
             os.close(questions)
     with open(reading, "rb") as stream:
         data = stream.read() if enough is None else _until(enough, stream, process)
@@ -89,6 +84,20 @@ def output(
     except ChildProcessError:
         return None  # whoever started us ignores SIGCHLD, so its exit code is lost
     return data if status == 0 else None
+
+
+def _in_memory(content: bytes) -> "int | None":
+    """Return the descriptor of a file with *content*: a pipe could fill before git has read it."""
+    if sys.platform != "linux" or not hasattr(os, "memfd_create"):
+        return None
+    try:
+        descriptor = os.memfd_create("questions")
+    except OSError:
+        return None
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _until(enough: "Callable[[bytes], bool]", stream: "BufferedReader", process: int) -> bytes:
