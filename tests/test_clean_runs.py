@@ -182,6 +182,11 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
     result = run(repo.root, capfd, "--older-than", "30d", "--yes")
     assert result.code == 0
     assert sorted(os.listdir(repo.root / "outputs")) == ["new", "now"]
+    assert (
+        "\n2 runs left out, not that old:\n"
+        "  outputs/new: written to 2d ago\n"
+        "  outputs/now: written to just now\n"
+    ) in result.out
     result = run(repo.root, capfd, "outputs/now", "--yes")
     assert (result.code, os.path.isdir(repo.root / "outputs/now")) == (1, True)
     assert "outputs/now: live: written 0 minutes ago" in result.out

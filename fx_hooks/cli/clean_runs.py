@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fx_hooks.runs.archive.manifest import PackedRun
 
 NAME = "fx-clean-runs"
-_NAMED = 8  # metrics, where the one that was meant is none of them
+_NAMED = 8  # metrics, where the one that was meant is none of them; runs that are too young
 
 
 class Stay(NamedTuple):
@@ -234,6 +234,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if target is not None:
         writer.check_target(root, items, target, force=options.force)
     _show(found, goes, stays, repository.path_to_root())
+    _show_too_young(found, options)
     left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
     if not options.yes:
         if goes:
@@ -387,6 +388,24 @@ def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -
         print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
     _show_syncs(found, stays, way)
     _show_unproven(found, stays, way)
+
+
+def _show_too_young(found: Survey, options: argparse.Namespace) -> None:
+    """Say which runs are left out by their age alone."""
+    if options.older_than is None and options.before is None:
+        return
+    of_any_age = argparse.Namespace(**{**vars(options), "older_than": None, "before": None})
+    chosen = {run.path for run in selection.choose(found, options, options.names)}
+    young = [
+        run for run in selection.choose(found, of_any_age, options.names) if run.path not in chosen
+    ]
+    if young:
+        print(f"\n{plural(len(young), 'run')} left out, not that old:")
+        for run in young[:_NAMED]:
+            ago = age(time.time() - run.last_write)
+            print(f"  {shown(run.path)}: written to {f'{ago} ago' if ago != 'now' else 'just now'}")
+        if len(young) > _NAMED:
+            print(f"  and {len(young) - _NAMED:,} more")
 
 
 def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
