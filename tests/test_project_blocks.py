@@ -61,6 +61,18 @@ def test_what_a_project_above_opens_and_refuses_file_by_file(
     assert ignored == ["packages/a/.gitignore", "packages/a/b"]
 
 
+def test_a_project_whose_folder_a_pattern_of_another_form_closes(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write(".fx-hooks.yaml", "ignore: ['*[0-9]*/**/*']\nkeep: ['/a']\nprojects: ['*']\n")
+    for path in ("a1/a/b", "a1/c"):
+        repo.write(path, "")
+    monkeypatch.chdir(repo.root)
+    assert run(sync, cwd=repo.root).code == 1
+    ignored = repo.git("ls-files", "-o", "-i", "--exclude-standard").split()
+    assert ignored == ["a1/.gitignore", "a1/c"]
+
+
 def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.write(".fx-hooks.yaml", "ignore: ['*/*/']\nprojects: [packages, 'packages/*']\n")
     repo.write("packages/a\n/x.py", "")

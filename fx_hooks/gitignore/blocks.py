@@ -21,6 +21,9 @@ from fx_hooks.policy.patterns import within
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, Repository
 
+# Patterns with which a folder is closed: nothing in it is left.
+_EVERYTHING = frozenset(("*", "/*", "/**", "/**/*"))
+
 
 def wanted_blocks(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
@@ -129,7 +132,7 @@ class _Blocks:
                 below = folder[start:]
                 name = os.fsdecode(below)
                 if any(
-                    entry.blocks and not {"*", "/*"}.isdisjoint(within(entry.pattern, name))
+                    entry.blocks and not _EVERYTHING.isdisjoint(within(entry.pattern, name))
                     for entry in self._policy_of(around).entries
                 ):
                     yield below
