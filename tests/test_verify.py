@@ -86,6 +86,8 @@ def place(
     (found,) = folder.glob("offline-run-*")
     run = repo.root / "wandb" / found.name
     subprocess.run(("cp", "-a", found, run), check=True)
+    # As clients save the program, and send it with the other files.
+    repo.write(f"wandb/{found.name}/files/code/train.py", "x = 1\n")
     old(run)
     api = PublicApi()
     summary = {"loss": 0.2, "best": 0.2, "odd": "NaN", "_step": STEPS - 1}
@@ -157,6 +159,9 @@ def test_a_plan_says_what_was_confirmed(place: Place, capfd: pytest.CaptureFixtu
             id="other-file",
         ),
         pytest.param(
+            lambda known: known.files.pop("code/train.py"), "W&B has no code/train.py", id="no-code"
+        ),
+        pytest.param(
             lambda known: known.artifacts.clear(),
             "W&B has no such artifact model",
             id="no-artifact",
@@ -186,6 +191,29 @@ def test_one_that_the_server_has_not(place: Place, capfd: pytest.CaptureFixture[
     # What W&B denies cannot be accepted; and it is asked again once the run has changed.
     assert place.clean("--yes", "--accept-unproven", place.run) == 1
     assert (place.repo.root / place.run).exists()
+
+
+@pytest.mark.parametrize("place_of", ["in the middle", "behind the end"])
+def test_a_log_that_cannot_be_read_to_its_end(
+    place: Place, place_of: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The server has all that can be read here, and that is no proof of the rest."""
+    log = place.repo.root / place.run / "run-abc.wandb"
+    content = bytearray(log.read_bytes())
+    if place_of == "in the middle":
+        # The kind of the third record: seven bytes of a head each, the length in two of them.
+        position = 7
+        for _ in range(2):
+            position += 7 + int.from_bytes(content[position + 4 : position + 6], "little")
+        content[position + 6] = 9
+    else:
+        content += bytes(100)
+    log.write_bytes(content)
+    old(place.repo.root / place.run)
+    place.known.steps = 10**6
+    assert place.clean("--yes") == 1
+    assert "its log cannot be read to its end" in capfd.readouterr().out
+    assert log.exists()
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, "hangs", "nobody", "no-key"])

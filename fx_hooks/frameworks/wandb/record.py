@@ -67,7 +67,8 @@ class WandbSent(NamedTuple):
     """What a log says that the server has to have.
 
     ``steps`` counts the rows of the history, ``summary`` is what the run put there itself, and
-    ``artifacts`` are the names of those that it logged, by digest.
+    ``artifacts`` are the names of those that it logged, by digest. A log is ``whole`` if it can be
+    read to its end, be that in the middle of a record, as where a run was killed.
     """
 
     run_id: str
@@ -76,6 +77,7 @@ class WandbSent(NamedTuple):
     steps: int
     summary: dict[str, Any]
     artifacts: dict[str, str]
+    whole: bool
 
 
 class WandbEnd(NamedTuple):
@@ -211,7 +213,11 @@ def read_wandb_sent(file: BinaryIO) -> WandbSent:
                 found = dict(_fields(content))
                 digest = found.get(_DIGEST, b"").decode("utf-8", "replace")
                 artifacts[digest] = found.get(_NAME, b"").decode("utf-8", "replace")
-    return WandbSent(names[_RUN_ID], names[_ENTITY], names[_PROJECT], steps, summary, artifacts)
+    # What is behind a record that cannot be read is unknown.
+    whole = not file.read(1)
+    return WandbSent(
+        names[_RUN_ID], names[_ENTITY], names[_PROJECT], steps, summary, artifacts, whole
+    )
 
 
 def read_wandb_entries(file: BinaryIO) -> Iterator[tuple[str, str, str]]:

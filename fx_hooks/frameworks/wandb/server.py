@@ -65,7 +65,9 @@ def ask(questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
     waiting = set(range(len(questions)))
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_answer_all, args=(theirs, list(questions)), daemon=True)
+    place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    arguments = (theirs, list(questions), place.name)
+    process = context.Process(target=_answer_all, args=arguments, daemon=True)
     process.start()
     theirs.close()
     problem = f"W&B did not answer within {PATIENCE:g} seconds"
@@ -80,34 +82,36 @@ def ask(questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         process.kill()
         process.join()
         ours.close()
+        place.cleanup()
     for number in sorted(waiting):
         yield number, Answer(problem=problem)
 
 
-def _answer_all(connection: Connection, questions: Sequence[Question]) -> None:
-    """Ask for all of *questions*, as the process of its own."""
+def _answer_all(connection: Connection, questions: Sequence[Question], place: str) -> None:
+    """Ask for all of *questions*, as the process of its own.
+
+    *place* is for the folders that the client makes, one for each run that it is asked for.
+    """
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
-    with tempfile.TemporaryDirectory() as place:
-        try:
-            import wandb
+    try:
+        import wandb
 
-            api: Any = wandb.Api(timeout=_REQUEST)
-        except Exception as exc:
-            answer = Answer(problem=_said(exc))
-            for number in range(len(questions)):
-                connection.send((number, answer))
-            return
-        # The client makes a folder for each run that it is asked for.
-        os.environ["WANDB_DIR"] = tempfile.tempdir = place
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            asked = {
-                pool.submit(_answer, api, question): number
-                for number, question in enumerate(questions)
-            }
-            for done in as_completed(asked):
-                connection.send((asked[done], done.result()))
+        api: Any = wandb.Api(timeout=_REQUEST)
+    except Exception as exc:
+        answer = Answer(problem=_said(exc))
+        for number in range(len(questions)):
+            connection.send((number, answer))
+        return
+    # Only now: until then the client looks there for its settings.
+    os.environ["WANDB_DIR"] = tempfile.tempdir = place
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = {
+            pool.submit(_answer, api, question): number for number, question in enumerate(questions)
+        }
+        for done in as_completed(asked):
+            connection.send((asked[done], done.result()))
 
 
 def _answer(api: Any, question: Question) -> Answer:

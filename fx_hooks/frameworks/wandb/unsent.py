@@ -28,7 +28,6 @@ _OWN = re.compile(
 )
 # What W&B fills itself, and says elsewhere in the log.
 _OWN_FOLDERS = frozenset((b"media", b"code", b"artifact", b"artifacts"))
-_STAGED = _OWN_FOLDERS - {b"media"}
 _FILES, _LOGS, _TEMPORARY = b"files", b"logs", b"tmp"
 # What desktops and Python leave wherever somebody looks.
 _LITTER = frozenset((b".DS_Store", b"Thumbs.db", b"desktop.ini", b".directory"))
@@ -36,11 +35,7 @@ _LITTER = frozenset((b".DS_Store", b"Thumbs.db", b"desktop.ini", b".directory"))
 
 def unsent_file(folder: Folder, place: bytes, log: bytes) -> bytes | None:
     """Return the first file in *folder*, the run at *place*, that W&B may not have; or None."""
-    own = (log, log + SYNCED_MARK, log + b".syncstate")
-    asked = [name for name in _regular(folder) if name not in own]
-    for name, inner in sorted(folder.folders.items()):
-        if name not in (_LOGS, _TEMPORARY, _FILES):
-            asked += _below(inner, name + b"/")
+    asked = _elsewhere(folder, log)
     files = folder.folders.get(_FILES)
     if files is not None:
         asked += [_FILES + b"/" + name for name in _regular(files) if not _OWN.fullmatch(name)]
@@ -56,16 +51,21 @@ def unsent_file(folder: Folder, place: bytes, log: bytes) -> bytes | None:
 def files_to_have(folder: Folder, log: bytes) -> tuple[dict[str, int], tuple[bytes, ...]]:
     """Return what the server has to have of the run in *folder*, and what it cannot have.
 
-    The first are the files in ``files/`` by their names there, with their sizes in bytes; what
-    is staged there for artifacts is theirs. The others are paths in *folder*.
+    The first are the files in ``files/`` by their names there, with their sizes in bytes. The
+    others are paths in *folder*.
     """
+    files = folder.folders.get(_FILES)
+    return {} if files is None else dict(_sizes(files, b"")), tuple(_elsewhere(folder, log))
+
+
+def _elsewhere(folder: Folder, log: bytes) -> list[bytes]:
+    """Return the files in *folder* that are neither in ``files/`` nor W&B's own."""
     own = (log, log + SYNCED_MARK, log + b".syncstate")
-    elsewhere = [name for name in _regular(folder) if name not in own]
+    found = [name for name in _regular(folder) if name not in own]
     for name, inner in sorted(folder.folders.items()):
         if name not in (_LOGS, _TEMPORARY, _FILES):
-            elsewhere += _below(inner, name + b"/")
-    files = folder.folders.get(_FILES)
-    return {} if files is None else dict(_sizes(files, b"")), tuple(elsewhere)
+            found += _below(inner, name + b"/")
+    return found
 
 
 def _sizes(folder: Folder, start: bytes) -> Iterator[tuple[str, int]]:
@@ -74,8 +74,7 @@ def _sizes(folder: Folder, start: bytes) -> Iterator[tuple[str, int]]:
         if name in regular:
             yield os.fsdecode(start + name), size
     for name, inner in sorted(folder.folders.items()):
-        if start or name not in _STAGED:
-            yield from _sizes(inner, start + name + b"/")
+        yield from _sizes(inner, start + name + b"/")
 
 
 def _regular(folder: Folder) -> list[bytes]:

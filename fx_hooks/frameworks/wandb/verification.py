@@ -48,7 +48,7 @@ class Local(NamedTuple):
 
 
 def read_local(folder: Folder, root: bytes) -> Local | None:
-    """Return what the run in *folder* left; None where its log cannot be read."""
+    """Return what the run in *folder* left; None where its log cannot be read to its end."""
     log = log_name(folder.name, folder.names())
     place = os.path.join(root, folder.path)
     if log is None:
@@ -58,7 +58,7 @@ def read_local(folder: Folder, root: bytes) -> Local | None:
             sent = read_wandb_sent(file)
     except OSError:
         return None
-    if not sent.run_id:
+    if not sent.run_id or not sent.whole:
         return None
     files, elsewhere = files_to_have(folder, log)
     return Local(sent, place, files, elsewhere)
@@ -75,7 +75,9 @@ def confirm(folders: Sequence[Folder], root: bytes) -> Iterator[tuple[int, Confi
         if local is None:
             yield (
                 number,
-                Confirmation(Outcome.UNKNOWN, "W&B has not confirmed it: its log cannot be read"),
+                Confirmation(
+                    Outcome.UNKNOWN, "W&B has not confirmed it: its log cannot be read to its end"
+                ),
             )
         else:
             asked.append((number, local))
