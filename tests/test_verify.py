@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,7 @@ class Place:
 
 @pytest.fixture
 def place(
-    repo: Repo, trained: tuple[Path, str, object], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, trained: tuple[Path, str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Place]:
     folder, digest, manifest = trained
     (repo.root / "wandb").mkdir()
@@ -100,11 +101,16 @@ def place(
     monkeypatch.delenv("WANDB_DIR", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     api.manifests[digest] = manifest
     with api.listening() as address:
         api.runs["abc"].address = address
         monkeypatch.setenv("WANDB_BASE_URL", address)
         yield Place(repo, api, f"wandb/{found.name}")
+    assert os.listdir(temporary) == []
 
 
 def test_what_is_confirmed_may_go(place: Place, capfd: pytest.CaptureFixture[str]) -> None:

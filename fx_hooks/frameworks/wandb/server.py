@@ -90,11 +90,12 @@ def ask(questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
 def _answer_all(connection: Connection, questions: Sequence[Question], place: str) -> None:
     """Ask for all of *questions*, as the process of its own.
 
-    *place* is for the folders that the client makes, one for each run that it is asked for.
+    *place* is for the folders that the client makes: some of its own, and one for each run.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
+    os.environ["TMPDIR"] = tempfile.tempdir = place
     try:
         import wandb
 
@@ -105,7 +106,7 @@ def _answer_all(connection: Connection, questions: Sequence[Question], place: st
             connection.send((number, answer))
         return
     # Only now: until then the client looks there for its settings.
-    os.environ["WANDB_DIR"] = tempfile.tempdir = place
+    os.environ["WANDB_DIR"] = place
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         asked = {
             pool.submit(_answer, api, question): number for number, question in enumerate(questions)
