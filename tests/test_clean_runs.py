@@ -183,7 +183,7 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
     assert result.code == 0
     assert sorted(os.listdir(repo.root / "outputs")) == ["new", "now"]
     assert (
-        "\n2 runs left out, not that old:\n"
+        "\n2 runs are not old enough:\n"
         "  outputs/new: written to 2d ago\n"
         "  outputs/now: written to just now\n"
     ) in result.out

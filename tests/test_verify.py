@@ -257,6 +257,13 @@ def test_without_the_package(
     assert "pip install 'fx-hooks[wandb] @" in capfd.readouterr().err
 
 
+def test_what_is_live_is_not_asked_for(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    os.utime(place.repo.root / place.run / "run-abc.wandb")
+    assert place.clean() == 0
+    assert ": live: written 0 minutes ago" in capfd.readouterr().out
+    assert place.api.asked == 0
+
+
 @pytest.mark.parametrize("kind", ["old", "foreign", "damaged", "changed"])
 def test_what_is_remembered_is_not_trusted_for_ever(place: Place, kind: str) -> None:
     assert place.clean() == 0

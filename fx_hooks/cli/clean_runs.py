@@ -40,7 +40,16 @@ from fx_hooks.runs.deletion import (
 )
 from fx_hooks.runs.deletion_log import CleanLog
 from fx_hooks.runs.evidence import explained
-from fx_hooks.runs.inventory import SYNCED, UNSYNCED, WANDB_RUN, Run, Survey, kept_because, survey
+from fx_hooks.runs.inventory import (
+    LIVE,
+    SYNCED,
+    UNSYNCED,
+    WANDB_RUN,
+    Run,
+    Survey,
+    kept_because,
+    survey,
+)
 from fx_hooks.runs.liveness import find_processes
 from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
 from fx_hooks.runs.protection import Protection
@@ -163,8 +172,12 @@ def explain(options: argparse.Namespace) -> int:
 def _asked(
     repository: Repository, found: Survey, meant: Sequence[Run]
 ) -> Mapping[bytes, Confirmation]:
-    """Return what W&B says of the runs that are *meant*, and of those that belong to them."""
-    paths = {other.path for run in meant for other in found.belonging(run)}
+    """Return what W&B says of the runs that are *meant*, and of those that belong to them.
+
+    What is live stays, whatever W&B has of it so far.
+    """
+    belonging = (other for run in meant for other in found.belonging(run))
+    paths = {other.path for other in belonging if other.state != LIVE}
     return ask_for(found, paths, repository.common_directory())
 
 
@@ -400,7 +413,8 @@ def _show_too_young(found: Survey, options: argparse.Namespace) -> None:
         run for run in selection.choose(found, of_any_age, options.names) if run.path not in chosen
     ]
     if young:
-        print(f"\n{plural(len(young), 'run')} left out, not that old:")
+        are = "is" if len(young) == 1 else "are"
+        print(f"\n{plural(len(young), 'run')} {are} not old enough:")
         for run in young[:_NAMED]:
             ago = age(time.time() - run.last_write)
             print(f"  {shown(run.path)}: written to {f'{ago} ago' if ago != 'now' else 'just now'}")
