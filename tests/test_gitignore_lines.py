@@ -186,6 +186,14 @@ def test_milestones_are_sorted(disabled: str) -> None:
     assert (text == expected) == (not disabled)
 
 
+def test_a_thousand_milestones_are_two_lines_each() -> None:
+    policy = load_policy()
+    few = sum(len(section.lines) for section in sections(policy))
+    listed = {f"best_models/{number}/m.pt": number for number in range(1_300)}
+    found = sections(with_milestones(policy, listed, "best_models/milestones.yaml"))
+    assert sum(len(section.lines) for section in found) - few < 2.1 * len(listed)
+
+
 # Against git.
 
 

@@ -23,7 +23,8 @@ matter for it any longer. And no directory is opened that no pattern of the poli
 
 Lines that cannot matter are left out: those that a later line repeats or outweighs, and
 those that say what holds already. git holds every folder of the work tree against the lines,
-twice, until one matches.
+twice, until one matches. Only where a policy has too many patterns to compare them with each other
+are all lines written.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def sections(policy: Policy) -> list[Section]:
     """
     patterns = [_pattern(entry) for entry in policy.alone()]
     wild = sum(not is_single(pattern.glob) for pattern in patterns)
-    if wild > MOST_WILD or len(patterns) > MOST_COMPARED:
+    # Milestones are few lines each, and near to nothing else.
+    others = sum(pattern.entry.rule != MILESTONE_RULE for pattern in patterns)
+    if wild > MOST_WILD or others > MOST_COMPARED:
         return _in_sections(_in_full(patterns))
     patterns = _pruned(patterns, lambda pattern: pattern.files, _decides, _both_decide)
     places = Places([pattern.files for pattern in patterns])
