@@ -835,6 +835,34 @@ def test_a_run_that_is_written_to_after_it_was_packed_stays(
     assert place.exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "around"),
+    [
+        pytest.param("multirun/s/old.tar.gz", ["multirun/s"], id="in the sweep of a job"),
+        pytest.param(
+            "multirun/s/1/old.tar.gz", ["multirun/s", "multirun/s/1"], id="in another job"
+        ),
+        pytest.param("multirun/old.tar.gz", [], id="next to it"),
+    ],
+)
+def test_an_archive_in_a_run_that_is_there_keeps_it(
+    repo: Repo, capfd: pytest.CaptureFixture[str], target: str, around: list[str]
+) -> None:
+    for name in "01":
+        job(repo.root, f"multirun/s/{name}")
+    write(repo.root / "multirun/s/multirun.yaml", "seed: 1\n", mtime=time.time_ns() - 30 * DAY)
+    for options in ((), ("--yes",)):
+        result = run(repo.root, capfd, "multirun/s/0", "--archive", target, *options)
+        assert result.code == 0
+        notes = [line for line in result.out.splitlines() if line.startswith("note: ")]
+        assert notes == [
+            f"note: {target} lies in {path}, which stays as long as it is there" for path in around
+        ]
+    assert not (repo.root / "multirun/s/0").exists()
+    assert run(repo.root, capfd, "multirun/s", "--yes").code == bool(around)
+    assert (repo.root / target).exists()
+
+
 def test_packed_and_then_deleted(
     repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

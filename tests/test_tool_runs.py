@@ -17,6 +17,7 @@ import pytest
 
 from fx_hooks.cli import clean_runs
 from fx_hooks.frameworks.framework import Proof
+from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.git.repository import Repository
 from fx_hooks.runs import deletion, inventory
 from fx_hooks.runs.inventory import FAILED, FINISHED, LIVE, Run, kept_because, survey
@@ -187,6 +188,36 @@ def test_every_version_is_there() -> None:
     for tool in {tool for tool, _ in ways}:
         versions = {row["version"] for each, row in MADE.values() if each == tool}
         assert len(MADE_OF[tool]) == len(versions) * sum(each == tool for each, _ in ways)
+
+
+def test_the_table_in_the_documentation() -> None:
+    page = (Path(__file__).parent.parent / "docs/fx-clean-runs.md").read_text(encoding="utf-8")
+    section = page.partition("## When a run has ended\n")[2].partition("\n## ")[0]
+    rows = {
+        cells[1]: cells[2:]
+        for line in section.splitlines()
+        if line.startswith("| ") and (cells := [cell.strip() for cell in line.split("|")])
+    }
+    del rows["runs"]
+    assert rows.keys() == KINDS.keys()
+    verdicts = {verdict for some in EXPECTED.values() for verdict in some}
+    for name, (_, ended, failed, goes, _) in rows.items():
+        assert (goes == "only with `--archive`") == KINDS[name].only_copy
+        seen = {verdict for verdict in verdicts if verdict.kind == name}
+        if seen:
+            assert (ended == "never") is not any(verdict.says_so for verdict in seen)
+            assert (failed == "never") is (FAILED not in {verdict.state for verdict in seen})
+    for tool, made in MADE_OF.items():
+        versions = {tuple(map(int, row["version"].split("."))) for row in made}
+        for version in (min(versions), max(versions)):
+            title = {"hydra": "Hydra", "mlflow": "MLflow", "trainer": "Transformers"}.get(
+                tool, "Lightning"
+            )
+            sentence = re.search(
+                rf"{title} ([0-9.]+)(?: to ([0-9.]+))?,", " ".join(section.split())
+            )
+            assert sentence is not None
+            assert f"{version[0]}.{version[1]}" in sentence.groups(), tool
 
 
 MADE_OF = {tool: [row for each, row in MADE.values() if each == tool] for tool, _ in MADE.values()}

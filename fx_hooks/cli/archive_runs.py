@@ -99,13 +99,11 @@ def archive_runs(
             left_out.append(LeftOut(run.path, reason))
         else:
             items.append(Item(run.path, about(found, run)))
-    for note in (*found.notes, *found.not_looked_into()):
-        print(f"note: {one_line(note)}")
     place = os.fsencode(target)
     writer.check_target(repository.root, items, place, force=force)
-    around = writer.run_around(repository.root, [run.path for run in found.runs], place)
-    if around is not None:
-        print(f"note: {shown(place)} lies in {shown(around)}, which stays as long as it is there")
+    around = writer.place_notes(repository.root, (run.path for run in found.runs), place)
+    for note in (*found.notes, *found.not_looked_into(), *around):
+        print(f"note: {one_line(note)}")
     if dry_run:
         sizes = {run.path: run.size.bytes for run in runs}
         print(f"Would pack {plural(len(items), 'run')} into {shown(place)}:")

@@ -240,12 +240,14 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         print(f"note: {_left(left)}")
     references = References(repository, index, found)
     goes, stays = plan(found, options, references)
-    for note in (*found.notes, *found.not_looked_into(), *references.notes):
-        print(f"note: {one_line(note)}")
     target = None if options.archive is None else os.fsencode(options.archive)
     items = [Item(run.path, about(found, run)) for run in goes]
+    around: list[str] = []
     if target is not None:
         writer.check_target(root, items, target, force=options.force)
+        around = writer.place_notes(root, (run.path for run in found.runs), target)
+    for note in (*found.notes, *found.not_looked_into(), *references.notes, *around):
+        print(f"note: {one_line(note)}")
     _show(found, goes, stays, repository.path_to_root())
     _show_too_young(found, options)
     left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.frameworks.framework import Role, State
 from fx_hooks.frameworks.registry import KINDS
+from fx_hooks.runs.archive.manifest import START
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import parents, shown
 
@@ -187,6 +188,8 @@ class References:
             content = self._read(path)
             if content is None or not hint.search(content):
                 continue
+            if content.startswith(START):
+                continue  # an archive's list of its runs needs none of them on disk
             for end, some in by_end.items():
                 if end not in content:
                     continue

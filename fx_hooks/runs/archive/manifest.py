@@ -17,6 +17,7 @@ from fx_hooks.runs.archive.autorun import runs_code
 from fx_hooks.util.strict_json import NotStrict, parse_json
 
 FORMAT, VERSION = "fx-runs", 1
+START = f'{{"format": "{FORMAT}",'.encode()  # of what to_json writes
 # The member of the tar archive, and the end of the name of the copy beside it.
 MEMBER = "fx-runs.manifest.json"
 SUFFIX = ".manifest.json"

@@ -14,7 +14,7 @@ import stat
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -117,15 +117,16 @@ def _check_address(root: bytes, target: bytes, *, force: bool) -> None:
     _check_replaced(root, target)
 
 
-def run_around(root: bytes, runs: Sequence[bytes], target: bytes) -> bytes | None:
-    """Return the one of *runs* that an archive at *target* lies in, and which is kept for it."""
+def place_notes(root: bytes, runs: Iterable[bytes], target: bytes) -> list[str]:
+    """Return a note for each of *runs* that an archive at *target* lies in: it keeps them."""
     if is_address(os.fsdecode(target)):
-        return None
+        return []
     real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
-    places = (os.path.join(os.path.realpath(os.path.join(root, path)), b"") for path in runs)
-    return next(
-        (path for path, place in zip(runs, places, strict=True) if real.startswith(place)), None
-    )
+    return [
+        f"{shown(target)} lies in {shown(path)}, which stays as long as it is there"
+        for path in runs
+        if real.startswith(os.path.join(os.path.realpath(os.path.join(root, path)), b""))
+    ]
 
 
 def _check_replaced(root: bytes, target: bytes) -> None:
