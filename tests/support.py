@@ -7,14 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
 
 from fx_hooks.check_artifacts import main
 from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.artifacts import proven_clean
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
 
 SCRIPT = Path(sys.executable).with_name("fx-check-artifacts")
 # Root may read and write everything, and become somebody else; Windows knows no root.
@@ -44,6 +49,15 @@ def git_version() -> tuple[int, ...]:
     """The first two numbers of git's version."""
     words = subprocess.check_output(("git", "version"), text=True).split()
     return tuple(int(number) for number in words[2].split(".")[:2])
+
+
+def mostly_slow(cases: Iterable[Any], one_in: int) -> list[ParameterSet]:
+    """Mark all *cases* of one kind as slow, but the first of each *one_in*."""
+    marks = ((), (pytest.mark.slow,))
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=marks[n % one_in > 0])
+        for n, case in enumerate(cases)
+    ]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from fx_hooks.cli._common import guarded
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.terminal import one_line, wants_colour
-from tests.support import SCRIPT, WEIGHTS, Repo
+from tests.support import SCRIPT, WEIGHTS, Repo, mostly_slow
 
 COMMANDS = sorted(
     script.name for script in distribution("fx-hooks").entry_points.select(group="console_scripts")
@@ -92,7 +92,7 @@ CALLS = [
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
-@pytest.mark.parametrize(("call", "code"), CALLS)
+@pytest.mark.parametrize(("call", "code"), mostly_slow(CALLS, 3))
 def test_exit_codes_hold_whatever_becomes_of_the_output(repo: Repo, call: str, code: int) -> None:
     repo.stage("a.pt", WEIGHTS)
     # Python decides by these if it keeps output back until it exits.

@@ -29,6 +29,15 @@ HYDRA = "experiments/2024/first"
 # What is imported
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing but the folders of git's own: here each repository starts without tables."""
+    path = tmp_path_factory.mktemp("template")
+    for name in ("hooks", "info"):
+        (path / name).mkdir()
+    return path
+
+
 def imported(*command: str | Path, cwd: Path) -> set[str]:
     """The modules that a Python process imports."""
     environment = {

@@ -36,7 +36,7 @@ from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 from tests.documents import anchors
 from tests.promises import recorded
-from tests.support import WEIGHTS, Repo, working_directory
+from tests.support import WEIGHTS, Repo, mostly_slow, working_directory
 
 ROOT = Path(__file__).parent.parent
 RUN = b"wandb/run-20240131_235959-abc"
@@ -710,7 +710,7 @@ def repo(tmp_path: Path, home: Path) -> Repo:  # noqa: ARG001
 
 
 @pytest.mark.parametrize("command", ["fx-check-artifacts", "fx-check-best-models"])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", mostly_slow(FORMATS, 2))
 def test_the_exit_code_is_the_same(repo: Repo, command: str, name: str) -> None:
     repo.commit()
     repo.stage("src/a.py")

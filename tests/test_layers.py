@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 import fx_hooks
+from tests.support import mostly_slow
 
 ROOT = Path(fx_hooks.__file__).parent
 
@@ -165,7 +166,7 @@ def test_no_module_runs_in_a_circle() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS | ENTRY_POINTS))
+@pytest.mark.parametrize("command", mostly_slow(sorted(COMMANDS | ENTRY_POINTS), 3))
 def test_a_command_imports_no_other(command: str) -> None:
     entry = f"fx_hooks.{command.rpartition('.')[2]}"
     assert importers(command) <= {entry} - {command}

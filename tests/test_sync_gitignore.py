@@ -21,7 +21,7 @@ from fx_hooks.gitignore.line_findings import LINES_ADVICE
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.util.errors import FatalError
 from tests import agreement
-from tests.support import IS_ROOT, Repo, Result, working_directory
+from tests.support import IS_ROOT, Repo, Result, mostly_slow, working_directory
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy
@@ -551,11 +551,11 @@ def test_a_milestone_that_a_merge_takes_away(repo: Repo, staged_first: bool) -> 
     assert staged(repo) == IN_STEP
 
 
-@pytest.mark.parametrize("style", ["merge", "diff3"])
+@pytest.mark.parametrize("style", mostly_slow(["merge", "diff3"], 2))
 @pytest.mark.parametrize("around", ["", "# mine\n*.swp\n"])
-@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("force", mostly_slow(["", "--force"], 2))
 def test_two_branches_that_change_the_policy(
-    repo: Repo, style: str, around: str, force: Sequence[str]
+    repo: Repo, style: str, around: str, force: str
 ) -> None:
     repo.git("config", "merge.conflictStyle", style)
     repo.stage(".fx-hooks.yaml", "ignore: [/base]\n")
@@ -573,7 +573,7 @@ def test_two_branches_that_change_the_policy(
     assert ".fx-hooks.yaml: is unmerged: resolve the conflict" in run(repo, "--check").err
     repo.stage(".fx-hooks.yaml", "ignore: [/side, /main]\n")
     assert run(repo, "--check").code == 1
-    result = run(repo, *force)
+    result = run(repo, *force.split())
     assert (result.code, result.err) == (1, "")
     wanted = written(policy=b"ignore: [/side, /main]\n")
     mine = around.encode() + b"\n" * bool(around)

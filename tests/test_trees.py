@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import Result
+from tests.support import Result, mostly_slow
 from tests.trees import File, build, read_trees
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_a_commit(repo: Repo, name: str) -> None:
         assert tool(repo.root, "check_best_models") == ""
 
 
-@pytest.mark.parametrize("name", [*TREES, *CONTENTS])
+@pytest.mark.parametrize("name", mostly_slow([*TREES, *CONTENTS], 4))
 def test_one_answer(repo: Repo, name: str) -> None:
     """All tracked files, a range of commits, and the explanation of a list say the same."""
     files = {**TREES, **CONTENTS}[name]
