@@ -55,7 +55,7 @@ class _Model(NamedTuple):
 
 _LACKING = (
     "a partial clone lacks what other branches say of their milestones, one of which may have come"
-    " from it: git fetch --refetch --no-filter"
+    " from it: git fetch --refetch --no-filter (before git 2.36, clone it again in full)"
 )
 
 
