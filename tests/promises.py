@@ -372,9 +372,11 @@ def milestone_keys(folder: Path) -> object:
 
 # One path that each built-in rule decides; with a file next to it where that is needed.
 RULES = {
+    "autogluon": "AutogluonModels/ag-20240101_000000/models/trainer.pkl",
     "best-models": "best_models/x.pt",
     "caches": ".cache/huggingface/x",
     "catboost": "src/catboost_info/time_left.tsv",
+    "experiment-trackers": ".aim/VERSION",
     "hydra-run-directory": "experiments/x/result.csv",
     "hydra-runs": ".hydra/config.yaml",
     "hydra-sweeps": "multirun.yaml",
@@ -384,26 +386,42 @@ RULES = {
     "logs": "logs/exp1/result.csv",
     "mlflow": "mlruns/0/meta.yaml",
     "multirun": "multirun/exp1/result.csv",
+    "openmmlab": "work_dirs/cfg/x.json",
     "optuna": "optuna_study.db",
     "outputs": "outputs/exp1/result.csv",
     "python-caches": "a/__pycache__/x.cpython-311.pyc",
+    "ray": "ray_results/x/y",
+    "sacred": "my_runs/7/config.json",
+    "skorch": "net/history.json",
+    "spacy": "nlp/model-best/vocab/strings.json",
     "stable-baselines3": "logs2/rl_model_10000_steps.zip",
+    "tagged-caches": "cachedir/x.bin",
     "tensorboard": "m/events.out.tfevents.1614857539.host.1234.0",
     "tensorflow-checkpoints": "m/model.ckpt-1000.data-00000-of-00001",
     "trainer-checkpoints": "m/checkpoint-5/optimizer.bin",
     "training-folders": "checkpoints/checkpoint",
+    "training-state": "checkpoint-2/config.json",
+    "virtual-environments": "env39/bin/activate",
     "wandb": "wandb/exp1/result.csv",
     "wandb-runs": "wandb/run-20240224_180550-qip51dyv/files/config.yaml",
     "weight-folders": "a/epoch.ckpt/.metadata",
     "weights": "model.pt",
     "yolo-runs": "runs/detect/train2/args.yaml",
 }
+# By these, the folders of some of them are known.
+_SIGNS = (
+    "AutogluonModels/ag-20240101_000000/predictor.pkl",
+    "AutogluonModels/ag-20240101_000000/learner.pkl",
+    "my_runs/7/cout.txt", "my_runs/7/run.json", "net/params.pt", "net/optimizer.pt",
+    "nlp/model-best/meta.json", "nlp/model-best/config.cfg", "cachedir/CACHEDIR.TAG",
+    "checkpoint-2/trainer_state.json", "env39/pyvenv.cfg", "experiments/x/.hydra/config.yaml",
+)  # fmt: skip
 
 
 def rules(folder: Path) -> object:
     """Return the built-in rules, each with a path that it decides; all can be disabled."""
     place = Folder(folder, folder / "home")
-    paths = [*RULES.values(), "experiments/x/.hydra/config.yaml"]
+    paths = [*RULES.values(), *_SIGNS]
     text = place.run("fx-explain", "--stdin", "--format", "json", stdin="\n".join(paths).encode())
     told = {found["path"]: found["rule"] for found in map(json.loads, text.splitlines())}
     place.write("policy.yaml", f"disable: [{', '.join(RULES)}]")

@@ -69,12 +69,17 @@ Not refused, although it is an artifact:
 - real logs and weights of experiments below `tests/`, `spec/` or `fixtures/`: they count as test
   data. A pattern under `ignore` (`/tests/exp/`) ends that for a folder;
 - weights below 16 KiB under names that say nothing, and pickles of any library;
-- weights under any name in `--all-files` and in ranges of commits, which judge by names alone;
 - a folder by date and time without a log in it, if Hydra wrote no `.hydra/` there;
 - DVC's pointers pass in every folder, but git itself ignores those deeper in `outputs/` and
   `wandb/`: `.gitignore` would make git look into thousands of runs;
 - `best_weights.data-00000-of-00001`, without `ckpt` in the name.
 """
+
+
+def _sentence(text: str) -> str:
+    """Begin *text* with a capital letter, unless a path or a name with a dot comes first."""
+    word = text.split()[0]
+    return text if set(word) & set("/._*") else text[0].upper() + text[1:]
 
 
 def page(policy: Policy) -> str:
@@ -93,7 +98,7 @@ def page(policy: Policy) -> str:
         source = members[0] if members else marks[rule][0]
         why, advice = source.why, source.advice
         todo = f" What to do: {advice}." if advice else ""
-        parts.append(f"## {rule}\n\n{why[0].upper()}{why[1:]}.{todo}\n")
+        parts.append(f"## {rule}\n\n{_sentence(why)}.{todo}\n")
         lines = []
         for mark in marks.get(rule, ()):
             files = _all_of(mark.only_with or (mark.path,))

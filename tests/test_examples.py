@@ -652,6 +652,32 @@ def with_acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("with_acme")
+def test_a_tool_adds_few_lines_to_the_block(
+    empty: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(empty, f"{shlex.quote(sys.executable)} -m fx_hooks sync-gitignore", code=1)
+    with_tool = (empty.root / ".gitignore").read_text().splitlines()
+    assert {"*.acme", "acme_runs"} <= {*with_tool}
+    monkeypatch.delenv("PYTHONPATH")
+    before = Repo.init(tmp_path / "before")
+    shell(before, f"{shlex.quote(sys.executable)} -m fx_hooks sync-gitignore", code=1)
+    assert len(with_tool) <= len((before.root / ".gitignore").read_text().splitlines()) + 4
+
+
+@pytest.mark.usefixtures("path")
+def test_a_model_that_no_run_made(empty: Repo) -> None:
+    (block,) = (each for each in blocks("docs/fx-add-milestone.md", "json"))
+    empty.write("models/final.pth", STATE)
+    command = "fx-add-milestone models/final.pth --why why --as final --metric acc=0.9"
+    assert "config" in shell(empty, command, code=2)
+    empty.write("best_models/final_meta.json", block.text)
+    shell(empty, command, code=0)
+    meta = json.loads((empty.root / "best_models/final_meta.json").read_text())
+    assert meta["config"] == json.loads(block.text)["config"]
+    assert meta["performance"] == {"acc": 0.9}
+
+
+@pytest.mark.usefixtures("with_acme")
 def test_the_page_on_frameworks_adds_one(empty: Repo) -> None:
     def command(words: str, code: int = 0) -> str:
         return shell(empty, f"{shlex.quote(sys.executable)} -m fx_hooks {words}", code=code)

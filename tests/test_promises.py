@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks.policy.loader import rule_origins
 from tests.promises import (
     ADDRESS,
     ARCHIVE,
     DATA,
     ROOT,
+    RULES,
     SECTIONS,
     WEIGHTS,
     Folder,
@@ -44,6 +46,10 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="git hooks and signal
 )
 def test_what_was_promised_is_there(section: str, tmp_path: Path) -> None:
     assert missing(recorded()[section], SECTIONS[section](tmp_path)) == []
+
+
+def test_every_rule_is_recorded() -> None:
+    assert RULES.keys() == rule_origins().keys()
 
 
 def test_all_sections_are_recorded() -> None:
