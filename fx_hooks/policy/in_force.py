@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
 from fx_hooks.fastpath.projects import differences
-from fx_hooks.git.commands import from_folder
+from fx_hooks.git.commands import from_folder, staging
 from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
 from fx_hooks.policy.baseline import MAX_BYTES as BASELINE_BYTES
 from fx_hooks.policy.compiled import packed, tables_of, unpacked
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import quoted
 
 if TYPE_CHECKING:
     from fx_hooks.fastpath.matcher import Tables
@@ -120,7 +119,7 @@ def _milestones_note(repository: Repository, policy: Policy, listed: str | None)
     name = policy.best_models.milestones_file
     if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
         return []
-    add = from_here(repository, f"git add {quoted(os.fsencode(name))}")
+    (add,) = staging(repository, (os.fsencode(name),))
     return [f"{name} is not staged and does not count: {add}"]
 
 
