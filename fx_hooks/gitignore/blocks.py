@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines
+from fx_hooks.gitignore.policy_lines import Compared
 from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
 from fx_hooks.policy.patterns import within
 
@@ -87,6 +88,10 @@ class _Blocks:
     def __init__(self, policy: Policy, folders: Iterable[bytes]) -> None:
         self._policy = policy
         self._folders = list(folders)
+        # The same for one block and for all: what a project's policy adds is compared with the root's.
+        assert policy.projects is not None
+        self._compared = Compared()
+        block_lines(policy.projects.root, self._compared)
         self._made: dict[tuple[int, tuple[bytes, ...]], list[bytes]] = {}
         self._of_folder: dict[bytes, list[bytes]] = {}
 
@@ -135,7 +140,7 @@ class _Blocks:
             while place and policy.entries[place - 1].rule == MILESTONE_RULE:
                 place -= 1
             entries = (*policy.entries[:place], *opened, *policy.entries[place:])
-            self._made[key] = block_lines(policy._replace(entries=entries))
+            self._made[key] = block_lines(policy._replace(entries=entries), self._compared)
         return self._made[key]
 
     def _closed(self, around: bytes) -> Iterator[bytes]:
