@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.gitignore.conflicts import Conflict, bare, find_conflicts, is_of_conflict, one_side
-from fx_hooks.gitignore.policy_lines import Compared, sections
+from fx_hooks.gitignore.policy_lines import sections
 from fx_hooks.policy.model import MILESTONE_RULE
 from fx_hooks.util.diff import split
 from fx_hooks.util.errors import FatalError
@@ -56,15 +56,12 @@ class Parsed(NamedTuple):
         return [bare(line) for line in self.lines[self.start + 1 : self.stop - 1]]
 
 
-def block_lines(policy: Policy, compared: Compared | None = None) -> list[bytes]:
-    """Return the lines between the markers for *policy*, without their ends.
-
-    *compared* is for several, as :func:`~fx_hooks.gitignore.policy_lines.sections` has it.
-    """
+def block_lines(policy: Policy) -> list[bytes]:
+    """Return the lines between the markers for *policy*, without their ends."""
     lines = list(_HEAD)
     said: set[tuple[str, str]] = set()
     closing = False
-    for section in sections(policy, compared):
+    for section in sections(policy):
         again = (section.rule, section.why) in said
         said.add((section.rule, section.why))
         if again and section.rule != MILESTONE_RULE:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines
-from fx_hooks.gitignore.policy_lines import Compared
 from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
 from fx_hooks.policy.patterns import within
 
@@ -88,11 +87,7 @@ class _Blocks:
     def __init__(self, policy: Policy, folders: Iterable[bytes]) -> None:
         self._policy = policy
         self._folders = list(folders)
-        # The same for one block and for all: what a project's policy adds is compared with the root's.
-        assert policy.projects is not None
-        self._compared = Compared()
-        block_lines(policy.projects.root, self._compared)
-        self._made: dict[tuple[int, tuple[bytes, ...]], list[bytes]] = {}
+        self._made: dict[tuple[object, ...], list[bytes]] = {}
         self._of_folder: dict[bytes, list[bytes]] = {}
 
     def _policy_of(self, folder: bytes) -> Policy:
@@ -129,7 +124,9 @@ class _Blocks:
     def _lines_of(self, folder: bytes) -> list[bytes]:
         policy = self._policy_of(folder)
         closed = tuple(self._closed(folder))
-        key = (id(policy), closed)
+        # Policies that say the same have the same lines, wherever they say it.
+        said = tuple(entry._replace(source="", line=0, written="") for entry in policy.entries)
+        key = (said, policy.best_models.milestones_file, closed)
         if key not in self._made:
             opened = [
                 Entry(f"/{literal(os.fsdecode(below))}", False, KEEP_RULE, "", "", "", 0)
@@ -140,7 +137,7 @@ class _Blocks:
             while place and policy.entries[place - 1].rule == MILESTONE_RULE:
                 place -= 1
             entries = (*policy.entries[:place], *opened, *policy.entries[place:])
-            self._made[key] = block_lines(policy._replace(entries=entries), self._compared)
+            self._made[key] = block_lines(policy._replace(entries=entries))
         return self._made[key]
 
     def _closed(self, around: bytes) -> Iterator[bytes]:

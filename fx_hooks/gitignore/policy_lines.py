@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
@@ -89,34 +88,19 @@ class _Line(NamedTuple):
     directories: bool = False
 
 
-class Compared:
-    """What comparing the patterns of a policy, and the lines made of them, has come to."""
-
-    __slots__ = ("lines", "patterns")
-
-    def __init__(self) -> None:
-        self.patterns: dict[_Pattern, _Outcome] = {}
-        self.lines: dict[_Line, _Outcome] = {}
-
-
-def sections(policy: Policy, compared: Compared | None = None) -> list[Section]:
+def sections(policy: Policy) -> list[Section]:
     """Return the block for *policy*, rule by rule, without rules that no line is left of.
 
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
-    and no other ignore file that has its say) what the patterns block. The first policy that is
-    given with *compared* is remembered there, and of those that follow only what differs is
-    compared.
+    and no other ignore file that has its say) what the patterns block.
     """
-    compared = Compared() if compared is None else compared
     patterns = [_pattern(entry) for entry in policy.alone()]
     wild = sum(not is_single(pattern.glob) for pattern in patterns)
     # Milestones are few lines each, and near to nothing else.
     others = sum(pattern.entry.rule != MILESTONE_RULE for pattern in patterns)
     if wild > MOST_WILD or others > MOST_COMPARED:
         return _in_sections(_in_full(patterns))
-    patterns = _pruned(
-        patterns, lambda pattern: pattern.files, _decides, _both_decide, compared.patterns
-    )
+    patterns = _pruned(patterns, lambda pattern: pattern.files, _decides, _both_decide)
     places = Places([pattern.files for pattern in patterns])
     shut = _shut(patterns)
     lines: list[_Line] = []
@@ -140,7 +124,7 @@ def sections(policy: Policy, compared: Compared | None = None) -> list[Section]:
         ):
             lines.append(_Line(pattern.entry, False, (*pattern.glob, None, "*")))
     return _in_sections(
-        _closing_last(_pruned(lines, lambda line: line.glob, _matches, _both_match, compared.lines))
+        _closing_last(_pruned(lines, lambda line: line.glob, _matches, _both_match))
     )
 
 
@@ -456,67 +440,31 @@ _Instead: TypeAlias = Callable[[_S, _S, _S], bool]
 _Both: TypeAlias = Callable[[_S, _S], bool]
 
 
-class _Outcome(Enum):
-    """What became of an item among others."""
-
-    COVERED = "a later one matches all that it matches"
-    IDLE = "what it says holds already"
-    LEFT = "it may matter"
-
-
 def _pruned(
-    items: Sequence[_S],
-    glob_of: Callable[[_S], Glob],
-    instead: _Instead[_S],
-    both: _Both[_S],
-    known: dict[_S, _Outcome],
+    items: Sequence[_S], glob_of: Callable[[_S], Glob], instead: _Instead[_S], both: _Both[_S]
 ) -> list[_S]:
     """Return *items* without those that cannot matter, where the last that matches decides.
 
     *both* says whether there may be something that two items match. Only those are
-    compared whose literal beginnings agree, and that are not *known*, which is filled if empty.
+    compared whose literal beginnings agree.
     """
     places = Places([glob_of(item) for item in items])
-    outcomes = _settled(items, both, known)
+    left = set(range(len(items)))
     for number in range(len(items) - 1, -1, -1):
-        if number not in outcomes:
-            item = items[number]
-            above = places.above(glob_of(item), number)
-            others = (
-                items[other] for other in above if outcomes.get(other) is not _Outcome.COVERED
-            )
-            if any(instead(other, item, item) for other in others):
-                outcomes[number] = _Outcome.COVERED
+        item = items[number]
+        above = places.above(glob_of(item), number)
+        if any(instead(items[other], item, item) for other in above if other in left):
+            left.discard(number)
+    kept: list[_S] = []
     for number, item in enumerate(items):
-        if number not in outcomes:
+        if number in left:
             near = (other for other in reversed(places.near(glob_of(item))) if other < number)
-            before = (items[other] for other in near if outcomes[other] is _Outcome.LEFT)
-            matters = _matters(item, before, instead, both)
-            outcomes[number] = _Outcome.LEFT if matters else _Outcome.IDLE
-    if not known:
-        known.update((item, outcomes[number]) for number, item in enumerate(items))
-    return [item for number, item in enumerate(items) if outcomes[number] is _Outcome.LEFT]
-
-
-def _settled(
-    items: Sequence[_S], both: _Both[_S], known: Mapping[_S, _Outcome]
-) -> dict[int, _Outcome]:
-    """Return the outcomes that are as they are *known*, by number.
-
-    Whether an item is needed depends only on what it has something in common with. So it is as it
-    was unless that is so of an item that is new here, or no longer there.
-    """
-    mine = set(items)
-    same = [item for item in items if item in known]
-    if len(mine) < len(items) or same != [item for item in known if item in mine]:
-        return {}
-    changed = [item for item in items if item not in known]
-    changed += [item for item in known if item not in mine]
-    return {
-        number: known[item]
-        for number, item in enumerate(items)
-        if item in known and not any(both(other, item) for other in changed)
-    }
+            before = (items[other] for other in near if other in left)
+            if _matters(item, before, instead, both):
+                kept.append(item)
+            else:
+                left.discard(number)
+    return kept
 
 
 def _matters(item: _S, before: Iterable[_S], instead: _Instead[_S], both: _Both[_S]) -> bool:
