@@ -172,6 +172,23 @@ def test_whoever_starts_it_may_ignore_its_children(repo: Repo) -> None:
         assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("call", ["check_artifacts", "check_best_models", "cli.report_space"])
+def test_what_git_cannot_read_is_no_success_where_children_are_ignored(
+    repo: Repo, call: str
+) -> None:
+    """Then no exit code is kept, and a git that failed would be one that had nothing to say."""
+    (repo.git_directory / "index").write_bytes(b"x")
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        f"from fx_hooks.{call} import main; raise SystemExit(main([]))"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code), cwd=repo.root, capture_output=True, text=True
+    )
+    assert done.returncode == FATAL
+    assert "index file smaller than expected" in done.stderr
+
+
 def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: list[str]) -> bool:
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SIGPIPE, _SIGKILL = 13, 9  # signal would have to be imported
+_LOST = 255  # an exit code that nobody knows is no success
 
 
 class Result(NamedTuple):
@@ -58,6 +59,7 @@ class Process:
             )  # fmt: skip
             self.stdout = cast("BinaryIO | None", self._popen.stdout)
             return
+        _keep_exit_codes()
         there = () if folder is None or folder == os.getcwdb() else ("-C", os.fsdecode(folder))
         reading, writing = os.pipe() if stdout is None else (None, stdout.fileno())
         try:
@@ -92,7 +94,7 @@ class Process:
                 try:
                     self._code = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
                 except ChildProcessError:
-                    self._code = 0  # whoever started us ignores SIGCHLD, so it is lost
+                    self._code = _LOST
         return self._code
 
     def stop(self) -> None:
@@ -106,6 +108,18 @@ class Process:
                 with suppress(ProcessLookupError):  # lost, as above
                     os.kill(self._child, _SIGKILL)
             self.wait()
+
+
+def _keep_exit_codes() -> None:
+    """Undo what whoever started us may have set: where SIGCHLD is ignored, no exit code is kept.
+
+    That is said in wait(2). Python's own module for signals needs enum; this is the part in C.
+    """
+    import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
+
+    with suppress(ValueError):  # in another thread than the first
+        if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN:
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
 
 
 def run(
