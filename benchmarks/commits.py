@@ -39,7 +39,8 @@ WEIGHTS = Path(__file__).parent.parent / "tests" / "data" / "weights" / "state_d
 def main(arguments: Sequence[str] | None = None) -> int:
     numbers = {"large": (100_000, "tracked files"), "huge": (1_000_000, "tracked files")}
     chosen = parsed(__doc__, 30, numbers, arguments)
-    with tempfile.TemporaryDirectory() as folder:
+    # git may still be at work in one of them.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         base = Path(folder)
         kept = [
             tracked(

@@ -5,6 +5,7 @@ Run it like `benchmarks.fastpath`, with the extra `tools`.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = Path(folder) / "repository"
         repository(root)
         _runs(root, options.files)
+        # The tables of the last commit are there.
+        subprocess.run((str(SCRIPTS / "fx-check-artifacts"),), cwd=root, check=True)
         commands = {
             "du -s": Command(("du", "-s"), root),
             "scan": Command((sys.executable, "-c", SCAN), root),

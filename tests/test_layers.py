@@ -204,4 +204,4 @@ def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
         "fast_git", "projects", "listed_index", "near_miss", "loose_objects", "looked_into",
     }  # fmt: skip
     known = {f"fx_hooks.fastpath.{module}" for module in known}
-    assert later <= {"atexit", "re", "zlib", "hashlib", "fx_hooks.util.files", *known}
+    assert later <= {"atexit", "gc", "re", "zlib", "hashlib", "fx_hooks.util.files", *known}
