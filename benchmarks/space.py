@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "fx-report-space": Command((str(SCRIPTS / "fx-report-space"),), root, code=0),
         }
         bounds = [
-            Bound("scan", "du -s", 2.5),
-            Bound("fx-report-space", "du -s", 6.0),
+            Bound("scan", "du -s", 1.7),
+            Bound("fx-report-space", "du -s", 3.0),
         ]
         kept = report(f"{options.files:,} files", commands, bounds, options.rounds)
     return 0 if kept else 1
