@@ -152,20 +152,23 @@ def projects(base: Path, rounds: int) -> bool:
     commands = {}
     for count in (1, 200):
         root = clean(base / str(count))
-        write(root, ".fx-hooks.yaml", b"projects: [src, packages/*]\n")
-        for number in range(count):
+        projects = "packages/*" if count > 1 else "packages/p000"
+        write(root, ".fx-hooks.yaml", f"projects: [src, {projects}]\n".encode())
+        # The same folders: what git takes is not what is measured.
+        for number in range(200):
             folder = f"packages/p{number:03}"
-            write(root, f"{folder}/.fx-hooks.yaml", f"ignore: ['*.x{number}']\n".encode())
+            policy = ".fx-hooks.yaml" if number < count else "notes.yaml"
+            write(root, f"{folder}/{policy}", f"ignore: ['*.x{number}']\n".encode())
             write(root, f"{folder}/src/a.py", b"")
-        git(root, "add", "-A")
-        commit(root)
-        write(root, "packages/p000/src/a.py", b"pass\n")
+        name = "packages/p000/src/a.py"
+        for text in (b"x = 1\n", b"pass\n"):
+            git(root, "add", "-A")
+            commit(root)
+            write(root, name, text)
         git(root, "add", "-A")
         warm(root)
-        name = "packages/p000/src/a.py"
         commands[f"{count} artifacts"] = Command((CHECK, "--", name), root)
         commands[f"{count} best models"] = Command((str(SCRIPTS / "fx-check-best-models"),), root)
-        commit(root)
         commands[f"{count} range"] = Command(
             (str(SCRIPTS / "fx-check-range"), "HEAD~1..HEAD"), root
         )
