@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fx_hooks.cli.sync_gitignore import main as sync
 from fx_hooks.fastpath.gitignore import proven_in_step
+from fx_hooks.gitignore import blocks, kept_blocks
+from fx_hooks.gitignore.block import block_lines
 from tests.contract_support import run
 from tests.project_trees import disagreements, draw_cases
 from tests.support import Repo, Result
 from tests.test_projects import LAYOUTS, put
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
 
 
 @pytest.mark.slow
@@ -84,6 +91,42 @@ def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.M
     assert not (repo.root / "packages/a\n/.gitignore").exists()
     repo.stage_all()
     assert run(sync, cwd=repo.root).code == 0
+
+
+def test_each_block_is_made_once(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Policy] = []
+
+    def counted(policy: Policy) -> list[bytes]:
+        made.append(policy)
+        return block_lines(policy)
+
+    monkeypatch.setattr(blocks, "block_lines", counted)
+    repo.stage(".fx-hooks.yaml", "projects: ['*']\n")
+    for number in range(6):
+        # Two of each, which say the same.
+        repo.stage(f"p{number}/.fx-hooks.yaml", f"ignore: ['*.x{number // 2}']\n")
+
+    def synced() -> int:
+        made.clear()
+        assert run(sync, cwd=repo.root).code in (0, 1)
+        return len(made)
+
+    assert synced() == 4
+    repo.git("add", "-A")
+    texts = [(repo.root / f"p{number}/.gitignore").read_bytes() for number in range(6)]
+    assert texts[0] == texts[1] != texts[2]
+    assert synced() == 0
+    repo.stage("p5/.fx-hooks.yaml", "ignore: ['*.y']\n")
+    assert synced() == 1
+    # What cannot be trusted is made again, and comes to the same.
+    kept = repo.root / ".git" / kept_blocks.NAME
+    data = kept.read_bytes()
+    for damaged in (b"", data[:-9], data[:-1] + bytes([data[-1] ^ 1])):
+        kept.write_bytes(damaged)
+        assert synced() == 5
+    assert [(repo.root / f"p{number}/.gitignore").read_bytes() for number in range(5)] == texts[:5]
+    kept.chmod(0o666)
+    assert os.name == "nt" or synced() == 5
 
 
 def _ignore_lines(repo: Repo) -> list[str]:

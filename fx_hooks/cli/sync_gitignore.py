@@ -98,10 +98,13 @@ def sync(
         complain(f"{NAME}: note: {note}")
     blocks = wanted_blocks(repository, index, in_force.policy)
     tracked = {b""} if in_force.policy.projects is None else _projects(in_force.policy, index)
+    entries = [index[name] for name in map(ignore_file.name_in, blocks) if name in index]
+    staged = repository.contents(entry.blob for entry in entries) if entries else {}
     files = [
         _File(
             repository=repository,
             index=index,
+            staged=staged,
             folder=folder,
             wanted=wanted,
             is_tracked=folder in tracked,
@@ -121,13 +124,14 @@ def sync(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """One ``.gitignore`` and the block that it has to have.
+    """One ``.gitignore`` and the block that it has to have; *staged* has the content of blobs.
 
     It has to be staged where *is_tracked* says that something else in its project is.
     """
 
     repository: Repository
     index: Mapping[bytes, IndexEntry]
+    staged: Mapping[str, bytes]
     folder: bytes
     wanted: Sequence[bytes]
     is_tracked: bool
@@ -251,7 +255,7 @@ def _fault_in_index(file: _File) -> str:
         return "is not in the index" if file.is_tracked else ""
     if entry.stage:
         return "is unmerged"
-    content = file.repository.contents((entry.blob,)).get(entry.blob)
+    content = file.staged.get(entry.blob)
     if content is None:
         return ""  # not in this clone, so it has not been changed here
     try:
