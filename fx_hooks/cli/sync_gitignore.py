@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,11 +114,11 @@ def sync(
     if check and not show_diff:
         found = [fault for file in files if (fault := _checked(file, force=force)) is not None]
         report = _report([finding for finding, _ in found], in_force.notes)
-        _remember(repository, in_force.policy, found)
+        _remember(repository, in_force.policy, blocks, found)
         return out.deliver(report, lambda _: [text for _, text in found])
     codes = [_synced(file, force=force, show_diff=show_diff) for file in files]
     if not any(codes):
-        _remember(repository, in_force.policy, ())
+        _remember(repository, in_force.policy, blocks, ())
     return FOUND if any(codes) else CLEAN
 
 
@@ -153,11 +153,25 @@ def _projects(policy: Policy, index: Mapping[bytes, IndexEntry]) -> set[bytes]:
     return {b"", *policy.projects.among(index)}
 
 
-def _remember(repository: Repository, policy: Policy, found: Sequence[object]) -> None:
+def _remember(
+    repository: Repository, policy: Policy, folders: Collection[bytes], found: Sequence[object]
+) -> None:
     """Keep for the fast path that all is in step, as far as that can tell."""
     at_root = os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root)
-    if not found and at_root and policy.projects is None:
+    if found or not at_root:
+        return
+    if policy.projects is None:
         ignore_state.remember(repository.git_directory, policy.best_models.milestones_file)
+        return
+    looked_in: list[bytes] = []
+    apart: list[bytes] = []
+    on_disk = {*policy.projects.on_disk(repository.root, looked_in, apart)}
+    projects = tuple(
+        (folder, os.fsencode(policy.best_models_of(folder).below(folder).milestones_file))
+        for folder in folders
+    )
+    without = (*apart, *sorted(on_disk.difference(folders)))
+    ignore_state.remember_projects(repository.git_directory, (tuple(looked_in), projects, without))
 
 
 def _rewritten(file: _File, *, force: bool) -> tuple[bytes | None, bytes]:
