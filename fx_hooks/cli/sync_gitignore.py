@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -171,7 +172,8 @@ def _remember(
         for folder in folders
     )
     without = (*apart, *sorted(on_disk.difference(folders)))
-    ignore_state.remember_projects(repository.git_directory, (tuple(looked_in), projects, without))
+    watched = tuple(looked_in), projects, without
+    ignore_state.remember_projects(repository.git_directory, watched, time.time_ns())
 
 
 def _rewritten(file: _File, *, force: bool) -> tuple[bytes | None, bytes]:

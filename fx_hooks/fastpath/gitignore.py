@@ -71,12 +71,10 @@ def remember(git_directory: str, milestones_file: str) -> None:
             pass
 
 
-def remember_projects(git_directory: str, watched: "Watched") -> None:
-    """Keep that all is in step now, with projects; or do nothing."""
-    import time  # not on the path of a clean commit
-
+def remember_projects(git_directory: str, watched: "Watched", now: int) -> None:
+    """Keep that all is in step *now*, with projects; or do nothing."""
     few = len(watched[0]) <= _FEW
-    state = _state_of(git_directory, *watched, now=time.time_ns()) if few else None
+    state = _state_of(git_directory, *watched, now=now) if few else None
     if state is not None:
         table_cache.write([os.path.join(git_directory, NAME)], b"", (watched, state), _MAGIC)
 
