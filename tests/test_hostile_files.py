@@ -137,6 +137,25 @@ def test_expressions_over_sizes(text: str) -> None:
     assert not list(graph_faults({"expr_str": text}))
 
 
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("L['x'].size()[0] >= 3", True),
+        # torch 2.14
+        ("(torch.sym_max(1, 1 + (((-3) + L['x'].size()[2]) // 2))*torch.sym_min(1, 2)) != 1", True),
+        ("torch.sym_float(L['x'].size()[0]) < torch._sym_sqrt(4)", True),
+        ("math.floor(2.5) < L['x'].size()[0]", True),
+        ("torch.load('x')", False),
+        ("torch.sym_max.__globals__", False),
+        ("torch.serialization.sym_max(1, 2)", False),
+        ("L['x'].sym_max(1, 2)", False),
+        ("torch.sym_not_known(1)", False),
+    ],
+)
+def test_guards_over_sizes(text: str, passes: bool) -> None:
+    assert (not list(graph_faults({"guards_code": [text]}))) is passes
+
+
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.pt2")), ids=lambda path: path.stem)
 def test_a_graph_is_honest_but_for_its_expression(path: Path) -> None:
     (fault,) = inspect(io.BytesIO(path.read_bytes())).faults

@@ -55,6 +55,9 @@ _FUNCTIONS_NAMES = """
 """
 _FUNCTIONS = frozenset(_FUNCTIONS_NAMES.split())
 _GUARDED = frozenset({"size", "stride", "storage_offset", "shape", "ndim", "dim"})
+# Those of torch that make sizes of sizes: torch/fx/experimental/symbolic_shapes.py and
+# torch/utils/_sympy/printers.py (2.14).
+_MODULES = {"math": None, "torch": frozenset({"sym_max", "sym_min", "sym_float", "_sym_sqrt"})}
 _BUILTINS = frozenset({"len", "int", "float", "bool", "max", "min", "abs", "round"})
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load, ast.Add, ast.Sub,
@@ -253,9 +256,7 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
             return function.id in _FUNCTIONS or (guard and function.id in _BUILTINS)
         return guard and isinstance(function, ast.Attribute)
     if isinstance(node, ast.Attribute):
-        return guard and (
-            node.attr in _GUARDED or (_is_math(node.value) and not node.attr.startswith("_"))
-        )
+        return guard and (node.attr in _GUARDED or _is_of_module(node.value, node.attr))
     if isinstance(node, ast.Subscript):
         return guard
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -270,8 +271,12 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     return isinstance(node, _NODES)
 
 
-def _is_math(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and node.id == "math"
+def _is_of_module(node: ast.AST, name: str) -> bool:
+    """Return True if *name* of the module *node* makes numbers of numbers."""
+    if not isinstance(node, ast.Name) or node.id not in _MODULES:
+        return False
+    known = _MODULES[node.id]
+    return not name.startswith("_") if known is None else name in known
 
 
 def _is_spec(text: str) -> bool:

@@ -1,13 +1,13 @@
 """The names that ``torch.load(weights_only=True)`` accepts.
 
-Read off torch 2.13.0, ``torch/_weights_only_unpickler.py``: the globals are the keys of
+Read off torch 2.14.1, ``torch/_weights_only_unpickler.py``: the globals are the keys of
 ``_get_allowed_globals()``, the operations those that ``Unpickler.load`` knows. A test
 compares both with the torch that is installed.
 """
 
 from __future__ import annotations
 
-TORCH_VERSION = "2.13.0"
+TORCH_VERSION = "2.14.1"
 
 
 def _all(prefix: str, names: str) -> set[str]:
@@ -52,7 +52,8 @@ GLOBALS = frozenset(
         ),
         *_all(
             "torch",
-            "bfloat16 bits16 bits1x8 bits2x4 bits4x2 bits8 bool complex128 complex32 complex64"
+            "bcomplex32 bfloat16 bits16 bits1x8 bits2x4 bits4x2 bits8 bool"
+            " complex128 complex32 complex64"
             " float16 float32 float4_e2m1fn_x2 float64 float8_e4m3fn float8_e4m3fnuz float8_e5m2"
             " float8_e5m2fnuz float8_e8m0fnu"
             " int1 int2 int3 int4 int5 int6 int7 int8 int16 int32 int64"
@@ -65,6 +66,8 @@ GLOBALS = frozenset(
 )
 
 # What torch.nested and torch.distributed.tensor add to the list themselves, once imported.
+# Exceptions and tracebacks, which torch.distributed adds for messages between machines, are left
+# out.
 REGISTERED = frozenset(
     {
         "torch._dynamo.decorators._DimRange",

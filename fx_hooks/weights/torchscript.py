@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Not Python's: TorchScript has names of its own, and C++ looks them up.
 _OWN = ("__torch__.", "torch.jit._pickle.")
-# Operators of torch 2.13 (torch._C._jit_get_all_schemas) that touch files or other machines.
+# Operators of torch 2.14 (torch._C._jit_get_all_schemas) that touch files or other machines.
 TOUCHING = frozenset({"save", "from_file", "load_tensor", "rpc_async", "rpc_sync", "rpc_remote"})
 # Namespaces of operators that compute, and do nothing else.
 _COMPUTING_NAMES = """

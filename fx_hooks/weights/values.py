@@ -114,10 +114,10 @@ _DTYPES_BY_BYTES = {
     " float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2"
     " int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7",
     2: "int16 uint16 float16 bfloat16 bits16",
-    4: "int32 uint32 float32 complex32 qint32",
+    4: "int32 uint32 float32 bcomplex32 complex32 qint32",
     8: "int64 uint64 float64 complex64",
     16: "complex128",
 }
 ITEM_BYTES = {name: size for size, names in _DTYPES_BY_BYTES.items() for name in names.split()}
 
-FLOATS = frozenset(name for name in ITEM_BYTES if name.startswith(("float", "bfloat", "complex")))
+FLOATS = frozenset(name for name in ITEM_BYTES if "float" in name or "complex" in name)
