@@ -12,7 +12,8 @@ lack contents (of 4 MiB and more, say).
 
 figures.json has the figures of the first measurement, before any rule was mended for what it
 showed, and those of now; and those of 24 later repositories (later.tsv.gz), which were chosen and
-labelled when the rules had been mended.
+labelled when the rules had been mended. Five of these had more artifacts once: peak.tsv.gz has
+the commit with the most, as REPOSITORY@COMMIT, and was labelled in the same way.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ MASSES = {
     ("Ryo-2023+kaggle", "P"),  # the same
     ("007kakashi+Marks_Pred_End2End", "P"),  # an environment of conda
     ("0HARMAR+0HARMAR", "P"),  # an environment of venv
+    ("00divyanshu+ML-Project@3e466b529040", "P"),  # an environment of conda
+    ("2099anik+nifty-vol-surface-tft@3172ea723ed5", "P"),  # an environment of venv
 }
 NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
@@ -163,9 +166,10 @@ def find_content(
     """Yield what is refused for its content: the repository, the rule, what it is, the path."""
     classifier = Classifier(load_policy())
     for repository in sample:
-        place = folder / repository / "repo"
+        name, _, commit = repository.partition("@")
+        place = folder / name / "repo"
         git = ("git", "-C", str(place / ".git" if (place / ".git").is_dir() else place))
-        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", "HEAD"))
+        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", commit or "HEAD"))
         blobs = {}
         for record in listing.split(b"\0")[:-1]:
             head, path = record.split(b"\t", 1)
@@ -198,7 +202,15 @@ def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[st
 
 def measured(name: str = "paths") -> dict[str, object]:
     """Return the figures of now."""
-    return figures([*judge(read_sample(name), read_content())])
+    return figures([*judge(at_peak() if name == "peak" else read_sample(name), read_content())])
+
+
+def at_peak() -> dict[str, list[Labelled]]:
+    """Return the later sample, each repository at the commit with the most artifacts."""
+    peak = read_sample("peak")
+    dirtier = {repository.partition("@")[0] for repository in peak}
+    later = read_sample("later").items()
+    return {name: paths for name, paths in later if name not in dirtier} | peak
 
 
 def recorded() -> dict[str, dict[str, object]]:
@@ -228,7 +240,7 @@ def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
 
 _COLUMNS = {
     "in sample": "made with", "first": "first measured", "now": "the same, now",
-    "later": "later ones",
+    "later": "later ones", "peak": "these at their peak",
 }  # fmt: skip
 
 
@@ -275,13 +287,17 @@ def offenders(most: int) -> Iterator[str]:
     """Yield what is wrong, the largest groups first."""
     wrong = [
         one
-        for one in judge({**read_sample(), **read_sample("later")}, read_content())
+        for one in judge(_all_samples(), read_content())
         if one.verdict.blocked == (one.label == FINE) and not one.exempted
     ]
     kinds = Counter(_kind(one) for one in wrong)
     for kind, count in kinds.most_common(most):
         example = next(one for one in wrong if _kind(one) == kind)
         yield f"{count:6} {' '.join(kind)}: {os.fsdecode(example.verdict.path)}"
+
+
+def _all_samples() -> dict[str, list[Labelled]]:
+    return {**read_sample(), **read_sample("later"), **read_sample("peak")}
 
 
 def _kind(one: Judged) -> tuple[str, str, str]:
@@ -297,16 +313,14 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=30, help="groups of wrong verdicts to list")
     options = parser.parse_args()
     if options.content:
-        lines = [
-            "\t".join(line)
-            for line in find_content(options.content, {**read_sample(), **read_sample("later")})
-        ]
+        lines = ["\t".join(line) for line in find_content(options.content, _all_samples())]
         text = "\n".join(["repository\trule\twhat\tpath", *lines, ""])
         (FOLDER / "content.tsv").write_text(text, "utf-8")
     now = measured()
     print(json.dumps(now, indent=1), *offenders(options.most), sep="\n")
     if options.update:
-        known = {**recorded(), "now": now, "in sample": in_sample(), "later": measured("later")}
+        later = {name: measured(name) for name in ("later", "peak")}
+        known = {**recorded(), "now": now, "in sample": in_sample(), **later}
         (FOLDER / "figures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         PAGE.write_text(page(PAGE.read_text("utf-8"), known), "utf-8")
     return 0

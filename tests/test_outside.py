@@ -13,6 +13,7 @@ def test_the_recorded_figures_are_those_of_now() -> None:
     known = recorded()
     assert measured() == known["now"]
     assert measured("later") == known["later"]
+    assert measured("peak") == known["peak"]
     assert in_sample() == known["in sample"]
     assert page(PAGE.read_text("utf-8"), known) == PAGE.read_text("utf-8")
 

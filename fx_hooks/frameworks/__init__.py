@@ -43,6 +43,12 @@ NAMES = (
     "neptune",
     "grid_engine",
     "autogluon",
+    "xgboost",
+    "gensim",
+    "timm",
+    "fastai",
+    "metaflow",
+    "nsight",
     "wandb",
 )
 
