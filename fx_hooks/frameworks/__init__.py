@@ -43,7 +43,6 @@ NAMES = (
     "neptune",
     "grid_engine",
     "autogluon",
-    "xgboost",
     "gensim",
     "timm",
     "fastai",

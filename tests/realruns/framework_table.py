@@ -51,7 +51,7 @@ FRAMEWORKS = {
     ),
     "xgboost": Framework(
         "XGBoost", ("xgboost",), "small",
-        passes={"dump.raw.txt": _TEXT, "model.json": _SMALL_TEXT},
+        passes={"booster.ubj": _SMALL, "dump.raw.txt": _TEXT, "model.json": _SMALL_TEXT},
     ),
     "lightgbm": Framework(
         "LightGBM", ("lightgbm",), "small",

@@ -138,7 +138,7 @@ def _explained(repo: Path, paths: Sequence[str]) -> Iterator[str]:
 
 def _scrubbed(path: str) -> str:
     """Return *path* without the name of this machine."""
-    return re.sub(rf"(?<=[._-]){re.escape(socket.gethostname())}(?=[./_-]|$)", "host", path)
+    return re.sub(rf"(?<![A-Za-z0-9]){re.escape(socket.gethostname())}(?=[./_-]|$)", "host", path)
 
 
 def recorded() -> dict[str, list[Left]]:
