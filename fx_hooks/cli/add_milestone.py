@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, BinaryIO
 
+from fx_hooks.best_models.artifact_source import Source, source_of
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
@@ -53,6 +54,7 @@ from fx_hooks.policy.model import (
     Policy,
     with_milestones,
 )
+from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
@@ -73,7 +75,11 @@ def make_parser() -> argparse.ArgumentParser:
         "0: approved",
         failed="it cannot be, and nothing was written",
     )
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a file, or wandb:ENTITY/PROJECT/ARTIFACT:VERSION[/FILE], which is fetched from W&B",
+    )
     parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
     parser.add_argument(
         "--metric", metavar="NAME=VALUE", action="append", default=[], help="a figure of its own"
@@ -200,11 +206,27 @@ def add_milestone(request: Request) -> int:
 
     Raises :class:`~fx_hooks.util.errors.FatalError` before anything is written.
     """
-    file = request.file
     repository = Repository()
     index = repository.index_by_path()
     policy = policy_in_force(repository, index, request.policy_file).policy
-    project = _project(file, policy, repository.root)
+    names = Names(policy.best_models)
+    with (
+        shown_progress() as progress,
+        source_of(request.file, lambda name: names.is_a("weights", os.fsencode(name)), progress)
+        as source,
+    ):  # fmt: skip
+        return _approve(request, source, repository, index, policy)
+
+
+def _approve(
+    request: Request,
+    source: Source,
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+) -> int:
+    file = source.file
+    project = _project(request.file, policy, repository.root)
     listed_in = policy.best_models_of(project)
     best_models = listed_in.below(project)
     root = os.path.realpath(os.fsdecode(repository.root))
@@ -226,17 +248,20 @@ def add_milestone(request: Request) -> int:
     before = _replaced(text, model, listed_in, project) if request.replace else None
     refusal = _Refusal()
     reason = _reason(request, before, refusal)
-    with _opened(file) as original, _as_chosen(original, file, request.safetensors) as source:
-        sha256, size, inspection = digest(source), _size(source), inspect(source)
+    with _opened(file) as original, _as_chosen(original, file, request.safetensors) as model_file:
+        sha256, size, inspection = digest(model_file), _size(model_file), inspect(model_file)
         facts = read_facts(original)
-        created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
+        created = _time_of(source, original)
     _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     approved, by = date.today().isoformat(), before.by if before is not None else None
     format_name = _format(inspection, request.format_name, before)
+    same = source.artifact is None and before is not None and before.sha256 == sha256
     milestone = Milestone(
-        model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed))
-    )
+        model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed)),
+        artifact=before.artifact if before and same else source.address,
+        artifact_digest=before.artifact_digest if before and same else source.digest,
+    )  # fmt: skip
     texts: dict[str, bytes] = {}
     wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
     if request.lfs and not wants_lfs:
@@ -247,11 +272,12 @@ def add_milestone(request: Request) -> int:
         wants_lfs = True
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, refusal)
-    provenance = _provenance(file, root) if outside else Provenance()
-    run = _run(file, provenance, repository.root, model)
+    provenance, run = _origin(source, root, model, outside=outside)
+    # What is fetched was made from a commit that W&B knows, or nobody does.
+    commit = provenance.commit or ("" if source.artifact else repository.head() or "")
     metadata, missing = _metadata(
-        root, milestone, inspection, provenance, facts, run, figures, created,
-        provenance.commit or repository.head() or "", best_models, request.replace,
+        root, milestone, inspection, provenance, facts, run, figures, created, commit,
+        best_models, request.replace, source,
     )  # fmt: skip
     if missing:
         refusal.add(missing, final=True)
@@ -271,7 +297,7 @@ def add_milestone(request: Request) -> int:
         plan.print_texts()
     else:
         _write(root, plan, sha256, seen)
-        _report(plan, provenance, root, repository)
+        _report(plan, source.run or provenance.directory or "", root, repository)
     return CLEAN
 
 
@@ -481,6 +507,7 @@ def _metadata(
     commit: str,
     best_models: BestModels,
     replace: bool,
+    source: Source,
 ) -> tuple[bytes, str]:
     """Return the metadata as JSON, and why it says too little; empty if it does not.
 
@@ -512,6 +539,8 @@ def _metadata(
         "sha256": milestone.sha256,
         # Of a model that was copied from elsewhere before, only who did that knows.
         "run": dict(run) or known.get("run"),
+        # It stays as long as the list has it.
+        "artifact": source.record() or (known.get("artifact") if milestone.artifact else None),
     }
     value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
     if figures and isinstance(known.get("performance"), dict):
@@ -527,6 +556,28 @@ def _metadata(
     if len(encoded) > MAX_BYTES:
         raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
     return encoded, lacks if missing else ""
+
+
+def _origin(
+    source: Source, root: str, model: str, *, outside: bool
+) -> tuple[Provenance, Mapping[str, str]]:
+    """Return what is known of the run that made a model, and where it lies here."""
+    if source.artifact is not None:
+        return source.provenance(), {}
+    provenance = _provenance(source.file, root) if outside else Provenance()
+    return provenance, _run(source.file, provenance, os.fsencode(root), model)
+
+
+def _time_of(source: Source, file: io.BufferedReader) -> datetime:
+    """Return when the model was made, as far as that is known."""
+    if source.artifact is not None:
+        with contextlib.suppress(ValueError):
+            # Python 3.10 reads no Z.
+            made = datetime.fromisoformat(source.artifact.created.replace("Z", "+00:00"))
+            return (
+                made.astimezone(timezone.utc) if made.tzinfo else made.replace(tzinfo=timezone.utc)
+            )
+    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
 
 
 def _provenance(file: str, root: str) -> Provenance:
@@ -615,9 +666,10 @@ def _beside(target: str) -> str:
     return temporary
 
 
-def _report(plan: _Plan, provenance: Provenance, root: str, repository: Repository) -> None:
-    run = provenance.directory
-    made = "" if run is None else f", made by {shown(os.fsencode(_from_here(run, root)))}"
+def _report(plan: _Plan, run: str, root: str, repository: Repository) -> None:
+    if os.path.isabs(run):
+        run = _from_here(run, root)
+    made = f", made by {shown(os.fsencode(run))}" if run else ""
     print(f"{shown(os.fsencode(_from_here(plan.model, root)))}: approved{made}")
     paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
     commands = git_commands.stage(paths, force=True)
