@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.weight_files import pickled_call, torch_zip
 pytest.importorskip("wandb")
 pytestmark = pytest.mark.slow
 
+OLDER = version("wandb").startswith("0.19")
 ADDRESS = "wandb:me/toy/model:latest"
 WHY = ("--why", "the best one")
 
@@ -211,8 +213,12 @@ def _many(place: Place) -> None:
 def test_nothing_is_left_of_what_fails(
     place: Place, change: object, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PATIENCE", 8)
     change(place)  # type: ignore[operator]
+    api = place.api
+    if "did not answer" in said or {api.status, api.file_status} & {429, 500}:
+        monkeypatch.setattr(client, "PATIENCE", 8)  # the client tries again and again
+    if place.artifact.digest and OLDER:
+        pytest.skip("older clients do not ask for the digest")
     result = place.add()
     assert result.code == 2
     assert said in result.err

@@ -303,7 +303,7 @@ class PublicApi:
         """
         for one in self.artifacts:
             for name, content in one.files.items():
-                if f"/{hashlib.md5(content).hexdigest()}/" in path:
+                if hashlib.md5(content).hexdigest() in path.split("/"):
                     return one.given.get(name, content)
         return None
 

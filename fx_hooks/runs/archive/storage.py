@@ -21,6 +21,8 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 # An object appears when its upload is completed, all at once; to move one is to copy it.
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
+# What a listing calls the time of the last change: s3fs, adlfs, SFTP and others, gcsfs, memory.
+_WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 # S3 takes 10,000 parts: 320 GB. A part and what is being sent of it are in memory.
 _PART = 1 << 25
 _AHEAD = 1 << 22
@@ -62,6 +64,21 @@ class Storage:
         with self.asking():
             self.system.invalidate_cache()
             return bool(self.system.exists(self.path))
+
+    def listed(self) -> dict[str, tuple[int, Any]]:
+        """Return the files in the folder at the address: size, and when they were written.
+
+        The time is as the library gives it, None where it gives none.
+        """
+        with self.asking():
+            self.system.invalidate_cache()
+            found = {}
+            for each in self.system.ls(self.path, detail=True):
+                if each.get("type") != "directory":
+                    written = next((each[key] for key in _WRITTEN if each.get(key)), None)
+                    name = each["name"].rstrip("/").rpartition("/")[2]
+                    found[name] = (int(each.get("size") or 0), written)
+            return found
 
     def remove(self) -> None:
         """Remove what is there; that there is nothing is no error."""
