@@ -28,10 +28,10 @@ OLD_SCRIPT = """#!{python}
 # -*- coding: utf-8 -*-
 import re
 import sys
-from fx_hooks.check_artifacts import main
+from fx_hooks.check_artifacts import script
 if __name__ == '__main__':
     sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
-    sys.exit(main())
+    sys.exit(script())
 """
 WEIGHTS = Path(__file__).parent.parent / "tests" / "data" / "weights" / "state_dict.pt"
 

@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 # The module of each command below this package, and what it is for.
 COMMANDS = {
@@ -72,8 +73,14 @@ def _prepare() -> None:
     interpreter.speak_utf8()
 
 
-def _script(name: str) -> "Callable[[], int]":
-    return lambda: start(name)
+def _script(name: str) -> "Callable[[], NoReturn]":
+    def run() -> "NoReturn":
+        code = start(name)
+        from fx_hooks.fastpath import interpreter
+
+        interpreter.end(code)
+
+    return run
 
 
 add_milestone = _script("add-milestone")

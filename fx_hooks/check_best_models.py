@@ -5,6 +5,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
@@ -32,5 +33,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     return check_best_models.main(arguments, staged)
 
 
+def script() -> "NoReturn":
+    """Run :func:`main` as a process of its own."""
+    code = main()
+    from fx_hooks.fastpath import interpreter
+
+    interpreter.end(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    script()

@@ -58,6 +58,7 @@ def imported_anyway(script: Path, cwd: Path) -> set[str]:
 
 
 ALLOWED = {
+    "atexit",
     "binascii",
     "marshal",
     "fx_hooks",
@@ -70,8 +71,11 @@ ALLOWED = {
     "fx_hooks.fastpath.table_cache",
     "fx_hooks.fastpath.unnamed_weights",
     "fx_hooks.fastpath.matcher",
-    "fx_hooks.fastpath.fast_git",
 }
+
+
+def names_given(arguments: list[str]) -> bool:
+    return any(not argument.startswith("-") for argument in arguments)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +98,9 @@ def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy:
     bare = imported_anyway(SCRIPT, cwd=repo.root)
     found = imported(SCRIPT, *arguments, cwd=repo.root)
     # What a bare interpreter of this installation has loaded already is no news.
-    needed: set[str] = set()
+    needed = set() if names_given(arguments) else {"fx_hooks.fastpath.fast_git"}
     if arguments == ["--all-files"]:
-        needed = {f"fx_hooks.fastpath.{name}" for name in ("near_miss", "looked_into")}
+        needed |= {f"fx_hooks.fastpath.{name}" for name in ("near_miss", "looked_into")}
         # What the standard library computes digests with differs between versions.
         needed |= {n for n in found if n.strip("_").startswith(("hashlib", "sha", "blake2"))}
     assert found - bare == (ALLOWED | needed) - bare
@@ -1044,3 +1048,99 @@ def test_a_filter_that_no_tracked_file_names(repo: Repo, tmp_path: Path, linked:
     repo.stage("data/part", "small\n")
     assert not repo.fast_path("--", "data/part")
     assert repo.check("--", "data/part").code == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "setting"),
+    [
+        pytest.param("untracked", "", id="on disk alone"),
+        pytest.param("home/.config/git/attributes", "", id="user's"),
+        pytest.param("xdg/git/attributes", "", id="user's, by XDG"),
+        pytest.param("named", "home/.gitconfig", id="named by the user's configuration"),
+        pytest.param("named", "home/.config/git/config", id="named by the user's other one"),
+        pytest.param("named", "global", id="named by another one in its place"),
+        pytest.param("named", "system", id="named by the system's"),
+        pytest.param("named", "config", id="named by the repository"),
+        pytest.param("named", "config.worktree", id="named by the work tree"),
+        pytest.param("named", "included", id="named by an included one"),
+        pytest.param("named", "GIT_CONFIG_COUNT", id="named by the environment"),
+        pytest.param("named", "GIT_CONFIG_PARAMETERS", id="named by git's own option"),
+    ],
+)
+def test_a_filter_by_attributes_of_other_places(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, setting: str
+) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.commit()
+    repo.check()
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    for name in (
+        "XDG_CONFIG_HOME",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    whole = repo.git_directory / "whole"
+    whole.write_bytes(SAFETENSORS)
+    repo.git("config", "filter.whole.clean", f"cat '{whole.as_posix()}'")
+    attributes = tmp_path / place if place != "untracked" else repo.root / "data/.gitattributes"
+    attributes.parent.mkdir(parents=True, exist_ok=True)
+    attributes.write_text("part filter=whole\n")
+    if place.startswith("xdg"):
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    line = f'[core]\n\tattributesFile = "{attributes.as_posix()}"\n'
+    if setting == "GIT_CONFIG_COUNT":
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.attributesFile")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", attributes.as_posix())
+    elif setting == "GIT_CONFIG_PARAMETERS":
+        monkeypatch.setenv(setting, f"'core.attributesfile'='{attributes.as_posix()}'")
+    elif setting:
+        if setting == "config.worktree":
+            repo.git("config", "extensions.worktreeConfig", "true")
+        elif setting == "included":
+            repo.git("config", "include.path", "included")
+        elif setting in ("global", "system"):
+            monkeypatch.setenv(f"GIT_CONFIG_{setting.upper()}", str(tmp_path / setting))
+        folder = repo.git_directory if setting.startswith(("config", "inc")) else tmp_path
+        (folder / setting).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / setting).open("a") as file:
+            file.write(line)
+    repo.write("data/part", "small\n")
+    repo.git("add", "data/part")
+    assert repo.git("cat-file", "-s", ":data/part").strip() == str(len(SAFETENSORS))
+    assert not repo.fast_path("--", "data/part")
+    assert repo.check("--", "data/part").code == 1
+
+
+@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("others", [0, 200])
+@pytest.mark.parametrize("mark", ["hparams.yaml", ".hydra/config.yaml"])
+def test_what_makes_one_of_many_folders_a_run_is_on_disk(
+    repo: Repo, count: int, others: int, mark: str
+) -> None:
+    names = [f"pkg/part_{number}/m.py" for number in range(count)]
+    for name in names:
+        repo.stage(name, "x = 1\n")
+    repo.check()
+    for number in range(others):
+        repo.write(f"pkg/part_0/n_{number}.py", "x = 1\n")
+    assert repo.fast_path("--", *names)
+    repo.write(f"pkg/part_0/{mark}", "lr: 1\n")
+    assert not repo.fast_path("--", *names)
+
+
+def test_a_folder_that_cannot_be_listed_may_have_it(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.check()
+    repo.write("pkg/hparams.yaml", "lr: 1\n")
+
+    def refuse(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.scandir", refuse)
+    assert not repo.fast_path("--", "pkg/m.py")

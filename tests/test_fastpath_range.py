@@ -25,7 +25,7 @@ def test_imports_of_a_clean_range(repo: Repo) -> None:
     imported(*arguments, cwd=repo.root)  # leaves tables behind
     bare = imported_anyway(SCRIPT, cwd=repo.root)
     mine = {"fx_hooks.check_range", "fx_hooks.fastpath.commit_range", "zlib"}
-    mine |= {"fx_hooks.fastpath.looked_into", "fx_hooks.fastpath.loose_objects"}
+    mine |= {f"fx_hooks.fastpath.{name}" for name in ("fast_git", "looked_into", "loose_objects")}
     others = {"check_artifacts", "fastpath.artifacts", "fastpath.index_bytes"}
     allowed = ALLOWED - {f"fx_hooks.{name}" for name in others} | mine
     assert imported(*arguments, cwd=repo.root) - bare == allowed - bare

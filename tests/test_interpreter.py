@@ -171,3 +171,49 @@ def test_exit_codes_hold_where_nothing_can_be_written(
         stderr=subprocess.DEVNULL,
     )
     assert done.returncode == code
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("print('said', end='')", id="what waits to be written"),
+        pytest.param("import atexit; atexit.register(print, 'said')", id="a callback"),
+        pytest.param(
+            "import threading, time\n"
+            "threading.Thread(target=lambda: (time.sleep(0.2), print('said'))).start()",
+            id="a thread",
+        ),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_end_waits_for_what_others_have_to_do(tmp_path: Path, before: str, code: int) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"{before}\nfrom fx_hooks.fastpath import interpreter\n"
+        f"def run(): interpreter.end({code})\nrun()\n"
+    )
+    done = subprocess.run(
+        (sys.executable, script), env=unmeasured() | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.strip() == (b"said" if before else b"")
+
+
+@pytest.mark.parametrize("way", [(), ("-m", "cProfile")], ids=["alone", "profiled"])
+def test_the_end_comes_at_once_for_a_script_alone(tmp_path: Path, way: tuple[str, ...]) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "class Last:\n def __del__(self): print('taken apart')\nlast = Last()\n"
+        "from fx_hooks.fastpath import interpreter\n"
+        "def run(): interpreter.end(0)\nrun()\n"
+    )
+    # Without the packages of the environment, which may register callbacks.
+    done = subprocess.run(
+        (sys.executable, "-S", *way, script),
+        env=unmeasured() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"function calls" in done.stdout) == bool(way)
+    assert (b"taken apart" in done.stdout) <= bool(way)

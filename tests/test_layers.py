@@ -198,6 +198,8 @@ def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
     later = {found.module for found in imports(name) if found.local}
     # A repository without projects does not pay for them, nor a plain index for a list from git,
     # nor small files for a look into large ones, nor a commit for a digest of all that is tracked.
-    known = {"projects", "listed_index", "near_miss", "loose_objects", "looked_into"}
+    known = {
+        "fast_git", "projects", "listed_index", "near_miss", "loose_objects", "looked_into",
+    }  # fmt: skip
     known = {f"fx_hooks.fastpath.{module}" for module in known}
-    assert later <= {"re", "zlib", "hashlib", "fx_hooks.util.files", *known}
+    assert later <= {"atexit", "re", "zlib", "hashlib", "fx_hooks.util.files", *known}

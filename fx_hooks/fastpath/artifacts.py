@@ -5,27 +5,37 @@ Whatever is not plain (an option, an artifact, no tables yet) is answered with "
 
 import os
 
-from fx_hooks.fastpath import POLICY, fast_git
+from fx_hooks.fastpath import POLICY
 from fx_hooks.fastpath.index_bytes import SUBMODULE, NotSureError, as_it_was, open_index
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
 from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
-from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
+from fx_hooks.fastpath.work_tree import (
+    ATTRIBUTES,
+    Disk,
+    find_git_directory,
+    has_other_attributes,
+    kept_tables,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import TypeAlias
 
     from fx_hooks.fastpath.index_bytes import Entry, Index
     from fx_hooks.fastpath.listed_index import ListedIndex
     from fx_hooks.fastpath.table_cache import Content
+
+    # What makes a folder a run, and the folders that may be one.
+    Places: TypeAlias = list[tuple[tuple[bytes, ...], list[bytes]]]
 
 STAGED = (
     "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=d",
     "--ignore-submodules=none", "--ita-invisible-in-index", "HEAD", "--",
 )  # fmt: skip
 _SUBMODULE_MODE = 0o160000
-_MANY = 50  # files to look into, in place of asking git which of them are new
+_MANY = 50  # files to look into, in place of asking git which are new; paths to ask for at once
 HOMES = (b"/outputs", b"/multirun", b"/logs")
 
 
@@ -54,15 +64,12 @@ def proven_clean(arguments: "list[str]") -> bool:
     try:
         # Behind `--` every name is a file's; otherwise folders stand for what is in them.
         doubtful = [] if literal else _perhaps_folders(paths)
+        output = b""
         if whole_tree:
-            output = fast_git.output("ls-files", "-s", "-z")
+            output = _git("ls-files", "-s", "-z")
         # Runners pass only what differs from both sides of a merge.
         elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
-            output = fast_git.output(*STAGED)
-        else:
-            output = b""
-        if output is None:
-            return False
+            output = _git(*STAGED)
         if whole_tree:
             from fx_hooks.fastpath.looked_into import read, tree_id
             from fx_hooks.fastpath.near_miss import may_hold_one
@@ -94,81 +101,100 @@ def _clean(
     *looked_into* says that its content was.
     """
     tables, marks, tracked, milestones, listed, projects, _ = content
-    places: list[tuple[tuple[bytes, ...], list[bytes]]] | None = None
+    places: Places | None = None
     undecided = paths
     if projects is None:
         matcher = Matcher(tables)
         numbers = matcher.decide(paths)
-        if any(map(matcher.blocks, numbers)):
+        if any(map(matcher.blocks, set(numbers))):
             return False
         undecided = [path for path, number in zip(paths, numbers, strict=True) if number < 0]
+        above = matcher.directories()
         # The root never is a run.
-        places = [(marks, [folder for folder in matcher.directories() if folder])]
+        places = [(marks, [folder for folder in above if folder])]
+    else:
+        above = _folders_above(paths)
+    attributes = [folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES for folder in above]
+    runs = [] if places is None or whole_tree is not None else _runs(places)
     index: Index | ListedIndex | None = open_index(git_directory)
     if index is None:
         from fx_hooks.fastpath.listed_index import listed_index
 
         wanted = None
         if places is not None and whole_tree is None:
-            wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful]
-            wanted += _attribute_files(paths)
+            wanted = [POLICY, milestones, *paths, *runs, *doubtful, *attributes]
             if any(mark.startswith(b"*/") for mark in marks):
-                wanted += {folder.partition(b"/")[0] for folder in places[0][1]}
+                wanted += {folder.partition(b"/")[0] for folder in above if folder}
         index = listed_index(wanted)
         if index is None:
             return False
-    watched = index.entries([POLICY, milestones])
-    if not as_it_was(watched.get(POLICY), tracked) or index.any_below(doubtful):
+    # A few runs are asked for with the rest; of many folders, each mark is looked for in all.
+    asked = runs if len(runs) <= _MANY else []
+    content_of = [] if looked_into else [*attributes, *paths]
+    entries = index.entries([POLICY, milestones, *content_of, *asked])
+    if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
         return False
-    if not as_it_was(watched.get(milestones), listed):
+    if not as_it_was(entries.get(milestones), listed) or not entries.keys().isdisjoint(asked):
         return False
-    if not looked_into and not _without_weights(
-        undecided, index, git_directory, every=whole_tree is not None
-    ):
-        return False
+    disk = Disk()
+    if not looked_into:
+        filtered = (
+            not entries.keys().isdisjoint(attributes)
+            or disk.has_any(above, (ATTRIBUTES,))
+            or has_other_attributes(git_directory)
+        )
+        these = {path: entries[path] for path in undecided if path in entries} if entries else {}
+        if not _without_weights(these, git_directory, filtered, every=whole_tree is not None):
+            return False
     # A submodule is a folder, to patterns that match only those.
-    found = index.entries(paths, SUBMODULE)
+    found = index.entries(paths, SUBMODULE) if looked_into else entries
     submodules = [path for path, entry in found.items() if entry[0] == _SUBMODULE_MODE]
-    if places is not None:
-        if matcher.blocked([path + b"/" for path in submodules]):
+    if projects is None:
+        if submodules and matcher.blocked([path + b"/" for path in submodules]):
             return False
     else:
         from fx_hooks.fastpath.projects import places_of_runs
 
-        assert projects is not None  # otherwise there are places
         places = places_of_runs(projects, tables, marks, paths, index, submodules)
-        if places is None:
-            return False
+    if places is None or _has_runs(index, places, whole_tree, every=not asked):
+        return False
+    return whole_tree is not None or not any(
+        disk.has_any(folders, [mark for mark in tails if not mark.startswith(b"*/")])
+        for tails, folders in places
+    )
+
+
+def _has_runs(
+    index: "Index | ListedIndex", places: "Places", whole_tree: "bytes | None", *, every: bool
+) -> bool:
+    """Return True if a folder of *places* may be a run, or holds them, by what the index has.
+
+    Unless *every* mark is asked for, only those in any folder are. *whole_tree* is as above.
+    """
     for tails, folders in places:
         # With a run in it, all that is in such a folder may be refused.
         if any(name.endswith(HOMES) for name in folders):
-            return False
+            return True
         for mark in tails:
             tail = mark[1:] if mark.startswith(b"*/") else b"/" + mark
             if whole_tree is not None and tail + b"\0" not in whole_tree:
                 continue
             if mark.startswith(b"*/"):  # in any folder right in it, and not on disk
                 if index.has_in_any_folder(folders, tail):
-                    return False
-            elif index.entries([folder + tail for folder in folders], tail + b"\0"):
-                return False
-    return whole_tree is not None or not any(map(os.path.lexists, _runs(places)))
+                    return True
+            elif every and index.entries([folder + tail for folder in folders], tail + b"\0"):
+                return True
+    return False
 
 
 def _without_weights(
-    paths: "list[bytes]", index: "Index | ListedIndex", git_directory: str, *, every: bool
+    entries: "dict[bytes, Entry]", git_directory: str, filtered: bool, *, every: bool
 ) -> bool:
-    """Return True if none of *paths* could be weights whatever its name.
+    """Return True if none of *entries* could be weights whatever its name.
 
-    With *every* all count, otherwise those that are new.
+    What is *filtered* may be another size than the file. With *every* all count, otherwise those
+    that are new.
     """
-    # What is staged may be another size than the file: a filter has changed it.
-    filtered = index.entries(_attribute_files(paths)) or any(
-        # A linked work tree has them where the repository is; elsewhere that is a needless look.
-        os.path.lexists(os.path.join(git_directory, above, "info", "attributes"))
-        for above in ("", "../..")
-    )
-    entries = index.entries(paths)
     large = list(entries) if filtered else doubtful_weights(entries)
     if len(large) > _MANY:
         large = _new_among(large, entries, git_directory, every=every)
@@ -197,26 +223,24 @@ def _new_among(
     """
     from fx_hooks.fastpath.looked_into import read
 
-    output = b"" if every else fast_git.output(*STAGED)
-    if output is None:
-        raise NotSureError
+    output = b"" if every else _git(*STAGED)
     new = frozenset(output.split(b"\0")[:-1]) or frozenset(paths)
     nothing = read(git_directory)[0]
     return [path for path in paths if path in new and entries[path][2] not in nothing]
 
 
-def _attribute_files(paths: "list[bytes]") -> "list[bytes]":
-    """Return the places of the attributes that can hold for *paths*."""
+def _folders_above(paths: "list[bytes]") -> "list[bytes]":
+    """Return all folders that *paths* are in; the root is ``b""``."""
     folders = {b""}
     for path in paths:
         folder = path.rpartition(b"/")[0]
         while folder not in folders:
             folders.add(folder)
             folder = folder.rpartition(b"/")[0]
-    return [folder + b"/.gitattributes" if folder else b".gitattributes" for folder in folders]
+    return list(folders)
 
 
-def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]":
+def _runs(places: "Places") -> "list[bytes]":
     """Return the paths of the files that would make a folder of *places* a run."""
     return [
         folder + b"/" + mark
@@ -227,16 +251,28 @@ def _runs(places: "list[tuple[tuple[bytes, ...], list[bytes]]]") -> "list[bytes]
     ]
 
 
+def _git(*arguments: str) -> bytes:
+    from fx_hooks.fastpath import fast_git  # for the few commits that need it
+
+    output = fast_git.output(*arguments)
+    if output is None:
+        raise NotSureError
+    return output
+
+
 # What a plain root-relative path does not have, where each path stands between NULs.
-_ODD = (
-    b"\0/", b"\0./", b"\0../", b"\0.\0", b"\0..\0", b"\0\0",
-    b"//", b"/./", b"/../", b"/.\0", b"/..\0", b"/\0",
-)  # fmt: skip
+_ODD = (b"\0/", b"//", b"/\0", b"\0\0")
+_ODD_PARTS = (b"./", b"../", b".\0", b"..\0")
 
 
 def plain(paths: bytes) -> bool:
     """Return True if *paths*, each between NULs, are spelled as git spells them."""
-    return not any(odd in paths for odd in _ODD)
+    return not any(odd in paths for odd in _ODD) and not any(
+        before + part in paths
+        for before in (b"\0", b"/")
+        if before + b"." in paths
+        for part in _ODD_PARTS
+    )
 
 
 def _plain_paths(names: "list[str]") -> "list[bytes] | None":

@@ -1,7 +1,11 @@
-"""The interpreter of a command: only installed modules, and UTF-8 whatever the locale."""
+"""The interpreter of a command: only installed modules, UTF-8 whatever the locale, a quick end."""
 
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def leave_out_users_modules() -> None:
@@ -45,3 +49,31 @@ def speak_utf8() -> None:
     if sys.stdout is not None:
         os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
     os.execv(sys.executable, (sys.executable, "-X", "utf8", *sys.orig_argv[1:]))
+
+
+def end(code: int) -> "NoReturn":
+    """End the process of a command with *code*, at once if nobody waits for its end.
+
+    The interpreter would first take apart what the process gives back as a whole: that lasts a
+    fifth as long as to start one. Callbacks, threads, ``python -i``, and whoever runs the script in
+    a program of his own, as profilers do, are waited for.
+    """
+    try:
+        import atexit
+
+        if (
+            # The script's file, which has called the function that calls this one.
+            sys._getframe(2).f_back is None
+            and atexit._ncallbacks() == 0
+            and "threading" not in sys.modules
+            and not sys.flags.inspect
+        ):
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            os._exit(code)
+    except (OSError, ValueError):
+        pass  # what is closed, or takes no more, is for the interpreter to complain of
+    except KeyboardInterrupt:
+        code = 130
+    raise SystemExit(code)

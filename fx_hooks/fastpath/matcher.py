@@ -22,9 +22,9 @@ So a pattern that matches only directories is an ordinary entry whose text ends 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from re import Pattern
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     # (prefix, suffix, what is in between, smallest length, no longer than that)
     Look: TypeAlias = tuple[bytes, bytes, bytes, int, bool]
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     ]
     State: TypeAlias = tuple[int, dict[bytes, int], tuple[Test, ...]]
 
+_NO_CHILDREN: "tuple[dict[bytes, int], tuple[Test, ...]]" = ({}, ())
+_MANY = 1 << 16  # paths
 _FEW = 8  # paths, for which it takes longer to see what is in none of them
 FORMAT = 5  # of the tables; to be raised with every change of their layout
 
@@ -92,7 +94,7 @@ class Matcher:
         self._possible = self._directory_tests, self._above
         self._by_name: dict[bytes, tuple[int, tuple[Test, ...], tuple[Test, ...]]] = {}
         self._expressions: dict[bytes, Pattern[bytes]] = {}
-        names, tests = self._children.get(b"", ({}, ()))
+        names, tests = self._children.get(b"", _NO_CHILDREN)
         inherited = self._below.get(b"", ())
         tests += tuple([test for above, test in inherited if above is None])
         self._inherited: dict[bytes, tuple[Guarded, ...]] = {b"": inherited}
@@ -107,18 +109,19 @@ class Matcher:
         any_suffixes = self._suffixes.get
         paths = list(paths)
         # What is in none of them need not be looked for in each.
-        everything = b"\0".join(paths)
-        prefixes = tuple([prefix for prefix in self._prefixes if prefix in everything])
+        everything = b"/" + b"\0/".join(paths)
+        prefixes = tuple([prefix for prefix in self._prefixes if b"/" + prefix in everything])
         loose = [(needed, group) for needed, group in self._loose if needed in everything]
+        split: Iterable[tuple[bytes, bytes, bytes]] = map(_split, paths)
+        if len(paths) <= _MANY:
+            split = list(split)
         if len(paths) > _FEW:
-            self._possible = (
-                tuple([group for group in self._directory_tests if group[0] in everything]),
-                tuple([group for group in self._above if group[0] in everything]),
-            )
+            # Where the parts of all would need much memory, each is taken apart twice.
+            again = split if len(paths) <= _MANY else map(_split, paths)
+            self._narrow({parent for parent, _, _ in again})
         hit = self._hit
         decided = []
-        for path in paths:
-            parent, _, name = path.rpartition(b"/")
+        for path, (parent, _, name) in zip(paths, split, strict=True):
             try:
                 best, names, tests = states[parent]
             except KeyError:
@@ -131,7 +134,7 @@ class Matcher:
                 for test in by_suffix:
                     if test[0] > best and hit(test, name, path):
                         best = test[0]
-            if name.startswith(prefixes):
+            if prefixes and name.startswith(prefixes):
                 for test in self._prefixed:
                     if test[0] > best and hit(test, name, path):
                         best = test[0]
@@ -151,6 +154,14 @@ class Matcher:
             decided.append(best)
         self._possible = self._directory_tests, self._above
         return decided
+
+    def _narrow(self, folders: "Iterable[bytes]") -> None:
+        """Leave out the tests that surely no part of the paths of *folders* passes."""
+        parts = b"/" + b"/".join(folders) + b"/"
+        self._possible = (
+            _narrowed(self._directory_tests, parts, lambda test: test[1:4]),
+            _narrowed(self._above, parts, lambda guarded: guarded[0]),
+        )
 
     def blocks(self, number: int) -> bool:
         """Return True if the pattern of that number blocks; -1, no pattern, does not."""
@@ -212,12 +223,12 @@ class Matcher:
         for look, test in inherited:
             if look is None or _looks_like(name, look):
                 inside += (test,)
-        names, tests = self._children.get(directory, ({}, ()))
+        names, tests = self._children.get(directory, _NO_CHILDREN)
         if inside:
             full = directory + b"/"
-            inside = tuple([test for test in inside if test[7] is None or test[7][0] in full])
-        self._tests[directory] = tests = tests + inside
-        return best, names, _of_files(tests)
+            tests += tuple([test for test in inside if test[7] is None or test[7][0] in full])
+        self._tests[directory] = tests
+        return best, names, _of_files(tests) if tests else ()
 
     def _look_up(self, name: bytes) -> "tuple[int, tuple[Test, ...], tuple[Test, ...]]":
         """Return all that a directory's *name* alone can tell, for patterns of any depth.
@@ -233,7 +244,8 @@ class Matcher:
                 grouped += tests
         folder = name + b"/"
         best = max(self._names.get(name, -1), self._names.get(folder, -1))
-        for text in (name, folder):
+        # Only a name with a dot can have a suffix.
+        for text in (name, folder) if grouped or b"." in name else ():
             tests = grouped
             if b"." in text:
                 tests += self._suffixes.get(text[text.rfind(b".") :], ())
@@ -292,6 +304,29 @@ def _looks_like(name: bytes, look: "Look") -> bool:
         and name.startswith(prefix)
         and name.endswith(suffix)
     )
+
+
+def _split(path: bytes) -> "tuple[bytes, bytes, bytes]":
+    return path.rpartition(b"/")
+
+
+def _narrowed(groups: "Any", parts: bytes, look: "Callable[[Any], Any]") -> "Any":
+    """Return *groups* without what names between the slashes of *parts* do not look like."""
+    narrowed = []
+    for needed, group in groups:
+        if needed in parts:
+            kept = []
+            for one in group:
+                prefix, suffix, needle = look(one)[:3]
+                if (
+                    b"/" + prefix in parts
+                    and suffix.removesuffix(b"/") + b"/" in parts
+                    and needle in parts
+                ):
+                    kept.append(one)
+            if kept:
+                narrowed.append((needed, tuple(kept)))
+    return tuple(narrowed)
 
 
 def _of_files(tests: "tuple[Test, ...]") -> "tuple[Test, ...]":

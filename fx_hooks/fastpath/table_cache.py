@@ -56,12 +56,13 @@ def cache_key(policy: "bytes | None") -> bytes:
         builtin = file.read()
     state = f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)} {policy is None}"
     files = [os.path.join(_PACKAGE, name) for name in _SOURCES]
-    files += [f"{_FRAMEWORKS}/{name}/rules.yaml" for name in sorted(os.listdir(_FRAMEWORKS))]
+    tools = [name for name in sorted(os.listdir(_FRAMEWORKS)) if "." not in name]
+    files += [f"{_FRAMEWORKS}/{name}/rules.yaml" for name in tools]
     for path in files:
         try:
             status = os.stat(path)
         except OSError:
-            continue  # what is in frameworks/ and no tool
+            continue  # __pycache__ is in frameworks/ and no tool
         state += f" {status.st_size} {status.st_mtime_ns}"
     state += "\n"
     return state.encode() + builtin + (policy or b"")

@@ -1,8 +1,18 @@
-"""The git directory, the policy file and the compiled tables of the current work tree."""
+"""The current work tree: its git directory, policy file, tables, and what is on disk in it."""
 
 import os
 
 from fx_hooks.fastpath import POLICY, table_cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+ATTRIBUTES = b".gitattributes"
+_LISTED = 50  # names in a folder, beyond which to look for each takes less time
+_LONG = 1 << 16  # bytes of a configuration, more than a person writes
+# Where git looks that Linux distributions, Homebrew and its own Makefile build.
+_SYSTEM = ("/etc", "/opt/homebrew/etc", "/usr/local/etc")
 
 
 def find_git_directory() -> "str | None":
@@ -54,3 +64,93 @@ def read_policy() -> "bytes | None":
             return None
     # What is there and cannot be read matches no tables that were ever kept.
     return b"\0"
+
+
+class Disk:
+    """What is on disk. Of a small folder one look tells all names."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._names: dict[bytes, frozenset[bytes] | None] = {}
+
+    def has_any(self, folders: "Iterable[bytes]", tails: "Collection[bytes]") -> bool:
+        """Return True if one of *folders* has one of the paths *tails* in it."""
+        heads = frozenset([tail.partition(b"/")[0].lower() for tail in tails])
+        for folder in folders:
+            if folder not in self._names:
+                self._names[folder] = _names_in(folder or b".")
+            names = self._names[folder]
+            if names is None or not names.isdisjoint(heads):
+                before = folder + b"/" if folder else b""
+                if any(os.path.lexists(before + tail) for tail in tails):
+                    return True
+        return False
+
+
+def _names_in(folder: bytes) -> "frozenset[bytes] | None":
+    """Return the names in *folder*, in small letters; None if there are many, or no answer.
+
+    In what letters a name is asked for does not matter to every file system.
+    """
+    names = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                names.add(entry.name.lower())
+                if len(names) > _LISTED:
+                    return None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
+        return None
+    return frozenset(names)
+
+
+def has_other_attributes(git_directory: str) -> bool:
+    """Return True unless surely no attributes count besides the files of the work tree.
+
+    gitattributes(5) says where they are; any configuration may name one more place.
+    """
+    environ = os.environ
+    given = environ.get("GIT_CONFIG_PARAMETERS", "").lower()
+    if "attr" in given or "include" in given:
+        return True
+    if "GIT_ATTR_SOURCE" in environ or "GIT_CONFIG_COUNT" in environ:
+        return True
+    # A linked work tree has its own where the repository is; elsewhere that is a needless look.
+    own = [os.path.join(git_directory, above) for above in ("", "../..")]
+    home = environ.get("HOME")
+    users = environ.get("XDG_CONFIG_HOME") or (home and home + "/.config")
+    attributes = [folder + "/info/attributes" for folder in own]
+    attributes += [folder + "/gitattributes" for folder in _SYSTEM]
+    system = environ.get("GIT_CONFIG_SYSTEM")
+    configurations = [folder + "/config" for folder in own]
+    configurations.append(os.path.join(git_directory, "config.worktree"))
+    configurations += [folder + "/gitconfig" for folder in _SYSTEM] if system is None else [system]
+    if users:
+        attributes.append(users + "/git/attributes")
+        configurations.append(users + "/git/config")
+    if "GIT_CONFIG_GLOBAL" in environ:
+        configurations.append(environ["GIT_CONFIG_GLOBAL"])
+    elif home:
+        configurations.append(home + "/.gitconfig")
+    return any(map(os.path.lexists, attributes)) or any(map(_names_attributes, configurations))
+
+
+def _names_attributes(configuration: str) -> bool:
+    """Return True if the file *configuration* names a file of attributes, or other files."""
+    try:
+        descriptor = os.open(configuration, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        text = os.read(descriptor, _LONG).lower()
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return len(text) == _LONG or b"attr" in text or b"[include" in text
