@@ -36,7 +36,7 @@ class Silent(Exception):
 
 
 @contextlib.contextmanager
-def client(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[Connection, str]]:
+def client(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[Any, str]]:
     """Start *work* with a connection, a folder for its files and *arguments*; yield both ends.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` without the ``wandb`` package.
