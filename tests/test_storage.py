@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -231,7 +232,17 @@ def test_cleaned_after_archiving(
     capsys.readouterr()
     with working_directory(repo.root):
         assert show_run.main((FIRST,)) == 0
-    assert address in capsys.readouterr().out
+        assert address in capsys.readouterr().out
+        assert show_run.main((FIRST, "--format", "json")) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["kind"], found["archives"], found["unread"]) == ("Hydra job", [address], [])
+        assert found["config"]
+        # Out of reach, it is named all the same.
+        ObjectStore.fails_at, ObjectStore.count = 1, 0
+        assert show_run.main((FIRST,)) == 0
+        out = capsys.readouterr().out
+        assert f"in the archive {address} (which cannot be read: the network is gone)" in out
+        ObjectStore.fails_at = None
     assert archive(repo, "--restore", address) == 0
     assert seen(repo.root / FIRST) == jobs[FIRST]
 
