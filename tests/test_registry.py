@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import tempfile
@@ -287,3 +288,94 @@ def test_approved_again(place: Place, tmp_path: Path) -> None:
     assert add(repo, str(tmp_path / "m.pt"), *words).code == 0
     assert "artifact" not in (repo.root / LISTING).read_text()
     assert "artifact" not in json.loads((repo.root / METADATA).read_text())
+
+
+def sent_bytes(api: PublicApi) -> bytes:
+    return b"".join([*api.sent, *api.publishing.uploads.values()])
+
+
+def published(place: Place) -> Repo:
+    """A repository with a milestone that no W&B has."""
+    repo = place.repo
+    place.api.artifacts.clear()
+    repo.write("m.pt", STATE)
+    figures = ("--metric", "accuracy=0.9")
+    repo.write(METADATA, '{"config": {}, "wandb": {"entity": "me", "project": "toy", "id": "abc"}}')
+    assert add(repo, "m.pt", *WHY, *figures).code == 0
+    repo.stage_all()
+    repo.git("commit", "-qm", "a milestone")
+    return repo
+
+
+def test_published(place: Place) -> None:
+    repo = published(place)
+    plan = add(repo, MODEL, "--publish", "--dry-run")
+    assert (plan.code, plan.err, place.api.sent) == (0, "", [])
+    done = add(repo, MODEL, "--publish", "--collection", "wandb-registry-model/best")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "Sends to W&B as wandb:me/toy/m and links it to wandb-registry-model/best:"
+    assert [line.split()[-1] for line in lines[1:3]] == [MODEL, METADATA]
+    assert lines[1:4] == plan.out.splitlines()[1:4]
+    (artifact,) = place.api.artifacts
+    assert (artifact.name, artifact.state, artifact.files["m.pt"]) == ("m", "COMMITTED", STATE)
+    assert sorted(artifact.files) == ["m.pt", "m_meta.json"]
+    (linked,) = place.api.publishing.linked
+    assert (linked["entityName"], linked["projectName"], linked["artifactPortfolioName"]) == (
+        "ours-entity", "wandb-registry-model", "best",
+    )  # fmt: skip
+    (entry,) = yaml.safe_load((repo.root / LISTING).read_text())["milestones"].values()
+    assert entry["artifact"] == "wandb:me/toy/m:v0/m.pt"
+    assert entry["artifact_digest"] == artifact.own_digest()
+    assert json.loads((repo.root / METADATA).read_text())["artifact"]["version"] == "v0"
+    repo.git(*done.commands[-1].split()[1:])
+    place.api.publishing.linked.clear()
+    assert check(repo, "--verify") == CLEAN
+    # The run says nothing of this machine, of who works on it, and of what is in the repository.
+    everything = sent_bytes(place.api)
+    for secret in (os.uname().nodename, os.fspath(repo.root), getpass.getuser() + "@", "pytest"):
+        at = everything.find(secret.encode())
+        assert at < 0, everything[max(at - 300, 0) : at + 100]
+    named = {name for name in place.api.publishing.uploads if name.startswith("run-")}
+    assert named <= {"run-config.yaml", "run-wandb-summary.json"}
+
+
+def test_published_elsewhere_and_again(place: Place) -> None:
+    repo = published(place)
+    assert add(repo, MODEL, "--publish", "--to", "wandb:me/toy/name").code == 0
+    assert "wandb:me/toy/name:v0/m.pt" in (repo.root / LISTING).read_text()
+    for words, why in (
+        (("--to", "x"), "say with --to ENTITY/PROJECT/ARTIFACT"),
+        (("--to", "a/b/c:v1"), "say with --to ENTITY/PROJECT/ARTIFACT"),
+    ):
+        assert why in add(repo, MODEL, "--publish", *words).err
+    assert "go with --publish" in add(repo, MODEL, "--to", "a/b/c").err
+    repo.write("other.pt", STATE)
+    assert "is no milestone" in add(repo, "other.pt", "--publish").err
+    repo.write(METADATA, '{"api_key": "a1a1a1a1a1a1a1a1a1a1a1a1a1"}')
+    assert "mend it first" in add(repo, MODEL, "--publish").err
+    repo.write(MODEL, SCRIPTED)
+    assert "is not what was approved" in add(repo, MODEL, "--publish").err
+
+
+@pytest.mark.parametrize("how", ["401", "500", "hangs", "no commit", "no upload"])
+def test_what_is_not_published(place: Place, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing says that W&B has it."""
+    repo = published(place)
+    monkeypatch.setattr(client, "PATIENCE", 15)
+    if how == "hangs":
+        place.api.hangs = True
+    elif how == "no commit":
+        place.api.publishing.refuses_commit = True
+    elif how == "no upload":
+        place.api.file_status = 403
+    else:
+        place.api.status = int(how)
+    done = add(repo, MODEL, "--publish")
+    assert done.code == 2
+    assert done.err.startswith("fx-add-milestone: error: wandb:me/toy/m: ")
+    assert "Traceback" not in done.err
+    assert untouched(repo)
+    assert place.api.artifacts == []
+    if how == "no commit":
+        place.api.errors.clear()

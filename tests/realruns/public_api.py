@@ -21,9 +21,11 @@ from typing import Any
 from graphql import build_schema, graphql_sync
 
 from tests.realruns.json_server import JsonHandler, listening
+from tests.realruns.publishing import SCHEMA, Publishing
 
 _SCHEMA = build_schema(
-    """
+    SCHEMA
+    + """
     scalar JSONString
     scalar Int64
     type Query {
@@ -31,11 +33,15 @@ _SCHEMA = build_schema(
       serverInfo: ServerInfo
       project(name: String, entityName: String): Project
       artifact(id: ID!): Artifact
+      entity(name: String): Entity
     }
     type Viewer { id: ID entity: String username: String email: String flags: String teams: Teams }
     type Teams { edges: [TeamEdge] }
     type TeamEdge { node: Entity }
-    type Entity { name: String }
+    type Entity {
+      id: ID name: String organization: Organization user: User
+    }
+    type Organization { name: String orgEntity: Entity }
     type ServerInfo { features: [Feature] }
     type Feature { name: String isEnabled: Boolean }
     type Project {
@@ -48,10 +54,10 @@ _SCHEMA = build_schema(
       id: ID versionIndex: Int createdAt: String aliases: [ArtifactAlias]
       artifactCollection: ArtifactCollection artifact: Artifact
     }
-    type User { name: String username: String }
+    type User { name: String username: String organizations: [Organization] }
     union ArtifactCreator = Run | User
     type Run {
-      project: Project
+      project: Project stopped: Boolean
       id: ID projectId: ID tags: [String] name: String displayName: String sweepName: String
       state: String config: JSONString group: String jobType: String commit: String
       readOnly: Boolean createdAt: String heartbeatAt: String description: String notes: String
@@ -65,14 +71,20 @@ _SCHEMA = build_schema(
     type FileEdge { node: File cursor: String }
     type File {
       id: ID name: String url(upload: Boolean): String directUrl: String sizeBytes: Int64
-      mimetype: String updatedAt: String md5: String
+      mimetype: String updatedAt: String md5: String displayName: String storagePath: String
+      uploadUrl: String uploadHeaders: [String] uploadMultipartUrls: UploadMultipartUrls
+      artifact: Artifact
     }
+    type UploadMultipartUrls { uploadID: String uploadUrlParts: [UploadUrlPart] }
+    type UploadUrlPart { partNumber: Int64 uploadUrl: String }
     type Artifacts { totalCount: Int pageInfo: PageInfo edges: [ArtifactEdge] }
     type ArtifactEdge { node: Artifact cursor: String }
     interface ArtifactCollection { id: ID name: String project: Project }
-    type ArtifactSequence implements ArtifactCollection { id: ID name: String project: Project }
+    type ArtifactSequence implements ArtifactCollection {
+      id: ID name: String project: Project latestArtifact: Artifact
+    }
     type ArtifactType { name: String }
-    type ArtifactManifest { file: File }
+    type ArtifactManifest { id: ID file: File }
     type Tag { id: ID name: String }
     type ArtifactAlias { id: ID alias: String artifactCollection: ArtifactCollection }
     type Artifact {
@@ -231,6 +243,7 @@ class PublicApi:
         self.status = self.file_status = 200
         self.hangs = self.file_hangs = False
         self.sent: list[bytes] = []
+        self.publishing = Publishing(self)
         self.asked = 0
         self.errors: list[str] = []
         self.stopped = Event()
@@ -252,6 +265,12 @@ class PublicApi:
             "viewer": viewer,
             "serverInfo": {"features": []},
             "project": lambda _, name, **__: self._project(name),
+            **self.publishing.root(),
+            "entity": lambda _, name: {
+                "name": name,
+                "user": None,
+                "organization": {"name": "ours", "orgEntity": {"name": "ours-entity"}},
+            },
             "artifact": lambda _, id: next(  # noqa: A006
                 self._record(one)["artifact"] for one in self.artifacts if one.id == id
             ),
@@ -267,6 +286,8 @@ class PublicApi:
 
         def membership(_: object, name: str) -> dict[str, Any] | None:
             self.asked += 1
+            if any(one["artifactPortfolioName"] in name for one in self.publishing.linked):
+                return self._record(self.artifacts[-1])
             wanted, _, version = name.partition(":")
             return next(
                 (
@@ -278,7 +299,7 @@ class PublicApi:
             )
 
         def artifact(_: object, name: str, **__: object) -> dict[str, Any] | None:
-            if self.artifacts:
+            if self.artifacts or not self.manifests:
                 found = membership(None, name)
                 return found and found["artifact"]
             (digest,) = self.manifests
@@ -333,8 +354,15 @@ class _Handler(JsonHandler):
             self.wfile.flush()
             self.api.stopped.wait(60)
 
+    def put(self, body: bytes) -> None:
+        self.api.publishing.uploads[self.path.removeprefix("/uploads/")] = body
+        self.answer({}, self.api.file_status)
+
     def post(self, body: bytes) -> None:
         self.api.sent.append(body)
+        if self.path != "/graphql":  # the stream of a run's history
+            self.answer({})
+            return
         if self.api.hangs:
             self.api.stopped.wait(60)
             return

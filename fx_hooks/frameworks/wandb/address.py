@@ -15,7 +15,10 @@ _ADDRESS = re.compile(
 
 
 class Address(NamedTuple):
-    """``wandb:ENTITY/PROJECT/NAME:VERSION``, and a slash and a file in it, or none."""
+    """``wandb:ENTITY/PROJECT/NAME:VERSION``, and a slash and a file in it, or none.
+
+    What is to be logged has no version yet.
+    """
 
     entity: str
     project: str
@@ -26,7 +29,8 @@ class Address(NamedTuple):
     @property
     def artifact(self) -> str:
         """The artifact, as W&B calls it."""
-        return f"{self.entity}/{self.project}/{self.name}:{self.version}"
+        version = f":{self.version}" if self.version else ""
+        return f"{self.entity}/{self.project}/{self.name}{version}"
 
     def __str__(self) -> str:
         """Return it as people write it."""

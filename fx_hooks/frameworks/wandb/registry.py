@@ -77,10 +77,11 @@ def look_at(addresses: Sequence[Address]) -> Iterator[tuple[int, Artifact]]:
 
     Raises :class:`~fx_hooks.util.errors.FatalError` without the ``wandb`` package.
     """
-    yield from ask_all(_artifact, addresses, lambda problem: Artifact(problem=problem))
+    yield from ask_all(look_again, addresses, lambda problem: Artifact(problem=problem))
 
 
-def _artifact(api: Any, address: Address) -> Artifact:
+def look_again(api: Any, address: Address) -> Artifact:
+    """Return what is at *address*, in the process of the client."""
     return _look(api, address)[0]
 
 
@@ -104,7 +105,7 @@ def fetched(
         except Silent as exc:
             raise FatalError(f"{address}: {exc}") from exc
         found = os.path.join(place, "fetched", *name.split("/"))
-        fault = fault or _differs(found, artifact.files[name])
+        fault = fault or differs(found, artifact.files[name])
         if fault:
             raise FatalError(f"{address}: {fault}")
         yield found, artifact._replace(address=artifact.address._replace(file=name))
@@ -144,8 +145,9 @@ def _wait_for(connection: Connection, size: int, progress: Progress | None) -> s
                 progress("downloading", min(last, size), size)
 
 
-def _differs(place: str, file: File) -> str:
+def differs(place: str, file: File) -> str:
     """Return how the file at *place* is not what the manifest of its artifact says."""
+    name = os.path.basename(place)
     try:
         digest = _hasher(file.algorithm)
         with open(place, "rb", opener=files_not_links) as opened:
@@ -154,9 +156,9 @@ def _differs(place: str, file: File) -> str:
                 digest.update(block)
                 size += len(block)
     except OSError as exc:
-        return f"what came cannot be read: {exc.strerror}"
+        return f"{name} cannot be read: {exc.strerror}"
     if (size, base64.b64encode(digest.digest()).decode()) != (file.size, file.digest):
-        return f"what came is not what its manifest says: {size:,} of {file.size:,} bytes"
+        return f"{name} is not what its manifest says: {size:,} of {file.size:,} bytes"
     return ""
 
 
