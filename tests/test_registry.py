@@ -5,7 +5,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -225,6 +229,47 @@ def test_nothing_is_left_of_what_fails(
     assert said in result.err
     assert result.err.startswith("fx-add-milestone: error: wandb:me/toy/model:latest: ")
     assert "Traceback" not in result.err
+    assert untouched(place.repo)
+
+
+def started(place: Place, before: str = "") -> subprocess.Popen[str]:
+    """The command in a process group of its own, as in a terminal."""
+    program = f"{before}import sys; from fx_hooks.cli import add_milestone as a; sys.exit(a.main())"
+    return subprocess.Popen(
+        (sys.executable, "-c", program, ADDRESS, *WHY),
+        cwd=place.repo.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_interrupted(place: Place) -> None:
+    place.api.file_hangs = True
+    process = started(place)
+    for _ in range(600):
+        if place.api.files_asked:
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "fx-add-milestone: interrupted\n")
+    assert untouched(place.repo)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_full_disk(place: Place) -> None:
+    """Here no file may be larger than 2 MB."""
+    place.artifact.files["m.pt"] = bytes(3_000_000)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000,) * 2);"
+    process = started(place, limit)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "File too large" in err
+    assert "Traceback" not in err
     assert untouched(place.repo)
 
 

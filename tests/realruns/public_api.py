@@ -244,7 +244,7 @@ class PublicApi:
         self.hangs = self.file_hangs = False
         self.sent: list[bytes] = []
         self.publishing = Publishing(self)
-        self.asked = 0
+        self.asked = self.files_asked = 0
         self.errors: list[str] = []
         self.stopped = Event()
 
@@ -343,6 +343,7 @@ class _Handler(JsonHandler):
 
     def _give_file(self) -> None:
         content = self.api.content_at(self.path)
+        self.api.files_asked += 1
         if content is None or self.api.file_status != 200:
             self.answer({}, self.api.file_status if content is not None else 404)
             return
