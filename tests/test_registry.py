@@ -353,8 +353,12 @@ def published(place: Place) -> Repo:
     return repo
 
 
-def test_published(place: Place) -> None:
+def test_published(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     repo = published(place)
+    # As in a shell that has just trained something.
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    monkeypatch.setenv("WANDB_NOTES", "pytest")
+    monkeypatch.setenv("WANDB_MODE", "offline")
     plan = add(repo, MODEL, "--publish", "--dry-run")
     assert (plan.code, plan.err, place.api.sent) == (0, "", [])
     done = add(repo, MODEL, "--publish", "--collection", "wandb-registry-model/best")
@@ -383,6 +387,7 @@ def test_published(place: Place) -> None:
         # Ids of W&B are random letters.
         found = re.search(rf"(?<![\w]){re.escape(secret)}(?![\w])".encode(), everything)
         assert found is None, everything[max(found.start() - 300, 0) : found.end() + 100]
+    assert {run["name"] for run in place.api.publishing.runs} & {"mine"} == set()
     named = {name for name in place.api.publishing.uploads if name.startswith("run-")}
     assert named <= {"run-config.yaml", "run-wandb-summary.json"}
 

@@ -209,7 +209,8 @@ def test_killed(repo: Repo, place: str, after: float) -> None:
     assert folder.exists() or is_listed
     assert seen(folder) == before
     if not is_listed:
-        assert command(repo, "clean_runs", "--yes", "--archive", address, ".")[0] == 0
+        code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
+        assert code == 0, output
         assert not folder.exists()
     shutil.rmtree(folder, ignore_errors=True)
     assert command(repo, "archive_runs", "--restore", address)[0] == 0

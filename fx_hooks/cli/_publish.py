@@ -87,8 +87,11 @@ def publish_milestone(
         new = with_entry(text.decode("utf-8-sig"), entry, listed_in).encode()
     json_text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     texts = {about: json_text.encode("utf-8", "backslashreplace"), listing: new}
-    with alone():
-        write_plan(root, Plan(model=path, copy_from=None, texts=texts), milestone.sha256, seen)
+    try:
+        with alone():
+            write_plan(root, Plan(model=path, copy_from=None, texts=texts), milestone.sha256, seen)
+    except FatalError as exc:
+        raise FatalError(f"{file_of.address} is there, and is not written down: {exc}") from exc
     print(f"{file_of.address}: is there, with the digest {file_of.digest}")
     print_staging(list(texts), repository)
     return CLEAN

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.frameworks.wandb import client as wandb_client
 from fx_hooks.frameworks.wandb.client import Silent, begin, client, receive, said
-from fx_hooks.frameworks.wandb.registry import Artifact, differs, look_again
+from fx_hooks.frameworks.wandb.registry import Artifact, File, differs, look_again
 from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fx_hooks.frameworks.wandb.address import Address
 
 _SLOWEST = 100_000  # bytes a second: who takes longer has stopped
+_NOT_SENT = File(-1, "", "MD5", "")
 # What the client would send of itself: the host, the program, its code and packages, the commit and
 # the changes since, what is printed, what the machine does (wandb/sdk/wandb_settings.py).
 _SAY_NOTHING: Mapping[str, Any] = {
@@ -25,6 +26,13 @@ _SAY_NOTHING: Mapping[str, Any] = {
     "host": "-", "program": "-", "save_code": False, "silent": True, "x_disable_machine_info": True,
     "x_disable_meta": True, "x_disable_stats": True, "x_save_requirements": False,
 }  # fmt: skip
+# Variables that say where W&B is and who asks. Others may name a run, and what it is about.
+_WHO_ASKS = frozenset({
+    "WANDB_API_KEY", "WANDB_APP_URL", "WANDB_BASE_URL", "WANDB_CONFIG_DIR", "WANDB_CREDENTIALS_FILE",
+    "WANDB_DIR", "WANDB_ENTITY", "WANDB_HTTP_TIMEOUT", "WANDB_IDENTITY_TOKEN_FILE",
+    "WANDB_INIT_TIMEOUT", "WANDB_INSECURE_DISABLE_SSL", "WANDB_ORGANIZATION",
+    "WANDB_X_EXTRA_HTTP_HEADERS", "WANDB__EXTRA_HTTP_HEADERS",
+})  # fmt: skip
 
 
 class Sending(NamedTuple):
@@ -53,7 +61,7 @@ def publish(sending: Sending) -> Artifact:
     artifact: Artifact = answer
     fault = artifact.fault
     for name, place in sending.files.items():
-        fault = fault or differs(place, artifact.files[name])
+        fault = fault or differs(place, artifact.files.get(name, _NOT_SENT))
     if fault:
         raise FatalError(f"{artifact.address}: {fault}")
     return artifact
@@ -63,6 +71,9 @@ def _publish(connection: Connection, place: str, sending: Sending) -> None:
     """Log the artifact, as the process of its own; send it, or what went wrong."""
     logged = ""
     try:
+        for name in [*os.environ]:
+            if name.startswith("WANDB_") and name not in _WHO_ASKS:
+                del os.environ[name]
         # The client sends the paths of files as it is given them. Its settings are still here.
         os.environ.setdefault("WANDB_DIR", os.getcwd())
         folder = os.path.join(place, "sent")
@@ -85,6 +96,7 @@ def _publish(connection: Connection, place: str, sending: Sending) -> None:
             project=address.project,
             job_type="fx-add-milestone",
             dir=place,
+            mode="online",
             settings=wandb.Settings(**settings),
         )
         with run:
