@@ -135,6 +135,13 @@ def test_there_and_back(repo: Repo, place: str) -> None:
     code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
     assert (code, folder.exists()) == (0, False), output
     assert JOB in command(repo, "archive_runs", "--list", address)[1]
+    for found in (place, address):
+        code, output = command(repo, "archive_runs", "--find", "loss < 1", found)
+        assert (code, output) == (
+            0,
+            "0 runs of 1 in 1 archive\nnote: 1 run without loss: not decided\n",
+        )
+    assert f"in the archive {address}\n" in command(repo, "show_run", JOB)[1]
     code, output = command(repo, "archive_runs", "--restore", address)
     assert code == 0, output
     assert seen(folder) == before
