@@ -148,7 +148,7 @@ def kinds(base: Path, rounds: int) -> bool:
 
 
 def projects(base: Path, rounds: int) -> bool:
-    """One clean name in one of many projects, each with a policy of its own, against one."""
+    """A clean file in one of many projects, each with a policy of its own, against one."""
     commands = {}
     for count in (1, 200):
         root = clean(base / str(count))
@@ -165,8 +165,13 @@ def projects(base: Path, rounds: int) -> bool:
         name = "packages/p000/src/a.py"
         commands[f"{count} artifacts"] = Command((CHECK, "--", name), root)
         commands[f"{count} best models"] = Command((str(SCRIPTS / "fx-check-best-models"),), root)
-    bounds = [Bound(f"200 {what}", f"1 {what}", 1.2) for what in ("artifacts", "best models")]
-    return report("One clean name in one of the projects", commands, bounds, rounds)
+        commit(root)
+        commands[f"{count} range"] = Command(
+            (str(SCRIPTS / "fx-check-range"), "HEAD~1..HEAD"), root
+        )
+    hooks = ("artifacts", "best models", "range")
+    bounds = [Bound(f"200 {what}", f"1 {what}", 1.2) for what in hooks]
+    return report("A clean file in one of the projects", commands, bounds, rounds)
 
 
 def contents(base: Path, rounds: int) -> bool:

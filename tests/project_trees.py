@@ -93,11 +93,7 @@ def disagreements(root: Path, case: Case, seed: int) -> tuple[int, int, list[byt
     there = {*map(os.fsencode, case.folders), *policy.projects.among(paths)}
     there |= {part for folder in there for part in _above(folder)}
     odd = tuple(project + b"/" for project in policy.projects.among(paths) if b"\n" in project)
-    asked = sorted(
-        path
-        for path in paths
-        if path not in there and not path.endswith(b".gitignore") and not path.startswith(odd)
-    )
+    asked = sorted(path for path in paths if path not in there and not path.startswith(odd))
     blocked = set(Classifier(policy).blocked(asked))
     return len(asked), len(blocked), sorted(blocked ^ ignored(root, asked))
 

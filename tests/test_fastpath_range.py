@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks import check_range
-from tests.support import CLEAN, Repo, working_directory
+from tests.support import CLEAN, Repo, run_main, working_directory
 from tests.test_check_range import SCRIPT, check, commit, fast_path, head
 from tests.test_fastpath import ALLOWED, imported, imported_anyway
 
@@ -266,3 +266,56 @@ def test_interrupted_in_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("fx_hooks.fastpath.commit_range.proven_clean", interrupted)
     assert check_range.main(["HEAD~1..HEAD"]) == 130
+
+
+OWN = "ignore: ['*.xyz']\nkeep: ['*.log']\ndisable: [hydra-run-directory]\n"
+
+
+@pytest.fixture
+def projects(repo: Repo) -> Repo:
+    """Two projects, one with a policy of its own, as a commit has left their tables behind."""
+    repo.stage(".fx-hooks.yaml", "projects: [ml, 'packages/*']\n")
+    repo.stage("ml/.fx-hooks.yaml", OWN)
+    for path in ("a.py", "ml/a.py", "ml/src/a.py", "packages/a/a.py"):
+        repo.stage(path, "")
+    with working_directory(repo.root):
+        run_main([])
+    repo.commit()
+    return repo
+
+
+@pytest.mark.parametrize(
+    ("path", "sure"),
+    [
+        ("b.py", True), ("ml/b.py", True), ("ml/x/b.py", True), ("ml/b.log", True),
+        ("packages/a/x/b.py", True), ("packages/b.py", True),
+        ("ml/b.xyz", False), ("b.log", False), ("packages/a/b.log", False),
+        ("packages/a/wandb/run-20250101_000000-a1b2c3d4/b", False), ("packages/b/b.py", False),
+        ("ml/best_models/b_meta.json", False), ("ml/.fx-hooks.yaml", False),
+        ("packages/a/.fx-hooks.yaml", False), ("ml/src/.hydra/config.yaml", False),
+        ("packages/a/x/.hydra/config.yaml", False), ("packages/a/outputs/x/b.csv", False),
+    ],
+)  # fmt: skip
+def test_ranges_of_projects(projects: Repo, path: str, sure: bool) -> None:
+    commit(projects, "one", path)
+    assert fast_path(projects, "HEAD~1..HEAD") == sure
+    # What another commit does to it is seen as well.
+    projects.git("rm", "-q", "--cached", path)
+    projects.commit()
+    assert fast_path(projects, "HEAD~2..HEAD") == sure
+    if sure:
+        assert check(projects, "HEAD~2..HEAD") == CLEAN
+
+
+def test_the_projects_are_as_the_tip_has_them(projects: Repo) -> None:
+    commit(projects, "one", "ml/b.log")
+    assert fast_path(projects, "HEAD~1..HEAD")
+    # The tables are those of another policy.
+    projects.stage("ml/.fx-hooks.yaml", "ignore: ['*.xyz']\n")
+    projects.commit()
+    commit(projects, "one", "ml/c.log")
+    assert not fast_path(projects, "HEAD~1..HEAD")
+    projects.stage("packages/a/best_models/milestones.yaml", "milestones: {}\n")
+    projects.commit()
+    commit(projects, "one", "packages/a/c.py")
+    assert not fast_path(projects, "HEAD~1..HEAD")

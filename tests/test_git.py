@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -460,6 +461,71 @@ def test_failure_is_one_line_with_the_command(here: Repo) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture(params=["spawned", "by subprocess"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let git be started in both ways that there are."""
+    if request.param == "by subprocess":
+        monkeypatch.delattr(os, "posix_spawnp", raising=False)
+
+
+@pytest.mark.usefixtures("here", "either_way")
+def test_a_process_says_all_and_how_it_ended(tmp_path: Path) -> None:
+    repository = Repository()
+    content = b"x" * 300_000
+    blob = repository.run("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+    assert repository.contents([blob, NOBODY]) == {blob: content}
+    assert repository.heads([NOBODY, blob], 5) == {blob: b"xxxxx"}
+    with (tmp_path / "copy").open("wb") as file:
+        assert repository.copy_blob(blob, file)
+        assert not repository.copy_blob(NOBODY, file)
+    assert (tmp_path / "copy").read_bytes() == content
+    with pytest.raises(FatalError, match="git cat-file failed: "):
+        repository.run("cat-file", "blob", NOBODY)
+    assert repository.run("cat-file", "-e", NOBODY, codes=(0, 1)) == b""
+
+
+@pytest.fixture
+def instead(here: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a script in the place of git, for a repository that is known already."""
+
+    def put(script: str) -> None:
+        program = tmp_path / "bin" / "git"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    assert here.root.exists()
+    return put
+
+
+@pytest.mark.skipif(os.name == "nt", reason="git is a script of ours")
+@pytest.mark.usefixtures("either_way")
+def test_a_process_of_which_nobody_wants_more_ends(
+    instead: Callable[[str], None], tmp_path: Path
+) -> None:
+    repository = Repository()
+    instead(f"echo $$ > '{tmp_path}/id'\nprintf 'a\\0'\nexec sleep 600")
+    fields = repository.streams(("log",), (b"", b""))
+    assert next(fields) == b"a"
+    fields.close()  # type: ignore[attr-defined]
+    with repository.opened_blob(NOBODY) as content:
+        assert content.read(2) == b"a\0"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux tells")
+@pytest.mark.usefixtures("either_way")
+def test_a_process_ends_where_nobody_reads_from_it(instead: Callable[[str], None]) -> None:
+    """The interpreter ignores SIGPIPE, and git would ignore it, too."""
+    repository = Repository()
+    instead("grep SigIgn /proc/self/status")
+    said = repository.run("log")
+    assert int(said.split()[1], 16) & 1 << 12 == 0
+
+
+@pytest.mark.usefixtures("either_way")
 def test_git_missing(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(here.root / "nowhere"))
     with pytest.raises(FatalError, match="git was not found"):

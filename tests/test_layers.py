@@ -117,7 +117,9 @@ def test_all_modules_are_read() -> None:
 @pytest.mark.parametrize(
     ("package", "only"),
     [
-        pytest.param("subprocess", {"fx_hooks.git.repository"}, id="subprocess"),
+        pytest.param(
+            "subprocess", {"fx_hooks.git.process", "fx_hooks.git.repository"}, id="subprocess"
+        ),
         pytest.param("yaml", {"fx_hooks.policy.loader", "fx_hooks.util.strict_yaml"}, id="yaml"),
         pytest.param("pathspec", {"fx_hooks.policy.patterns"}, id="pathspec"),
         pytest.param("marshal", {"fx_hooks.fastpath.table_cache"}, id="marshal"),

@@ -183,6 +183,19 @@ def test_a_file_of_its_own_holds_for_the_project_alone(
     assert f"ml/.fx-hooks.yaml:1: {key}: the projects_may of .fx-hooks.yaml" in result.err
 
 
+def test_a_policy_that_was_never_tracked_and_is_gone(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: [ml]\n")
+    repo.write("ml/.fx-hooks.yaml", "keep: ['*.log']\n")
+    repo.stage("ml/a.log")
+    monkeypatch.chdir(repo.root)
+    assert found() == set()
+    repo.remove("ml/.fx-hooks.yaml")
+    assert not repo.fast_path("--", "ml/a.log")
+    assert found() == {"ml/a.log"}
+
+
 def test_only_the_root_names_projects(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     repo.stage(".fx-hooks.yaml", "projects: [ml]\n")
     repo.stage("ml/.fx-hooks.yaml", "projects: [x]\n")

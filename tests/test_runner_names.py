@@ -34,9 +34,37 @@ def test_what_is_excluded_stays_so(staged: Repo) -> None:
 def test_a_submodule_without_a_folder(staged: Repo) -> None:
     staged.gitlink("wandb")
     assert found("--") == {"wandb"}
+    # Whatever else is in the commit.
+    assert found("--", "b.py") == {"wandb"}
     (staged.root / "wandb").mkdir()
-    assert found("--") == set()
+    assert found("--") == found("--", "b.py") == set()
     assert found("--", "wandb") == {"wandb"}
+
+
+INDEXES = {
+    "plain": (),
+    "v4": ("--index-version", "4"),
+    "split": ("--split-index",),
+}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("kind", INDEXES)
+def test_the_fast_path_sees_it_in_each_index(staged: Repo, kind: str, many: bool) -> None:
+    # Empty files: the object id of each is known, and many need not be there.
+    empty = staged.git("hash-object", "-w", "--stdin").strip()
+    records = (f"100644 {empty}\tsrc/{n}/{'x' * 50}.py\0" for n in range(6000 if many else 5))
+    staged.git("update-index", "-z", "--index-info", stdin="".join(records).encode())
+    run_main([])  # compiles the policy
+    assert staged.fast_path("--", "b.py")
+    staged.gitlink("lib/there")
+    (staged.root / "lib/there").mkdir(parents=True)
+    if INDEXES[kind]:
+        staged.git("update-index", *INDEXES[kind])
+    assert staged.fast_path("--", "b.py")
+    staged.gitlink("wandb")
+    assert not staged.fast_path("--", "b.py")
+    assert found("--", "b.py") == {"wandb"}
 
 
 def test_what_a_merge_brings_in(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, BinaryIO
 
+from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.best_models.artifact_source import Source, source_of
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
@@ -56,7 +57,11 @@ from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import (
     LFS_REQUIRED,
     MILESTONE_RULE,
+    POLICY_NAME,
     BestModels,
+    Policy,
+    in_quotes,
+    literal,
     with_milestones,
 )
 from fx_hooks.runs.archive.byte_progress import shown_progress
@@ -294,6 +299,7 @@ def _approve(request: Request, source: Source) -> int:
     with named_from_root(project):
         texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
     load_contract(texts[listing], listed_in, project)
+    _refuse_refused(policy, best_models.folder, (metadata_path(model), listing))
     ignored = _ignore_file(repository, index, texts[listing], listing, project)
     if ignored is not None:
         name = os.fsdecode(ignore_file.name_in(project))
@@ -307,6 +313,19 @@ def _approve(request: Request, source: Source) -> int:
         write_plan(root, plan, sha256, seen)
         _report(plan, source.run or provenance.directory or "", root, repository)
     return CLEAN
+
+
+def _refuse_refused(policy: Policy, folder: str, paths: Sequence[str]) -> None:
+    """Refuse to write *paths* that a rule of the repository would keep out of the next commit."""
+    classifier = Classifier(policy)
+    for path in classifier.blocked([os.fsencode(path) for path in paths]):
+        decider = classifier.classify([path], classifier.tree([path]))[0].decider
+        rule = f"{decider.rule} ({decider.place})" if decider is not None else "a rule"
+        keep = in_quotes("/" + literal(folder))
+        raise FatalError(
+            f"{shown(path)}: {rule} refuses it: add {keep} to `keep` in {POLICY_NAME}, then run"
+            " again"
+        )
 
 
 def _listed_already(request: Request, model: str, listing: str) -> FatalError:

@@ -131,7 +131,7 @@ def check(
     if all_files:
         candidates: Iterable[bytes] = index
     elif by_runner:
-        candidates = [*files, *_passed_by_no_runner(repository, staged, alone=not files)]
+        candidates = [*files, *_passed_by_no_runner(repository, staged)]
     elif files:
         candidates = files
         if repository.merging():
@@ -206,9 +206,7 @@ def _suggestions(
                     )
 
 
-def _passed_by_no_runner(
-    repository: Repository, staged: Mapping[bytes, Change], *, alone: bool
-) -> list[bytes]:
+def _passed_by_no_runner(repository: Repository, staged: Mapping[bytes, Change]) -> list[bytes]:
     """Return what is *staged* and no runner passes, whatever its configuration says.
 
     That is what a merge takes over as the other side has it, and submodules without a folder.
@@ -216,8 +214,7 @@ def _passed_by_no_runner(
     found = [
         path
         for path, change in staged.items()
-        if alone
-        and change.mode == SUBMODULE_MODE
+        if change.mode == SUBMODULE_MODE
         and not os.path.lexists(os.path.join(repository.root, path))
     ]
     for head in repository.merge_heads():

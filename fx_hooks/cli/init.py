@@ -186,9 +186,7 @@ def init(
             finally:
                 remember(repository, before, {place: state_of(place) for place in places})
             names = [file.name.encode() for file in plan.files]
-            commands = git_commands.from_folder(
-                git_commands.stage(names), repository.path_to_root()
-            )
+            commands = git_commands.staging(repository, names)
             print("\n".join(("Written. Look at the changes, then stage them:",
                              *command_lines(commands))))  # fmt: skip
         else:

@@ -25,7 +25,7 @@ from fx_hooks.reporting.text import Report
 from fx_hooks.util.diff import changed_lines, split
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
-from fx_hooks.util.paths import quoted, shown
+from fx_hooks.util.paths import shown
 from fx_hooks.util.terminal import complain
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class _File:
     @property
     def staging(self) -> str:
         """The command that stages it, from where the user is."""
-        add = f"git add {quoted(ignore_file.name_in(self.folder))}"
-        command, *_ = git_commands.from_folder([add], self.repository.path_to_root())
+        (command,) = git_commands.staging(self.repository, (ignore_file.name_in(self.folder),))
         return command
 
 

@@ -6,7 +6,13 @@ Whatever is not plain (an option, an artifact, no tables yet) is answered with "
 import os
 
 from fx_hooks.fastpath import POLICY
-from fx_hooks.fastpath.index_bytes import SUBMODULE, NotSureError, as_it_was, open_index
+from fx_hooks.fastpath.index_bytes import (
+    SUBMODULE,
+    NotSureError,
+    as_it_was,
+    may_hold_submodules,
+    open_index,
+)
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
 from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
@@ -81,7 +87,10 @@ def proven_clean(arguments: "list[str]") -> bool:
         else:
             paths += output.split(b"\0")[:-1]
         listing = output if whole_tree else None
-        return _clean(content, git_directory, paths, doubtful, listing, looked_into=known)
+        return _clean(
+            content, git_directory, paths, doubtful, listing,
+            looked_into=known, by_runner=literal and bool(names),
+        )  # fmt: skip
     except NotSureError:
         return False
 
@@ -94,11 +103,13 @@ def _clean(
     whole_tree: "bytes | None",
     *,
     looked_into: bool,
+    by_runner: bool,
 ) -> bool:
     """Return True if the tables let all *paths* in. None of *doubtful* may be a folder.
 
     *whole_tree* lists all that is tracked, with a NUL behind each path, if it is that;
-    *looked_into* says that its content was.
+    *looked_into* says that its content was. *by_runner* says that a runner has passed *paths*:
+    it passes no submodule without a folder.
     """
     tables, marks, tracked, milestones, listed, projects, _ = content
     places: Places | None = None
@@ -121,13 +132,16 @@ def _clean(
         from fx_hooks.fastpath.listed_index import listed_index
 
         wanted = None
-        if places is not None and whole_tree is None:
+        every = by_runner and may_hold_submodules(git_directory)
+        if places is not None and whole_tree is None and not every:
             wanted = [POLICY, milestones, *paths, *runs, *doubtful, *attributes]
             if any(mark.startswith(b"*/") for mark in marks):
                 wanted += {folder.partition(b"/")[0] for folder in above if folder}
         index = listed_index(wanted)
         if index is None:
             return False
+    if by_runner and not all(map(os.path.lexists, index.submodules())):
+        return False
     # A few runs are asked for with the rest; of many folders, each mark is looked for in all.
     asked = runs if len(runs) <= _MANY else []
     content_of = [] if looked_into else [*attributes, *paths]

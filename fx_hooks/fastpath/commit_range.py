@@ -14,6 +14,10 @@ from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fx_hooks.fastpath.projects import Judge
+
 # Said in full: each of these can be set otherwise, and would hide something.
 LOG = (
     "log", "--full-history", "--raw", "-z", "--root", "--no-abbrev",
@@ -41,8 +45,6 @@ def proven_clean(arguments: "list[str]") -> bool:
     if content is None:
         return False
     tables, marks, tracked, milestones, listed, projects, _ = content
-    if projects is not None:
-        return False
     old, new = ends
     tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
     # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
@@ -52,28 +54,43 @@ def proven_clean(arguments: "list[str]") -> bool:
         return False
     # A merge against each of its parents (-m): that shows more than it brings in, but also what
     # it took away, so that a folder that was a run in one commit alone is not missed.
-    first = _First(Matcher(tables))
+    judge: Judge | Matcher = Matcher(tables)
+    if projects is not None:
+        from fx_hooks.fastpath import projects as of_projects
+
+        judge = of_projects.Judge(
+            projects, tables, marks, lambda path, blob: _has(tree, path, blob)
+        )
+    first = _First(judge)
     options = ("-m", "--format=", new, *old, "--")
     log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
     if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
         return False
-    paths, matcher = list(first.numbers), first.matcher
+    paths = list(first.numbers)
+    if isinstance(judge, Matcher):
+        folder = milestones.rpartition(b"/")[0] + b"/"
+        places = [(marks, judge.directories(), folder)]
+    else:
+        places = judge.places()
     # What makes a folder a run, and what says how to judge.
-    plain_marks = [mark[2:] if mark.startswith(b"*/") else mark for mark in marks]
+    every = dict.fromkeys([mark for found, _, _ in places for mark in found])
+    plain_marks = [mark[2:] if mark.startswith(b"*/") else mark for mark in every]
     watched = (*plain_marks, POLICY, milestones)
     if any(path.endswith(watched) for path in paths):
         return False
-    # The content counts of what is in the folder of chosen models.
-    folder = milestones.rpartition(b"/")[0] + b"/"
-    if any(path.startswith(folder) for path in paths):
+    # The content counts of what is in a folder of chosen models.
+    chosen = tuple([folder for _, _, folder in places])
+    if any(path.startswith(chosen) for path in paths):
         return False
     undecided = frozenset([path for path, number in first.numbers.items() if number < 0])
     if not _without_weights(log, undecided, git_directory):
         return False
-    directories = matcher.directories()
-    if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
-        return False  # with a run in it, all that is in such a folder may be refused
-    return not any(_has_run(directories, b"/" + mark, tree) for mark in marks)
+    for found, directories, _ in places:
+        if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
+            return False  # with a run in it, all that is in such a folder may be refused
+        if any(_has_run(directories, b"/" + mark, tree) for mark in found):
+            return False
+    return True
 
 
 class _First:
@@ -82,10 +99,10 @@ class _First:
     The newest commits come first: what was left behind once, most of them have seen.
     """
 
-    __slots__ = ("_rest", "found", "matcher", "numbers")
+    __slots__ = ("_judge", "_rest", "found", "numbers")
 
-    def __init__(self, matcher: Matcher) -> None:
-        self.matcher = matcher
+    def __init__(self, judge: "Matcher | Judge") -> None:
+        self._judge = judge
         self.numbers: dict[bytes, int] = {}
         self.found = False
         self._rest: list[bytes] = [b""]
@@ -100,9 +117,9 @@ class _First:
         self._rest = fields[whole:]
         numbers = self.numbers
         new = [path for path in dict.fromkeys(fields[1:whole:2]) if path not in numbers]
-        decided = self.matcher.decide(new)
+        decided = self._judge.decide(new)
         numbers.update(zip(new, decided, strict=True))
-        self.found = self.found or any(map(self.matcher.blocks, decided))
+        self.found = self.found or any(map(self._judge.blocks, decided))
         return self.found
 
 

@@ -51,7 +51,7 @@ def output(
     """
     if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
         return None
-    questions = _in_memory(stdin) if stdin else None
+    questions = in_memory(stdin) if stdin else None
     if stdin and questions is None:
         return None
     reading, writing = os.pipe()
@@ -86,7 +86,7 @@ def output(
     return data if status == 0 else None
 
 
-def _in_memory(content: bytes) -> "int | None":
+def in_memory(content: bytes) -> "int | None":
     """Return the descriptor of a file with *content*: a pipe could fill before git has read it."""
     if sys.platform != "linux" or not hasattr(os, "memfd_create"):
         return None

@@ -88,6 +88,28 @@ class Index:
                     )  # fmt: skip
         return found
 
+    def submodules(self) -> "list[bytes]":
+        """Return the paths of all submodules."""
+        found = []
+        for low in range(0, self._end, _MOST):
+            data = self._read(low, low + _MOST)
+            # Entries begin on a multiple of eight bytes behind the head: so does this byte.
+            eighths = data[6::8]
+            at = eighths.find(SUBMODULE[2])
+            while at >= 0:
+                if data[8 * at + 4 : 8 * at + 8] == SUBMODULE:
+                    found += self._path_at(low + 8 * at - 20)
+                at = eighths.find(SUBMODULE[2], at + 1)
+        return found
+
+    def _path_at(self, at: int) -> "list[bytes]":
+        """Return the path of the entry at *at*, nothing where there is none."""
+        for length in (_PROBE, _MOST):
+            stop, path = self._step(self._read(at, at + length), 0)
+            if stop:
+                return [path]
+        return []
+
     def any_below(self, folders: "list[bytes]") -> bool:
         """Return True if a path lies in one of *folders*, each with its slash."""
         if not folders:
@@ -287,11 +309,26 @@ def as_it_was(entry: "Entry | None", tracked: bytes) -> bool:
     return entry[2] == tracked and entry[0] & 0o170000 == 0o100000
 
 
+def may_hold_submodules(git_directory: str) -> bool:
+    """Return True unless the index, of whatever kind, has no submodule for sure."""
+    try:
+        with open(_place_of_index(git_directory), "rb") as file:
+            data = file.read()
+    except OSError:
+        return True
+    # A split one has its entries in another file.
+    return SUBMODULE in data or b"link" in data
+
+
+def _place_of_index(git_directory: str) -> str:
+    return os.environ.get("GIT_INDEX_FILE") or os.path.join(git_directory, "index")
+
+
 def open_index(git_directory: str) -> "Index | None":
     """Return the index that counts; None if it is not there, or not plain."""
-    path = os.environ.get("GIT_INDEX_FILE") or os.path.join(git_directory, "index")
     try:
         # Never waiting for a writer; the process that asks ends soon, and closes it.
+        path = _place_of_index(git_directory)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
         return Index(descriptor)
     except (OSError, NotSureError):

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fx_hooks.fastpath.index_bytes import Entry
 
+_SUBMODULE = 0o160000
 _MANY = 200  # pathspecs: git compares each of them with each entry
 
 
@@ -38,6 +39,10 @@ class ListedIndex:
         if any(entry[3] for entry in found.values()):
             raise NotSureError
         return found
+
+    def submodules(self) -> "list[bytes]":
+        """Return the paths of all submodules that are listed."""
+        return [path for path, entry in self._entries.items() if entry[0] == _SUBMODULE]
 
     def any_below(self, folders: "list[bytes]") -> bool:
         """Return True if a path lies in one of *folders*, each with its slash."""

@@ -11,7 +11,7 @@ from fx_hooks.fastpath.matcher import Matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any, TypeAlias
 
     from fx_hooks.fastpath.index_bytes import Index
@@ -118,7 +118,7 @@ def places_of_runs(
     its policy has changed. *tables* and *marks* are those of the root; *submodules* are those
     among *paths*.
     """
-    named, globs, known, milestones, kept, pool = content
+    named, globs, known, milestones, *_ = content
     finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
     groups = finder.grouped(paths)
     facts = _facts(known, milestones, groups, index)
@@ -128,16 +128,92 @@ def places_of_runs(
     modules = finder.grouped([path + b"/" for path in submodules])
     found = []
     for project, inside in groups.items():
-        of_project = tables, marks
-        if project and facts[project][3]:
-            parts = [table_cache.unpacked(pool[at]) for at in kept[facts[project][3] - 1]]
-            of_project = changed(tables, tuple(parts[:-1])), parts[-1]
+        number = facts[project][3] if project else 0
+        of_project = _unpacked(content, tables, marks, number)
         matcher = Matcher(of_project[0])
         if matcher.blocked(inside) or matcher.blocked(modules.get(project, [])):
             return None
         before = project + b"/" if project else b""
         found.append((of_project[1], [before + name for name in matcher.directories() if name]))
     return found
+
+
+def _unpacked(
+    content: "Content", tables: "Tables", marks: "tuple[bytes, ...]", number: int
+) -> "tuple[Tables, tuple[bytes, ...]]":
+    """Return the tables and marks of that *number*; *tables* and *marks* are those of the root."""
+    if not number:
+        return tables, marks
+    *_, kept, pool = content
+    parts = [table_cache.unpacked(pool[at]) for at in kept[number - 1]]
+    return changed(tables, tuple(parts[:-1])), parts[-1]
+
+
+class Judge:
+    """Decides the paths of a range, each by the policy of its project as the tip has it.
+
+    *has* says whether the tip has a file of an object id at a path, or none if that is empty.
+    """
+
+    __slots__ = ("_content", "_finder", "_found", "_has", "_marks", "_tables")
+
+    def __init__(
+        self,
+        content: "Content",
+        tables: "Tables",
+        marks: "tuple[bytes, ...]",
+        has: "Callable[[bytes, bytes], bool]",
+    ) -> None:
+        named, globs, _, milestones, *_ = content
+        self._content, self._tables, self._marks, self._has = content, tables, marks, has
+        self._finder = Finder(named, globs, tables, milestones.rpartition(b"/")[0])
+        # By its folder the matcher of a project, its marks, and where it has its milestones' file;
+        # None where that is not known.
+        self._found: dict[bytes, tuple[Matcher, tuple[bytes, ...], bytes] | None] = {}
+
+    def decide(self, paths: "Iterable[bytes]") -> "list[int]":
+        """Return for each of *paths* 0 if it is let in, -1 if nothing decides it, or 1."""
+        numbers = {}
+        for project, inside in self._finder.grouped(paths).items():
+            if project not in self._found:
+                self._found[project] = self._loaded(project)
+            found = self._found[project]
+            before = project + b"/" if project else b""
+            matcher = None if found is None else found[0]
+            decided = [1] * len(inside) if matcher is None else matcher.decide(inside)
+            for path, number in zip(inside, decided, strict=True):
+                blocked = matcher is None or matcher.blocks(number)
+                numbers[before + path] = 1 if blocked else min(number, 0)
+        return [numbers[path] for path in paths]
+
+    def blocks(self, number: int) -> bool:
+        """Return True if a path of that *number* is an artifact, or its project is not known."""
+        return number > 0
+
+    def _loaded(self, project: bytes) -> "tuple[Matcher, tuple[bytes, ...], bytes] | None":
+        _, _, known, milestones, *_ = self._content
+        if project and project not in known:
+            return None
+        own, listing, listed, number = (project and known[project]) or (b"", milestones, b"", 0)
+        before = project + b"/"
+        if project and not (
+            self._has(before + POLICY, own) and self._has(before + listing, listed)
+        ):
+            return None
+        tables, marks = _unpacked(self._content, self._tables, self._marks, number)
+        return Matcher(tables), marks, listing
+
+    def places(self) -> "list[tuple[tuple[bytes, ...], list[bytes], bytes]]":
+        """Return for each project marks, the folders seen in it, and that of chosen models."""
+        found = []
+        for project, one in self._found.items():
+            if one is not None:
+                matcher, marks, listing = one
+                before = project + b"/" if project else b""
+                # The root of a project never is a run.
+                folders = [b"", *[before + name for name in matcher.directories() if name]]
+                found.append((marks, folders, before + listing.rpartition(b"/")[0] + b"/"))
+        return found
 
 
 def differences(tables: "Tables", others: "Tables") -> "tuple[Any, ...]":

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from fx_hooks.util.paths import parents, quoted
+
+if TYPE_CHECKING:
+    from fx_hooks.git.repository import Repository
 
 # What `git lfs track` writes, and what takes it back.
 LFS_ATTRIBUTES = "filter=lfs diff=lfs merge=lfs -text"
@@ -66,7 +70,14 @@ def put_back(paths: Sequence[bytes]) -> list[Command]:
 
 def stage(paths: Sequence[bytes], *, force: bool = False) -> list[Command]:
     """Commands that stage *paths*, with *force* even what git ignores."""
-    return _commands("add -f --" if force else "add", paths)
+    options = ["-f"] * force + ["--"] * (force or any(path.startswith(b"-") for path in paths))
+    return _commands(" ".join(("add", *options)), paths)
+
+
+def staging(repository: Repository, paths: Sequence[bytes]) -> list[str]:
+    """Return the commands that stage *paths*, whatever ignore files say, from where the user is."""
+    ignored = any(line.ignores for line in repository.ignore_lines(paths).values())
+    return from_folder(stage(paths, force=ignored), repository.path_to_root())
 
 
 def unstage(paths: Sequence[bytes]) -> list[Command]:

@@ -1,4 +1,4 @@
-"""Repositories: the only module (with :mod:`fx_hooks.fastpath.fast_git`) that starts git.
+"""Repositories: what is asked of git, and how.
 
 Paths are bytes relative to the root, and every call that prints them uses ``-z``. The
 index is asked, never the work tree; the caller's ``GIT_INDEX_FILE`` holds (git sets one
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from typing import IO, Any, BinaryIO, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import IO, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, ASKING, OFFLINE, QUIET
+from fx_hooks.git.process import Process, Result, holding, run
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.temporary import nameless_file
 
@@ -24,8 +24,6 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
-# Bytes that every pipe takes before anybody reads them.
-_IN_A_PIPE = 4096
 _LFS_KEYS = (b"version", b"oid", b"size")
 _LFS_VERSIONS = (
     b"http://git-media.io/v/2",
@@ -160,35 +158,24 @@ class ObjectStore:
         All of them run at once; what the later ones say waits on the disk meanwhile.
         """
         with ExitStack() as files:
-            started: list[tuple[subprocess.Popen[bytes], Any, Any]] = []
+            started: list[tuple[Process, BinaryIO | None, BinaryIO]] = []
             for stdin in stdins:
-                questions, errors, answers = (
-                    files.enter_context(nameless_file()) for _ in range(3)
-                )
-                questions.write(stdin)
-                questions.seek(0)
-                output = answers if started else None
-                process = _popen(arguments, self._where, questions, output, errors)
+                questions, errors = (files.enter_context(holding(text)) for text in (stdin, b""))
+                answers = files.enter_context(nameless_file()) if started else None
+                process = _started(arguments, self._where, questions, errors, answers)
+                # If the caller wants no more, git ends at once.
+                files.callback(process.stop)
                 started.append((process, answers, errors))
-            try:
-                for process, answers, errors in started:
-                    if process.stdout is not None:
-                        yield from _fields(process.stdout.fileno())
-                        process.stdout.close()
-                    code = process.wait()
+            for process, answers, errors in started:
+                if process.stdout is not None:
+                    yield from _fields(process.stdout.fileno())
+                code = process.wait()
+                if answers is not None:
                     answers.seek(0)
                     yield from _fields(answers.fileno())
-                    if code:
-                        errors.seek(0)
-                        raise self._failure(arguments, errors.read())
-            finally:
-                for process, _, _ in started:
-                    # If the caller wants no more, git is told so by a closed pipe, or at once.
-                    if process.stdout is not None:
-                        process.stdout.close()
-                    elif process.poll() is None:
-                        process.kill()
-                    process.wait()
+                if code:
+                    errors.seek(0)
+                    raise self._failure(arguments, errors.read())
 
     def path_to_root(self) -> str:
         """Return the path from the user's folder to the root: ``../..``; empty in the root.
@@ -273,19 +260,9 @@ class ObjectStore:
         if not wanted:
             return found
         text = "".join(f"{blob}\n" for blob in wanted).encode()
-        with ExitStack() as files:
-            questions: BinaryIO | int = subprocess.PIPE
-            if len(text) > _IN_A_PIPE:
-                questions = files.enter_context(nameless_file())
-                questions.write(text)
-                questions.seek(0)
-            process = _popen(
-                ("cat-file", "--batch"), self._where, questions, None, subprocess.DEVNULL
-            )
+        with holding(text) as questions, holding(b"") as errors:
+            process = _started(("cat-file", "--batch"), self._where, questions, errors)
             assert process.stdout is not None
-            if process.stdin is not None:
-                with suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(text)
             try:
                 while line := process.stdout.readline():
                     name, _, rest = line.decode().rstrip("\n").partition(" ")
@@ -298,8 +275,7 @@ class ObjectStore:
                     while left >= 0 and (chunk := process.stdout.read(min(left + 1, _CHUNK))):
                         left -= len(chunk)
             finally:
-                process.stdout.close()
-                process.wait()
+                process.stop()
         return found
 
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
@@ -428,14 +404,13 @@ class ObjectStore:
 
         Close it when you have seen enough; git ends then.
         """
-        with nameless_file() as errors, open(os.devnull, "rb") as nothing:
-            process = _popen(("cat-file", "blob", blob), self._where, nothing, None, errors)
+        with holding(b"") as nothing, holding(b"") as errors:
+            process = _started(("cat-file", "blob", blob), self._where, nothing, errors)
             assert process.stdout is not None
             try:
                 yield process.stdout
             finally:
-                process.stdout.close()
-                process.wait()
+                process.stop()
 
     def _ask(self, option: str, objects: Sequence[bytes]) -> tuple[bytes, bytes]:
         """Return the answers of ``git cat-file``, and why it stopped early; empty if it did not."""
@@ -773,19 +748,11 @@ def _failure(arguments: Sequence[str], errors: bytes) -> FatalError:
 
 
 def _start(
-    arguments: Sequence[str],
-    where: _Where,
-    stdin: bytes = b"",
-    stdout: int | BinaryIO = subprocess.PIPE,
-) -> subprocess.CompletedProcess[bytes]:
+    arguments: Sequence[str], where: _Where, stdin: bytes = b"", stdout: BinaryIO | None = None
+) -> Result:
     with _readable_failure():
-        return subprocess.run(
-            ("git", *ASKING, *arguments),
-            cwd=where.folder,
-            env=_environment(where),
-            input=stdin,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
+        return run(
+            (*ASKING, *arguments), where.folder, _environment(where), stdin=stdin, stdout=stdout
         )
 
 
@@ -794,6 +761,8 @@ def start_program(words: Sequence[str], folder: str, *, quiet: bool = True) -> i
 
     Raises :class:`FatalError` where there is no such program.
     """
+    import subprocess  # for no question
+
     output = subprocess.DEVNULL if quiet else None
     ours = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
     environ = {name: value for name, value in os.environ.items() if name not in ours}
@@ -813,23 +782,19 @@ def _fields(descriptor: int) -> Iterator[bytes]:
         yield from fields
 
 
-def _popen(
+def _started(
     arguments: Sequence[str],
     where: _Where,
-    stdin: BinaryIO | int,
-    stdout: BinaryIO | None,
-    stderr: BinaryIO | int,
-) -> subprocess.Popen[bytes]:
+    stdin: BinaryIO,
+    stderr: BinaryIO,
+    stdout: BinaryIO | None = None,
+) -> Process:
     """Start git; without *stdout* its output comes through a pipe."""
     with _readable_failure():
-        return subprocess.Popen(
-            ("git", *ASKING, *arguments),
-            cwd=where.folder,
-            env=_environment(where),
-            stdin=stdin,
-            stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=stderr,
-        )
+        return Process(
+            (*ASKING, *arguments), where.folder, _environment(where),
+            stdin=stdin, stdout=stdout, stderr=stderr,
+        )  # fmt: skip
 
 
 def _environment(where: _Where) -> dict[str, str]:

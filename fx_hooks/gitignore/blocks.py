@@ -14,6 +14,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines
 from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
 from fx_hooks.policy.patterns import within
@@ -52,11 +53,24 @@ def _folders(
     repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
 ) -> list[bytes]:
     assert policy.projects is not None
-    found = {*policy.projects.among(index), *policy.projects.on_disk(repository.root)}
+    root = repository.root
+    tracked = {*policy.projects.among(index)}
+    others = {*policy.projects.on_disk(root)} - tracked
+    found = tracked | (others - _left_alone(repository, others) if others else others)
     # No line of an ignore file can name a folder with a line break in its name.
-    return sorted(
-        folder for folder in found if b"\n" not in folder and _is_folder(repository.root, folder)
-    )
+    return sorted(folder for folder in found if b"\n" not in folder and _is_folder(root, folder))
+
+
+def _left_alone(repository: Repository, folders: Iterable[bytes]) -> set[bytes]:
+    """Return those of *folders* that git ignores, by a line that is in no block."""
+    found = repository.ignore_lines(folders)
+    blocks = {file: ignore_file.block_of(repository.root, file)
+              for file in {line.file for line in found.values()}}  # fmt: skip
+    return {
+        folder
+        for folder, line in found.items()
+        if line.ignores and line.number not in blocks[line.file]
+    }
 
 
 def _is_folder(root: bytes, folder: bytes) -> bool:
@@ -73,7 +87,7 @@ class _Blocks:
     def __init__(self, policy: Policy, folders: Iterable[bytes]) -> None:
         self._policy = policy
         self._folders = list(folders)
-        self._made: dict[tuple[int, tuple[bytes, ...]], list[bytes]] = {}
+        self._made: dict[tuple[object, ...], list[bytes]] = {}
         self._of_folder: dict[bytes, list[bytes]] = {}
 
     def _policy_of(self, folder: bytes) -> Policy:
@@ -110,7 +124,9 @@ class _Blocks:
     def _lines_of(self, folder: bytes) -> list[bytes]:
         policy = self._policy_of(folder)
         closed = tuple(self._closed(folder))
-        key = (id(policy), closed)
+        # Policies that say the same have the same lines, wherever they say it.
+        said = tuple(entry._replace(source="", line=0, written="") for entry in policy.entries)
+        key = (said, policy.best_models.milestones_file, closed)
         if key not in self._made:
             opened = [
                 Entry(f"/{literal(os.fsdecode(below))}", False, KEEP_RULE, "", "", "", 0)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.fastpath.gitignore import FILE
+from fx_hooks.gitignore.block import parse
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import quoted, shown
@@ -69,6 +70,15 @@ def read(root: bytes, folder: bytes = b"") -> bytes | None:
         return None
     except OSError as exc:
         raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
+
+
+def block_of(root: bytes, name: bytes) -> range:
+    """Return the numbers of the lines that the block in the ignore file *name* has, if any."""
+    folder, _, last = name.rpartition(b"/")
+    if os.path.isabs(name) or last != FILE.encode():
+        return range(0)  # a file of the user's own
+    parsed = parse(read(root, folder) or b"")
+    return range(parsed.start + 1, parsed.stop + 1)
 
 
 def limited(text: bytes, name: str) -> bytes:

@@ -6,6 +6,7 @@ git does not track yet counts as it is on disk. Milestones always have to be sta
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Collection, Mapping
@@ -13,14 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import table_cache, work_tree
 from fx_hooks.fastpath.projects import differences
-from fx_hooks.git.commands import from_folder
-from fx_hooks.git.repository import LINK_MODE, IndexEntry, ObjectStore, Repository
+from fx_hooks.git.commands import from_folder, staging
+from fx_hooks.git.repository import (
+    LINK_MODE,
+    SUBMODULE_MODE,
+    IndexEntry,
+    ObjectStore,
+    Repository,
+)
 from fx_hooks.policy.baseline import BASELINE_NAME, Baseline, parse_baseline
 from fx_hooks.policy.baseline import MAX_BYTES as BASELINE_BYTES
 from fx_hooks.policy.compiled import packed, tables_of, unpacked
 from fx_hooks.policy.model import POLICY_NAME, Policy, with_milestones
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import quoted
 
 if TYPE_CHECKING:
     from fx_hooks.fastpath.matcher import Tables
@@ -120,7 +126,7 @@ def _milestones_note(repository: Repository, policy: Policy, listed: str | None)
     name = policy.best_models.milestones_file
     if listed is not None or not os.path.lexists(os.path.join(repository.root, name.encode())):
         return []
-    add = from_here(repository, f"git add {quoted(os.fsencode(name))}")
+    (add,) = staging(repository, (os.fsencode(name),))
     return [f"{name} is not staged and does not count: {add}"]
 
 
@@ -170,23 +176,43 @@ def _complete(
     policy = load_policy(text, source)
     if policy.folders:
 
+        @functools.cache
+        def texts() -> dict[str, bytes]:
+            return _texts_of_projects(repository, index, projects)
+
         def read(path: bytes) -> ProjectFile | None:
             entry = index.get(path)
             if entry is not None:
-                return ProjectFile(staged_text(repository, entry), entry.blob)
+                text = texts().get(entry.blob) if entry.mode != LINK_MODE else None
+                return ProjectFile(text or staged_text(repository, entry), entry.blob)
             if path.rpartition(b"/")[2] != POLICY_NAME.encode():
                 return None  # milestones always have to be staged
             place = os.fsdecode(os.path.join(repository.root, path))
             found = read_policy_file(place, os.fsdecode(path), missing_ok=True)
             return None if found is None else ProjectFile(found, None)
 
-        policy = policy._replace(projects=Projects(policy, text, source, read))
+        projects = Projects(policy, text, source, read)
+        policy = policy._replace(projects=projects)
     milestones_file = policy.best_models.milestones_file
     entry = index.get(milestones_file.encode())
     if entry is None:
         return policy, None
     lines = load_milestones(staged_text(repository, entry), policy.best_models)
     return with_milestones(policy, lines, milestones_file), entry
+
+
+def _texts_of_projects(
+    repository: Repository, index: Mapping[bytes, IndexEntry], projects: Projects
+) -> dict[str, bytes]:
+    """Return by its blob the content of what says how to judge in projects, in one question."""
+    names = (b"/" + POLICY_NAME.encode(), b"/milestones.yaml")
+    return repository.contents(
+        entry.blob
+        for path, entry in index.items()
+        if path.endswith(names)
+        and entry.mode not in (LINK_MODE, SUBMODULE_MODE)
+        and projects.around(path)
+    )
 
 
 def _is_staged(repository: Repository, blob: str, content: bytes | None) -> bool:
@@ -337,13 +363,17 @@ def _committed(
     return content, entry.blob
 
 
-def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[bytes] = ()) -> None:
+def keep_tables(
+    git_directory: str,
+    in_force: PolicyInForce,
+    index: Mapping[bytes, IndexEntry] | None = None,
+) -> None:
     """Keep the compiled policy for the fast paths, if what is on disk is what counts.
 
-    *paths* are all that the index has: with projects, those that they are in are kept too.
+    With projects, those that *index* has something of are kept, too.
     """
     projects = in_force.policy.projects
-    if in_force.kept or not in_force.on_disk or (projects is not None and not paths):
+    if in_force.kept or not in_force.on_disk or (projects is not None and not index):
         return
     key = table_cache.cache_key(in_force.text)
     places = table_cache.places(git_directory, key)
@@ -352,10 +382,15 @@ def keep_tables(git_directory: str, in_force: PolicyInForce, paths: Collection[b
         os.fsencode(in_force.policy.best_models.milestones_file),
         bytes.fromhex(in_force.milestones_blob or ""),
     )
-    kept = None if projects is None else _kept_projects(projects, paths, ids[1])
+    index = index or {}
     content = table_cache.read(places, key)
-    if content is not None and content[2:6] == (*ids, kept):
+    if (
+        content is not None
+        and content[2:5] == ids
+        and (projects is None or _still_holds(content[5], projects, index))
+    ):
         return
+    kept = None if projects is None else _kept_projects(projects, index, ids[1])
     from fx_hooks.policy.loader import load_policy
 
     policy = load_policy(in_force.text)
@@ -381,6 +416,26 @@ def _tables(policy: Policy) -> tuple[Tables, tuple[bytes, ...]]:
     return tables_of(policy), marks
 
 
+def _still_holds(
+    kept: ProjectsContent, projects: Projects, index: Mapping[bytes, IndexEntry]
+) -> bool:
+    """Return True if what is *kept* knows each project in *index* as it is now.
+
+    None of them is read for that: only what its files are called in the index.
+    """
+    _, _, known, milestones, *_ = kept
+    for folder in projects.among(index):
+        if folder not in known:
+            return False
+        own, listing, listed, _ = known[folder] or (b"", milestones, b"", 0)
+        before = folder + b"/"
+        for path, blob in ((before + POLICY_NAME.encode(), own), (before + listing, listed)):
+            entry = index.get(path)
+            if (b"" if entry is None else bytes.fromhex(entry.blob)) != blob:
+                return False
+    return True
+
+
 def _kept_projects(
     projects: Projects, paths: Collection[bytes], milestones: bytes
 ) -> ProjectsContent:
@@ -395,6 +450,8 @@ def _kept_projects(
             project = projects.at(folder)
         except FatalError:
             continue  # what is in it is refused with the reason
+        if project.own is not None and project.own.blob is None:
+            continue  # a file that git does not track changes, and goes away, without a trace
         policy = project.without_milestones
         patterns = _patterns(policy)
         if patterns not in numbers:
@@ -403,7 +460,7 @@ def _kept_projects(
             parts = [table_cache.packed(part) for part in (*differences(base, tables), marks)]
             kept.append(tuple([pool.setdefault(part, len(pool)) for part in parts]))
         facts = (
-            bytes.fromhex((project.own and project.own.blob) or ""),
+            bytes.fromhex("" if project.own is None else project.own.blob or ""),
             os.fsencode(policy.best_models.milestones_file),
             bytes.fromhex((project.milestones and project.milestones.blob) or ""),
             numbers[patterns],

@@ -164,7 +164,9 @@ def load_policy(
             document,
             [
                 Entry(pattern, False, KEEP_RULE, "", "", document.source, line)
-                for pattern, line, *_ in document.keep
+                for pattern, line, *_ in (
+                    document.keep if document is not builtin else _needed(document.keep, entries)
+                )
             ],
         )
     if where is not builtin:
@@ -175,6 +177,16 @@ def load_policy(
     return Policy(
         tuple(entries), tuple(marks), best_models, admitted_from, folders, root.projects_may
     )
+
+
+def _needed(keep: Iterable[_Written], entries: Sequence[Entry]) -> list[_Written]:
+    """Return what the built-in policy keeps of files that a rule of people's own refuses."""
+    own = [entry for entry in entries if entry.blocks and entry.source != BUILTIN_SOURCE]
+    return [
+        one
+        for one in keep
+        if any("*" in within(entry.pattern, one.text.removeprefix("/")) for entry in own)
+    ]
 
 
 def _settings(documents: Sequence[_Document]) -> BestModels:

@@ -193,6 +193,7 @@ def _pathspec_problem(pattern: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1 << 12)
 def regex_source(pattern: str) -> bytes:
     """Return pathspec's own expression for *pattern*, on bytes as git sees them.
 
@@ -280,7 +281,9 @@ def _sets(pattern: str) -> Iterator[str]:
                 position = end + 1
 
 
-def alternatives(pattern: str) -> list[str]:
+# The policies of projects have most of their patterns in common.
+@lru_cache(maxsize=1 << 12)
+def alternatives(pattern: str) -> tuple[str, ...]:
     """Return *pattern* without small sets, as several patterns that together mean the same.
 
     Only where a few will do: ``*[-_.]test`` becomes three suffixes, which are cheaper to look
@@ -307,7 +310,7 @@ def alternatives(pattern: str) -> list[str]:
             position = end
         if count < len(parts) - 1:
             found = [text + "/" for text in found]
-    return found
+    return tuple(found)
 
 
 def split(pattern: str) -> Parts:
@@ -386,6 +389,7 @@ def _as_text(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
+@lru_cache(maxsize=1 << 12)
 def shape(pattern: str) -> Shape:
     """Take a valid *pattern* apart, with the cheapest tests for each of its parts."""
     parts, floating, beneath = split(pattern)
