@@ -36,6 +36,7 @@ METRICS = {"val/acc": 0.9, "loss": -1e-3, "epochs": 3, "nested": {"f1": 0.5}, "o
     ("text", "truth"),
     [
         ("val/acc > 0.9", False),
+        ("val/acc > 0.8 and not (loss >= 1 or epochs < 3)", True),
         ("val/acc >= .9", True),
         ("val.acc=0.9", True),
         ("epochs==3", True),
