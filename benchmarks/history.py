@@ -72,7 +72,7 @@ def all_commits(root: Path, count: int, rounds: int) -> bool:
         "--all": Command((CHECK, "--all"), root, code=1),
         "git rev-list | git cat-file": Command(("sh", "-c", objects), root),
     }
-    bounds = [Bound("--all", "git rev-list | git cat-file", 1.5)]
+    bounds = [Bound("--all", "git rev-list | git cat-file", 1.3)]
     return report(f"A history of {count:,} commits", commands, bounds, rounds)
 
 

@@ -69,7 +69,7 @@ def start(name: str, arguments: "Sequence[str] | None" = None) -> int:
 def _prepare() -> None:
     from fx_hooks.fastpath import interpreter
 
-    interpreter.leave_out_users_modules()
+    interpreter.begin()
     interpreter.speak_utf8()
 
 

@@ -19,7 +19,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         from fx_hooks.fastpath import interpreter
 
         if argv is None:
-            interpreter.leave_out_users_modules()
+            interpreter.begin()
         from fx_hooks.fastpath.best_models import proven_untouched, staged_names
 
         staged = None if arguments else staged_names()

@@ -18,7 +18,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         from fx_hooks.fastpath import interpreter
 
         if argv is None:
-            interpreter.leave_out_users_modules()
+            interpreter.begin()
         from fx_hooks.fastpath.commit_range import proven_clean
 
         if proven_clean(arguments):

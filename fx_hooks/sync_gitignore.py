@@ -18,7 +18,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         from fx_hooks.fastpath import interpreter
 
         if argv is None:
-            interpreter.leave_out_users_modules()
+            interpreter.begin()
         from fx_hooks.fastpath.gitignore import proven_in_step
 
         if proven_in_step(arguments):

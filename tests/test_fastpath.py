@@ -60,6 +60,7 @@ def imported_anyway(script: Path, cwd: Path) -> set[str]:
 ALLOWED = {
     "atexit",
     "binascii",
+    "gc",
     "marshal",
     "fx_hooks",
     "fx_hooks.check_artifacts",

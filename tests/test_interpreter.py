@@ -200,6 +200,25 @@ def test_the_end_waits_for_what_others_have_to_do(tmp_path: Path, before: str, c
     assert done.stdout.strip() == (b"said" if before else b"")
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_garbage_is_looked_for_while_a_command_works(tmp_path: Path, before: bool) -> None:
+    """And where the host of a command does not want it, it stays so."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import gc\n"
+        f"gc.enable() if {before} else gc.disable()\n"
+        "from fx_hooks.fastpath import interpreter\n"
+        "interpreter.begin()\n"
+        "meanwhile = gc.isenabled()\n"
+        "from fx_hooks.cli._common import guarded\n"
+        "guarded('x', lambda: print(meanwhile, gc.isenabled()) or 0)\n"
+    )
+    done = subprocess.run(
+        (sys.executable, script), env=unmeasured() | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert done.stdout.decode().split() == ["False", str(before)]
+
+
 @pytest.mark.parametrize("way", [(), ("-m", "cProfile")], ids=["alone", "profiled"])
 def test_the_end_comes_at_once_for_a_script_alone(tmp_path: Path, way: tuple[str, ...]) -> None:
     script = tmp_path / "script.py"

@@ -201,7 +201,8 @@ def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
     # A repository without projects does not pay for them, nor a plain index for a list from git,
     # nor small files for a look into large ones, nor a commit for a digest of all that is tracked.
     known = {
-        "fast_git", "projects", "listed_index", "near_miss", "loose_objects", "looked_into",
+        "fast_git", "index_bytes", "projects", "listed_index", "near_miss", "loose_objects",
+        "looked_into",
     }  # fmt: skip
     known = {f"fx_hooks.fastpath.{module}" for module in known}
-    assert later <= {"atexit", "re", "zlib", "hashlib", "fx_hooks.util.files", *known}
+    assert later <= {"atexit", "gc", "re", "zlib", "hashlib", "fx_hooks.util.files", *known}

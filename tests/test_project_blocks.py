@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fx_hooks.cli.sync_gitignore import main as sync
+from fx_hooks.fastpath import gitignore as ignore_state
 from fx_hooks.fastpath.gitignore import proven_in_step
+from fx_hooks.gitignore import blocks, kept_blocks
+from fx_hooks.gitignore.block import block_lines
 from tests.contract_support import run
 from tests.project_trees import disagreements, draw_cases
 from tests.support import Repo, Result
 from tests.test_projects import LAYOUTS, put
+
+if TYPE_CHECKING:
+    from fx_hooks.policy.model import Policy
 
 
 @pytest.mark.slow
@@ -86,6 +95,42 @@ def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.M
     assert run(sync, cwd=repo.root).code == 0
 
 
+def test_each_block_is_made_once(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Policy] = []
+
+    def counted(policy: Policy) -> list[bytes]:
+        made.append(policy)
+        return block_lines(policy)
+
+    monkeypatch.setattr(blocks, "block_lines", counted)
+    repo.stage(".fx-hooks.yaml", "projects: ['*']\n")
+    for number in range(6):
+        # Two of each, which say the same.
+        repo.stage(f"p{number}/.fx-hooks.yaml", f"ignore: ['*.x{number // 2}']\n")
+
+    def synced() -> int:
+        made.clear()
+        assert run(sync, cwd=repo.root).code in (0, 1)
+        return len(made)
+
+    assert synced() == 4
+    repo.git("add", "-A")
+    texts = [(repo.root / f"p{number}/.gitignore").read_bytes() for number in range(6)]
+    assert texts[0] == texts[1] != texts[2]
+    assert synced() == 0
+    repo.stage("p5/.fx-hooks.yaml", "ignore: ['*.y']\n")
+    assert synced() == 1
+    # What cannot be trusted is made again, and comes to the same.
+    kept = repo.root / ".git" / kept_blocks.NAME
+    data = kept.read_bytes()
+    for damaged in (b"", data[:-9], data[:-1] + bytes([data[-1] ^ 1])):
+        kept.write_bytes(damaged)
+        assert synced() == 5
+    assert [(repo.root / f"p{number}/.gitignore").read_bytes() for number in range(5)] == texts[:5]
+    kept.chmod(0o666)
+    assert os.name == "nt" or synced() == 5
+
+
 def _ignore_lines(repo: Repo) -> list[str]:
     return (repo.root / ".gitignore").read_text("utf-8").splitlines()
 
@@ -119,6 +164,74 @@ def test_each_file_is_rewritten_checked_and_staged(projects: Repo) -> None:
         "ml/.gitignore: does not follow the policy in the index: git add ml/.gitignore\n"
     )
     projects.git("-C", "packages/..", "add", "ml/.gitignore")
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+    assert not proven_in_step([])
+
+
+CHANGES: dict[str, Callable[[Repo], object]] = {
+    "own policy": lambda repo: repo.stage("ml/.fx-hooks.yaml", "ignore: ['*.x']\n"),
+    "untracked policy": lambda repo: repo.write("ml/.fx-hooks.yaml", "ignore: ['*.x']\n"),
+    "root policy": lambda repo: repo.stage(".fx-hooks.yaml", "projects: [ml]\nignore: [/x]\n"),
+    "milestone": lambda repo: repo.stage(
+        "ml/best_models/milestones.yaml", "milestones:\n  best_models/m.pt: {size: 1}\n"
+    ),
+    "ignore file": lambda repo: repo.write("packages/a/.gitignore", "x\n"),
+    "staged ignore file": lambda repo: repo.stage("packages/a/.gitignore", "x\n"),
+    "untracked ignore file": lambda repo: (
+        repo.git("rm", "-q", "--cached", "ml/.gitignore") and None
+    ),
+    "missing ignore file": lambda repo: repo.remove("ml/.gitignore"),
+    "new project": lambda repo: repo.write("packages/new/x.py", ""),
+    "tracked in one left alone": lambda repo: repo.stage("packages/left/x.py", ""),
+    "unmerged": lambda repo: conflict(repo, "packages/a/.gitignore"),
+}
+
+
+def conflict(repo: Repo, path: str) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=b"x\n").strip()
+    info = "".join(f"100644 {blob} {stage}\t{path}\n" for stage in (1, 2, 3))
+    repo.git("update-index", "--index-info", stdin=info.encode())
+
+
+@pytest.fixture
+def in_step(projects: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """The same, where the fast path is sure."""
+    monkeypatch.setattr(ignore_state, "_SETTLED", 0)
+    monkeypatch.chdir(projects.root)
+    projects.write("packages/left/x.py", "")
+    projects.write("packages/.gitignore", "left\n")
+    projects.git("add", "packages/.gitignore")
+    assert run(sync, cwd=projects.root) == Result(0, "", "")
+    assert proven_in_step([])
+    return projects
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_fast_path_sees_each_change(name: str, in_step: Repo) -> None:
+    CHANGES[name](in_step)
+    assert not proven_in_step([])
+    assert run(sync, cwd=in_step.root).code in (1, 2)
+    assert not proven_in_step([])
+
+
+def test_the_fast_path_stays_sure(in_step: Repo) -> None:
+    in_step.stage("ml/new/x.py", "")
+    in_step.write("ml/run/y.py", "")
+    assert proven_in_step([])
+    assert not proven_in_step(["--check"])
+    assert run(sync, cwd=in_step.root) == Result(0, "", "")
+    # Of what was written just now, a later change may not be seen.
+    in_step.write("ml/.gitignore", (in_step.root / "ml/.gitignore").read_bytes())
+    assert not proven_in_step([])
+    assert run(sync, cwd=in_step.root) == Result(0, "", "")
+    assert proven_in_step([])
+
+
+def test_what_was_written_just_now_is_looked_at_again(
+    projects: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projects.root)
+    monkeypatch.setattr(ignore_state, "_SETTLED", 10**12)
     assert run(sync, cwd=projects.root) == Result(0, "", "")
     assert not proven_in_step([])
 

@@ -151,16 +151,21 @@ class Classifier:
 
     def blocks(self, path: bytes) -> bool:
         """Return True if the patterns alone block *path*."""
-        return bool(self.decided(path))
+        return bool(self.decided((path,))[path])
 
-    def decided(self, path: bytes) -> bool | None:
-        """Return True if the patterns alone block *path*; None if they do not decide it."""
-        matcher, projects = self._matcher, self.policy.projects
-        if projects is not None:
-            project = projects.around(path)
-            matcher, path = self.of_project(project)._matcher, _below(path, project)
-        number = matcher.decide((path,))[0]
-        return None if number < 0 else matcher.blocks(number)
+    def decided(self, paths: Iterable[bytes]) -> dict[bytes, bool | None]:
+        """Return True for those of *paths* that the patterns alone block; None if undecided.
+
+        All at once take much less time than one by one.
+        """
+        projects = self.policy.projects
+        groups = {b"": [*paths]} if projects is None else projects.finder.grouped(paths)
+        found: dict[bytes, bool | None] = {}
+        for project, inside in groups.items():
+            matcher = self.of_project(project)._matcher
+            for path, number in zip(inside, matcher.decide(inside), strict=True):
+                found[_joined(project, path)] = None if number < 0 else matcher.blocks(number)
+        return found
 
     def decide_folder(self, folder: bytes) -> Entry | None:
         """Return the entry that decides all of *folder* by the patterns alone."""

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO, cast
 
 from fx_hooks import __version__
+from fx_hooks.fastpath import interpreter
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import FATAL, INTERRUPTED
 from fx_hooks.util.paths import shown
@@ -97,6 +98,7 @@ def entry_point(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
 def guarded(name: str, work: Callable[[], int]) -> int:
     """Run *work* and return its exit code; expected failures become one line each."""
+    interpreter.go_on()
     for stream in ("stdin", "stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by whoever started us
             setattr(sys, stream, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,10 +99,13 @@ def sync(
         complain(f"{NAME}: note: {note}")
     blocks = wanted_blocks(repository, index, in_force.policy)
     tracked = {b""} if in_force.policy.projects is None else _projects(in_force.policy, index)
+    entries = [index[name] for name in map(ignore_file.name_in, blocks) if name in index]
+    staged = repository.contents(entry.blob for entry in entries) if entries else {}
     files = [
         _File(
             repository=repository,
             index=index,
+            staged=staged,
             folder=folder,
             wanted=wanted,
             is_tracked=folder in tracked,
@@ -111,23 +115,24 @@ def sync(
     if check and not show_diff:
         found = [fault for file in files if (fault := _checked(file, force=force)) is not None]
         report = _report([finding for finding, _ in found], in_force.notes)
-        _remember(repository, in_force.policy, found)
+        _remember(repository, in_force.policy, blocks, found)
         return out.deliver(report, lambda _: [text for _, text in found])
     codes = [_synced(file, force=force, show_diff=show_diff) for file in files]
     if not any(codes):
-        _remember(repository, in_force.policy, ())
+        _remember(repository, in_force.policy, blocks, ())
     return FOUND if any(codes) else CLEAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """One ``.gitignore`` and the block that it has to have.
+    """One ``.gitignore`` and the block that it has to have; *staged* has the content of blobs.
 
     It has to be staged where *is_tracked* says that something else in its project is.
     """
 
     repository: Repository
     index: Mapping[bytes, IndexEntry]
+    staged: Mapping[str, bytes]
     folder: bytes
     wanted: Sequence[bytes]
     is_tracked: bool
@@ -149,11 +154,26 @@ def _projects(policy: Policy, index: Mapping[bytes, IndexEntry]) -> set[bytes]:
     return {b"", *policy.projects.among(index)}
 
 
-def _remember(repository: Repository, policy: Policy, found: Sequence[object]) -> None:
+def _remember(
+    repository: Repository, policy: Policy, folders: Collection[bytes], found: Sequence[object]
+) -> None:
     """Keep for the fast path that all is in step, as far as that can tell."""
     at_root = os.path.realpath(os.getcwdb()) == os.path.realpath(repository.root)
-    if not found and at_root and policy.projects is None:
+    if found or not at_root:
+        return
+    if policy.projects is None:
         ignore_state.remember(repository.git_directory, policy.best_models.milestones_file)
+        return
+    looked_in: list[bytes] = []
+    apart: list[bytes] = []
+    on_disk = {*policy.projects.on_disk(repository.root, looked_in, apart)}
+    projects = tuple(
+        (folder, os.fsencode(policy.best_models_of(folder).below(folder).milestones_file))
+        for folder in folders
+    )
+    without = (*apart, *sorted(on_disk.difference(folders)))
+    watched = tuple(looked_in), projects, without
+    ignore_state.remember_projects(repository.git_directory, watched, time.time_ns())
 
 
 def _rewritten(file: _File, *, force: bool) -> tuple[bytes | None, bytes]:
@@ -251,7 +271,7 @@ def _fault_in_index(file: _File) -> str:
         return "is not in the index" if file.is_tracked else ""
     if entry.stage:
         return "is unmerged"
-    content = file.repository.contents((entry.blob,)).get(entry.blob)
+    content = file.staged.get(entry.blob)
     if content is None:
         return ""  # not in this clone, so it has not been changed here
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import block_lines
+from fx_hooks.gitignore.kept_blocks import KeptBlocks
 from fx_hooks.policy.model import KEEP_RULE, MILESTONE_RULE, Entry, Policy, literal
 from fx_hooks.policy.patterns import within
 
@@ -36,8 +37,10 @@ def wanted_blocks(
     if policy.projects is None:
         return {b"": block_lines(policy)}
     folders = _folders(repository, index, policy)
-    blocks = _Blocks(policy, folders)
-    return {folder: blocks.lines(folder) for folder in (b"", *folders)}
+    blocks = _Blocks(policy, folders, KeptBlocks(repository.git_directory))
+    found = {folder: blocks.lines(folder) for folder in (b"", *folders)}
+    blocks.kept.keep()
+    return found
 
 
 def wanted_block(
@@ -46,7 +49,8 @@ def wanted_block(
     """Return the lines of one block, as :func:`wanted_blocks` has them."""
     if policy.projects is None:
         return block_lines(policy)
-    return _Blocks(policy, _folders(repository, index, policy)).lines(folder)
+    kept = KeptBlocks(repository.git_directory)
+    return _Blocks(policy, _folders(repository, index, policy), kept).lines(folder)
 
 
 def _folders(
@@ -81,10 +85,24 @@ def _is_folder(root: bytes, folder: bytes) -> bool:
     )
 
 
+def _opened(policy: Policy, closed: Iterable[bytes]) -> Policy:
+    """Return *policy* with the *closed* folders of projects let in."""
+    opened = [
+        Entry(f"/{literal(os.fsdecode(below))}", False, KEEP_RULE, "", "", "", 0)
+        for below in closed
+    ]
+    # In front of the milestones, which come last.
+    place = len(policy.entries)
+    while place and policy.entries[place - 1].rule == MILESTONE_RULE:
+        place -= 1
+    return policy._replace(entries=(*policy.entries[:place], *opened, *policy.entries[place:]))
+
+
 class _Blocks:
     """The blocks of the projects at *folders*, each of the same policy made once."""
 
-    def __init__(self, policy: Policy, folders: Iterable[bytes]) -> None:
+    def __init__(self, policy: Policy, folders: Iterable[bytes], kept: KeptBlocks) -> None:
+        self.kept = kept
         self._policy = policy
         self._folders = list(folders)
         self._made: dict[tuple[object, ...], list[bytes]] = {}
@@ -125,20 +143,17 @@ class _Blocks:
         policy = self._policy_of(folder)
         closed = tuple(self._closed(folder))
         # Policies that say the same have the same lines, wherever they say it.
-        said = tuple(entry._replace(source="", line=0, written="") for entry in policy.entries)
-        key = (said, policy.best_models.milestones_file, closed)
-        if key not in self._made:
-            opened = [
-                Entry(f"/{literal(os.fsdecode(below))}", False, KEEP_RULE, "", "", "", 0)
-                for below in closed
-            ]
-            # In front of the milestones, which come last.
-            place = len(policy.entries)
-            while place and policy.entries[place - 1].rule == MILESTONE_RULE:
-                place -= 1
-            entries = (*policy.entries[:place], *opened, *policy.entries[place:])
-            self._made[key] = block_lines(policy._replace(entries=entries))
-        return self._made[key]
+        said = tuple(
+            (one.pattern, one.blocks, one.rule, one.why, one.tool) for one in policy.alone()
+        )
+        made_of = (said, policy.best_models.milestones_file, closed)
+        if made_of not in self._made:
+            lines = self.kept.get(made_of)
+            if lines is None:
+                lines = block_lines(_opened(policy, closed))
+                self.kept.add(made_of, lines)
+            self._made[made_of] = lines
+        return self._made[made_of]
 
     def _closed(self, around: bytes) -> Iterator[bytes]:
         """Yield the folders of projects in *around* that its lines may close, relative to it."""

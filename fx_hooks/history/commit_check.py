@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict, Within
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
     from fx_hooks.reporting.finding import Finding
 
+_AT_ONCE = 1000  # paths to decide: much faster than one by one
 DIGEST_RULE = "best-models-digest"
 
 
@@ -260,15 +262,11 @@ class RangeClassifier:
         models: list[Introduction] = []
         changed: dict[str, list[str]] = {}
         places: dict[bytes, _Chosen] = {}
-        decided = self._classifier.decided
-        for item in walk:
+        for item, asked in self._asked(walk, known):
             if each is not None:
                 each(item)
             path = item.path
-            # A submodule is a folder, to patterns that match only those.
-            asked = path + b"/" if item.mode == SUBMODULE_MODE else path
-            if asked not in known:
-                known[asked] = decided(asked)
+            if path not in places:
                 places[path] = self._chosen_in(self._around(path))
             blocked = known[asked]
             if blocked:
@@ -288,6 +286,19 @@ class RangeClassifier:
         marked = self._marked([new, *walk.boundary], known, walk.removed)
         admitted = [path for path, blocked in known.items() if blocked is False]
         return _Sifted(suspects, models, changed, marked, undecided, admitted)
+
+    def _asked(
+        self, walk: Walk, known: dict[bytes, bool | None]
+    ) -> Iterator[tuple[Introduction, bytes]]:
+        """Yield what *walk* brings in, each with the path whose verdict *known* then has."""
+        left = iter(walk)
+        while items := list(islice(left, _AT_ONCE)):
+            # A submodule is a folder, to patterns that match only those.
+            asked = [item.path + b"/" * (item.mode == SUBMODULE_MODE) for item in items]
+            known.update(
+                self._classifier.decided(dict.fromkeys(path for path in asked if path not in known))
+            )
+            yield from zip(items, asked, strict=True)
 
     def _marked(
         self, ends: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]

@@ -137,12 +137,19 @@ class Projects:
         """Return the folders of the projects that *paths* are in, in order, but the root."""
         return sorted({self.around(path) for path in paths} - {b""})
 
-    def on_disk(self, root: bytes) -> Iterator[bytes]:
-        """Yield the folders of projects that are on disk below *root*, through no link."""
+    def on_disk(
+        self, root: bytes, looked_in: list[bytes] | None = None, apart: list[bytes] | None = None
+    ) -> Iterator[bytes]:
+        """Yield the folders of projects that are on disk below *root*, through no link.
+
+        Those *looked_in*, and those that are *apart* and left alone, are added to these lists.
+        """
+        looked_in, apart = ([] if found is None else found for found in (looked_in, apart))
         patterns = [f"/{folder}" for folder in self.root.folders]
         stack = [b""]
         while stack:
             above = stack.pop()
+            looked_in.append(above)
             try:
                 with os.scandir(os.path.join(root, above)) as entries:
                     names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -150,7 +157,10 @@ class Projects:
                 continue  # git cannot look into it either
             for name in names:
                 folder = above + b"/" + name if above else name
-                if name == b".git" or _is_apart(os.path.join(root, folder)):
+                if name == b".git":
+                    continue
+                if _is_apart(os.path.join(root, folder)):
+                    apart.append(folder)
                     continue
                 if self.finder.at(folder) == folder:
                     yield folder

@@ -256,14 +256,18 @@ class _Stock:
     def _look_into(self, folder: Folder) -> Size:
         """Return the checkpoints in a run; where its links lead is looked at later."""
         total = _Sum()
-        for inner in folder.walk():
-            here = inner.path + b"/"
-            numbers = self._weights.decide([here + file[0] for file in inner.files])
-            for file, number in zip(inner.files, numbers, strict=True):
-                if stat.S_ISLNK(file[4]):
-                    self.leads.append(Lead(BEHIND_A_LINK, here + file[0]))
-                elif self._weights.blocks(number):
-                    total.add(file[1], file[2], 1, file[3])
+        files = [
+            (before + file[0], file)
+            for inner in folder.walk()
+            for before in (inner.path + b"/",)
+            for file in inner.files
+        ]
+        numbers = self._weights.decide([path for path, _ in files])
+        for (path, file), number in zip(files, numbers, strict=True):
+            if stat.S_ISLNK(file[4]):
+                self.leads.append(Lead(BEHIND_A_LINK, path))
+            elif self._weights.blocks(number):
+                total.add(file[1], file[2], 1, file[3])
         return total.size()
 
     def _sort_files(
@@ -307,20 +311,18 @@ class _Stock:
             is_folder = self._scan.find(path) is not None
             self._put(Item(kind, path, total.size(), note=note, is_folder=is_folder), total.size())
 
-    def _suspects(self, paths: Sequence[bytes], refused: Collection[bytes]) -> list[bytes]:
+    def _suspects(self, paths: list[bytes], refused: Collection[bytes]) -> list[bytes]:
         """Those of *paths* that are *refused*, or not allowed at first sight.
 
         Of a data set nearly all is, and a verdict costs more than a look.
         """
         classifier = self._scene.classifier
         marked = {*classifier.tree(paths).runs, *self._scene.tree.runs}
-        blocked = {path for path in paths if classifier.blocks(path)}
+        blocks = classifier.decided(paths)
         return [
             path
             for path in paths
-            if path in blocked
-            or path in refused
-            or (marked and not marked.isdisjoint(parents(path)))
+            if blocks[path] or path in refused or (marked and not marked.isdisjoint(parents(path)))
         ]
 
     def _add(
