@@ -10,9 +10,14 @@ content.tsv has what is refused for its content, and what passes because it is t
 not count. `--content FOLDER` finds it anew in bare repositories FOLDER/OWNER+NAME/repo, which may
 lack contents (of 4 MiB and more, say).
 
-figures.json has the figures of the first measurement, before any rule was mended for what it
-showed, and those of now; and those of 24 later repositories (later.tsv.gz), which were chosen and
-labelled when the rules had been mended.
+Of each sample figures.json has the figures of the first measurement, before any rule was mended for
+what it showed, and those of now. The second sample is 24 later repositories (later.tsv.gz), which
+were chosen and labelled when the rules had been mended for the first one. Five of these had more
+artifacts once: peak.tsv.gz has the commit with the most, as REPOSITORY@COMMIT, and was labelled in
+the same way.
+
+templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
+artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
 """
 
 from __future__ import annotations
@@ -48,6 +53,8 @@ MASSES = {
     ("Ryo-2023+kaggle", "P"),  # the same
     ("007kakashi+Marks_Pred_End2End", "P"),  # an environment of conda
     ("0HARMAR+0HARMAR", "P"),  # an environment of venv
+    ("00divyanshu+ML-Project@3e466b529040", "P"),  # an environment of conda
+    ("2099anik+nifty-vol-surface-tft@3172ea723ed5", "P"),  # an environment of venv
 }
 NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
@@ -163,9 +170,10 @@ def find_content(
     """Yield what is refused for its content: the repository, the rule, what it is, the path."""
     classifier = Classifier(load_policy())
     for repository in sample:
-        place = folder / repository / "repo"
+        name, _, commit = repository.partition("@")
+        place = folder / name / "repo"
         git = ("git", "-C", str(place / ".git" if (place / ".git").is_dir() else place))
-        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", "HEAD"))
+        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", commit or "HEAD"))
         blobs = {}
         for record in listing.split(b"\0")[:-1]:
             head, path = record.split(b"\t", 1)
@@ -198,7 +206,15 @@ def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[st
 
 def measured(name: str = "paths") -> dict[str, object]:
     """Return the figures of now."""
-    return figures([*judge(read_sample(name), read_content())])
+    return figures([*judge(at_peak() if name == "peak" else read_sample(name), read_content())])
+
+
+def at_peak() -> dict[str, list[Labelled]]:
+    """Return the later sample, each repository at the commit with the most artifacts."""
+    peak = read_sample("peak")
+    dirtier = {repository.partition("@")[0] for repository in peak}
+    later = read_sample("later").items()
+    return {name: paths for name, paths in later if name not in dirtier} | peak
 
 
 def recorded() -> dict[str, dict[str, object]]:
@@ -219,7 +235,10 @@ def in_sample() -> dict[str, object]:
 
 def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
     """Return the page *text* with the tables of *known* figures in place of those it has."""
-    for name, table in (("figures", _table(known)), ("repositories", _repositories(known))):
+    for name, table in (
+        ("figures", _table(known)), ("repositories", _repositories(known)),
+        ("templates", _templates()),
+    ):  # fmt: skip
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
         text = before + start + table + end + rest.partition(end)[2]
@@ -228,7 +247,8 @@ def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
 
 _COLUMNS = {
     "in sample": "made with", "first": "first measured", "now": "the same, now",
-    "later": "later ones",
+    "later": "later ones", "later now": "the same, now",
+    "peak": "later ones at their peak", "peak now": "the same, now",
 }  # fmt: skip
 
 
@@ -252,18 +272,39 @@ def _table(known: Mapping[str, Mapping[str, object]]) -> str:
 
 
 def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
-    first, now, later = (
-        known[name]["repositories with less"] for name in ("first", "now", "later")
-    )
-    assert isinstance(first, Mapping)
-    assert isinstance(now, Mapping)
-    assert isinstance(later, Mapping)
     rows = ["| repository | first measured | now |", "|---|---|---|"]
-    for name in sorted({*first, *now}):
-        said = " | ".join(_said(found.get(name, 1.0)) for found in (first, now))
-        rows.append(f"| {name.replace('+', '/', 1)} | {said} |")
-    rows += [f"| {name.replace('+', '/', 1)}, a later one |  | {_said(share)} |"
-             for name, share in sorted(later.items())]  # fmt: skip
+    for kind, before, after in (
+        ("", "first", "now"), (", a later one", "later", "later now"),
+        (", at its peak", "peak", "peak now"),
+    ):  # fmt: skip
+        first, now = (known[name]["repositories with less"] for name in (before, after))
+        assert isinstance(first, Mapping)
+        assert isinstance(now, Mapping)
+        for name in sorted({*first, *now}):
+            if kind == ", at its peak" and "@" not in name:
+                continue  # as it is now
+            said = " | ".join(_said(found.get(name, 1.0)) for found in (first, now))
+            shown = name.partition("@")[0].replace("+", "/", 1)
+            rows.append(f"| {shown}{kind} | {said} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _templates() -> str:
+    """Return the table of the examples and templates in which something is refused."""
+    counts: dict[str, Counter[str]] = {}
+    for one in judge(read_sample("templates"), read_content()):
+        counts.setdefault(one.repository, Counter())["paths"] += 1
+        if one.verdict.blocked:
+            counts[one.repository]["wrong" if one.label == FINE else "right"] += 1
+    rows = ["| repository | paths | artifacts refused | wrongly refused |", "|---|---|---|---|"]
+    clean = [count for count in counts.values() if count.keys() == {"paths"}]
+    paths = sum(count["paths"] for count in clean)
+    rows.append(f"| {len(clean)} others | {paths:,} | 0 | 0 |")
+    for name, count in sorted(counts.items()):
+        if count not in clean:
+            shown = name.replace("+", "/", 1)
+            numbers = (count[key] for key in ("paths", "right", "wrong"))
+            rows.append(f"| {shown} | {' | '.join(f'{number:,}' for number in numbers)} |")
     return "".join(f"{row}\n" for row in rows)
 
 
@@ -275,13 +316,18 @@ def offenders(most: int) -> Iterator[str]:
     """Yield what is wrong, the largest groups first."""
     wrong = [
         one
-        for one in judge({**read_sample(), **read_sample("later")}, read_content())
+        for one in judge(_all_samples(), read_content())
         if one.verdict.blocked == (one.label == FINE) and not one.exempted
     ]
     kinds = Counter(_kind(one) for one in wrong)
     for kind, count in kinds.most_common(most):
         example = next(one for one in wrong if _kind(one) == kind)
         yield f"{count:6} {' '.join(kind)}: {os.fsdecode(example.verdict.path)}"
+
+
+def _all_samples() -> dict[str, list[Labelled]]:
+    samples = [read_sample(name) for name in ("paths", "later", "peak", "templates")]
+    return {repository: paths for sample in samples for repository, paths in sample.items()}
 
 
 def _kind(one: Judged) -> tuple[str, str, str]:
@@ -297,16 +343,14 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=30, help="groups of wrong verdicts to list")
     options = parser.parse_args()
     if options.content:
-        lines = [
-            "\t".join(line)
-            for line in find_content(options.content, {**read_sample(), **read_sample("later")})
-        ]
+        lines = ["\t".join(line) for line in find_content(options.content, _all_samples())]
         text = "\n".join(["repository\trule\twhat\tpath", *lines, ""])
         (FOLDER / "content.tsv").write_text(text, "utf-8")
     now = measured()
     print(json.dumps(now, indent=1), *offenders(options.most), sep="\n")
     if options.update:
-        known = {**recorded(), "now": now, "in sample": in_sample(), "later": measured("later")}
+        later = {f"{name} now": measured(name) for name in ("later", "peak")}
+        known = {**recorded(), "now": now, "in sample": in_sample(), **later}
         (FOLDER / "figures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         PAGE.write_text(page(PAGE.read_text("utf-8"), known), "utf-8")
     return 0

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import cProfile
+import fractions
+import importlib
+import io
 import json
+import marshal
 import os
 import pickle
+import struct
 import sys
 import types
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from fx_hooks.artifacts.unnamed import refused_files
 from fx_hooks.fastpath import looked_into
+from fx_hooks.weights.magic import weights_format
 from tests.support import CLEAN, Repo
 from tests.test_check_range import check, commit, fast_path, head, paths
 from tests.test_explain import run
@@ -128,6 +137,9 @@ def pickled(module: str, protocol: int, around: bool) -> bytes:
     [
         ("sklearn.ensemble._forest", True), ("xgboost.sklearn", True), ("lightgbm.basic", True),
         ("catboost.core", True), ("sklearn.preprocessing._data", False),
+        ("gensim.models.word2vec", True), ("stable_baselines3.common.buffers", True),
+        ("stable_baselines3.common.vec_env.vec_normalize", True),
+        ("gensim.corpora.dictionary", False),
         ("sklearn.utils._bunch", False), ("pandas.core.frame", False),
     ],
 )  # fmt: skip
@@ -136,6 +148,50 @@ def test_pickled_estimators(
 ) -> None:
     repo.stage("src/thing.joblib", pickled(module, protocol, around))
     assert repo.check().code == refused
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, bytes(1 << 13))
+    return file.getvalue()
+
+
+def profiled(path: Path) -> bytes:
+    with cProfile.Profile() as profile:
+        importlib.reload(json.decoder)
+        fractions.Fraction("1/3")
+    profile.dump_stats(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        pytest.param(zipped("model_params.json", "network.pt"), "TabNet", id="tabnet"),
+        pytest.param(zipped("params.json", "network.txt"), "", id="another-zip"),
+        pytest.param(struct.pack("<ii", 793712314, 12), "fastText", id="fasttext"),
+        pytest.param(struct.pack("<ii", 793712314, 12345), "", id="another-number"),
+        pytest.param(b"\x1c\0\0\0TFL3", "TensorFlow Lite", id="tflite"),
+        pytest.param(b"\x1c\0\0\0TFLX", "", id="another-buffer"),
+    ],
+)
+def test_weights_by_content(repo: Repo, content: bytes, what: str) -> None:
+    content = content.ljust(1 << 14, b"\1")
+    repo.stage("res/thing", content)
+    assert repo.check().code == bool(what)
+    assert weights_format(content, len(content)) == what
+
+
+def test_profiles_by_content(repo: Repo, tmp_path: Path) -> None:
+    """The first entry of a profile is that of any function: each has to be known."""
+    parts = marshal.loads(profiled(tmp_path / "stats"))
+    for key, value in parts.items():
+        repo.stage("res/thing", marshal.dumps({key: value}) + bytes(1 << 14))
+        assert repo.check().code == 1, key
+    repo.stage("res/thing", marshal.dumps({("a", 1): [*range(5000)]}))
+    assert repo.check() == CLEAN
 
 
 def test_explain_looks_at_the_disk_for_what_is_not_tracked(repo: Repo) -> None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from tests.outside import PAGE, figures, in_sample, judge, measured, page, read_sample, recorded
+from tests.outside import (
+    FINE,
+    PAGE,
+    figures,
+    in_sample,
+    judge,
+    measured,
+    page,
+    read_content,
+    read_sample,
+    recorded,
+)
 
 
 @pytest.mark.slow
@@ -12,7 +25,8 @@ def test_the_recorded_figures_are_those_of_now() -> None:
     """If rules have changed: ``python -m tests.outside --update``."""
     known = recorded()
     assert measured() == known["now"]
-    assert measured("later") == known["later"]
+    assert measured("later") == known["later now"]
+    assert measured("peak") == known["peak now"]
     assert in_sample() == known["in sample"]
     assert page(PAGE.read_text("utf-8"), known) == PAGE.read_text("utf-8")
 
@@ -29,3 +43,16 @@ def test_figures() -> None:
     assert (known, refused["clean repositories flagged"], refused["wrongly refused"]) == (
         b"data/Readme.md", 1, 1,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_examples_and_templates_pass() -> None:
+    """Only Orbax has checkpoints of its own to test with."""
+    sample = read_sample("templates")
+    assert len(sample) >= 20
+    wrong = Counter(
+        one.repository
+        for one in judge(sample, read_content())
+        if one.verdict.blocked and one.label == FINE
+    )
+    assert wrong == {"google+orbax": 453}

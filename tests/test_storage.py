@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fx_hooks.cli import archive_runs, clean_runs, show_run
 from fx_hooks.runs import deletion, inventory
-from fx_hooks.runs.archive import tree
+from fx_hooks.runs.archive import storage, tree
 from fx_hooks.runs.liveness import Processes
 from tests.run_trees import seen, write
 from tests.support import Repo, working_directory
@@ -49,10 +53,21 @@ class Object(io.BytesIO):
 
 
 class File(io.BytesIO):
-    """What is read; as with paramiko, ``seek`` returns nothing."""
+    """What is read by SFTP, as paramiko has it: ``seek`` returns nothing."""
+
+    asked: ClassVar[list[tuple[int, int]]] = []
 
     def seek(self, offset: int, whence: int = 0, /) -> None:  # type: ignore[override]
         super().seek(offset, whence)
+
+    def stat(self) -> Any:
+        return SimpleNamespace(st_size=len(self.getvalue()))
+
+    def readv(self, chunks: Any) -> Iterator[bytes]:
+        for offset, size in chunks:
+            self.asked.append((offset, size))
+            self.seek(offset)
+            yield self.read(size)
 
 
 class ObjectStore(MemoryFileSystem):  # type: ignore[misc]
@@ -78,7 +93,7 @@ class ObjectStore(MemoryFileSystem):  # type: ignore[misc]
             return Object(self.store, path)
         file = super()._open(path, mode, **options)
         if mode == "rb":
-            file = File(file.getvalue())
+            file = (io.BytesIO if self.protocol == "oss" else File)(file.getvalue())
         real = getattr(file, "write" if mode == "wb" else "read")
 
         def counted(*arguments: Any) -> Any:
@@ -168,6 +183,46 @@ def test_there_and_back(
     assert seen(repo.root / FIRST) == jobs[FIRST]
 
 
+def test_large_blocks_by_sftp(repo: Repo, jobs: dict[str, Any]) -> None:
+    """No answer is waited for that could be asked for with others; one run is read alone."""
+    Server().makedirs("/host/dir", exist_ok=True)
+    address = "tosftp://host/dir/a.tar.gz"
+    assert archive(repo, "outputs", address) == 0
+    File.asked.clear()
+    assert archive(repo, "--list", address) == 0
+    assert len(File.asked) <= 2
+    File.asked.clear()
+    shutil.rmtree(repo.root / "outputs")
+    assert archive(repo, "--restore", address) == 0
+    assert len(File.asked) <= 3
+    assert {path: seen(repo.root / path) for path in jobs} == jobs
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(-1, 2000), st.booleans()), max_size=20))
+def test_blocks_are_what_is_in_the_file(steps: list[tuple[int, int, bool]]) -> None:
+    content = bytes(range(256)) * 10
+    plain, blocks = io.BytesIO(content), storage.BlockReader(File(content))
+    before, storage._AHEAD = storage._AHEAD, 100
+    try:
+        for offset, size, moves in steps:
+            if moves:
+                assert plain.seek(offset) == blocks.seek(offset)
+            assert plain.read(size) == blocks.read(size)
+            assert plain.tell() == blocks.seek(0, 1)
+        assert plain.seek(-5, 2) == blocks.seek(-5, 2)
+        assert plain.read() == blocks.read()
+    finally:
+        storage._AHEAD = before
+
+
+def test_a_file_that_becomes_shorter_by_sftp() -> None:
+    file = File(b"0123456789")
+    reader = storage.BlockReader(file)
+    file.truncate(5)
+    with pytest.raises(OSError, match="shorter"):
+        reader.read()
+
+
 def test_cleaned_after_archiving(
     repo: Repo, jobs: dict[str, Any], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +232,17 @@ def test_cleaned_after_archiving(
     capsys.readouterr()
     with working_directory(repo.root):
         assert show_run.main((FIRST,)) == 0
-    assert address in capsys.readouterr().out
+        assert address in capsys.readouterr().out
+        assert show_run.main((FIRST, "--format", "json")) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["kind"], found["archives"], found["unread"]) == ("Hydra job", [address], [])
+        assert found["config"]
+        # Out of reach, it is named all the same.
+        ObjectStore.fails_at, ObjectStore.count = 1, 0
+        assert show_run.main((FIRST,)) == 0
+        out = capsys.readouterr().out
+        assert f"in the archive {address} (which cannot be read: the network is gone)" in out
+        ObjectStore.fails_at = None
     assert archive(repo, "--restore", address) == 0
     assert seen(repo.root / FIRST) == jobs[FIRST]
 

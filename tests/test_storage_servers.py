@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,8 +135,67 @@ def test_there_and_back(repo: Repo, place: str) -> None:
     code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
     assert (code, folder.exists()) == (0, False), output
     assert JOB in command(repo, "archive_runs", "--list", address)[1]
+    for found in (place, address):
+        code, output = command(repo, "archive_runs", "--find", "loss < 1", found)
+        assert (code, output) == (
+            0,
+            "0 runs of 1 in 1 archive\nnote: 1 run without loss: not decided\n",
+        )
+    assert f"in the archive {address}\n" in command(repo, "show_run", JOB)[1]
     code, output = command(repo, "archive_runs", "--restore", address)
     assert code == 0, output
+    assert seen(folder) == before
+
+
+def far_away(port: int, seconds: float) -> int:
+    """Return a port from which the way to *port*, and back, takes so long, at any rate."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            client, _ = server.accept()
+            other = socket.create_connection(("127.0.0.1", port))
+            for source, target in ((client, other), (other, client)):
+                waiting: queue.Queue[tuple[float, bytes]] = queue.Queue()
+                for work, arguments in ((read, (source, waiting)), (write, (target, waiting))):
+                    threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def read(source: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                waiting.put((time.monotonic() + seconds, data))
+        waiting.put((time.monotonic() + seconds, b""))
+
+    def write(target: socket.socket, waiting: queue.Queue[tuple[float, bytes]]) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                then, data = waiting.get()
+                time.sleep(max(then - time.monotonic(), 0))
+                if not data:
+                    target.shutdown(socket.SHUT_WR)
+                    return
+                target.sendall(data)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+def test_sftp_from_far_away(repo: Repo, sftp: str) -> None:
+    """24 MiB are 768 answers to 32 KiB; one by one, at 40 ms each, they take 30 seconds."""
+    folder = make_job(repo.root)
+    (folder / "large.bin").write_bytes(os.urandom(24 << 20))
+    subprocess.run(("touch", "-d", "40 days ago", folder / "large.bin"), check=True)
+    before = seen(folder)
+    code, output = command(repo, "archive_runs", JOB, f"{sftp}/a.tar.gz")
+    assert code == 0, output
+    shutil.rmtree(folder)
+    host, _, rest = sftp.partition("@")[2].partition(":")
+    port = rest.partition("/")[0]
+    far = far_away(int(port), 0.02)
+    address = sftp.replace(f"@{host}:{port}", f"@{host}:{far}") + "/a.tar.gz"
+    start = time.monotonic()
+    assert command(repo, "archive_runs", "--restore", address)[0] == 0
+    assert time.monotonic() - start < 15
     assert seen(folder) == before
 
 
@@ -154,7 +216,8 @@ def test_killed(repo: Repo, place: str, after: float) -> None:
     assert folder.exists() or is_listed
     assert seen(folder) == before
     if not is_listed:
-        assert command(repo, "clean_runs", "--yes", "--archive", address, ".")[0] == 0
+        code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
+        assert code == 0, output
         assert not folder.exists()
     shutil.rmtree(folder, ignore_errors=True)
     assert command(repo, "archive_runs", "--restore", address)[0] == 0

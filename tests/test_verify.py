@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fx_hooks.cli import clean_runs, report_space
-from fx_hooks.frameworks.wandb import server
+from fx_hooks.frameworks.wandb import client
 from fx_hooks.runs import confirmed, inventory
 from fx_hooks.runs.liveness import Processes
 from tests.realruns.public_api import PublicApi, ServerRun, contents_of, old
@@ -231,7 +231,7 @@ def test_no_answer_is_no_confirmation(
 ) -> None:
     (place.repo.root / f"{place.run}/run-abc.wandb.synced").touch()
     old(place.repo.root / place.run)
-    monkeypatch.setattr(server, "PATIENCE", 8)
+    monkeypatch.setattr(client, "PATIENCE", 8)
     if status == "hangs":
         place.api.hangs = True
     elif status == "nobody":
@@ -252,7 +252,7 @@ def test_no_answer_is_no_confirmation(
 def test_without_the_package(
     place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(server, "find_spec", lambda _: None)
+    monkeypatch.setattr(client, "find_spec", lambda _: None)
     assert place.clean("--yes") == 2
     assert "pip install 'fx-hooks[wandb] @" in capfd.readouterr().err
 

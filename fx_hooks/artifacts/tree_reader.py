@@ -201,7 +201,8 @@ def _above(sign: Sign, found: Found) -> set[bytes]:
     if not sign.inside:
         return folders
     tail = b"/" + sign.inside
-    return {folder[: -len(tail)] for folder in folders if folder.endswith(tail)}
+    above = {folder[: -len(tail)] for folder in folders if folder.endswith(tail)}
+    return above | {b""} if sign.inside in folders else above  # the root has no name
 
 
 def files_of(mark: RunMark) -> tuple[str, ...]:

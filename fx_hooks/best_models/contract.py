@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 # What each rule is about; what a finding says is about one file.
 RULES = {
+    "best-models-artifact-changed": "W&B has the artifact of a milestone as it was approved.",
+    "best-models-artifact-gone": "W&B has the artifact that a milestone is a copy of.",
+    "best-models-artifact-unknown": "W&B says that it has the artifact of a milestone.",
     "best-models-digest": "A milestone is what was approved, byte for byte.",
     "best-models-foreign": "The folder holds milestones, their metadata and documents, nothing"
     " else.",

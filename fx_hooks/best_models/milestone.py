@@ -22,6 +22,8 @@ class Milestone(NamedTuple):
     and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is one
     of :data:`fx_hooks.weights.inspection.FORMATS` or None; ``allow_globals`` are names that its
     pickle may import beyond what torch accepts. ``line`` is where it is listed.
+    ``artifact`` is the address of the file that it is a copy of, in an artifact of W&B's with
+    the digest ``artifact_digest``.
     """
 
     path: str
@@ -33,6 +35,8 @@ class Milestone(NamedTuple):
     format: str | None = None
     allow_globals: tuple[str, ...] = ()
     line: int = 0
+    artifact: str | None = None
+    artifact_digest: str | None = None
 
     def place(self, source: str) -> str:
         """Return where the file *source* lists it, as far as it does."""

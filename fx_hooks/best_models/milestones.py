@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NoReturn
 
 from fx_hooks.best_models.milestone import GLOBAL, Milestone
+from fx_hooks.frameworks.wandb.address import parse
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("sha256", "size", "why", "approved")
 # In the order in which an entry is written.
-KEYS = ("sha256", "size", "format", "why", "approved", "by", "allow_globals")
+KEYS = (
+    "sha256", "size", "format", "why", "approved", "by", "allow_globals", "artifact",
+    "artifact_digest",
+)  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_ARTIFACT_DIGEST = re.compile(r"[0-9a-f]{32}\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
@@ -73,6 +78,9 @@ def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
             raise FatalError(
                 f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it"
             )
+    for name, other in (("artifact", "artifact_digest"), ("artifact_digest", "artifact")):
+        if name in found and other not in found:
+            raise FatalError(f"{source}:{line}: {place}: has '{name}' and no '{other}'")
     values = {name: _Value(source, f"{place}.{name}", node) for name, (_, node) in found.items()}
     approved = values["approved"].matching(_DATE, "must be a date such as 2026-01-31")
     try:
@@ -89,6 +97,10 @@ def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
         values["format"].one_of(FORMATS) if "format" in values else None,
         values["allow_globals"].globals() if "allow_globals" in values else (),
         line,
+        values["artifact"].artifact() if "artifact" in values else None,
+        values["artifact_digest"].matching(_ARTIFACT_DIGEST, "must be 32 hex digits in lower case")
+        if "artifact_digest" in values
+        else None,
     )
 
 
@@ -127,6 +139,12 @@ class _Value:
         value = self._plain(message)
         if value not in known:
             self.fail(message)
+        return value
+
+    def artifact(self) -> str:
+        value = self._plain("must be a text")
+        if parse(value) is None:
+            self.fail("must be an address: wandb:ENTITY/PROJECT/ARTIFACT:VERSION/FILE")
         return value
 
     def globals(self) -> tuple[str, ...]:
@@ -224,7 +242,7 @@ def _as_lines(milestone: Milestone) -> list[str]:
             if value:
                 lines.append(f"    {key}:\n")
                 lines += [f"      - {name}\n" for name in value]
-        elif key == "sha256":
+        elif value is not None and key in ("sha256", "artifact_digest"):
             lines.append(f'    {key}: "{value}"\n')
         elif key in ("size", "approved"):
             lines.append(f"    {key}: {value}\n")

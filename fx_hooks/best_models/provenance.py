@@ -71,7 +71,7 @@ def find_provenance(model: str, root: str) -> Provenance:
         hydra or run.directory,
         config or run.details.config or config,
         overrides,
-        {key: value for key, value in run.details.metrics.items() if _is_figure(key, value)},
+        figures_of(run.details.metrics),
         known,
         run.details.commit,
     )
@@ -161,6 +161,11 @@ def fits(part: Any, whole: Any) -> bool:
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and fits(value, whole[key]) for key, value in part.items())
     return bool(part == whole)
+
+
+def figures_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers among *metrics*, without those of W&B itself."""
+    return {key: value for key, value in metrics.items() if _is_figure(key, value)}
 
 
 def _is_figure(key: str, value: Any) -> bool:

@@ -9,16 +9,13 @@ import io
 import json
 import math
 import os
-import shutil
-import stat
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, BinaryIO
 
 from fx_hooks.artifacts.classifier import Classifier
+from fx_hooks.best_models.artifact_source import Source, source_of
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
     Content,
@@ -38,14 +35,24 @@ from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.cli._common import command_parser, entry_point
-from fx_hooks.git import commands as git_commands
+from fx_hooks.cli._milestone_files import (
+    Plan,
+    as_chosen,
+    from_here,
+    opened_model,
+    print_staging,
+    project_of,
+    read_beside,
+    write_plan,
+)
+from fx_hooks.cli._publish import publish_milestone
 from fx_hooks.git.alone import alone
 from fx_hooks.git.commands import LFS_ATTRIBUTES, attributes_line
-from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer
+from fx_hooks.git.repository import IndexEntry, Repository
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import parse, rewritten
 from fx_hooks.gitignore.blocks import wanted_block
-from fx_hooks.policy.in_force import policy_in_force, read_policy_file
+from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.policy.milestone_list import load_milestones
 from fx_hooks.policy.model import (
     LFS_REQUIRED,
@@ -57,13 +64,11 @@ from fx_hooks.policy.model import (
     literal,
     with_milestones,
 )
+from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
-from fx_hooks.util.temporary import nameless_file
-from fx_hooks.util.terminal import command_lines
 from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
-from fx_hooks.weights.convert import NotConvertible, write_safetensors
 
 NAME = "fx-add-milestone"
 
@@ -77,7 +82,11 @@ def make_parser() -> argparse.ArgumentParser:
         "0: approved",
         failed="it cannot be, and nothing was written",
     )
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a file, or wandb:ENTITY/PROJECT/ARTIFACT:VERSION[/FILE], which is fetched from W&B",
+    )
     parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
     parser.add_argument(
         "--metric", metavar="NAME=VALUE", action="append", default=[], help="a figure of its own"
@@ -103,6 +112,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--replace", action="store_true", help="approve changed content again")
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="log the milestone FILE to W&B as an artifact, and say what is sent",
+    )
+    parser.add_argument("--to", metavar="ENTITY/PROJECT/ARTIFACT", help="what --publish calls it")
+    parser.add_argument(
+        "--collection",
+        metavar="PATH",
+        help="the collection that --publish links it to, such as wandb-registry-model/NAME",
+    )
     parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
     return parser
 
@@ -110,7 +130,18 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: the model is approved; 2: it cannot be, and nothing was written."""
-    options = make_parser().parse_args(argv)
+    parser = make_parser()
+    options = parser.parse_args(argv)
+    if options.publish:
+        return publish_milestone(
+            options.file,
+            to=options.to,
+            collection=options.collection,
+            dry_run=options.dry_run,
+            policy_file=options.policy,
+        )
+    if options.to is not None or options.collection is not None:
+        parser.error("--to and --collection go with --publish")
     return add_milestone(
         Request(
             file=options.file,
@@ -163,21 +194,6 @@ class Request:
         return " ".join(quoted(os.fsencode(word)) for word in (*words, *more))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """Files to write, by their root-relative paths, and the model to copy."""
-
-    model: str
-    copy_from: str | None
-    texts: Mapping[str, bytes]
-    safetensors: bool = False
-
-    def print_texts(self) -> None:
-        """Show what would be written."""
-        for path, text in self.texts.items():
-            print(f"{path}:\n{text.decode('utf-8', 'surrogateescape')}")
-
-
 @dataclass(slots=True)
 class _Refusal:
     """All that speaks against a model, and the options that would mend it, collected."""
@@ -198,17 +214,29 @@ class _Refusal:
             raise FatalError(f"{model}: {'; and it '.join(self.reasons)}", *commands)
 
 
-@alone()
 def add_milestone(request: Request) -> int:
     """Write model, metadata and entry, and print what to stage; return the exit code.
 
     Raises :class:`~fx_hooks.util.errors.FatalError` before anything is written.
     """
-    file = request.file
+
+    def is_model(name: str) -> bool:
+        repository = Repository()
+        index = repository.index_by_path()
+        best_models = policy_in_force(repository, index, request.policy_file).policy.best_models
+        return Names(best_models).is_a("weights", os.fsencode(name))
+
+    with shown_progress() as progress, source_of(request.file, is_model, progress) as source:
+        return _approve(request, source)
+
+
+@alone()
+def _approve(request: Request, source: Source) -> int:
+    file = source.file
     repository = Repository()
     index = repository.index_by_path()
     policy = policy_in_force(repository, index, request.policy_file).policy
-    project = _project(file, policy, repository.root)
+    project = project_of(request.file, policy, repository.root)
     listed_in = policy.best_models_of(project)
     best_models = listed_in.below(project)
     root = os.path.realpath(os.fsdecode(repository.root))
@@ -219,7 +247,7 @@ def add_milestone(request: Request) -> int:
     )
     listing = best_models.milestones_file
     places = (listing, metadata_path(model), ".gitattributes")
-    seen = {path: _read(root, path) for path in places}
+    seen = {path: read_beside(root, path) for path in places}
     raw = seen[listing] or b""
     inside = model[len(project) + 1 :] if project else model
     with named_from_root(project):
@@ -230,17 +258,23 @@ def add_milestone(request: Request) -> int:
     before = _replaced(text, model, listed_in, project) if request.replace else None
     refusal = _Refusal()
     reason = _reason(request, before, refusal)
-    with _opened(file) as original, _as_chosen(original, file, request.safetensors) as source:
-        sha256, size, inspection = digest(source), _size(source), inspect(source)
+    with (
+        opened_model(file) as original,
+        as_chosen(original, file, request.safetensors) as model_file,
+    ):
+        sha256, size, inspection = digest(model_file), _size(model_file), inspect(model_file)
         facts = read_facts(original)
-        created = datetime.fromtimestamp(os.fstat(original.fileno()).st_mtime, timezone.utc)
+        created = _time_of(source, original)
     _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     approved, by = date.today().isoformat(), before.by if before is not None else None
     format_name = _format(inspection, request.format_name, before)
+    same = source.artifact is None and before is not None and before.sha256 == sha256
     milestone = Milestone(
-        model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed))
-    )
+        model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed)),
+        artifact=before.artifact if before and same else source.address,
+        artifact_digest=before.artifact_digest if before and same else source.digest,
+    )  # fmt: skip
     texts: dict[str, bytes] = {}
     wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
     if request.lfs and not wants_lfs:
@@ -251,15 +285,16 @@ def add_milestone(request: Request) -> int:
         wants_lfs = True
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, refusal)
-    provenance = _provenance(file, root) if outside else Provenance()
-    run = _run(file, provenance, repository.root, model)
+    provenance, run = _origin(source, root, model, outside=outside)
+    # What is fetched was made from a commit that W&B knows, or nobody does.
+    commit = provenance.commit or ("" if source.artifact else repository.head() or "")
     metadata, missing = _metadata(
-        root, milestone, inspection, provenance, facts, run, figures, created,
-        provenance.commit or repository.head() or "", best_models, request.replace,
+        root, milestone, inspection, provenance, facts, run, figures, created, commit,
+        best_models, request.replace, source,
     )  # fmt: skip
     if missing:
         refusal.add(missing, final=True)
-    refusal.raise_if_any(_from_here(model, root), request)
+    refusal.raise_if_any(from_here(model, root), request)
     texts[metadata_path(model)] = metadata
     with named_from_root(project):
         texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
@@ -271,12 +306,12 @@ def add_milestone(request: Request) -> int:
         seen[name], texts[name] = ignored
     texts[listing] = texts.pop(listing)  # written last: it is what approves the model
     copied = file if outside else None
-    plan = _Plan(model=model, copy_from=copied, texts=texts, safetensors=request.safetensors)
+    plan = Plan(model=model, copy_from=copied, texts=texts, safetensors=request.safetensors)
     if request.dry_run:
         plan.print_texts()
     else:
-        _write(root, plan, sha256, seen)
-        _report(plan, provenance, root, repository)
+        write_plan(root, plan, sha256, seen)
+        _report(plan, source.run or provenance.directory or "", root, repository)
     return CLEAN
 
 
@@ -316,22 +351,6 @@ def _check_target(target: str, model: str, request: Request, *, outside: bool) -
         raise FatalError(f"{model}: is there already: choose another name, or --replace it")
 
 
-def _project(file: str, policy: Policy, root: bytes) -> bytes:
-    """Return the project of *file*, or that in which the user is where it lies elsewhere."""
-    if policy.projects is None:
-        return b""
-    try:
-        path = from_root(file, root)
-    except FatalError:
-        path = from_root("./x", root)
-    return policy.projects.around(path)
-
-
-def _from_here(path: str, root: str) -> str:
-    """Return *path*, which is from the *root*, as it is from where the user is."""
-    return os.path.relpath(os.path.join(root, path), os.path.realpath(os.getcwd()))
-
-
 def _ignore_file(
     repository: Repository,
     index: Mapping[bytes, IndexEntry],
@@ -362,22 +381,6 @@ def _ignore_file(
     wanted = wanted_block(repository, index, policy, project)
     after = rewritten(before, wanted, merged=merged)
     return None if after == before else (before, after)
-
-
-@contextmanager
-def _as_chosen(
-    original: io.BufferedReader, file: str, safetensors: bool
-) -> Iterator[io.BufferedReader | BinaryIO]:
-    """Yield the model that becomes the milestone: the file, or its tensors as safetensors."""
-    if not safetensors:
-        yield original
-        return
-    with nameless_file() as converted:
-        try:
-            write_safetensors(original, converted)
-        except NotConvertible as exc:
-            raise FatalError(f"{file}: {exc}: there is no safetensors file to be made") from exc
-        yield converted
 
 
 def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
@@ -440,20 +443,6 @@ def _suffix(path: str) -> str:
     return suffix if len(suffix) < len(os.path.basename(path)) else ""
 
 
-def _opened(file: str) -> io.BufferedReader:
-    try:
-        # A named pipe would wait for a writer.
-        if not stat.S_ISREG(os.stat(file).st_mode):
-            raise FatalError(f"{file}: is no regular file")
-        opened = open(file, "rb")  # noqa: SIM115
-    except OSError as exc:
-        raise FatalError(f"{file}: cannot be read: {exc.strerror}") from exc
-    if lfs_pointer(opened.read(1024)) is not None:
-        opened.close()
-        raise FatalError(f"{file}: is a Git LFS pointer: get the model with git lfs pull")
-    return opened
-
-
 def _size(file: io.BufferedReader | BinaryIO) -> int:
     return file.seek(0, os.SEEK_END)
 
@@ -499,13 +488,14 @@ def _metadata(
     commit: str,
     best_models: BestModels,
     replace: bool,
+    source: Source,
 ) -> tuple[bytes, str]:
     """Return the metadata as JSON, and why it says too little; empty if it does not.
 
     It is what is there already, completed by what the run, else the file itself, says.
     """
     path = metadata_path(milestone.path)
-    text = _read(root, path)
+    text = read_beside(root, path)
     known: dict[str, Any] = {}
     if text is not None:
         existing = read_metadata(text, required=())
@@ -530,6 +520,8 @@ def _metadata(
         "sha256": milestone.sha256,
         # Of a model that was copied from elsewhere before, only who did that knows.
         "run": dict(run) or known.get("run"),
+        # It stays as long as the list has it.
+        "artifact": source.record() or (known.get("artifact") if milestone.artifact else None),
     }
     value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
     if figures and isinstance(known.get("performance"), dict):
@@ -545,6 +537,28 @@ def _metadata(
     if len(encoded) > MAX_BYTES:
         raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
     return encoded, lacks if missing else ""
+
+
+def _origin(
+    source: Source, root: str, model: str, *, outside: bool
+) -> tuple[Provenance, Mapping[str, str]]:
+    """Return what is known of the run that made a model, and where it lies here."""
+    if source.artifact is not None:
+        return source.provenance(), {}
+    provenance = _provenance(source.file, root) if outside else Provenance()
+    return provenance, _run(source.file, provenance, os.fsencode(root), model)
+
+
+def _time_of(source: Source, file: io.BufferedReader) -> datetime:
+    """Return when the model was made, as far as that is known."""
+    if source.artifact is not None:
+        with contextlib.suppress(ValueError):
+            # Python 3.10 reads no Z.
+            made = datetime.fromisoformat(source.artifact.created.replace("Z", "+00:00"))
+            return (
+                made.astimezone(timezone.utc) if made.tzinfo else made.replace(tzinfo=timezone.utc)
+            )
+    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
 
 
 def _provenance(file: str, root: str) -> Provenance:
@@ -575,72 +589,12 @@ def _with_lfs(attributes: bytes, model: str) -> bytes:
     return attributes + end + attributes_line(os.fsencode(model), LFS_ATTRIBUTES) + b"\n"
 
 
-def _read(root: str, path: str) -> bytes | None:
-    return read_policy_file(os.path.join(root, path), path, missing_ok=True)
-
-
-def _write(root: str, plan: _Plan, sha256: str, seen: Mapping[str, bytes | None]) -> None:
-    """Write everything beside its place first, then move it there, the entry last.
-
-    Nothing is replaced that is not as it was *seen*.
-    """
-    ready: list[tuple[str, str]] = []
-    try:
-        if plan.copy_from is not None:
-            target = os.path.join(root, plan.model)
-            ready.append((_beside(target), target))
-            with (
-                _opened(plan.copy_from) as original,
-                _as_chosen(original, plan.copy_from, plan.safetensors) as source,
-                open(ready[-1][0], "w+b") as copy,
-            ):
-                source.seek(0)
-                shutil.copyfileobj(source, copy, 1 << 20)
-                if digest(copy) != sha256:
-                    raise FatalError(f"{plan.copy_from}: is being written: wait until it is done")
-        for path, text in plan.texts.items():
-            target = os.path.join(root, path)
-            ready.append((_beside(target), target))
-            with open(ready[-1][0], "wb") as file:
-                file.write(text)
-        for path in plan.texts:
-            if _read(root, path) != seen[path]:
-                raise FatalError(f"{path}: it has just been changed: run this again")
-        while ready:
-            temporary, target = ready[0]
-            os.replace(temporary, target)
-            ready.pop(0)
-    except OSError as exc:
-        raise FatalError(f"{exc.filename or root}: cannot be written: {exc.strerror}") from exc
-    finally:
-        for temporary, _ in ready:
-            os.unlink(temporary)
-
-
-def _beside(target: str) -> str:
-    """Return an empty file in the directory of *target*, with the mode that it should have."""
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".fx-hooks-", dir=folder)
-    os.close(descriptor)
-    try:
-        mode = stat.S_IMODE(os.stat(target).st_mode)
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = 0o666 & ~mask
-    os.chmod(temporary, mode)
-    return temporary
-
-
-def _report(plan: _Plan, provenance: Provenance, root: str, repository: Repository) -> None:
-    run = provenance.directory
-    made = "" if run is None else f", made by {shown(os.fsencode(_from_here(run, root)))}"
-    print(f"{shown(os.fsencode(_from_here(plan.model, root)))}: approved{made}")
-    paths = [os.fsencode(path) for path in (plan.model, *plan.texts)]
-    commands = git_commands.stage(paths, force=True)
-    lines = command_lines(git_commands.from_folder(commands, repository.path_to_root()))
-    print("\n".join(("Stage it:", *lines)))
+def _report(plan: Plan, run: str, root: str, repository: Repository) -> None:
+    if os.path.isabs(run):
+        run = from_here(run, root)
+    made = f", made by {shown(os.fsencode(run))}" if run else ""
+    print(f"{shown(os.fsencode(from_here(plan.model, root)))}: approved{made}")
+    print_staging([plan.model, *plan.texts], repository)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,19 @@ from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
+from fx_hooks.runs.archive import catalogue, writer
 from fx_hooks.runs.archive import restore as run_restore
-from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.runs.archive.listing import listing, run_lines
 from fx_hooks.runs.archive.manifest import to_json
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.sections import codec_for
+from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.archive.writer import Item, LeftOut
 from fx_hooks.runs.inventory import LIVE, Survey, survey
+from fx_hooks.runs.lookup import known_archives, read_log
+from fx_hooks.runs.query import parse_query
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.paths import human_size, shown
@@ -40,13 +43,22 @@ def make_parser() -> argparse.ArgumentParser:
         failed="it cannot be done, and nothing was",
         usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
         f"       {NAME} --list ARCHIVE [--format json] [RUN ...]\n"
-        f"       {NAME} --restore ARCHIVE [--force] [RUN ...]",
+        f"       {NAME} --restore ARCHIVE [--force] [RUN ...]\n"
+        f"       {NAME} --find CONDITION [--format json] [PLACE ...]",
     )
     parser.add_argument("names", nargs="*", metavar="RUN ... ARCHIVE", help=argparse.SUPPRESS)
     selection.add_options(parser)
     parser.add_argument("--list", metavar="ARCHIVE", help="say what is in an archive")
     parser.add_argument("--restore", metavar="ARCHIVE", help="put runs back, below this directory")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of --list")
+    parser.add_argument(
+        "--find",
+        metavar="CONDITION",
+        help="say which runs in the archives of a folder or address have such figures, for example"
+        " 'val/acc > 0.9 and not loss >= 1'",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="of --list and --find"
+    )
     parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     return parser
@@ -57,10 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0: all of it is done; 1: runs were left out, or may be; 2: error."""
     parser = make_parser()
     options = selection.parsed(parser, argv)
-    if options.list is not None and options.restore is not None:
-        parser.error("--list and --restore are two things")
-    if options.list is None and options.format != "text":
-        parser.error("--format goes with --list")
+    given = [name for name in ("list", "restore", "find") if getattr(options, name) is not None]
+    if len(given) > 1:
+        parser.error(f"--{given[0]} and --{given[1]} are two things")
+    if given not in (["list"], ["find"]) and options.format != "text":
+        parser.error("--format goes with --list and --find")
+    if options.find is not None:
+        return find_runs(options.find, options.names, options.format)
     if options.list is not None:
         return list_archive(options.list, options.names, options.format)
     force, dry_run = options.force, options.dry_run
@@ -154,6 +169,30 @@ def list_archive(name: str, patterns: Sequence[str], form: str = "text") -> int:
         for line in listing(shown(place), archive.size, archive.manifest, runs, width):
             print(line)
     return CLEAN
+
+
+def find_runs(condition: str, places: Sequence[str], form: str = "text") -> int:
+    """Print the runs in archives that fit *condition*; return the exit code.
+
+    Without *places* these are the archives that are known here.
+    """
+    query = parse_query(condition)
+    found = catalogue.search(places or _known_places(), query)
+    if form == "json":
+        print(in_json(catalogue.as_json(found, query)))
+    else:
+        print("\n".join(catalogue.as_lines(found, query)))
+    return FOUND if found.unread else CLEAN
+
+
+def _known_places() -> list[str]:
+    repository = Repository()
+    log = read_log(repository.common_directory())
+    told = [entry["archive"] for entry in log if isinstance(entry.get("archive"), str)]
+    places = [*known_archives(survey(repository), log), *filter(is_address, told)]
+    if not places:
+        raise FatalError("no archive is known here: name a folder or an address that has some")
+    return list(dict.fromkeys(map(catalogue.folder_of, places)))
 
 
 def restore_runs(

@@ -19,6 +19,8 @@ from fx_hooks.reporting.text import Report, contract_report
 if TYPE_CHECKING:
     import argparse
 
+    from fx_hooks.best_models.milestone import Milestone
+
 NAME = "fx-check-best-models"
 
 
@@ -29,9 +31,14 @@ def make_parser() -> argparse.ArgumentParser:
         "Check that the folder of chosen models holds only metadata, documents and the milestones"
         " that milestones.yaml lists, as they were approved. It reads the models that your staged"
         " changes touch, or all models if nothing is staged.",
-        "0: clean; 1: the folder breaks the rules",
+        "0: clean; 1: the folder breaks the rules, or W&B does not confirm an artifact",
     )
     parser.add_argument("--all-files", action="store_true", help="read every milestone")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="ask W&B, too, whether it has the artifacts that milestones are copies of",
+    )
     add_policy_option(parser)
     output.add_options(parser)
     return parser
@@ -48,6 +55,7 @@ def main(arguments: Sequence[str], staged: bytes | None = None) -> int:
     options = make_parser().parse_args(arguments)
     return check(
         all_files=options.all_files,
+        verify=options.verify,
         policy_file=options.policy,
         out=output.begin(options),
     )
@@ -56,6 +64,7 @@ def main(arguments: Sequence[str], staged: bytes | None = None) -> int:
 def check(
     *,
     all_files: bool = False,
+    verify: bool = False,
     staged: Sequence[bytes] | None = None,
     policy_file: str | None = None,
     out: output.Output = output.STANDARD,
@@ -73,11 +82,18 @@ def check(
     if not all_files:
         touched = frozenset(repository.staged_by_path() if staged is None else staged) or None
     findings = []
+    milestones: list[Milestone] = []
     for check in checks(repository, index, in_force.policy):
         findings += check.findings(touched)
         check.keep()
+        milestones += check.milestones.values()
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
     findings = acceptance.left_of_contract(findings, index)
+    if verify:
+        from fx_hooks.best_models.confirmed_artifacts import unconfirmed  # not for a hook
+
+        # Of what is not here, no baseline says anything.
+        findings += unconfirmed(milestones, repository, index)
     if findings and (way := repository.path_to_root()):
         findings = [
             found._replace(advice="\n".join(from_folder(found.advice.splitlines(), way)))

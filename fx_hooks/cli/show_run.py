@@ -183,6 +183,7 @@ def _as_record(run: Found, command: Sequence[str], directory: str) -> dict[str, 
         "state": run.state.partition(":")[0] or None,
         "on_disk": run.on_disk,
         "archives": list(run.archives),
+        "unread": [{"archive": name, "why": why} for name, why in run.unread.items()],
         "deleted": run.deleted or None,
         "wandb": dict(run.wandb),
         "milestones": [os.fsdecode(path) for path in run.milestones],
@@ -219,7 +220,9 @@ def _facts(run: Found) -> Iterator[tuple[str, str]]:
     places = ["on disk"] if run.on_disk else ["not on disk"]
     if not run.on_disk and not run.archives:
         places = ["not on disk, and in no archive that is known here"]
-    places += [f"in the archive {shown(_near(name))}" for name in run.archives]
+    for name in run.archives:
+        why = f" (which cannot be read: {run.unread[name]})" if name in run.unread else ""
+        places.append(f"in the archive {shown(_near(name))}{why}")
     if run.wandb.get("url"):
         places.append(f"at W&B: {run.wandb['url']} (not asked)")
     if run.deleted:

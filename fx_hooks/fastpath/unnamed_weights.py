@@ -12,7 +12,7 @@ LARGE = 1 << 14
 # Of smaller files only these are looked into, and not those that people write.
 _WORDS = (
     b"epoch", b"step", b"iter", b"ckpt", b"checkpoint", b"weight", b"model", b"best", b"last",
-    b"final", b"optim", b"scheduler", b"state", b"params", b"net", b".db", b".sqlite",
+    b"final", b"optim", b"scheduler", b"state", b"params", b"net", b"normalize", b".db", b".sqlite",
 )  # fmt: skip
 _WRITTEN = frozenset(
     b".c .cc .cfg .conf .cpp .css .csv .go .h .html .ini .ipynb .java .js .json .jsonl .lock .md"
@@ -25,7 +25,8 @@ _BEGINNINGS = (
     b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"GGUF", b"CBM1",
     b"\x89HDF\r\n\x1a\n",
     b"{L\0\0\0\0\0\0\0\x07", b'{"learner":{"', b"tree\nversion=v", b"\x08", b"SQLite format 3",
-    b'#{"t_start":',
+    b'#{"t_start":', b"\xba\x16\x4f\x2f",
+    b"{)\x03", b"{\xa9\x03", b"\xfb)\x03", b"\xfb\xa9\x03",
 )  # fmt: skip
 SIGNS = 16  # bytes that are enough for a first look
 
@@ -38,6 +39,8 @@ def is_asked(path: bytes, size: int) -> bool:
 def may_be_one(head: bytes, size: int) -> bool:
     """Return True unless what begins with *head* and has *size* bytes is surely none."""
     if head.startswith(_BEGINNINGS):
+        return True
+    if head[4:8] == b"TFL3":  # TensorFlow Lite: an offset stands before it
         return True
     # safetensors: the length of the header, and the header.
     return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8

@@ -43,6 +43,11 @@ NAMES = (
     "neptune",
     "grid_engine",
     "autogluon",
+    "gensim",
+    "timm",
+    "fastai",
+    "metaflow",
+    "nsight",
     "wandb",
 )
 

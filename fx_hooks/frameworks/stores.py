@@ -1,4 +1,4 @@
-"""Stores of runs under any name, by their content: the rule that refuses them.
+"""Stores of runs, logs and profiles under any name, by their content: the rule that refuses them.
 
 How a new one begins has to be in :mod:`fx_hooks.fastpath.unnamed_weights`, too.
 """
@@ -15,12 +15,17 @@ _TABLES = {
 }
 # stable_baselines3/common/monitor.py: ResultsWriter
 _MONITOR = b'#{"t_start":'
+# Modules/_lsprof.c and Lib/cProfile.py: the marshalled dictionary of (file, line, function) to
+# (calls, calls, time, time, callers), where no tuple of these has a reference of its own.
+_PROFILE = re.compile(rb"[{\xfb][)\xa9]\x03[zZ\xda\xfa].*?[)\xa9]\x05", re.DOTALL)
 
 
 def store_rule(head: bytes) -> tuple[str, str]:
     """Return the rule for a file that begins with *head*, and what it is; empty for any other."""
     if head.startswith(_MONITOR):
         return "stable-baselines3", "a log of Monitor"
+    if _PROFILE.match(head[:512]):
+        return "profiles", "a profile of cProfile"
     if head.startswith(_SQLITE):
         tables = {name.lower() for name in re.findall(_TABLE, head)}
         for rule, needed in _TABLES.items():

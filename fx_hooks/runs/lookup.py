@@ -41,7 +41,7 @@ class Found:
     """One run. Paths are from the root; ``path`` is where it lies or lay.
 
     ``deleted`` is the time when it was deleted, ``archives`` the archives that hold it, by
-    their place on this machine.
+    their place on this machine or their address. ``unread`` are those that cannot be read, and why.
     """
 
     path: bytes
@@ -49,6 +49,7 @@ class Found:
     state: str = ""
     on_disk: bool = False
     archives: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
     deleted: str = ""
     details: Details = field(default_factory=Details)
     runs: tuple[bytes, ...] = ()
@@ -73,7 +74,16 @@ def look_up(
     run = _on_disk(found, named)
     entry = _in_log(log, named) if run is None else None
     path = run.path if run is not None else named.path
-    packed = list(_packed(archives, replace(named, path=path)))
+    named = replace(named, path=path)
+    packed = list(_packed(archives, named))
+    told = entry.get("archive") if entry is not None else None
+    unread = {}
+    if isinstance(told, str) and is_address(told) and told not in archives:
+        # It may be out of reach, and the log knows something, too.
+        try:
+            packed += _packed([told], named)
+        except FatalError as exc:
+            unread[told] = str(exc).removeprefix(f"{told}: ")
     if run is not None:
         result = _living(found, run)
     elif packed:
@@ -86,14 +96,10 @@ def look_up(
         )
     else:
         return None
-    names = [name for name, _ in packed]
-    told = entry.get("archive") if entry is not None else None
-    # What is in object storage is named, and not asked for.
-    if isinstance(told, str) and is_address(told) and told not in names:
-        names.append(told)
     return replace(
         result,
-        archives=tuple(names),
+        archives=(*(name for name, _ in packed), *unread),
+        unread=unread,
         deleted=str(entry.get("time") or "") if entry is not None else "",
     )
 

@@ -21,12 +21,13 @@ _OF_A_MODEL = (
     rb"|embeddings?|moving_mean|state_dict|optimizer)(?:[^a-z]|$)"
 )
 _PICKLES = (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")
-# An estimator that a pickle names, by STACK_GLOBAL or GLOBAL. Scalers and encoders, data sets and
-# what else a package has are none.
+# An estimator that a pickle names, by STACK_GLOBAL or GLOBAL, or what a training goes on with.
+# Scalers and encoders, data sets and what else a package has are none.
 _ESTIMATOR = (
     rb"(?:\x8c.|c)(?:sklearn\.(?:calibration|cluster|discriminant_analysis|ensemble"
     rb"|gaussian_process|linear_model|mixture|model_selection|naive_bayes|neighbors|neural_network|svm"
-    rb"|tree)|xgboost\.(?:core|sklearn)|lightgbm\.(?:basic|sklearn)|catboost\.core)[.\n\x94]"
+    rb"|tree)|xgboost\.(?:core|sklearn)|lightgbm\.(?:basic|sklearn)|catboost\.core"
+    rb"|gensim\.models|stable_baselines3\.common\.(?:buffers|vec_env))[.\n\x94]"
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KERAS = (b"keras_version", b"model_weights", b"layer_names", b"optimizer_weights")
@@ -52,6 +53,12 @@ def weights_format(head: bytes, size: int) -> str:
     # LightGBM: src/boosting/gbdt_model_text.cpp, SaveModelToString
     if head.startswith(b"tree\nversion=v"):
         return "LightGBM"
+    # fastText/src/fasttext.cc, signModel: the number, and the version of the format
+    if head.startswith(b"\xba\x16\x4f\x2f") and head[4:8] in (b"\x0b\0\0\0", b"\x0c\0\0\0"):
+        return "fastText"
+    # tensorflow/compiler/mlir/lite/schema/schema.fbs: file_identifier
+    if head[4:8] == b"TFL3":
+        return "TensorFlow Lite"
     if _is_safetensors(head, size):
         return "safetensors"
     return "ONNX" if _is_onnx(head, size) else ""
@@ -69,6 +76,8 @@ def _zip(head: bytes) -> str:
         return "Keras"
     if b"data" in names and b"stable_baselines3" in head:
         return "Stable-Baselines3"
+    if {b"model_params.json", b"network.pt"} <= set(names):  # pytorch_tabnet/abstract_model.py
+        return "TabNet"
     if names and all(name.endswith(b".npy") for name in names):
         return "NumPy" if any(re.search(_OF_A_MODEL, name) for name in names) else ""
     return ""

@@ -1,33 +1,15 @@
 """What W&B's server has of runs, asked through the public API of the ``wandb`` package.
 
-The client starts threads and a service of its own, prints, makes folders, and tries again for
-minutes. So it is asked in a process of its own, which is stopped where it takes too long. Key,
-host and entity are those that the client finds by itself; nothing but names of runs is sent.
+Nothing but names of runs is sent.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fx_hooks.util.errors import FatalError
-from fx_hooks.util.extras import install_command
-from fx_hooks.util.terminal import one_line
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-# For an answer after the one before; the client itself tries again within that.
-PATIENCE = 60.0
-_AT_ONCE = 8
-_REQUEST = 20  # seconds
-_NOT_THERE = "could not find run"
+from fx_hooks.frameworks.wandb.client import ask_all, said
 
 
 class Question(NamedTuple):
@@ -60,78 +42,35 @@ def ask(questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
 
     Raises :class:`~fx_hooks.util.errors.FatalError` without the ``wandb`` package.
     """
-    if find_spec("wandb") is None:
-        raise FatalError("--verify asks W&B through its own package", install_command("wandb"))
-    waiting = set(range(len(questions)))
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    arguments = (theirs, list(questions), place.name)
-    process = context.Process(target=_answer_all, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
-    problem = f"W&B did not answer within {PATIENCE:g} seconds"
-    try:
-        while waiting and ours.poll(PATIENCE):
-            number, answer = ours.recv()
-            waiting.discard(number)
-            yield number, answer
-    except (EOFError, OSError):
-        problem = "the client of W&B ended without an answer"
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
-        place.cleanup()
-    for number in sorted(waiting):
-        yield number, Answer(problem=problem)
-
-
-def _answer_all(connection: Connection, questions: Sequence[Question], place: str) -> None:
-    """Ask for all of *questions*, as the process of its own.
-
-    *place* is for the folders that the client makes: some of its own, and one for each run.
-    """
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.environ["TMPDIR"] = tempfile.tempdir = place
-    try:
-        import wandb
-
-        api: Any = wandb.Api(timeout=_REQUEST)
-    except Exception as exc:
-        answer = Answer(problem=_said(exc))
-        for number in range(len(questions)):
-            connection.send((number, answer))
-        return
-    # Only now: until then the client looks there for its settings.
-    os.environ["WANDB_DIR"] = place
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = {
-            pool.submit(_answer, api, question): number for number, question in enumerate(questions)
-        }
-        for done in as_completed(asked):
-            connection.send((asked[done], done.result()))
+    yield from ask_all(_answer, questions, lambda problem: Answer(problem=problem))
 
 
 def _answer(api: Any, question: Question) -> Answer:
     path = "/".join(filter(None, (question.entity, question.project, question.run_id)))
     try:
         run = api.run(path)
-        summary = run.summaryMetrics
         return Answer(
             True,
             str(run.state),
             int(run.historyLineCount or 0),
-            json.loads(summary or "{}") if isinstance(summary, str) else dict(summary or {}),
+            summary_of(run),
             {file.name: (int(file.size), str(file.md5)) for file in run.files(per_page=500)},
             frozenset(_committed(run) if question.with_artifacts else ()),
         )
     except Exception as exc:
-        # Errors of the client have no class for this in all of its versions.
-        text = _said(exc)
-        return Answer() if _NOT_THERE in text.lower() else Answer(problem=text)
+        return Answer() if is_missing(exc) else Answer(problem=said(exc))
+
+
+def summary_of(run: Any) -> dict[str, Any]:
+    """Return the summary of a run of the client's."""
+    summary = run.summaryMetrics
+    return json.loads(summary or "{}") if isinstance(summary, str) else dict(summary or {})
+
+
+def is_missing(exc: Exception) -> bool:
+    """Return True if the server has no such run."""
+    # Errors of the client have no class for this in all of its versions.
+    return "could not find run" in str(exc).lower()
 
 
 def _committed(run: Any) -> Iterator[str]:
@@ -139,8 +78,3 @@ def _committed(run: Any) -> Iterator[str]:
         # Of others the client knows no digest. In some of its versions a state is an enum.
         if getattr(artifact.state, "value", artifact.state) == "COMMITTED":
             yield artifact.digest
-
-
-def _said(exc: Exception) -> str:
-    first = next(iter(str(exc).splitlines()), "")
-    return one_line(f"W&B cannot be asked: {first or type(exc).__name__}")

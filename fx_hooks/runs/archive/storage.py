@@ -21,6 +21,8 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 # An object appears when its upload is completed, all at once; to move one is to copy it.
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
+# What a listing calls the time of the last change: s3fs, adlfs, SFTP and others, gcsfs, memory.
+_WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 # S3 takes 10,000 parts: 320 GB. A part and what is being sent of it are in memory.
 _PART = 1 << 25
 _AHEAD = 1 << 22
@@ -63,6 +65,21 @@ class Storage:
             self.system.invalidate_cache()
             return bool(self.system.exists(self.path))
 
+    def listed(self) -> dict[str, tuple[int, Any]]:
+        """Return the files in the folder at the address: size, and when they were written.
+
+        The time is as the library gives it, None where it gives none.
+        """
+        with self.asking():
+            self.system.invalidate_cache()
+            found = {}
+            for each in self.system.ls(self.path, detail=True):
+                if each.get("type") != "directory":
+                    written = next((each[key] for key in _WRITTEN if each.get(key)), None)
+                    name = each["name"].rstrip("/").rpartition("/")[2]
+                    found[name] = (int(each.get("size") or 0), written)
+            return found
+
     def remove(self) -> None:
         """Remove what is there; that there is nothing is no error."""
         with self.asking(), contextlib.suppress(FileNotFoundError):
@@ -72,9 +89,8 @@ class Storage:
         """Open what is there."""
         with self.asking():
             self.system.invalidate_cache()
-            return Reader(
-                self.system.open(self.path, "rb", block_size=_AHEAD, cache_type="readahead")
-            )
+            file = self.system.open(self.path, "rb", block_size=_AHEAD, cache_type="readahead")
+            return BlockReader(file) if hasattr(file, "readv") else Reader(file)
 
     @contextlib.contextmanager
     def asking(self, else_: str = "") -> Iterator[None]:
@@ -102,7 +118,7 @@ class Reader:
         """Return the new position."""
         with _as_os_error():
             self._file.seek(offset, whence)
-            return int(self._file.tell())  # paramiko's seek returns nothing
+            return int(self._file.tell())
 
     def read(self, size: int = -1) -> bytes:
         """Return the next *size* bytes, fewer at the end of the file."""
@@ -113,6 +129,48 @@ class Reader:
         """Close it; what has been read stays read, whatever the library says to that."""
         with contextlib.suppress(Exception):
             self._file.close()
+
+
+class BlockReader(Reader):
+    """One by SFTP, read in large blocks.
+
+    paramiko waits for the answer to each 32 KiB, unless it is told at once all that is wanted.
+    """
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._block, self._start, self._position = b"", 0, 0
+        with _as_os_error():
+            self._end = int(file.stat().st_size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Return the new position."""
+        self._position = offset + (0, self._position, self._end)[whence]
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next *size* bytes, fewer at the end of the file."""
+        stop = self._end if size < 0 else min(self._position + size, self._end)
+        parts = []
+        while self._position < stop:
+            ahead = self._block[self._position - self._start :] if self._is_ahead() else b""
+            if not ahead:
+                self._fetch()
+                continue
+            parts.append(ahead[: stop - self._position])
+            self._position += len(parts[-1])
+        return b"".join(parts)
+
+    def _is_ahead(self) -> bool:
+        return self._start <= self._position < self._start + len(self._block)
+
+    def _fetch(self) -> None:
+        wanted = min(_AHEAD, self._end - self._position)
+        with _as_os_error():
+            (block,) = self._file.readv([(self._position, wanted)])
+            if len(block) < wanted:
+                raise OSError(errno.EIO, "the file has become shorter")
+        self._block, self._start = bytes(block), self._position
 
 
 class Upload:

@@ -219,6 +219,8 @@ def _write(
         packer.finish(text)
         if force and is_remote:
             _check_replaced(root, target)  # what is sent completely replaces it
+            # The copy beside an archive is never that of another one.
+            Storage(os.fsdecode(beside)).remove()
         output.sync()
         _verify(output, target, manifest, text, progress)
         copy = _output(beside)
