@@ -389,6 +389,7 @@ RULES = {
     "openmmlab": "work_dirs/cfg/x.json",
     "optuna": "optuna_study.db",
     "outputs": "outputs/exp1/result.csv",
+    "profiles": "report.nsys-rep",
     "python-caches": "a/__pycache__/x.cpython-311.pyc",
     "ray": "ray_results/x/y",
     "sacred": "my_runs/7/config.json",
