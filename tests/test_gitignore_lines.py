@@ -37,6 +37,14 @@ def lines(text: str, *, built_in: bool = False) -> list[str]:
     return [line.decode() for section in sections(policy) for line in section.lines]
 
 
+# What a rule that refuses everything leaves in Git: what sets fx-hooks up.
+_FILES = (
+    ".gitignore .fx-hooks.yaml .fx-hooks-baseline .gitattributes .pre-commit-config.yaml"
+    " .pre-commit-config.yml prek.toml"
+)
+SET_UP = " ".join(f"!/{name} !/{name}/**" for name in _FILES.split())
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -45,8 +53,8 @@ def lines(text: str, *, built_in: bool = False) -> list[str]:
         pytest.param("ignore: [wandb/**]", "/wandb/", id="all-that-is-beneath"),
         pytest.param("ignore: [/wandb/*]", "/wandb/", id="all-that-is-in-it"),
         pytest.param("ignore: ['a/**/*']", "/a/", id="all-at-any-depth"),
-        pytest.param("ignore: ['*']", "*", id="everything"),
-        pytest.param("ignore: ['**']", "*", id="everything-in-stars"),
+        pytest.param("ignore: ['*']", f"* {SET_UP}", id="everything"),
+        pytest.param("ignore: ['**']", f"* {SET_UP}", id="everything-in-stars"),
         pytest.param("ignore: ['*/']", "*/", id="everything-in-folders"),
         pytest.param("ignore: [a/b]", "/a/b", id="anchored"),
         pytest.param("ignore: ['**/a']", "a", id="at-any-depth"),

@@ -181,11 +181,16 @@ def load_policy(
 
 def _needed(keep: Iterable[_Written], entries: Sequence[Entry]) -> list[_Written]:
     """Return what the built-in policy keeps of files that a rule of people's own refuses."""
-    own = [entry for entry in entries if entry.blocks and entry.source != BUILTIN_SOURCE]
+    own = [
+        entry.pattern
+        for entry in entries
+        # They are files, and patterns with a slash at their end match none.
+        if entry.blocks and entry.source != BUILTIN_SOURCE and not entry.pattern.endswith("/")
+    ]
     return [
         one
         for one in keep
-        if any("*" in within(entry.pattern, one.text.removeprefix("/")) for entry in own)
+        if any("*" in within(pattern, one.text.removeprefix("/")) for pattern in own)
     ]
 
 
