@@ -294,7 +294,8 @@ def test_submodule_is_a_folder_to_patterns(repo: Repo) -> None:
     assert repo.check() == CLEAN
     repo.gitlink("sub")
     assert "sub  1 file" in repo.check().out
-    assert repo.check("--", "file") == CLEAN
+    # It has no folder, so that a runner names it nowhere.
+    assert "sub  1 file" in repo.check("--", "file").out
     assert repo.mend() == {b"sub"}
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.project import ROOT, copy_project, project_files
-from tests.support import Repo
+from tests.support import PLAINLY, Repo
 
 SCRIPTS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -97,7 +97,7 @@ def source_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as file:
-        file.extractall(folder, filter="data")
+        file.extractall(folder, **PLAINLY)
     return folder / archive.name.removesuffix(".tar.gz")
 
 

@@ -17,7 +17,7 @@ from fx_hooks.cli import add_milestone, archive_runs, clean_runs, show_run
 from fx_hooks.runs import deletion, inventory
 from fx_hooks.runs.liveness import Processes
 from tests.run_trees import write
-from tests.support import Repo, working_directory
+from tests.support import SCRIPT, Repo, working_directory
 from tests.test_kept_runs import JOB, ago
 from tests.wandb_records import field, item, log
 from tests.weight_files import torch_zip
@@ -115,8 +115,14 @@ def test_a_server_of_ones_own(
 @pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")
 @pytest.mark.parametrize("at", [".", "src"])
 def test_the_command_runs(
-    repo: Repo, job: Path, capsys: pytest.CaptureFixture[str], at: str
+    repo: Repo,
+    job: Path,
+    capsys: pytest.CaptureFixture[str],
+    at: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As where an environment is activated; Debian has no `python` otherwise.
+    monkeypatch.setenv("PATH", f"{SCRIPT.parent}{os.pathsep}{os.environ['PATH']}")
     (repo.root / "src").mkdir()
     text = show(repo, capsys, os.path.relpath(job, repo.root / at), at=at)
     command = text.partition("Run it again:\n")[2].strip()

@@ -23,6 +23,7 @@ from fx_hooks.runs import deletion, inventory
 from fx_hooks.runs.inventory import FAILED, FINISHED, LIVE, Run, kept_because, survey
 from fx_hooks.runs.liveness import Processes
 from tests.realruns.snapshots import read_listing
+from tests.support import PLAINLY
 
 if TYPE_CHECKING:
     from tests.support import Repo
@@ -120,7 +121,7 @@ def unpack(repo: Repo, tool: str, name: str) -> None:
         for member in members:
             member.name = member.name.removeprefix(f"{name}/")
             member.mtime += shift
-            archive.extract(member, repo.root, filter="data")
+            archive.extract(member, repo.root, **PLAINLY)
             times = (member.mtime, member.mtime)  # also those of links
             os.utime(repo.root / member.name, times, follow_symlinks=False)
 
