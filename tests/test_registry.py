@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
+import hashlib
 import json
 import os
 import re
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fx_hooks.frameworks.wandb import client
+from fx_hooks.frameworks.wandb import client, registry
 from fx_hooks.frameworks.wandb.address import parse
 from tests.contract_support import LISTING, METADATA, MODEL, SCRIPTED, STATE, add, check, sha256
 from tests.realruns.public_api import PublicApi, ServerArtifact, ServerRun
@@ -431,3 +433,23 @@ def test_what_is_not_published(place: Place, how: str, monkeypatch: pytest.Monke
     assert place.api.artifacts == []
     if how == "no commit":
         place.api.errors.clear()
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "XXH128", "SHA3"])
+def test_digests_of_every_kind(
+    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "model.pt"
+    place.write_bytes(STATE)
+    if algorithm == "XXH128":
+        digest = pytest.importorskip("xxhash").xxh128(STATE).digest()
+    else:
+        digest = hashlib.md5(STATE).digest()
+    file = registry.File(len(STATE), base64.b64encode(digest).decode(), algorithm, "")
+    unknown = f"model.pt has a digest that this client of W&B cannot compute: {algorithm}"
+    assert registry.differs(str(place), file) == (unknown if algorithm == "SHA3" else "")
+    if algorithm == "XXH128":
+        place.write_bytes(STATE[:-1] + b"?")
+        assert "is not what its manifest says" in registry.differs(str(place), file)
+        monkeypatch.setitem(sys.modules, "xxhash", None)
+        assert registry.differs(str(place), file) == unknown
