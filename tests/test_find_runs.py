@@ -267,8 +267,24 @@ def test_places_that_cannot_be_searched(repo: Repo, tmp_path: Path) -> None:
     assert find(repo, "a > 1", str(tmp_path / "none")).code == 2
     assert find(repo, "a > 1", "oss://none/x").code == 2
     assert find(repo, "a >", str(tmp_path)).code == 2
+    (tmp_path / "all").mkdir()
+    done = find(repo, "a > 1", str(tmp_path / "none"), str(tmp_path / "all"))
+    assert done.code == 1
+    assert f"not searched: {tmp_path}/none: cannot be listed: No such file" in done.out
     done = find(repo, "a > 1", str(tmp_path / "none.tar.gz"))
     assert done.code == 1
     assert "not searched: " in done.out
     for words in (("--list", "x.tar.gz"), ("--restore", "x.tar.gz")):
         assert "are two things" in find(repo, "a > 1", *words).err
+
+
+def test_a_link_that_leads_nowhere_stops_nobody(repo: Repo, tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    (folder / "latest").symlink_to("nowhere")
+    (folder / "old.tar.gz").symlink_to("nowhere.tar.gz")
+    pack(repo, str(folder), "y.tar.gz", 0.95)
+    done = find(repo, "val/acc > 0.9", str(folder))
+    assert done.code == 1
+    assert "1 run of 1 in 2 archives" in done.out
+    assert f"not searched: {folder}/old.tar.gz: " in done.out

@@ -7,6 +7,7 @@ damaged or older than its archive is not believed: then the archive says itself 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,11 +78,18 @@ class Searched(NamedTuple):
 def search(places: Sequence[str], query: Query) -> Searched:
     """Search the archives in *places*: folders, addresses that end so, or archives.
 
-    Raises :class:`~fx_hooks.util.errors.FatalError` for a place that cannot be listed.
+    Raises :class:`~fx_hooks.util.errors.FatalError` if the only one of them cannot be listed.
     """
-    listed = {one.name: one for place in places for one in archives_in(place)}
+    listed: dict[str, Listed] = {}
     hits: list[Hit] = []
     notes, unread = [], []
+    for place in places:
+        archives, fault = _listing(place)
+        listed |= {one.name: one for one in archives}
+        if fault is not None:
+            if len(places) == 1:
+                raise fault
+            unread.append((place, str(fault).removeprefix(f"{place}: ")))
     runs = undecided = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = zip(listed, pool.map(_manifest, listed.values()), strict=True)
@@ -98,6 +106,13 @@ def search(places: Sequence[str], query: Query) -> Searched:
                 undecided += fits is None
                 hits += [Hit(name, path, about)] * (fits is True)
     return Searched(tuple(hits), len(listed), runs, undecided, tuple(notes), tuple(unread))
+
+
+def _listing(place: str) -> tuple[list[Listed], FatalError | None]:
+    try:
+        return archives_in(place), None
+    except FatalError as exc:
+        return [], exc
 
 
 def _runs(manifest: Manifest) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -131,20 +146,22 @@ def _joined(place: str, name: str) -> str:
     return name if place == "." else f"{place.rstrip('/')}/{name}"
 
 
-def _on_disk(folder: str) -> dict[str, tuple[int, Any]]:
-    found = {}
+def _on_disk(folder: str) -> dict[str, tuple[int | None, Any]]:
+    found: dict[str, tuple[int | None, Any]] = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                status = entry.stat()
-                found[entry.name] = (status.st_size, status.st_mtime)
+                found[entry.name] = (None, None)
+                with contextlib.suppress(OSError):  # a link that leads nowhere
+                    status = entry.stat()
+                    found[entry.name] = (status.st_size, status.st_mtime)
     except OSError as exc:
         raise FatalError(f"{folder}: cannot be listed: {exc.strerror}") from exc
     return found
 
 
-def _in_storage(address: str) -> dict[str, tuple[int, Any]]:
-    return Storage(address).listed()
+def _in_storage(address: str) -> dict[str, tuple[int | None, Any]]:
+    return {**Storage(address).listed()}
 
 
 def _manifest(listed: Listed) -> tuple[Manifest | None, str]:
