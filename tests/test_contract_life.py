@@ -138,6 +138,7 @@ def test_raw_bytes_are_mended_by_the_command_of_the_report(
     assert git("cat-file", "-p", f":{MODEL}").startswith("version https://git-lfs")
 
 
+@pytest.mark.slow
 def test_the_metadata_says_what_the_run_knew(
     trained: Path, hooks: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

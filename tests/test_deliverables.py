@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.trees import content_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def test_a_run_is_no_deliverable(repo: Repo) -> None:
     assert "lie together" not in found.out
 
 
+@pytest.mark.slow
 def test_names_that_nobody_can_be_told(repo: Repo) -> None:
     """No pattern can say a line break, and of very many names git is not asked."""
     repo.stage("demo.py", "'a\\nb.pt', '0.pt', 'b.pt'\n")

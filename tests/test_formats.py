@@ -467,6 +467,7 @@ def test_two_lines_with_the_same_reason() -> None:
 # Many.
 
 
+@pytest.mark.slow
 def test_many_files_are_few_alerts() -> None:
     """40,000 files with names of their own, no run among them, fit all the same."""
     paths = [b"data/%02d/%02d/\xff%05d\n.pt" % (n % 37, n % 11, n) for n in range(40_000)]

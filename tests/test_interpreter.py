@@ -11,7 +11,7 @@ import pytest
 
 from fx_hooks.fastpath import interpreter
 from tests.contract_support import STATE
-from tests.support import Repo, unmeasured
+from tests.support import Repo, mostly_slow, unmeasured
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shells and locales of POSIX")
 ROOT = Path(interpreter.__file__).parents[2]
@@ -109,7 +109,7 @@ def latin(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", LATIN])
+@pytest.mark.parametrize("locale", mostly_slow([LATIN, "C", "POSIX"], 3))
 def test_names_are_utf8_in_every_locale(repo: Repo, latin: str, locale: str) -> None:
     repo.stage("config/größe.yaml", "# Größe\nhydra:\n  run:\n    dir: läufe/${now:%H}\n")
     repo.write("größe.pt", STATE)

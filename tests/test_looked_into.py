@@ -188,6 +188,7 @@ def test_weights_by_content(repo: Repo, content: bytes, what: str) -> None:
     assert weights_format(content, len(content)) == what
 
 
+@pytest.mark.slow
 def test_profiles_by_content(repo: Repo, tmp_path: Path) -> None:
     """The first entry of a profile is that of any function: each has to be known."""
     parts = marshal.loads(profiled(tmp_path / "stats"))

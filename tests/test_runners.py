@@ -162,6 +162,7 @@ def test_verbose_names_every_artifact(project: Git, hooks: Path) -> None:
     assert named(output) == artifacts
 
 
+@pytest.mark.slow
 def test_only_the_disk_says_that_it_is_a_run(project: Git) -> None:
     (project.root / ".gitignore").write_text(".hydra/\n*.pt\n*.ckpt\n*.log\n")
     project("add", "-f", ".gitignore", "src/toyproject/fit.py")
