@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git puts into new repositories: the tables of the built-in policy, and no hooks.
 
     To compile them anew for each repository would take a fifth of the time of all tests.
@@ -53,7 +53,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, git_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and an environment in which git knows nothing but a name."""
     for name in os.environ:
         if name.startswith(("GIT_", "GITHUB_", "XDG_", "PRE_COMMIT", "NO_COLOR")):
@@ -61,7 +61,7 @@ def home(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     path = tmp_path / "home"
     path.mkdir()
     monkeypatch.setenv("HOME", str(path))
-    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(template))
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(git_template))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     for role in ("AUTHOR", "COMMITTER"):

@@ -30,7 +30,7 @@ HYDRA = "experiments/2024/first"
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nothing but the folders of git's own: here each repository starts without tables."""
     path = tmp_path_factory.mktemp("template")
     for name in ("hooks", "info"):

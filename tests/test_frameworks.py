@@ -26,6 +26,7 @@ MLFLOW = "mlruns/0/0123456789abcdef0123456789abcdef"
 TRAINER = "results/bert"
 
 # Modules outside of frameworks/ that may speak of a tool, and why.
+_ARTIFACTS = "a milestone may come from an artifact of W&B, and names its address"
 _JOBS = "tells jobs, sweeps and trackers apart by their names"
 _OWN = "tells what a run records by itself"
 _RECIPE = "metadata has a key of the tool's name"
@@ -39,6 +40,12 @@ ALLOWED = {
     "best_models/run_identity.py": {"hydra": "tells a moved job by what Hydra wrote"},
     "artifacts/found_projects.py": {"wandb": _JOBS, "hydra": _JOBS},
     "best_models/checkpoint.py": {"lightning": _RECIPE},
+    "best_models/artifact_source.py": {"wandb": _ARTIFACTS},
+    "best_models/confirmed_artifacts.py": {"wandb": _ARTIFACTS},
+    "best_models/contract.py": {"wandb": _ARTIFACTS},
+    "best_models/milestones.py": {"wandb": _ARTIFACTS},
+    "cli/_publish.py": {"wandb": _ARTIFACTS},
+    "cli/check_best_models.py": {"wandb": _ARTIFACTS},
     "cli/_trial.py": {"wandb": "tries with a run of it"},
     "cli/init.py": {"wandb": "names its folder"},
     "cli/show_run.py": {"wandb": _RECIPE, "hydra": _RECIPE},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -178,14 +179,22 @@ class TreeReader:
         """
         holders: dict[bytes, set[bytes]] = {}
         for folder in folders:
-            inner = [folder + b"/" + inside if folder else inside for inside in self.deeper]
-            for place in (folder, *inner):
-                try:
-                    names = os.listdir(os.path.join(root, place))
-                except OSError:
-                    continue
+            try:
+                names = os.listdir(os.path.join(root, folder))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:  # what lies in it may be open all the same
+                names = [inside.partition(b"/")[0] for inside in self.deeper]
+            else:
                 for name in self.names_in(names):
-                    holders.setdefault(name, set()).add(place)
+                    holders.setdefault(name, set()).add(folder)
+            here = set(names)
+            for inside in self.deeper:
+                if inside.partition(b"/")[0] in here:
+                    place = folder + b"/" + inside if folder else inside
+                    with suppress(OSError):
+                        for name in self.names_in(os.listdir(os.path.join(root, place))):
+                            holders.setdefault(name, set()).add(place)
         return holders
 
 

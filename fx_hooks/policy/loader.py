@@ -179,19 +179,22 @@ def load_policy(
     )
 
 
-def _needed(keep: Iterable[_Written], entries: Sequence[Entry]) -> list[_Written]:
+def _needed(keep: Sequence[_Written], entries: Sequence[Entry]) -> list[_Written]:
     """Return what the built-in policy keeps of files that a rule of people's own refuses."""
-    own = [
-        entry.pattern
-        for entry in entries
+    needed: set[str] = set()
+    for entry in entries:
         # They are files, and patterns with a slash at their end match none.
-        if entry.blocks and entry.source != BUILTIN_SOURCE and not entry.pattern.endswith("/")
-    ]
-    return [
-        one
-        for one in keep
-        if any("*" in within(pattern, one.text.removeprefix("/")) for pattern in own)
-    ]
+        if entry.blocks and entry.source != BUILTIN_SOURCE and not entry.pattern.endswith("/"):
+            needed |= {one.text for one in keep if _refuses(entry.pattern, one.text[1:])}
+    return [one for one in keep if one.text in needed]
+
+
+def _refuses(pattern: str, name: str) -> bool:
+    """Return True if *pattern* may match the file *name* at the root."""
+    letters = set(pattern)
+    # Of thousands of patterns, nearly all have a letter that the name has not.
+    is_apart = letters.isdisjoint("[\\") and not letters - set("*?/") <= set(name)
+    return not is_apart and "*" in within(pattern, name)
 
 
 def _settings(documents: Sequence[_Document]) -> BestModels:
