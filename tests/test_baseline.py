@@ -190,6 +190,7 @@ def test_without_a_commit(empty: Repo) -> None:
     assert not (empty.root / NAME).exists()
 
 
+@pytest.mark.slow
 def test_two_thousand_artifacts(repo: Repo) -> None:
     repo.stage("src/a.py")
     for number in range(2000):

@@ -487,6 +487,7 @@ def test_many_files_are_few_alerts() -> None:
     assert len(github_lines(said)) == 10
 
 
+@pytest.mark.slow
 def test_as_many_as_are_shown_stay_apart() -> None:
     findings = [finding(b"x/%d.pt" % n) for n in range(MOST_ALERTS)]
     assert len(read_sarif(report(*findings))["results"]) == 5000

@@ -244,6 +244,7 @@ def test_git_agrees_where_no_line_is_left_out(fresh: Path, monkeypatch: pytest.M
     assert 0.2 < result.blocked / result.paths < 0.6
 
 
+@pytest.mark.slow
 def test_git_agrees_on_real_repositories(fresh: Path) -> None:
     trees = read_corpus(("head", "past")).values()
     paths = sorted({path.encode("utf-8", "surrogateescape") for tree in trees for path in tree})

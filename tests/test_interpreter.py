@@ -145,7 +145,7 @@ def test_the_terminal_keeps_its_encoding(repo: Repo, latin: str) -> None:
     assert b"git reset -q -- \"$(printf 'gr\\303\\266\\303\\237e.pt')\"" in done.stdout
 
 
-@pytest.mark.parametrize("closed", ["", ">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("closed", mostly_slow([">&- 2>&-", "", ">&-", "2>/dev/full", "2>&-"], 3))
 @pytest.mark.parametrize(
     ("command", "code"),
     [

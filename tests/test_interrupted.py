@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import WEIGHTS, Repo, unmeasured
+from tests.support import WEIGHTS, Repo, mostly_slow, unmeasured
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a signal of POSIX")
 
@@ -71,7 +71,7 @@ def here(repo: Repo, tmp_path: Path) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", mostly_slow(CALLS, 2))
 def test_interrupted(here: Repo, tmp_path: Path, call: str) -> None:
     name, *arguments = call.split()
     sent = tmp_path / "sent"

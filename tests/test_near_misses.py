@@ -9,7 +9,7 @@ import pytest
 from fx_hooks import check_best_models, check_range
 from fx_hooks.cli import explain, init
 from tests.contract_support import STATE, run
-from tests.support import CLEAN, Repo, Result, run_main
+from tests.support import CLEAN, Repo, Result, mostly_slow, run_main
 
 # Files, and what is said of them; those with "!" were meant to be a policy.
 MISSES = {
@@ -54,7 +54,7 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("name", MISSES)
+@pytest.mark.parametrize("name", mostly_slow(MISSES, 2))
 def test_named_by_all(name: str, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     files, text = MISSES[name]
     said = text.removeprefix("!")

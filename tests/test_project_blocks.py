@@ -95,6 +95,7 @@ def test_a_project_whose_name_no_line_can_hold(repo: Repo, monkeypatch: pytest.M
     assert run(sync, cwd=repo.root).code == 0
 
 
+@pytest.mark.slow
 def test_each_block_is_made_once(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Policy] = []
 
