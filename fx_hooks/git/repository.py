@@ -422,24 +422,33 @@ class ObjectStore:
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
-        if self._lacks_folders():
+        if self.lacks_folders():
             return FatalError(
                 "this partial clone lacks folders of its commits: git fetch --refetch"
                 " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
             )
         return _failure(arguments, errors)
 
-    def _lacks_folders(self) -> bool:
+    def lacks_folders(self, *options: str) -> bool:
         """Return True in a partial clone that lacks trees of its commits.
 
-        How git ends where it misses one, and what it then says, differs between its versions.
+        With ``--no-walk``, those at the tips of refs alone count. How git ends where it misses one,
+        and what it then says, differs between its versions: 2.55 says of a path in it that there
+        is none.
         """
         promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
         if not _start(promisors, self._where).stdout:
             return False
-        options = ("--objects", "--filter=blob:none", "--missing=print", "--all")
+        asked = (
+            "rev-list",
+            "--objects",
+            "--filter=blob:none",
+            "--missing=print",
+            *options,
+            "--all",
+        )
         # Each object that is not there is listed with a question mark before its id.
-        return b"\n?" in b"\n" + _start(("rev-list", *options), self._where).stdout
+        return b"\n?" in b"\n" + _start(asked, self._where).stdout
 
 
 class Repository(ObjectStore):

@@ -140,6 +140,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     """
     policy = policy_in_force(repository, index).policy
     gathered = _Gathered()
+    gathered.lacks = repository.lacks_folders("--no-walk")
     folders = {}
     for project in _projects(policy, index, repository.root):
         one = gathered.take(policy.best_models_of(project), project)
