@@ -669,10 +669,15 @@ def test_looks_are_read_from_a_sound_file_alone(
             patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
             assert not misled.fast_path("--all-files")
     # Another release, and readers that were changed in place.
-    for name, value in (("__version__", "99.0"), ("_READERS", ("frameworks/stores.py",))):
+    known = looked_into.read(str(misled.git_directory))
+    for module, name, value in (
+        (table_cache, "__version__", "99.0"),
+        (looked_into, "_READERS", ("frameworks/stores.py",)),
+    ):
         with monkeypatch.context() as patch:
-            patch.setattr(looked_into, name, value)
+            patch.setattr(module, name, value)
             assert not misled.fast_path("--all-files")
+            assert looked_into.read(str(misled.git_directory)) != known
     assert misled.fast_path("--all-files")
     # What was remembered counts for its policy alone, and for nothing that was changed since.
     misled.stage(".fx-hooks.yaml", "keep: [/a]\n")

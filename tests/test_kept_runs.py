@@ -341,6 +341,29 @@ def test_left_overs_of_another_archive(repo: Repo, tmp_path: Path) -> None:
     assert (left.exists(), mine.exists()) == (False, True)
 
 
+@pytest.mark.parametrize(
+    "what", ["feature^{tree}", "feature:best_models", "feature:best_models/a_meta.json"]
+)
+def test_what_a_damaged_repository_lacks(
+    repo: Repo, what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """git says of a path below a tree that is lost that there is none."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.git("branch", "-q", "other")
+    repo.git("switch", "-q", "-c", "feature")
+    repo.stage("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    repo.commit()
+    repo.git("switch", "-q", "other")
+    lost = repo.git("rev-parse", what).strip()
+    place = job(repo.root)
+    (repo.git_directory / "objects" / lost[:2] / lost[2:]).unlink()
+    with working_directory(repo.root):
+        assert clean_runs.main(["--yes", "."]) == 1
+    assert place.exists()
+    assert "this clone lacks" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("what", ["blob:none", "tree:0", "tree:1"])
 def test_what_a_partial_clone_lacks(
     repo: Repo, tmp_path: Path, what: str, capfd: pytest.CaptureFixture[str]
@@ -360,7 +383,7 @@ def test_what_a_partial_clone_lacks(
     with working_directory(clone):
         assert clean_runs.main(["--yes", "."]) == 1
     assert place.exists()
-    assert "a partial clone lacks" in capfd.readouterr().out
+    assert "this clone lacks" in capfd.readouterr().out
     if git_version() < (2, 36):
         return  # it cannot fetch again what it thinks that it has
     repo.git("-C", str(clone), "fetch", "-q", "--refetch", "--no-filter")

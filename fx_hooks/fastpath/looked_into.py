@@ -5,9 +5,7 @@ It lies in the git directory that all work trees share, is as strict as the tabl
 """
 
 import os
-import sys
 
-from fx_hooks import __version__
 from fx_hooks.fastpath import table_cache
 
 TYPE_CHECKING = False
@@ -22,7 +20,6 @@ NAME = "fx-hooks.looked"
 _MAGIC = b"fx-hooks looked\n"
 _MOST = 200_000  # blobs; of a repository with more, none is remembered besides
 _TREES = 16
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _READERS = (
     "artifacts/unnamed.py", "fastpath/unnamed_weights.py", "frameworks/stores.py",
     "weights/magic.py",
@@ -66,11 +63,4 @@ def tree_id(policy: "bytes | None", listing: bytes) -> bytes:
 
 def _key() -> bytes:
     """Everything that a verdict on a blob depends on, besides the blob."""
-    state = f"{__version__} {sys.implementation.cache_tag}"
-    for name in _READERS:
-        try:
-            status = os.stat(os.path.join(_PACKAGE, name))
-        except OSError:  # pragma: no cover
-            continue  # in an archive, whose version says it
-        state += f" {status.st_size} {status.st_mtime_ns}"
-    return state.encode()
+    return table_cache.state_of(_READERS).encode()

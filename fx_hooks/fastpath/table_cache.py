@@ -54,18 +54,22 @@ def cache_key(policy: "bytes | None") -> bytes:
     """Everything that tables for the repository's *policy* (None: no file) depend on."""
     with open(os.path.join(_PACKAGE, "policy", "builtin.yaml"), "rb") as file:
         builtin = file.read()
-    state = f"{FORMAT} {__version__} {sys.implementation.cache_tag} {len(builtin)} {policy is None}"
-    files = [os.path.join(_PACKAGE, name) for name in _SOURCES]
     tools = [name for name in sorted(os.listdir(_FRAMEWORKS)) if "." not in name]
-    files += [f"{_FRAMEWORKS}/{name}/rules.yaml" for name in tools]
-    for path in files:
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue  # __pycache__ is in frameworks/ and no tool
-        state += f" {status.st_size} {status.st_mtime_ns}"
-    state += "\n"
+    sources = state_of([*_SOURCES, *[f"frameworks/{name}/rules.yaml" for name in tools]])
+    state = f"{FORMAT} {len(builtin)} {policy is None} {sources}\n"
     return state.encode() + builtin + (policy or b"")
+
+
+def state_of(sources: "Sequence[str]") -> str:
+    """Return what changes with the version, the interpreter, or one of these files of ours."""
+    state = f"{__version__} {sys.implementation.cache_tag}"
+    for name in sources:
+        try:
+            status = os.stat(os.path.join(_PACKAGE, name))
+        except OSError:
+            continue  # __pycache__ is in frameworks/ and no tool; in an archive the version says it
+        state += f" {status.st_size} {status.st_mtime_ns}"
+    return state
 
 
 def places(git_directory: "str | None", key: bytes) -> "list[str]":

@@ -422,33 +422,33 @@ class ObjectStore:
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
-        if self.lacks_folders():
+        if self._lacks_folders():
             return FatalError(
                 "this partial clone lacks folders of its commits: git fetch --refetch"
                 " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
             )
         return _failure(arguments, errors)
 
-    def lacks_folders(self, *options: str) -> bool:
+    def tips_lack_folders(self) -> bool:
+        """Return True if a tree of a ref's commit is not there: in a partial clone, or damaged.
+
+        Of a path in such a tree git may say that there is none.
+        """
+        return self._misses_trees("--no-walk")
+
+    def _lacks_folders(self) -> bool:
         """Return True in a partial clone that lacks trees of its commits.
 
-        With ``--no-walk``, those at the tips of refs alone count. How git ends where it misses one,
-        and what it then says, differs between its versions: 2.55 says of a path in it that there
-        is none.
+        How git ends where it misses one, and what it then says, differs between its versions.
         """
         promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
-        if not _start(promisors, self._where).stdout:
-            return False
-        asked = (
-            "rev-list",
-            "--objects",
-            "--filter=blob:none",
-            "--missing=print",
-            *options,
-            "--all",
-        )
+        return bool(_start(promisors, self._where).stdout) and self._misses_trees()
+
+    def _misses_trees(self, *options: str) -> bool:
+        options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")
+        answer = _start(("rev-list", *options), self._where)
         # Each object that is not there is listed with a question mark before its id.
-        return b"\n?" in b"\n" + _start(asked, self._where).stdout
+        return answer.returncode != 0 or b"\n?" in b"\n" + answer.stdout
 
 
 class Repository(ObjectStore):

@@ -10,12 +10,10 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from fx_hooks import __version__
 from fx_hooks.fastpath import table_cache
 
 NAME = "fx-hooks.blocks"
 _MAGIC = b"fx-hooks blocks\n"
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # All that decides which lines are made of the same patterns.
 _SOURCES = (
     "gitignore/block.py", "gitignore/blocks.py", "gitignore/globs.py", "gitignore/policy_lines.py",
@@ -63,11 +61,4 @@ def _name(made_of: object) -> bytes:
 
 
 def _key() -> bytes:
-    state = __version__
-    for name in _SOURCES:
-        try:
-            status = os.stat(os.path.join(_PACKAGE, name))
-        except OSError:  # pragma: no cover
-            continue  # in an archive, whose version says it
-        state += f" {status.st_size} {status.st_mtime_ns}"
-    return state.encode()
+    return table_cache.state_of(_SOURCES).encode()

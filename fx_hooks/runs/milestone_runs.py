@@ -54,8 +54,9 @@ class _Model(NamedTuple):
 
 
 _LACKING = (
-    "a partial clone lacks what other branches say of their milestones, one of which may have come"
-    " from it: git fetch --refetch --no-filter (before git 2.36, clone it again in full)"
+    "this clone lacks what other branches say of their milestones, one of which may have come from"
+    " it: if it is a partial clone, git fetch --refetch --no-filter (before git 2.36, clone it"
+    " again in full); otherwise git fsck says more"
 )
 
 
@@ -140,7 +141,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     """
     policy = policy_in_force(repository, index).policy
     gathered = _Gathered()
-    gathered.lacks = repository.lacks_folders("--no-walk")
+    gathered.lacks = repository.tips_lack_folders()
     folders = {}
     for project in _projects(policy, index, repository.root):
         one = gathered.take(policy.best_models_of(project), project)
