@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -276,6 +278,19 @@ def test_places_that_cannot_be_searched(repo: Repo, tmp_path: Path) -> None:
     assert "not searched: " in done.out
     for words in (("--list", "x.tar.gz"), ("--restore", "x.tar.gz")):
         assert "are two things" in find(repo, "a > 1", *words).err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("words", [("--find", "a > 1"), ("--list",), ("--restore",)])
+def test_a_pipe_is_no_archive(repo: Repo, words: tuple[str, ...]) -> None:
+    """Nobody writes to it: whoever opened it would wait for ever."""
+    os.mkfifo(repo.root / "x.tar.gz")
+    done = subprocess.run(
+        (sys.executable, "-m", "fx_hooks", "archive-runs", *words, "x.tar.gz"),
+        cwd=repo.root, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == (1 if words[0] == "--find" else 2)
+    assert "cannot be read: it is no file" in done.stdout + done.stderr
 
 
 def test_a_link_that_leads_nowhere_stops_nobody(repo: Repo, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from fx_hooks.runs.archive.manifest import (
 )
 from fx_hooks.runs.archive.sections import CHUNK, BrokenSection, codec_for, read_ahead
 from fx_hooks.runs.archive.storage import Reader, Storage, is_address
+from fx_hooks.util.disk import files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
@@ -72,7 +73,7 @@ class Archive:
             if is_address(os.fsdecode(path)):
                 self._file: BinaryIO | Reader = Storage(os.fsdecode(path), name=self.name).reader()
             else:
-                self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+                self._file = open(path, "rb", buffering=0, opener=files_only)  # noqa: SIM115
         except OSError as exc:
             self._codec.close()
             raise FatalError(f"{self.name}: cannot be read: {exc.strerror}") from exc
