@@ -169,7 +169,7 @@ def projects(base: Path, rounds: int) -> bool:
             git(root, "add", "-A")
             commit(root)
             write(root, name, text)
-        git(root, "add", "-A")
+        git(root, "add", name)  # not -A, for which git would compare all folders again afterwards
         time.sleep(2.1)  # what is younger is looked at again
         subprocess.run((SYNC,), cwd=root, check=True)
         warm(root)

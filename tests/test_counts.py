@@ -24,7 +24,7 @@ RUN = "wandb/run-20240101_000000-abcdefgh"
 # What takes milliseconds to import, and what no such commit has to do.
 HEAVY = frozenset({
     "argparse", "dataclasses", "difflib", "inspect", "json", "logging", "pathspec", "pathlib",
-    "shutil", "subprocess", "tempfile", "threading", "yaml",
+    "re", "shutil", "subprocess", "tempfile", "threading", "yaml",
     "fx_hooks.policy.loader", "fx_hooks.weights.pickles",
 })  # fmt: skip
 
@@ -107,6 +107,15 @@ def many(repo: Repo) -> tuple[str, ...]:
     return "check_artifacts", "--", *names
 
 
+def in_project(repo: Repo) -> tuple[str, ...]:
+    repo.stage(".fx-hooks.yaml", "projects: [packages/*, 'libs/*/m?']\n")
+    repo.stage("packages/one/.fx-hooks.yaml", "ignore: ['/data/*/raw/*.bin']\n")
+    names = ["packages/one/src/train.py", "packages/one/data/1/raw/a.csv", "libs/two/ml/a.py"]
+    for name in names:
+        repo.stage(name, "x = 1\n")
+    return "check_artifacts", "--", *names
+
+
 def refused(repo: Repo) -> tuple[str, ...]:
     names = [f"{RUN}/{name}" for name in ("files/config.yaml", "files/output.log", "run-a.wandb")]
     for name in names:
@@ -144,13 +153,17 @@ from fx_hooks.{} import main
 sys.exit(main())
 """
 NEEDED: dict[Callable[[Repo], tuple[str, ...]], set[str]] = {
-    metadata: {"json"},
-    refused_range: {"argparse", "json", "tempfile", "shutil"},
+    # typing imports re
+    refused: {"re"},
+    explained: {"re"},
+    metadata: {"json", "re"},
+    refused_range: {"argparse", "json", "re", "shutil", "tempfile"},
 }
 # Each start of git by posix_spawn asks the system for what each of 64 signals does.
 SCENES = [
     pytest.param(clean, 0, Counts(git=0, modules=11, system=140), id="clean"),
     pytest.param(many, 0, Counts(git=0, modules=11, system=240), id="many-names"),
+    pytest.param(in_project, 0, Counts(git=0, modules=12, system=190), id="in-project"),
     pytest.param(refused, 1, Counts(git=4, modules=62, system=1650), id="refused"),
     pytest.param(explained, 0, Counts(git=3, modules=53, system=1200), id="explained"),
     pytest.param(metadata, 0, Counts(git=5, modules=63, system=1980), id="metadata"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fx_hooks.policy.patterns import Segment, alternatives, regex_source, shape
 
 if TYPE_CHECKING:
-    from fx_hooks.fastpath.matcher import Guarded, Look, Tables, Test
+    from fx_hooks.fastpath.matcher import Guarded, Look, Tables, Test, Whole
 
 
 def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
@@ -19,7 +19,7 @@ def compile_tables(patterns: Sequence[tuple[str, bool]]) -> Tables:
     The result holds only bytes, integers, None, tuples and dicts, so that it can be
     marshalled. Each pattern goes into the first of these that can express it: a name, a
     suffix or a prefix (at any depth, or right in one directory), the same anywhere
-    below a directory, and a regular expression behind whichever of those rules out
+    below a directory, and what has to see the whole path behind whichever of those rules out
     most names.
     """
     return _compiled(tuple(patterns))
@@ -66,7 +66,7 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
             settled = not parents or (nearest is not None and nearest.exact)
         else:
             settled = parents[literal:] in ((), (None,))
-        whole = None if settled else (_needed(parents), regex_source(pattern))
+        whole = None if settled else _whole(pattern, parents, floating=floating)
         test = (number, *_guard(last), last.runs or None, whole)
 
         if floating:
@@ -162,6 +162,14 @@ def _longest_word(look: Look) -> bytes:
     word = max(words, key=len, default=b"")
     # One letter or two are in nearly every name, and the dot before them in few.
     return word if len(word) > 2 else max(look[:3], key=len).rstrip(b"/") or word
+
+
+def _whole(pattern: str, parents: Sequence[Segment | None], *, floating: bool) -> Whole:
+    """Return what decides by the whole path: each folder above, or an expression for ``**``."""
+    folders = [(_guard(part), part.runs or None) for part in parents if part is not None]
+    if len(folders) < len(parents):
+        return _needed(parents), regex_source(pattern), floating, ()
+    return _needed(parents), b"", floating, tuple(folders)
 
 
 def _needed(parents: Sequence[Segment | None]) -> bytes:
