@@ -429,12 +429,14 @@ class ObjectStore:
             )
         return _failure(arguments, errors)
 
-    def tips_lack_folders(self) -> bool:
-        """Return True if a tree of a ref's commit is not there: in a partial clone, or damaged.
+    def tips_lack_folders(self, more: Iterable[str] = ()) -> bool:
+        """Return True if a ref's commit, one of *more*, or a tree of one is not there.
 
-        Of a path in such a tree git may say that there is none.
+        So it is in a partial clone, or where an object was damaged. Of a path in such a tree git
+        may say that there is none.
         """
-        return self._misses_trees("--no-walk")
+        stdin = "".join(f"{commit}\n" for commit in more).encode()
+        return self._misses_trees("--no-walk", "--stdin", stdin=stdin)
 
     def _lacks_folders(self) -> bool:
         """Return True in a partial clone that lacks trees of its commits.
@@ -444,9 +446,9 @@ class ObjectStore:
         promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(_start(promisors, self._where).stdout) and self._misses_trees()
 
-    def _misses_trees(self, *options: str) -> bool:
+    def _misses_trees(self, *options: str, stdin: bytes = b"") -> bool:
         options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")
-        answer = _start(("rev-list", *options), self._where)
+        answer = _start(("rev-list", *options), self._where, stdin)
         # Each object that is not there is listed with a question mark before its id.
         return answer.returncode != 0 or b"\n?" in b"\n" + answer.stdout
 
