@@ -91,8 +91,8 @@ class Index:
     def submodules(self) -> "list[bytes]":
         """Return the paths of all submodules."""
         found = []
-        for low in range(0, self._end, _MOST):
-            data = self._read(low, low + _MOST)
+        for low in range(0, self._end, _LARGE):
+            data = self._read(low, low + _LARGE)
             # Entries begin on a multiple of eight bytes behind the head: so does this byte.
             eighths = data[6::8]
             at = eighths.find(SUBMODULE[2])
