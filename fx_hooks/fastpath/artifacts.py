@@ -15,7 +15,7 @@ from fx_hooks.fastpath.index_bytes import (
 )
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
-from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
+from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.fastpath.work_tree import (
     ATTRIBUTES,
     Disk,
@@ -224,7 +224,7 @@ def _without_weights(
         mode, _, blob, _ = entries[path]
         if mode & 0o170000 == 0o100000:
             found = beginning(git_directory, blob)
-            if found is None or (is_asked(path, found[1]) and may_be_one(*found)):
+            if found is None or (found[1] >= least_size(path) and may_be_one(*found)):
                 left.append(path)
     return not left or not _new_among(left, entries, git_directory, every=every)
 
