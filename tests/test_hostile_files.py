@@ -163,6 +163,19 @@ def test_what_a_graph_may_not_say(key: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "2 ** 10 ** 10 ** 10", "(((2**64)**64)**64)**64", "PowByNatural(2, 9999999999)",
+        "LShift(1, 9**64)", "Pow(2, 64*64*64*64*64)", "FloatPow(FloatPow(2, 64), 64)",
+        "Pow(2, evaluate=True)", "2**65", "(s0 + 2**64)**2",
+    ],
+)  # fmt: skip
+def test_powers_without_end(text: str) -> None:
+    assert list(graph_faults({"expr_str": text}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PowByNatural(s0, 2)", "LShift(1, s0)", "FloatPow(ToFloat(s0), 0.5)", "128*s0**2 + s1**2",
         "s0", "Symbol('s77', positive=True, integer=True)", "2*s0 + 1", "Eq(s0, 3)", "s0 >= 2",
         "Max(1, s0)", "Mod(s0, 2)", "FloorDiv(s0, 4)", "s0**2", "-s0", "And(s0 < 3, s1 > 2)",
     ],

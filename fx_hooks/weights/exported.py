@@ -58,6 +58,7 @@ _GUARDED = frozenset({"size", "stride", "storage_offset", "shape", "ndim", "dim"
 # Those of torch that make sizes of sizes: torch/fx/experimental/symbolic_shapes.py and
 # torch/utils/_sympy/printers.py (2.14).
 _MODULES = {"math": None, "torch": frozenset({"sym_max", "sym_min", "sym_float", "_sym_sqrt"})}
+_POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
 _BUILTINS = frozenset({"len", "int", "float", "bool", "max", "min", "abs", "round"})
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load, ast.Add, ast.Sub,
@@ -257,6 +258,8 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Call):
         function = node.func
         if isinstance(function, ast.Name):
+            if function.id in _POWERS and not _is_bounded(node.args, node.keywords):
+                return False
             return function.id in _FUNCTIONS or (guard and function.id in _BUILTINS)
         return guard and isinstance(function, ast.Attribute)
     if isinstance(node, ast.Attribute):
@@ -264,8 +267,7 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Subscript):
         return guard
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        right = node.right
-        return isinstance(right, ast.Constant) and type(right.value) is int and right.value <= 64
+        return isinstance(node.right, ast.Constant) and _is_bounded([node.left, node.right], [])
     if isinstance(node, ast.Name):
         return not node.id.startswith("__")
     if isinstance(node, ast.Constant):
@@ -273,6 +275,31 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
             return (_KEY if guard else _PATH).match(node.value) is not None
         return isinstance(node.value, (int, float)) or node.value is None
     return isinstance(node, _NODES)
+
+
+def _is_power(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in _POWERS
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+
+
+def _is_bounded(args: list[ast.expr], keywords: list[ast.keyword]) -> bool:
+    """Return True if a power or shift of *args* has no millions of digits: torch computes them."""
+    parts = [list(ast.walk(arg)) for arg in args]
+    return (
+        len(args) == 2
+        and not keywords
+        and not any(map(_is_power, [*parts[0], *parts[1]]))
+        and all(
+            not isinstance(part, ast.BinOp)
+            and not (isinstance(part, ast.Constant) and not _is_small(part.value))
+            for part in parts[1]
+        )
+    )
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, (int, float)) and value <= 64
 
 
 def _is_of_module(node: ast.AST, name: str) -> bool:
