@@ -110,10 +110,15 @@ class TreeReader:
         """Return those of the names that are asked for which a folder with *names* holds."""
         names = set(names)
         found = names & self._literal
+        likely = [name for name in names if self._may_be_wild(name)]
         for pattern, matches in self._wild:
-            if any(map(matches, names)):
+            if any(map(matches, likely)):
                 found.add(pattern)
         return found
+
+    def _may_be_wild(self, name: bytes) -> bool:
+        """Return True if *name* may be like one of the names with a star, as few are."""
+        return name.startswith(self._starts) or name.endswith(self._ends)
 
     def is_package(self, folder: bytes, names: Iterable[bytes]) -> bool:
         """Return True if a *folder* that holds *names* directly is a package."""
@@ -125,14 +130,14 @@ class TreeReader:
         holders: dict[bytes, set[bytes]] = {}
         packages: set[bytes] = set()
         sources: list[bytes] = []
-        literal, starts, ends = self._literal, self._starts, self._ends
+        literal = self._literal
         for path in paths:
             folder, _, name = path.rpartition(b"/")
             if is_source(name):
                 sources.append(path)
             if name in literal:
                 holders.setdefault(name, set()).add(folder)
-            if name.startswith(starts) or name.endswith(ends):
+            if self._may_be_wild(name):
                 for pattern, matches in self._wild:
                     if matches(name):
                         holders.setdefault(pattern, set()).add(folder)
