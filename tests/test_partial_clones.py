@@ -29,7 +29,7 @@ QUESTIONS = (
 )
 
 
-@pytest.mark.parametrize("lazily", [True, False], ids=["asked not to", "older git"])
+@pytest.mark.parametrize("told", [True, False], ids=["GIT_NO_LAZY_FETCH", "older git"])
 @pytest.mark.parametrize("kind", ["blob:none", "tree:0", "sparse"])
 def test_a_question_fetches_nothing(
     remote: Repo,
@@ -37,7 +37,7 @@ def test_a_question_fetches_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
-    lazily: bool,
+    told: bool,
 ) -> None:
     """GIT_NO_LAZY_FETCH says nothing to git before 2.39.4: without it all has to hold, too."""
     for name in ("setup.cfg", "pkg/setup.cfg", ".gitignore", ".gitattributes"):
@@ -61,7 +61,7 @@ def test_a_question_fetches_nothing(
         partial.git("update-index", "--index-info", stdin=entries.encode())
     asked = tmp_path / "asked"
     partial.git("config", "remote.origin.uploadpack", f"echo >> '{asked}'; git-upload-pack")
-    if not lazily:
+    if not told:
         monkeypatch.delitem(fast_git.OFFLINE, "GIT_NO_LAZY_FETCH")
         monkeypatch.delitem(fast_git.QUIET, "GIT_NO_LAZY_FETCH")
     wrong = []
