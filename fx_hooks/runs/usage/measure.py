@@ -21,12 +21,16 @@ from fx_hooks.util.disk import Folder, Problem, Scan, Size, size_of
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from fx_hooks.artifacts.classifier import Verdict
     from fx_hooks.artifacts.index_check import IndexCheck
     from fx_hooks.policy.model import Policy
     from fx_hooks.runs.inventory import Run, Survey
+
+    # The path of a file, and the file as the scan has it.
+    _Located: TypeAlias = tuple[bytes, tuple[bytes, int, int, float, int]]
 
 CACHES = "caches"
 ENVIRONMENTS = "environments"
@@ -44,6 +48,7 @@ _CACHE_RULES = {"python-caches", "caches"}
 _WEIGHT_RULES = {
     "weights", "tensorflow-checkpoints", "trainer-checkpoints", "stable-baselines3",
 }  # fmt: skip
+_AT_ONCE = 10_000  # files to decide
 NOTHING = Size(0, 0, 0, 0.0)
 
 
@@ -164,10 +169,11 @@ class _Stock:
         """Give every folder and every file of the tree to a kind."""
         loose: list[tuple[bytes, tuple[bytes, int, int, float, int]]] = []
         rest: dict[bytes, _Sum] = {}
-        for path, run in self._runs.items():
-            folder = self._scan.find(path)
-            if folder is not None:
-                self._add_run(run, folder)
+        found = [(run, self._scan.find(path)) for path, run in self._runs.items()]
+        runs = [(run, folder) for run, folder in found if folder is not None]
+        checkpoints = self._checkpoints(folder for _, folder in runs)
+        for (run, folder), weights in zip(runs, checkpoints, strict=True):
+            self._add_run(run, folder, weights)
         stack = [(self._scan.top, b"")]
         while stack:
             folder, path = stack.pop()
@@ -201,8 +207,7 @@ class _Stock:
             return ""
         return CACHES if entry.rule in _CACHE_RULES else ""
 
-    def _add_run(self, run: Run, folder: Folder) -> None:
-        weights = self._look_into(folder)
+    def _add_run(self, run: Run, folder: Folder, weights: Size) -> None:
         item = Item(
             run.kind, run.path, run.size, weights, run.reason, run=run, folder=folder,
             is_folder=True, members=tuple(self._members(run)),
@@ -253,22 +258,35 @@ class _Stock:
             return None
         return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
-    def _look_into(self, folder: Folder) -> Size:
-        """Return the checkpoints in a run; where its links lead is looked at later."""
-        total = _Sum()
-        files = [
-            (before + file[0], file)
-            for inner in folder.walk()
-            for before in (inner.path + b"/",)
-            for file in inner.files
-        ]
-        numbers = self._weights.decide([path for path, _ in files])
-        for (path, file), number in zip(files, numbers, strict=True):
-            if stat.S_ISLNK(file[4]):
-                self.leads.append(Lead(BEHIND_A_LINK, path))
-            elif self._weights.blocks(number):
-                total.add(file[1], file[2], 1, file[3])
-        return total.size()
+    def _checkpoints(self, folders: Iterable[Folder]) -> Iterator[Size]:
+        """Yield what is checkpoints in each of *folders*; where links lead is looked at later."""
+        # Thousands are decided at once: for a few, to begin takes longer than to decide.
+        waiting: list[list[_Located]] = []
+        count = 0
+        for folder in folders:
+            files = [
+                (before + file[0], file)
+                for inner in folder.walk()
+                for before in (inner.path + b"/",)
+                for file in inner.files
+            ]
+            waiting.append(files)
+            count += len(files)
+            if count >= _AT_ONCE:
+                yield from self._checkpoints_among(waiting)
+                waiting, count = [], 0
+        yield from self._checkpoints_among(waiting)
+
+    def _checkpoints_among(self, runs: Sequence[Sequence[_Located]]) -> Iterator[Size]:
+        numbers = iter(self._weights.decide([path for files in runs for path, _ in files]))
+        for files in runs:
+            total = _Sum()
+            for (path, file), number in zip(files, numbers, strict=False):
+                if stat.S_ISLNK(file[4]):
+                    self.leads.append(Lead(BEHIND_A_LINK, path))
+                elif self._weights.blocks(number):
+                    total.add(file[1], file[2], 1, file[3])
+            yield total.size()
 
     def _sort_files(
         self,
