@@ -503,7 +503,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 class Accept(Enum):
-    """How the baseline accepts what is tracked: as it is, or whatever it becomes."""
+    """A way to accept what is tracked: as it is, or whatever it becomes."""
 
     CONTENT = "content"
     PATH = "path"

@@ -67,7 +67,7 @@ def read_policy() -> "bytes | None":
 
 
 class Disk:
-    """What is on disk. Of a small folder one look tells all names."""
+    """The files on disk. Of a small folder one look tells all names."""
 
     __slots__ = ("_names",)
 
