@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict
 from fx_hooks.artifacts.unnamed import judged
-from fx_hooks.fastpath.unnamed_weights import is_asked
+from fx_hooks.fastpath.unnamed_weights import least_size
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.weights.magic import HEAD_BYTES
 from fx_hooks.weights.plain_text import is_text
@@ -197,7 +197,7 @@ def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[st
             return "", EMPTY
         content = subprocess.check_output((*git, "cat-file", "blob", blob))
         return ("", TEXT) if is_text(io.BytesIO(content)) else None
-    if not is_asked(path, int(size.stdout)):
+    if int(size.stdout) < least_size(path):
         return None
     with subprocess.Popen((*git, "cat-file", "blob", blob), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -131,20 +131,71 @@ def listed(path: str, content: bytes) -> str:
     )
 
 
-@pytest.mark.parametrize("where", ["disk", "index", "branch", "tag", "stash", "work tree"])
+STASHES = {
+    "stash": ("stash", "-q"),
+    "index of a stash": ("stash", "-q"),
+    "untracked files of a stash": ("stash", "-q", "-u"),
+    "older stash": ("stash", "-q"),
+    "autostash of a merge": ("merge", "--autostash", "other"),
+    "autostash of a rebase": ("rebase", "--autostash", "other"),
+    "autostash of a rebase by patches": ("rebase", "--apply", "--autostash", "other"),
+}
+
+
+@pytest.mark.parametrize("how", ["listed", "path", "digest"])
+@pytest.mark.parametrize("where", [*STASHES, "in another work tree"])
+def test_milestones_in_stashes(repo: Repo, tmp_path: Path, where: str, how: str) -> None:
+    """Also in those that git makes itself, in the middle of a merge or a rebase."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.git("switch", "-q", "-c", "other")
+    repo.stage("train.py", "1\n")
+    repo.commit()
+    repo.git("switch", "-q", "-c", "feature", "HEAD~")
+    repo.stage("train.py", "2\n")
+    repo.commit()
+    place = job(repo.root)
+    name, text = told(place, how)
+    if where == "in another work tree":
+        repo.git("switch", "-q", "other")
+        repo.git("worktree", "add", "-q", str(tmp_path / "other"), "feature")
+        its = Repo(tmp_path / "other")
+    else:
+        its = repo
+    its.write(f"best_models/{name}", text)
+    if not where.startswith("untracked"):
+        its.git("add", "-f", "best_models")
+    if where.startswith("index"):
+        its.remove(f"best_models/{name}")
+    words = STASHES.get(where, STASHES["autostash of a rebase"])
+    its.git(*words, fails=words[0] != "stash")
+    if where == "older stash":
+        repo.stage("train.py", "3\n")
+        repo.git("stash", "-q")
+    assert not (its.root / "best_models" / name).exists()
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+def told(place: Path, how: str) -> tuple[str, str]:
+    """Return the name and the text of what says that a milestone came from the job at *place*."""
+    content = (place / "model.ckpt").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    return {
+        "listed": ("milestones.yaml", listed("best_models/a.pt", content)),
+        "path": ("a_meta.json", json.dumps({"run": {"path": JOB}})),
+        "digest": ("a_meta.json", json.dumps({"sha256": sha256})),
+    }[how]
+
+
+@pytest.mark.parametrize("where", ["disk", "index", "branch", "tag", "work tree"])
 @pytest.mark.parametrize("how", ["listed", "path", "digest"])
 def test_milestones_anywhere(repo: Repo, tmp_path: Path, where: str, how: str) -> None:
     repo.write(".gitignore", "outputs\n")
     repo.stage_all()
     repo.commit()
     place = job(repo.root)
-    content = (place / "model.ckpt").read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    name, text = {
-        "listed": ("milestones.yaml", listed("best_models/a.pt", content)),
-        "path": ("a_meta.json", json.dumps({"run": {"path": JOB}})),
-        "digest": ("a_meta.json", json.dumps({"sha256": sha256})),
-    }[how]
+    name, text = told(place, how)
     if where == "work tree":
         other = tmp_path / "other"
         repo.git("worktree", "add", "-q", "-b", "other", str(other))
@@ -164,8 +215,6 @@ def test_milestones_anywhere(repo: Repo, tmp_path: Path, where: str, how: str) -
         repo.git("checkout", "-q", "HEAD~")
         if where == "tag":
             repo.git("branch", "-D", "feature")
-    elif where == "stash":
-        repo.git("stash", "-q")
     assert clean(repo, ".") == 1
     assert place.exists()
 
@@ -355,13 +404,157 @@ def test_what_a_damaged_repository_lacks(
     repo.stage("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
     repo.commit()
     repo.git("switch", "-q", "other")
-    lost = repo.git("rev-parse", what).strip()
+    lose(repo, what)
     place = job(repo.root)
-    (repo.git_directory / "objects" / lost[:2] / lost[2:]).unlink()
     with working_directory(repo.root):
         assert clean_runs.main(["--yes", "."]) == 1
     assert place.exists()
     assert "this clone lacks" in capfd.readouterr().out
+
+
+LOST_OF_STASHES = {
+    "stash": (),
+    "index": ("^2", "^2^{tree}", "^2:best_models", "^2:best_models/a_meta.json"),
+    "untracked": ("^3", "^3^{tree}", "^3:best_models", "^3:best_models/a_meta.json"),
+}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("part", "lost"),
+    [(part, lost) for part, some in LOST_OF_STASHES.items() for lost in ("", *some)],
+)
+def test_what_a_damaged_stash_lacks(
+    repo: Repo, part: str, lost: str, number: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.stage("train.py", "1\n")
+    repo.commit()
+    repo.write("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    if part != "untracked":
+        repo.git("add", "-f", "best_models")
+    if part == "index":
+        repo.write("best_models/a_meta.json", "{}")
+    repo.git("stash", "-q", "-u")
+    for again in range(number):
+        repo.write("train.py", f"{again + 2}\n")
+        repo.git("stash", "-q")
+    lose(repo, f"stash@{{{number}}}{lost}")
+    place = job(repo.root)
+    with working_directory(repo.root):
+        assert clean_runs.main(["--yes", "."]) == 1
+    assert place.exists()
+    assert "this clone lacks" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("lost", ["", "^{tree}", "^2", "^2^{tree}", "^2:best_models"])
+@pytest.mark.parametrize("where", ["MERGE_AUTOSTASH", "rebase-merge/autostash"])
+def test_what_a_damaged_autostash_lacks(
+    repo: Repo, where: str, lost: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    texts = ["{}", json.dumps({"run": {"path": JOB}})]
+    repo.stage("best_models/a_meta.json", texts.pop("^2" in lost))
+    repo.write("best_models/a_meta.json", texts.pop())
+    stash = repo.git("stash", "create").strip()
+    repo.git("reset", "-q", "--hard")
+    lose(repo, stash + lost)
+    file = repo.git_directory / where
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{stash}\n")
+    place = job(repo.root)
+    with working_directory(repo.root):
+        assert clean_runs.main(["--yes", "."]) == 1
+    assert place.exists()
+    assert "this clone lacks" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["MERGE_HEAD", "ORIG_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"])
+@pytest.mark.parametrize("lost", ["", "^{tree}", ":best_models"])
+def test_what_a_damaged_head_lacks(
+    repo: Repo, name: str, lost: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A commit that only ORIG_HEAD leads to is taken away by git itself, with all of it."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.stage("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    repo.commit()
+    commit = repo.git("rev-parse", "HEAD").strip()
+    repo.git("reset", "-q", "--hard", "HEAD~")
+    repo.git("update-ref", "-d", "ORIG_HEAD")
+    lose(repo, commit + lost)
+    (repo.git_directory / name).write_text(f"{commit}\n")
+    place = job(repo.root)
+    with working_directory(repo.root):
+        assert clean_runs.main(["--yes", "."]) == (1 if lost else 0)
+    assert place.exists() == bool(lost)
+    assert ("this clone lacks" in capfd.readouterr().out) == bool(lost)
+
+
+@pytest.mark.parametrize("where", ["", "worktrees/other"])
+@pytest.mark.parametrize("how", ["plain", "split"])
+def test_a_damaged_index(
+    repo: Repo, tmp_path: Path, where: str, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """git lists what is left of it, and ends with 0."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.git("worktree", "add", "-q", str(tmp_path / "other"))
+    its = Repo(tmp_path / "other") if where else repo
+    its.stage("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    its.remove("best_models/a_meta.json")
+    if how == "split":
+        its.git("update-index", "--split-index")
+    place = job(repo.root)
+    assert clean(repo, ".") == 1
+    assert "best_models/a_meta.json came from it" in capfd.readouterr().out
+    folder = repo.git_directory / where
+    (index,) = folder.glob("sharedindex.*" if how == "split" else "index")
+    content = index.read_bytes()
+    for damaged in (content[:90], content.replace(b"a_meta", b"a_mega"), content[:10], b""):
+        index.write_bytes(damaged)
+        assert clean(repo, ".") == 2
+        assert place.exists()
+        # Ours, or git's where it sees it.
+        assert "index" in capfd.readouterr().err
+    index.unlink()  # as it is until the first checkout is done
+    assert clean(repo, ".") == (2 if how == "split" else 0)
+
+
+def test_an_index_without_a_checksum(repo: Repo) -> None:
+    """As git writes it where index.skipHash is set."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    index = repo.git_directory / "index"
+    index.write_bytes(index.read_bytes()[:-20] + bytes(20))
+    place = job(repo.root)
+    assert clean(repo, ".") == 0
+    assert not place.exists()
+
+
+def test_another_work_tree_that_is_not_mounted(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """git locks work trees that are not always there; others, which are gone, it takes away."""
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    other = tmp_path / "other"
+    repo.git("worktree", "add", "-q", str(other))
+    repo.git("worktree", "lock", str(other))
+    other.rename(tmp_path / "elsewhere")
+    place = job(repo.root)
+    assert clean(repo, ".") == 2
+    assert place.exists()
+    assert f"{other}: this work tree is locked and not there" in capfd.readouterr().err
+    repo.git("worktree", "unlock", str(other))
+    assert clean(repo, ".") == 0
+
+
+def lose(repo: Repo, what: str) -> None:
+    """Take an object away, as a disk does."""
+    lost = repo.git("rev-parse", what).strip()
+    (repo.git_directory / "objects" / lost[:2] / lost[2:]).unlink()
 
 
 @pytest.mark.parametrize("what", ["blob:none", "tree:0", "tree:1"])

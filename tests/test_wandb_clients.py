@@ -117,3 +117,9 @@ def test_many_versions_and_ways_are_there() -> None:
     ways = {name.rpartition("-")[0] for name in MADE}
     for name in versions:
         assert sum(row["version"] == name for row in MADE.values()) == len(ways)
+
+
+def test_what_programs_leave_beside_is_there() -> None:
+    with tarfile.open(DATA / "clients.tar.gz") as archive:
+        noted = {name.partition("/")[0] for name in archive.getnames() if "/note.txt" in name}
+    assert noted == {name for name, row in MADE.items() if "a file" in row["what"]}

@@ -1,4 +1,4 @@
-"""What the files of a tree say of its folders: which are runs, and which are packages."""
+"""Folders that the files of a tree prove to be runs or packages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sign(NamedTuple):
 
     @property
     def tail(self) -> bytes:
-        """What a path of such a file ends with."""
+        """The end of the path of such a file."""
         return b"/" + (self.inside + b"/" if self.inside not in (b"", b"*") else b"") + self.name
 
     def folder(self, path: bytes) -> bytes | None:
@@ -103,17 +103,22 @@ class TreeReader:
 
     @cached_property
     def _generated(self) -> Matcher:
-        """What is refused for its own name, and so is no source: tools write scripts, too."""
+        """Matcher of what is refused for its own name: no source, as tools write scripts, too."""
         return Matcher(tables_generated(self._policy))
 
     def names_in(self, names: Iterable[bytes]) -> set[bytes]:
         """Return those of the names that are asked for which a folder with *names* holds."""
         names = set(names)
         found = names & self._literal
+        likely = [name for name in names if self._may_be_wild(name)]
         for pattern, matches in self._wild:
-            if any(map(matches, names)):
+            if any(map(matches, likely)):
                 found.add(pattern)
         return found
+
+    def _may_be_wild(self, name: bytes) -> bool:
+        """Return True if *name* may be like one of the names with a star, as few are."""
+        return name.startswith(self._starts) or name.endswith(self._ends)
 
     def is_package(self, folder: bytes, names: Iterable[bytes]) -> bool:
         """Return True if a *folder* that holds *names* directly is a package."""
@@ -125,14 +130,14 @@ class TreeReader:
         holders: dict[bytes, set[bytes]] = {}
         packages: set[bytes] = set()
         sources: list[bytes] = []
-        literal, starts, ends = self._literal, self._starts, self._ends
+        literal = self._literal
         for path in paths:
             folder, _, name = path.rpartition(b"/")
             if is_source(name):
                 sources.append(path)
             if name in literal:
                 holders.setdefault(name, set()).add(folder)
-            if name.startswith(starts) or name.endswith(ends):
+            if self._may_be_wild(name):
                 for pattern, matches in self._wild:
                     if matches(name):
                         holders.setdefault(pattern, set()).add(folder)

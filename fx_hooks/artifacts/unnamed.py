@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import looked_into
-from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
+from fx_hooks.fastpath.unnamed_weights import LARGE, least_size, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Unnamed(NamedTuple):
-    """What is refused for its content: by blob, with the rule, what it is, and its size.
+    """Files refused for their content: by blob, with the rule, what it is, and its size.
 
     ``whole`` says that no blob was missing that had to be looked into.
     """
@@ -29,7 +29,7 @@ class Unnamed(NamedTuple):
     def rule(self, path: bytes, blob: str) -> tuple[str, str] | None:
         """Return the rule that refuses *blob* at *path*, and what it is; None if none does."""
         found = self.refused.get(blob)
-        return found[0] if found is not None and is_asked(path, found[1]) else None
+        return found[0] if found is not None and found[1] >= least_size(path) else None
 
 
 def look_into(
@@ -41,19 +41,23 @@ def look_into(
 
     What was looked into before is not opened again. *sizes* are those that are known.
     """
-    wanted: dict[str, set[bytes]] = {}
+    # By blob: from how many bytes on it is looked into, by any name that it has.
+    wanted: dict[str, int] = {}
+    least: dict[bytes, int] = {}
     nothing, known, trees = looked_into.read(store.git_directory)
     for path, blob in paths:
         if bytes.fromhex(blob) not in nothing:
-            wanted.setdefault(blob, set()).add(path)
+            if path not in least:
+                least[path] = least_size(path)
+            wanted[blob] = min(least[path], wanted.get(blob, LARGE))
     if sizes is None:
         sizes = store.sizes(wanted)
     asked: dict[str, int] = {}
     whole = True
-    for blob, names in wanted.items():
+    for blob, bound in wanted.items():
         size = sizes.get(blob)
         whole &= size is not None
-        if size is not None and any(is_asked(name, size) for name in names):
+        if size is not None and size >= bound:
             asked[blob] = size
     new = [blob for blob in asked if bytes.fromhex(blob) not in known]
     heads = store.heads(new, HEAD_BYTES)
@@ -77,7 +81,7 @@ def refused_files(root: bytes, paths: Iterable[bytes]) -> dict[bytes, tuple[str,
         place = os.path.join(root, path)
         try:
             state = os.lstat(place)
-            if not stat.S_ISREG(state.st_mode) or not is_asked(path, state.st_size):
+            if not stat.S_ISREG(state.st_mode) or state.st_size < least_size(path):
                 continue
             with open(place, "rb") as file:
                 rule = judged(file.read(HEAD_BYTES), state.st_size)

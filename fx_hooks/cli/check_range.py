@@ -335,11 +335,11 @@ def _findings(store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]) 
 
 def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bool) -> Place:
     ids = list(dict.fromkeys(item.commit for item in result.artifacts))
-    published = set() if on_server else set(ids) - ranges.without(store, ids)
+    published = set() if on_server else set(ids) - ranges.without(store, ids, behind=one.old)
     shared = published
     default = ranges.default_branches(store) if published else None
     if default is not None:
-        shared = published - ranges.without(store, ids, default)
+        shared = published - ranges.without(store, ids, default, one.old)
     order = {name: number for number, name in enumerate(result.commits)}
     oldest = max(ids, key=lambda name: order[name])
     parents = ranges.parents(store, result.commits[: order[oldest] + 1])

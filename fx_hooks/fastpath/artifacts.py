@@ -15,7 +15,7 @@ from fx_hooks.fastpath.index_bytes import (
 )
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.unnamed_weights import doubtful as doubtful_weights
-from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
+from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.fastpath.work_tree import (
     ATTRIBUTES,
     Disk,
@@ -126,7 +126,6 @@ def _clean(
     else:
         above = _folders_above(paths)
     attributes = [folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES for folder in above]
-    runs = [] if places is None or whole_tree is not None else _runs(places)
     index: Index | ListedIndex | None = open_index(git_directory)
     if index is None:
         from fx_hooks.fastpath.listed_index import listed_index
@@ -134,7 +133,7 @@ def _clean(
         wanted = None
         every = by_runner and may_hold_submodules(git_directory)
         if places is not None and whole_tree is None and not every:
-            wanted = [POLICY, milestones, *paths, *runs, *doubtful, *attributes]
+            wanted = [POLICY, milestones, *paths, *_runs(places), *doubtful, *attributes]
             if any(mark.startswith(b"*/") for mark in marks):
                 wanted += {folder.partition(b"/")[0] for folder in above if folder}
         index = listed_index(wanted)
@@ -143,7 +142,9 @@ def _clean(
     if by_runner and not all(map(os.path.lexists, index.submodules())):
         return False
     # A few runs are asked for with the rest; of many folders, each mark is looked for in all.
-    asked = runs if len(runs) <= _MANY else []
+    asked = []
+    if places is not None and whole_tree is None and (len(above) - 1) * len(marks) <= _MANY:
+        asked = _runs(places)
     content_of = [] if looked_into else [*attributes, *paths]
     entries = index.entries([POLICY, milestones, *content_of, *asked])
     if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
@@ -196,7 +197,7 @@ def _has_runs(
             if mark.startswith(b"*/"):  # in any folder right in it, and not on disk
                 if index.has_in_any_folder(folders, tail):
                     return True
-            elif every and index.entries([folder + tail for folder in folders], tail + b"\0"):
+            elif every and index.entries((folder + tail for folder in folders), tail + b"\0"):
                 return True
     return False
 
@@ -223,7 +224,7 @@ def _without_weights(
         mode, _, blob, _ = entries[path]
         if mode & 0o170000 == 0o100000:
             found = beginning(git_directory, blob)
-            if found is None or (is_asked(path, found[1]) and may_be_one(*found)):
+            if found is None or (found[1] >= least_size(path) and may_be_one(*found)):
                 left.append(path)
     return not left or not _new_among(left, entries, git_directory, every=every)
 

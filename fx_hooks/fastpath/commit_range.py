@@ -11,12 +11,13 @@ import os
 
 from fx_hooks.fastpath import POLICY, fast_git
 from fx_hooks.fastpath.matcher import Matcher
-from fx_hooks.fastpath.unnamed_weights import is_asked, may_be_one
+from fx_hooks.fastpath.unnamed_weights import LARGE, least_size, may_be_one
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fx_hooks.fastpath.projects import Judge
+    from fx_hooks.fastpath.table_cache import Content
 
 # Said in full: each of these can be set otherwise, and would hide something.
 LOG = (
@@ -44,27 +45,27 @@ def proven_clean(arguments: "list[str]") -> bool:
     policy, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, marks, tracked, milestones, listed, projects, _ = content
+    tables, marks, _, milestones, _, projects, _ = content
     old, new = ends
-    tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
-    # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
-    if tree is None or tree[:1] not in (b"", b"1") or (policy is None) == bool(tracked):
-        return False
-    if not _has(tree, POLICY, tracked) or not _has(tree, milestones, listed):
-        return False
     # A merge against each of its parents (-m): that shows more than it brings in, but also what
     # it took away, so that a folder that was a run in one commit alone is not missed.
     judge: Judge | Matcher = Matcher(tables)
+    tree = None
     if projects is not None:
         from fx_hooks.fastpath import projects as of_projects
 
-        judge = of_projects.Judge(
-            projects, tables, marks, lambda path, blob: _has(tree, path, blob)
-        )
+        tip = tree = _tree_with_policy(new, policy, content)
+        if tip is None:
+            return False
+        judge = of_projects.Judge(projects, tables, marks, lambda path, blob: _has(tip, path, blob))
     first = _First(judge)
     options = ("-m", "--format=", new, *old, "--")
     log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
     if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
+        return False
+    # Where the log ends with an artifact, nobody has to know what the tip has.
+    tree = _tree_with_policy(new, policy, content) if tree is None else tree
+    if tree is None:
         return False
     paths = list(first.numbers)
     if isinstance(judge, Matcher):
@@ -91,6 +92,18 @@ def proven_clean(arguments: "list[str]") -> bool:
         if any(_has_run(directories, b"/" + mark, tree) for mark in found):
             return False
     return True
+
+
+def _tree_with_policy(new: str, policy: "bytes | None", content: "Content") -> "bytes | None":
+    """Return what the commit *new* has; None unless that is the policy of *content*, for sure."""
+    _, _, tracked, milestones, listed, *_ = content
+    tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
+    # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
+    if tree is None or tree[:1] not in (b"", b"1") or (policy is None) == bool(tracked):
+        return None
+    if not _has(tree, POLICY, tracked) or not _has(tree, milestones, listed):
+        return None
+    return tree
 
 
 class _First:
@@ -129,18 +142,21 @@ def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: s
     *undecided* are the paths that no pattern decides.
     """
     fields = log.split(b"\0")
-    paths: dict[bytes, list[bytes]] = {}
+    least = {path: least_size(path) for path in undecided}
+    # By blob: from how many bytes on it is looked into, by any name that it has.
+    asked: dict[bytes, int] = {}
     for head, path in zip(fields[::2], fields[1::2], strict=False):
         # `:100644 100644 ID ID M`
         if head[8:11] == b"100" and path in undecided:
             width = (len(head) - 18) >> 1
-            paths.setdefault(head[16 + width : 16 + 2 * width], []).append(path)
-    if not paths:
+            blob = head[16 + width : 16 + 2 * width]
+            asked[blob] = min(least[path], asked.get(blob, LARGE))
+    if not asked:
         return True
     from fx_hooks.fastpath.looked_into import read
 
     nothing = read(git_directory)[0]
-    left = [blob for blob in paths if bytes.fromhex(blob.decode()) not in nothing]
+    left = [blob for blob in asked if bytes.fromhex(blob.decode()) not in nothing]
     if len(left) <= _FEW:
         from fx_hooks.fastpath.loose_objects import beginning
 
@@ -148,7 +164,7 @@ def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: s
         left = [
             blob
             for blob, found in begun.items()
-            if found is None or (_is_asked(paths[blob], found[1]) and may_be_one(*found))
+            if found is None or (found[1] >= asked[blob] and may_be_one(*found))
         ]
     if not left:
         return True
@@ -158,12 +174,7 @@ def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: s
     # What is not in this clone has no size.
     if len(lines) != len(left) or not all(map(bytes.isdigit, lines)):
         return False
-    found = zip(left, map(int, lines), strict=True)
-    return not any(_is_asked(paths[blob], size) for blob, size in found)
-
-
-def _is_asked(paths: "list[bytes]", size: int) -> bool:
-    return any(is_asked(path, size) for path in paths)
+    return not any(int(size) >= asked[blob] for blob, size in zip(left, lines, strict=True))
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":

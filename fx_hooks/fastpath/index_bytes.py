@@ -13,7 +13,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     # Mode, size on disk when it was staged (-1: unknown), object id, flags (see STAGE).
@@ -30,6 +30,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 _PROBE = 4096  # bytes that a look somewhere reads
 _WHOLE = 1 << 19  # an index up to here is read at once
 _SMALL, _LARGE = 1 << 11, 1 << 16  # where entries are read one by one, and where seldom
+_DENSE = 1 << 7  # bytes of entries for each that is wanted
 _MOST = 1 << 20  # of entries so long that a look between them finds none
 # Extensions that say nothing about entries; any other one is "not sure".
 _PLAIN = frozenset((b"TREE", b"REUC", b"UNTR", b"FSMN", b"EOIE", b"IEOT"))
@@ -62,16 +63,16 @@ class Index:
         self._end = self._last(size) if count else _HEAD
         self._refuse_others(size)
 
-    def entries(self, paths: "list[bytes]", holding: bytes = b"") -> "dict[bytes, Entry]":
+    def entries(self, paths: "Iterable[bytes]", holding: bytes = b"") -> "dict[bytes, Entry]":
         """Return the entries of those of *paths* that have one.
 
-        Only those that have the bytes *holding* somewhere are found for sure. Raises
-        :class:`NotSureError` where one is unmerged.
+        Only those that have the bytes *holding* somewhere are found for sure: where the index has
+        them nowhere, *paths* are not even made. Raises :class:`NotSureError` where one is unmerged.
         """
         found: dict[bytes, Entry] = {}
-        if not paths or holding not in (self._whole or holding):
+        if holding not in (self._whole or holding) or not (ordered := sorted(paths)):
             return found
-        for data, wanted, _ in self._windows(sorted(paths), _LARGE if holding else _SMALL):
+        for data, wanted, _ in self._windows(ordered, _LARGE if holding else _SMALL):
             if holding not in data:
                 continue
             pick = frozenset(wanted)
@@ -91,8 +92,8 @@ class Index:
     def submodules(self) -> "list[bytes]":
         """Return the paths of all submodules."""
         found = []
-        for low in range(0, self._end, _MOST):
-            data = self._read(low, low + _MOST)
+        for low in range(0, self._end, _LARGE):
+            data = self._read(low, low + _LARGE)
             # Entries begin on a multiple of eight bytes behind the head: so does this byte.
             eighths = data[6::8]
             at = eighths.find(SUBMODULE[2])
@@ -173,8 +174,10 @@ class Index:
             low, high, wanted, after = stack.pop()
             if high - low > size:
                 place, path = self._sync((low + high) // 2)
-                if low < place < high:
-                    cut = _place(wanted, path)
+                cut = _place(wanted, path)
+                # Where nearly every entry is wanted, to look between them only costs more.
+                dense = 0 < cut < len(wanted) and high - low < len(wanted) * _DENSE
+                if low < place < high and not dense:
                     if cut < len(wanted):
                         stack.append((place, high, wanted[cut:], after))
                     if cut:

@@ -7,6 +7,8 @@ from fx_hooks.fastpath.index_bytes import NotSureError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fx_hooks.fastpath.index_bytes import Entry
 
 _SUBMODULE = 0o160000
@@ -14,7 +16,7 @@ _MANY = 200  # pathspecs: git compares each of them with each entry
 
 
 class ListedIndex:
-    """What :class:`~fx_hooks.fastpath.index_bytes.Index` says, of a list from git."""
+    """An :class:`~fx_hooks.fastpath.index_bytes.Index` made of a list from git."""
 
     __slots__ = ("_entries",)
 
@@ -32,7 +34,7 @@ class ListedIndex:
         """All paths in it, in git's order."""
         return list(self._entries)
 
-    def entries(self, paths: "list[bytes]", holding: bytes = b"") -> "dict[bytes, Entry]":  # noqa: ARG002
+    def entries(self, paths: "Iterable[bytes]", holding: bytes = b"") -> "dict[bytes, Entry]":  # noqa: ARG002
         """Return the entries of those of *paths* that have one, whatever they are *holding*."""
         known = self._entries
         found = {path: known[path] for path in paths if path in known}

@@ -135,7 +135,7 @@ class Matcher:
             by_suffix = any_suffixes(name[name.rfind(b".") :])
             if by_suffix is not None:
                 for test in by_suffix:
-                    if test[0] > best and hit(test, name, path):
+                    if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
                         best = test[0]
             if prefixes and name.startswith(prefixes):
                 for test in self._prefixed:
@@ -162,8 +162,8 @@ class Matcher:
         """Leave out the tests that surely no part of the paths of *folders* passes."""
         parts = b"/" + b"/".join(folders) + b"/"
         self._possible = (
-            _narrowed(self._directory_tests, parts, lambda test: test[1:4]),
-            _narrowed(self._above, parts, lambda guarded: guarded[0]),
+            _narrowed(self._directory_tests, parts, lambda test: (test[1:4], test[7])),
+            _narrowed(self._above, parts, lambda guarded: (guarded[0], guarded[1][7])),
         )
 
     def blocks(self, number: int) -> bool:
@@ -333,11 +333,12 @@ def _narrowed(groups: "Any", parts: bytes, look: "Callable[[Any], Any]") -> "Any
         if needed in parts:
             kept = []
             for one in group:
-                prefix, suffix, needle = look(one)[:3]
+                (prefix, suffix, needle, *_), whole = look(one)
                 if (
                     b"/" + prefix in parts
                     and suffix.removesuffix(b"/") + b"/" in parts
                     and needle in parts
+                    and (whole is None or whole[0] in parts)
                 ):
                     kept.append(one)
             if kept:

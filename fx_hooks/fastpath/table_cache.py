@@ -92,9 +92,9 @@ def read(paths: "Sequence[str]", key: bytes, magic: bytes = MAGIC) -> "Any | Non
     for path in paths:
         data = own_file(path)
         if data is not None and data.startswith(magic):
-            checksum, rest = data[16:20], data[20:]
             head = len(key).to_bytes(8, "big") + key
-            if rest.startswith(head) and binascii.crc32(rest).to_bytes(4, "big") == checksum:
+            rest = memoryview(data)[20:]  # which copies nothing
+            if data.startswith(head, 20) and binascii.crc32(rest).to_bytes(4, "big") == data[16:20]:
                 return marshal.loads(rest[len(head) :])
     return None
 

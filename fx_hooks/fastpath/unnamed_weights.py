@@ -31,9 +31,9 @@ _BEGINNINGS = (
 SIGNS = 16  # bytes that are enough for a first look
 
 
-def is_asked(path: bytes, size: int) -> bool:
-    """Return True if a file of *size* bytes is looked into."""
-    return size >= LARGE or (size > 0 and gives_reason(path))
+def least_size(path: bytes) -> int:
+    """Return from how many bytes on a file at *path* is looked into."""
+    return 1 if gives_reason(path) else LARGE
 
 
 def may_be_one(head: bytes, size: int) -> bool:

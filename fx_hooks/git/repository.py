@@ -203,7 +203,9 @@ class ObjectStore:
         says "missing" or stops at the first such object.
         """
         wanted = [*blobs]
-        for blob, found in self.weigh(blob for blob in wanted if blob not in self._sizes):
+        new = (blob for blob in wanted if blob not in self._sizes)
+        # The size on disk would let git order all objects of a pack first.
+        for blob, found in self._measured(new, "%(objectsize)"):
             if found is not None:
                 self._sizes[blob] = found[0]
         return {blob: self._sizes.get(blob) for blob in wanted}
@@ -213,19 +215,27 @@ class ObjectStore:
 
         On disk it is compressed, and in a pack it may be what differs from another object.
         """
+        for blob, found in self._measured(blobs, "%(objectsize) %(objectsize:disk)"):
+            yield blob, None if found is None else (found[0], found[1])
+
+    def _measured(
+        self, blobs: Iterable[str], form: str
+    ) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+        """Yield each object with the numbers that git says of it in that *form*."""
         wanted = list(dict.fromkeys(blobs))
-        option = "--batch-check=%(objectsize) %(objectsize:disk)"
+        option = f"--batch-check={form}"
+        count = form.count("%")
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
             output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
             lines = output.split(b"\n")[:-1]
             if b"missing" not in output:
-                numbers = [*map(int, output.split())]
-                yield from zip(wanted, zip(numbers[::2], numbers[1::2], strict=True), strict=False)
+                numbers = map(int, output.split())
+                yield from zip(wanted, zip(*[numbers] * count, strict=True), strict=False)
             else:
                 for blob, line in zip(wanted, lines, strict=False):
-                    size, disk = line.split()
-                    yield blob, None if disk == b"missing" else (int(size), int(disk))
+                    gone = line.endswith(b" missing")
+                    yield blob, None if gone else tuple(map(int, line.split()))
             wanted = wanted[len(lines) :]
             if not errors or not wanted:
                 break
@@ -299,14 +309,11 @@ class ObjectStore:
         As :meth:`found`, for thousands of folders: commits that are near share most trees, and
         nothing is asked of a folder that is in none.
         """
-        below: dict[bytes, list[bytes]] = {}
         known = {b""}
         for folder in names:
             while folder not in known:
                 known.add(folder)
-                above = folder.rpartition(b"/")[0]
-                below.setdefault(above, []).append(folder)
-                folder = above
+                folder = folder.rpartition(b"/")[0]
         wanted = {folder: frozenset(these) for folder, these in names.items()}
         found: set[bytes] = set()
         level = [(b"", f"{commit}^{{tree}}") for commit in dict.fromkeys(commits)]
@@ -317,10 +324,13 @@ class ObjectStore:
                 entries, folders = trees[tree]
                 start = folder + b"/" if folder else b""
                 found.update(start + name for name in wanted.get(folder, _NONE) & entries)
-                for place in below.get(folder, ()):
-                    inside = folders.get(place[len(start) :])
-                    if inside is not None:
-                        inner[place, inside] = None
+                inner.update(
+                    dict.fromkeys(
+                        (start + name, inside)
+                        for name, inside in folders.items()
+                        if start + name in known
+                    )
+                )
             level = [*inner]
         return found
 
@@ -429,12 +439,14 @@ class ObjectStore:
             )
         return _failure(arguments, errors)
 
-    def tips_lack_folders(self) -> bool:
-        """Return True if a tree of a ref's commit is not there: in a partial clone, or damaged.
+    def tips_lack_folders(self, more: Iterable[str] = ()) -> bool:
+        """Return True if a ref's commit, one of *more*, or a tree of one is not there.
 
-        Of a path in such a tree git may say that there is none.
+        So it is in a partial clone, or where an object was damaged. Of a path in such a tree git
+        may say that there is none.
         """
-        return self._misses_trees("--no-walk")
+        stdin = "".join(f"{commit}\n" for commit in more).encode()
+        return self._misses_trees("--no-walk", "--stdin", stdin=stdin)
 
     def _lacks_folders(self) -> bool:
         """Return True in a partial clone that lacks trees of its commits.
@@ -444,9 +456,9 @@ class ObjectStore:
         promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
         return bool(_start(promisors, self._where).stdout) and self._misses_trees()
 
-    def _misses_trees(self, *options: str) -> bool:
+    def _misses_trees(self, *options: str, stdin: bytes = b"") -> bool:
         options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")
-        answer = _start(("rev-list", *options), self._where)
+        answer = _start(("rev-list", *options), self._where, stdin)
         # Each object that is not there is listed with a question mark before its id.
         return answer.returncode != 0 or b"\n?" in b"\n" + answer.stdout
 
@@ -540,6 +552,17 @@ class Repository(ObjectStore):
         records = zsplit(self.run("ls-files", "-t", "-z"))
         return {record[2:] for record in records if record.startswith(b"S ")}
 
+    def needs_sparse(self, paths: Iterable[bytes]) -> bool:
+        """Return True if ``git rm`` takes *paths* with ``--sparse`` alone.
+
+        Since git 2.34 it wants to be told that what is left out of the work tree is meant, too;
+        before, it does not know the option.
+        """
+        if self.left_out().isdisjoint(paths):
+            return False
+        version = self.run("version").split()[2].split(b".")
+        return (int(version[0]), int(version[1])) >= (2, 34)
+
     def blob_id(self, path: str, content: bytes) -> str:
         """Return the object id that *content* would have if it were staged at *path*.
 
@@ -588,14 +611,24 @@ class Repository(ObjectStore):
         output = self.run(
             "config", "-z", "--name-only", "--get-regexp", pattern, codes=(0, 1)
         )  # it ends with 1 where there are none
-        keys = sorted(set(zsplit(output)))
-        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        variables = {"GIT_CONFIG_COUNT": str(first + len(keys))}
-        for number, key in enumerate(keys, first):
-            variables[f"GIT_CONFIG_KEY_{number}"] = os.fsdecode(key)
-            variables[f"GIT_CONFIG_VALUE_{number}"] = "false" if key.endswith(b"d") else ""
+        options: list[str] = []
+        variables: dict[str, str] = {}
+        number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        for key in sorted({os.fsdecode(key) for key in zsplit(output)}):
+            value = "false" if key.endswith("required") else ""
+            if "=" not in key:
+                options += ("-c", f"{key}={value}")
+                continue
+            # `-c` ends a key at its first "=", and git before 2.31 knows no other way.
+            variables[f"GIT_CONFIG_KEY_{number}"] = key
+            variables[f"GIT_CONFIG_VALUE_{number}"] = value
+            number += 1
+            variables["GIT_CONFIG_COUNT"] = str(number)
         where = self._where._replace(variables={**self._where.variables, **variables})
-        return _run(arguments, where, stdin=stdin)
+        result = _start((*options, *arguments), where, stdin)
+        if result.returncode != 0:
+            raise _failure(arguments, result.stderr)
+        return result.stdout
 
     def at_head(self, path: bytes) -> bytes | None:
         """Return the content of *path* in ``HEAD``; None where it has no such file."""

@@ -213,12 +213,19 @@ def remotes_with(store: ObjectStore, branch: str) -> list[str]:
 
 
 def without(
-    store: ObjectStore, ids: Iterable[str], known: Iterable[str] = ("--remotes",)
+    store: ObjectStore,
+    ids: Iterable[str],
+    known: Iterable[str] = ("--remotes",),
+    behind: Iterable[str] = (),
 ) -> set[str]:
-    """Return those of the commits *ids* that *known* (as :attr:`Range.old`) does not reach."""
+    """Return those of the commits *ids* that *known* (as :attr:`Range.old`) does not reach.
+
+    None of them is *behind* these, which are said the same way: git need not look there.
+    """
     wanted = set(ids)
-    options = [name for name in known if name.startswith("--")]
-    there = [f"^{name}" for name in known if not name.startswith("--")]
+    ends = [*known, *behind]
+    options = [name for name in ends if name.startswith("--")]
+    there = [f"^{name}" for name in ends if not name.startswith("--")]
     stdin = "".join(f"{name}\n" for name in (*sorted(wanted), *there)).encode()
     found = store.run("rev-list", "--stdin", "--not", *options, stdin=stdin)
     return wanted & set(found.decode().split())

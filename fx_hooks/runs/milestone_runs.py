@@ -19,6 +19,7 @@ from fx_hooks.best_models.metadata import SUFFIX
 from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
+from fx_hooks.git.index_sum import damaged_indices
 from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer, zsplit
 from fx_hooks.policy.in_force import policy_in_force, staged_text
 from fx_hooks.policy.loader import load_policy
@@ -43,6 +44,9 @@ _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _SHA256 = re.compile(rb'"?sha256"?\s*:\s*"?\'?([0-9a-f]{64})\b')
 # What git itself is in the middle of; names of commits, like HEAD.
 _HEADS = ("HEAD", "MERGE_HEAD", "ORIG_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
+# The stashes that it makes itself then.
+_AUTOSTASHES = ("MERGE_AUTOSTASH", "rebase-merge/autostash", "rebase-apply/autostash")
+_ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class _Model(NamedTuple):
@@ -140,8 +144,10 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     may name a run.
     """
     policy = policy_in_force(repository, index).policy
+    _look_at_sums(repository.git_directory, os.environ.get("GIT_INDEX_FILE"))
     gathered = _Gathered()
-    gathered.lacks = repository.tips_lack_folders()
+    of_refs, others = _other_commits(repository)
+    gathered.lacks = repository.tips_lack_folders(others)
     folders = {}
     for project in _projects(policy, index, repository.root):
         one = gathered.take(policy.best_models_of(project), project)
@@ -150,7 +156,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
         if listing is not None:
             gathered.list_strictly(staged_text(repository, listing), one)
     gathered.add_blobs(repository, index.values(), folders)
-    trees = list(_other_trees(repository))
+    trees = [*of_refs, *others]
     known = list(folders)
     policies, *of_folders = gathered.ids(repository, trees, (POLICY_NAME, *known))
     texts = repository.contents(policies) if policies else {}
@@ -168,9 +174,8 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
         gathered.add_trees(repository, folder, ids, folders)
     for git_directory, root in _work_trees(repository):
         if git_directory is not None:
-            with contextlib.suppress(FatalError):  # one that is being made, or was taken away
-                records = repository.run(f"--git-dir={git_directory}", "ls-files", "-s", "-z")
-                gathered.add_blobs(repository, _entries(records, folders), folders)
+            records = _index_of(repository, git_directory, root)
+            gathered.add_blobs(repository, _entries(records, folders), folders)
         for one in folders.values():
             gathered.add_folder(root, one)
     return gathered.chosen(folders)
@@ -322,27 +327,60 @@ class _Gathered:
         )
 
 
-def _other_trees(repository: Repository) -> Iterator[str]:
-    """Names of all commits that somebody can still reach by a name of theirs."""
-    yield from _HEADS
-    refs = repository.run("for-each-ref", "--format=%(objectname) %(refname)")
-    seen = [line.split()[0].decode() for line in refs.splitlines()]
-    stashes = b""
-    if b" refs/stash\n" in refs:
-        stashes = repository.run("rev-list", "--walk-reflogs", "refs/stash", "--", codes=(0, 128))
-    for commit in stashes.decode().split():
-        # Its second parent is the index, a third what was not tracked.
-        seen += [commit, f"{commit}^2", f"{commit}^3"]
-    for git_directory, _ in _work_trees(repository):
-        if git_directory is not None:
-            with (
-                contextlib.suppress(OSError),
-                open(os.path.join(git_directory, "HEAD"), encoding="utf-8") as file,
-            ):
-                head = file.read(1024).strip()
-                if not head.startswith("ref:"):
-                    seen.append(head)
-    yield from dict.fromkeys(seen)
+def _other_commits(repository: Repository) -> tuple[list[str], list[str]]:
+    """Return the commits that somebody can still reach by a name: those of refs, and others.
+
+    The others are what git is in the middle of, in any work tree, and the parts of all stashes.
+    """
+    refs = repository.run("for-each-ref", "--format=%(objectname) %(refname)").decode()
+    by_name = [line.partition(" ") for line in refs.splitlines()]
+    stashes = [commit for commit, _, name in by_name if name == "refs/stash"]
+    stashes += _stashes(repository) if stashes else ()
+    heads = [*_HEADS]
+    own = repository.git_directory
+    for git_directory in [own, *(place for place, _ in _work_trees(repository) if place)]:
+        for names, found in ((_HEADS, heads), (_AUTOSTASHES, stashes)):
+            for name in names:
+                found += _named_in(os.path.join(git_directory, name))
+    # A commit that only such a name leads to may be gone: git takes it away in time.
+    questions = "".join(f"{name}\n" for name in heads).encode()
+    answers = repository.run("cat-file", "--batch-check", stdin=questions).decode()
+    others = [line.split()[0] for line in answers.splitlines() if " commit " in line]
+    if stashes:
+        stdin = "".join(f"{commit}\n" for commit in stashes).encode()
+        options = ("--no-walk", "--parents", "--stdin")
+        told = repository.run("rev-list", *options, stdin=stdin, codes=(0, 128)).decode()
+        # The second parent is the index, a third what was not tracked.
+        others += [each for line in told.splitlines() for each in line.split()[2:]]
+    refs_alone = dict.fromkeys(commit for commit, _, _ in by_name)
+    return [*refs_alone], [*dict.fromkeys([*others, *stashes])]
+
+
+def _stashes(repository: Repository) -> list[str]:
+    """Return the ids of all stashes, also of those that are lost, where git keeps them in a file.
+
+    git itself leaves these out without a word.
+    """
+    place = os.path.join(repository.common_directory(), b"logs", b"refs", b"stash")
+    try:
+        with open(place, "rb") as file:
+            return [line.split()[1].decode() for line in file if line.strip()]
+    except FileNotFoundError:
+        options = ("--walk-reflogs", "refs/stash", "--")
+        return repository.run("rev-list", *options, codes=(0, 128)).decode().split()
+
+
+def _named_in(place: str) -> list[str]:
+    """Return the ids that a file of git names, one a line; none where there is no such file."""
+    lines: list[bytes] = []
+    try:
+        with open(place, "rb", opener=files_only) as file:
+            lines = file.read(_MAX_METADATA).split()
+    except (NotADirectoryError, NoFileError):
+        pass
+    except OSError as exc:
+        _unread(exc)
+    return [line.decode() for line in lines if _ID.fullmatch(line)]
 
 
 def _ids(
@@ -363,6 +401,34 @@ def _ids(
         some = words[number * len(trees) : (number + 1) * len(trees)]
         found.append({word[0]: None for word in some if word[1:2] == [kind] and word[-1].isdigit()})
     return found
+
+
+def _index_of(repository: Repository, git_directory: str, root: bytes) -> bytes:
+    """Return the records of the index of another work tree; none while it is being made.
+
+    Raises :class:`~fx_hooks.util.errors.FatalError` where milestones in it cannot be seen.
+    """
+    if os.path.lexists(os.path.join(git_directory, "locked")) and not os.path.lexists(root):
+        raise FatalError(
+            f"{shown(root)}: this work tree is locked and not there, and runs that its milestones"
+            " came from are not known: mount it, or git worktree unlock it if it is gone"
+        )
+    if os.path.lexists(os.path.join(git_directory, "index")):
+        _look_at_sums(git_directory)
+        return repository.run(f"--git-dir={git_directory}", "ls-files", "-s", "-z")
+    return b""
+
+
+def _look_at_sums(git_directory: str, index: str | None = None) -> None:
+    """Raise :class:`~fx_hooks.util.errors.FatalError` where an index is damaged."""
+    try:
+        for place in damaged_indices(git_directory, index):
+            raise FatalError(
+                f"{shown(os.fsencode(place))}: is damaged: it may name runs that models came from."
+                " If you delete it, git reset makes it anew, and what was staged is not any more"
+            )
+    except OSError as exc:
+        _unread(exc)
 
 
 def _entries(records: bytes, folders: Iterable[str]) -> Iterator[IndexEntry]:
