@@ -314,7 +314,7 @@ def _steps(
         commands = git_commands.untrack(
             found,
             force=rm_needs_force(check.repository, check.staged, going),
-            sparse=not going.isdisjoint(check.repository.left_out()),
+            sparse=check.repository.needs_sparse(going),
             repeatable=named,
         )
         what = f"{before}stop tracking them (the files stay on disk):"

@@ -1,4 +1,4 @@
-"""What looks into files have found, by blob, kept in one small file: none is opened twice.
+"""Findings of looks into files, by blob, kept in one small file: none is opened twice.
 
 It lies in the git directory that all work trees share, is as strict as the tables
 (:mod:`fx_hooks.fastpath.table_cache`), and counts only for the readers that wrote it.

@@ -1,4 +1,4 @@
-"""Whether a tree may hold what looks like a policy and is not read.
+"""A quick proof that a tree holds nothing that looks like a policy and is not read.
 
 :mod:`fx_hooks.policy.near_misses` says what that is.
 """

@@ -29,7 +29,7 @@ _AHEAD = 1 << 22
 
 
 class StartOver(Exception):
-    """What has been sent cannot be taken back: the archive has to be begun again."""
+    """The archive has to be begun again: what has been sent cannot be taken back."""
 
 
 def is_address(name: str) -> bool:

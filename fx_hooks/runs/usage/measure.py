@@ -101,23 +101,23 @@ class Space(NamedTuple):
     by_force: bool = False
 
 
-def measure_history(survey: Survey, git: GitSpace, scene: IndexCheck) -> Space:
+def measure_history(survey: Survey, git: GitSpace, check: IndexCheck) -> Space:
     """Sort all of the work tree and of its git directory."""
-    stock = _Stock(survey, scene)
-    stock.sort_tree()
-    stock.sort_mounts()
-    stock.count_git(git)
+    usage = _Usage(survey, check)
+    usage.sort_tree()
+    usage.sort_mounts()
+    usage.count_git(git)
     total = size_of([survey.scan.top, *([git.scan.top] if git.inside else [])])
     return Space(
         root=survey.root,
-        total=plus(total, stock.git_file),
-        kinds=stock.kinds,
-        items=stock.items,
-        tracked=stock.tracked,
-        leads=stock.leads,
-        problems=[*survey.scan.problems, *stock.problems],
-        notes=[*survey.notes, *stock.notes],
-        by_force=rm_needs_force(scene.repository, scene.staged, stock.tracked),
+        total=plus(total, usage.git_file),
+        kinds=usage.kinds,
+        items=usage.items,
+        tracked=usage.tracked,
+        leads=usage.leads,
+        problems=[*survey.scan.problems, *usage.problems],
+        notes=[*survey.notes, *usage.notes],
+        by_force=rm_needs_force(check.repository, check.staged, usage.tracked),
     )
 
 
@@ -140,8 +140,8 @@ class _Sum:
         return Size(self.bytes, self.disk, self.files, self.newest)
 
 
-class _Stock:
-    def __init__(self, survey: Survey, scene: IndexCheck) -> None:
+class _Usage:
+    def __init__(self, survey: Survey, check: IndexCheck) -> None:
         self.items: list[Item] = []
         self.kinds: dict[str, Size] = {}
         self.problems: list[Problem] = []
@@ -152,9 +152,9 @@ class _Stock:
         self._survey = survey
         self._by_path = {run.path: run for run in survey.runs}
         self._scan: Scan = survey.scan
-        self._scene = scene
+        self._check = check
         self._runs = {run.path: run for run in survey.runs if run.within is None}
-        self._policy: Policy = scene.classifier.policy
+        self._policy: Policy = check.classifier.policy
         self._patterns = Matcher(tables_of(self._policy))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
@@ -202,7 +202,7 @@ class _Stock:
             return ENVIRONMENTS
         if is_repository(folder):
             return REST
-        entry = self._scene.classifier.decide_folder(path)
+        entry = self._check.classifier.decide_folder(path)
         if entry is None or not entry.blocks or entry.only_with:
             return ""
         return CACHES if entry.rule in _CACHE_RULES else ""
@@ -294,15 +294,15 @@ class _Stock:
         rest: dict[bytes, _Sum],
     ) -> None:
         """Sort what is in no run and no cache, file by file."""
-        index = self._scene.index
+        index = self._check.index
         refused = {
             verdict.path
-            for verdict in self._scene.verdicts(index, ask_disk=False)
+            for verdict in self._check.verdicts(index, ask_disk=False)
             if verdict.blocked
         }
         self.tracked = sorted(refused)
         suspects = self._suspects([path for path, _ in loose], refused)
-        judged = self._scene.verdicts(suspects, ask_disk=True)
+        judged = self._check.verdicts(suspects, ask_disk=True)
         verdicts = dict(zip(suspects, judged, strict=True))
         groups: dict[tuple[str, bytes], _Sum] = {}
         notes: dict[tuple[str, bytes], Verdict] = {}
@@ -320,7 +320,7 @@ class _Stock:
             if kind == REST or verdict is None:
                 self._add(rest, path, bytes_, disk, 1, mtime)
                 continue
-            group = (kind, self._scene.classifier.group(verdict) if verdict.blocked else path)
+            group = (kind, self._check.classifier.group(verdict) if verdict.blocked else path)
             groups.setdefault(group, _Sum()).add(bytes_, disk, 1, mtime)
             notes.setdefault(group, verdict)
         for (kind, path), total in groups.items():
@@ -334,8 +334,8 @@ class _Stock:
 
         Of a data set nearly all is, and a verdict costs more than a look.
         """
-        classifier = self._scene.classifier
-        marked = {*classifier.tree(paths).runs, *self._scene.tree.runs}
+        classifier = self._check.classifier
+        marked = {*classifier.tree(paths).runs, *self._check.tree.runs}
         blocks = classifier.decided(paths)
         return [
             path
@@ -361,7 +361,7 @@ class _Stock:
         """Other file systems are looked at where runs are expected on them."""
         for path in self._scan.mounts:
             inside_run = any(path.startswith(run + b"/") for run in self._runs)
-            entry = self._scene.classifier.decide_folder(path)
+            entry = self._check.classifier.decide_folder(path)
             if inside_run or (entry is not None and entry.blocks):
                 self.leads.append(Lead(MOUNT, path))
             else:
