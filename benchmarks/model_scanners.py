@@ -2,7 +2,7 @@
 
     python -m benchmarks.model_scanners [--scanners PYTHON]
 
-It needs torch (2.13), and, under the interpreter PYTHON or its own, picklescan, modelscan and
+It needs torch (2.14), and, under the interpreter PYTHON or its own, picklescan, modelscan and
 fickling. The table goes into docs/model-safety.md, between its two marks.
 """
 
@@ -40,6 +40,8 @@ KINDS = {
     "storage": "tensors that are files",
     "npz": "NumPy archives",
     "code": "code of TorchScript and .pt2",
+    "hdf5": "an HDF5 file as well",
+    "instantiator": "names of code in hyperparameters",
 }
 HONEST = "honest files that weights_only loads"
 # What follows runs under the other interpreter.

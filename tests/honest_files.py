@@ -225,6 +225,10 @@ def made(torch: Any, folder: pathlib.Path) -> dict[str, Honest]:
             torch.save(state, folder / name)
             files[f"file-{name}"] = ((folder / name).read_bytes(), state)
         files["distributed"] = (_distributed(folder, state), state)
+        for name, value in _fsdp(torch, folder).items():
+            save(name, value)
+        together = (folder / "fsdp.pt").read_bytes()
+        files["fsdp-brought-together"] = (together, torch.load(io.BytesIO(together)))
     return {
         name: Honest(content=content, needs=needed(torch, content), value=value)
         for name, (content, value) in files.items()
@@ -240,6 +244,33 @@ def _distributed(folder: pathlib.Path, state: Any) -> bytes:
     return (folder / "dcp.pt").read_bytes()
 
 
+def _fsdp(torch: Any, folder: pathlib.Path) -> dict[str, Any]:
+    """States of models of both versions of FSDP, in one process; fsdp.pt is one of DCP's."""
+    dist = importlib.import_module("torch.distributed")
+    fsdp = importlib.import_module("torch.distributed.fsdp")
+    states = importlib.import_module("torch.distributed.checkpoint.state_dict")
+    utils = importlib.import_module("torch.distributed.checkpoint.format_utils")
+    whole = states.StateDictOptions(full_state_dict=True)
+    found = {}
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=0, world_size=1)
+    try:
+        first, second = torch.nn.Sequential(torch.nn.Linear(3, 4)), torch.nn.Linear(3, 4)
+        first = fsdp.FullyShardedDataParallel(first, device_id=torch.device("cpu"))
+        fsdp.fully_shard(second)
+        for name, model in {"fsdp-1": first, "fsdp-2": second}.items():
+            adam = torch.optim.AdamW(model.parameters())
+            model(torch.ones(1, 3)).sum().backward()
+            adam.step()
+            found[name] = {"model": model.state_dict(), "optimizer": adam.state_dict()}
+            found[f"{name}-whole"] = states.get_state_dict(model, adam, options=whole)
+        checkpoint = importlib.import_module("torch.distributed.checkpoint")
+        checkpoint.save(second.state_dict(), checkpoint_id=folder / "fsdp")
+        utils.dcp_to_torch_save(folder / "fsdp", folder / "fsdp.pt")
+    finally:
+        dist.destroy_process_group()
+    return found
+
+
 _WANTED = re.compile(
     r"GLOBAL (\S+) was not an allowed|got <class '([\w.]+)'>|function <class '([\w.]+)'>"
     r"|whose module (\S+) is blocked"
@@ -251,7 +282,7 @@ def needed(torch: Any, content: bytes) -> tuple[str, ...]:
     names: list[str] = []
     for _ in range(40):
         try:
-            with torch.serialization.safe_globals([resolved(name) for name in names]):
+            with torch.serialization.safe_globals([(resolved(name), name) for name in names]):
                 torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
             return tuple(sorted(names))
         except Exception as exc:  # noqa: PERF203

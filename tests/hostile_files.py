@@ -1,11 +1,13 @@
 """Files that would run something when a careless reader loads them: inert, they touch MARK.
 
 Each says which reader that is. ``tests/live_readers.py`` is those readers; the torch job
-proves that each file works there, and every test run that none of them passes here.
+proves that each file works there, and every test run that none of them passes here. Some name the
+module ``leaves_mark``, which touches MARK when it is imported and stands for one that is installed.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import marshal
@@ -14,8 +16,10 @@ import struct
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 COMMAND = "touch MARK"
 PYTHON = "open('MARK', 'w').close()"
@@ -88,7 +92,10 @@ def short(value: str) -> bytes:
 
 
 def as_zip(
-    members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED, prefix: bytes = b""
+    members: list[tuple[str, bytes]],
+    method: int = zipfile.ZIP_STORED,
+    prefix: bytes = b"",
+    align: int = 64,
 ) -> bytes:
     """A zip archive whose stored members are aligned as torch aligns them."""
     buffer = io.BytesIO()
@@ -96,7 +103,7 @@ def as_zip(
     with zipfile.ZipFile(buffer, "a" if prefix else "w") as archive:
         for path, content in members:
             info = zipfile.ZipInfo(path)
-            padding = -(buffer.tell() + 34 + len(path)) % 64
+            padding = -(buffer.tell() + 34 + len(path)) % align
             if method == zipfile.ZIP_STORED:
                 info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
             archive.writestr(info, content, method)
@@ -289,6 +296,8 @@ def _pickles() -> dict[str, Payload]:
     }
     found["pickle-second"] = Payload(content=EMPTY + EVIL, reader="pickles")
     found["legacy-behind"] = Payload(content=legacy() + EVIL, reader="pickles")
+    patched = b"ctorch._utils\n_rebuild_parameter\n(dS'MARK'\nI1\nsb! and words\n"
+    found["pickle-of-text-without-end"] = Payload(content=patched, reader="changed-pickle")
     found["zip-behind-pickle"] = Payload(content=torch_zip(EMPTY + EVIL), reader="zip-pickles")
     first, second, third = HEAD
     places = {
@@ -358,15 +367,38 @@ def _tar_header(first: bytes, form: str, fill: bytes = b"\0", tail: bytes = b"")
         "plain": b"%07o " % total,
         "blank": b"  %05o " % total,
         "binary": b"\x80" + total.to_bytes(7, "big"),
+        "prefixed": b"0o%06o" % total,
+        "underscored": b"%03o_%03o\0" % divmod(total, 512),
     }
     header[148:156] = fields[form]
     return bytes(header)
 
 
+def _tar_of_text() -> bytes:
+    """A tar archive without a byte that is no text: its member's name stands in a note."""
+
+    def block(content: bytes, kind: bytes) -> bytes:
+        header = bytearray(b"#" * 512)
+        for place, field in (
+            (100, b"0000644 "), (108, b"0000000 "), (116, b"0000000 "),
+            (124, b"%011o " % len(content)), (136, b"00000000000 "), (148, b" " * 8),
+            (156, kind), (257, b"ustar   "), (329, b"0000000 "), (337, b"0000000 "),
+        ):  # fmt: skip
+            header[place : place + len(field)] = field
+        header[148:156] = b"%07o " % sum(header)
+        return bytes(header) + content.ljust(-(-len(content) // 512) * 512)
+
+    name = b"17 path=storages\n"
+    note = b"%d comment=" % (512 - len(name))
+    evil = b"cos\nsystem\n(S'touch MARK'\ntR."
+    pax = name + note.ljust(511 - len(name)) + b"\n"
+    return block(pax, b"x") + block(evil, b"0")
+
+
 def _polyglots() -> dict[str, Payload]:
     found = {}
     body = _tar(b"")
-    for form in ("octal", "signed", "plain", "blank", "binary"):
+    for form in ("octal", "signed", "plain", "blank", "binary", "prefixed", "underscored"):
         first = b"\x80\x03B" + struct.pack("<I", 512 - 7 + len(body))
         content = _tar_header(first, form) + body + b"."
         found[f"tar-pickle-{form}"] = Payload(content=content, reader="torch-file")
@@ -379,6 +411,7 @@ def _polyglots() -> dict[str, Payload]:
             tail = b'"},"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % ((len(body),) * 2)
             content = _tar_header(start, form, b" ", tail) + body
             found[f"tar-safetensors-{form}"] = Payload(content=content, reader="torch-file")
+    found["tar-text"] = Payload(content=_tar_of_text(), reader="torch-file")
     script, graph = (DATA / "setstate.pt").read_bytes(), (DATA / "import.pt2").read_bytes()
     for key, inner, reader in (("script", script, "jit"), ("pt2", graph, "export")):
         with zipfile.ZipFile(io.BytesIO(inner)) as archive:
@@ -393,7 +426,108 @@ def _polyglots() -> dict[str, Payload]:
         size = len(as_zip(members, prefix=b"x" * 200)) - 200
         content = as_zip(members, prefix=safetensors(size))
         found[f"zip-{key}-in-safetensors"] = Payload(content=content, reader=reader, suffix=suffix)
+        # torch's miniz looks for its end in blocks, and so further back than others.
+        start = safetensors(size + 74_000) + bytes(8_000)
+        content = as_zip(members, prefix=start) + bytes(66_000)
+        found[f"zip-{key}-far-from-the-end"] = Payload(
+            content=content, reader=reader, suffix=suffix
+        )
     return found
+
+
+def _model_of_keras() -> bytes:
+    """HDF5 with a function of this version of Python, which is called when the model is made."""
+    code = compile("lambda x: (open('MARK', 'w').close(), x)[1]", "x", "eval").co_consts[0]
+    packed = base64.b64encode(marshal.dumps(code))
+    hole = b'"' + b"@" * 600 + b'"'
+    content = (DATA / "honest" / "lambda.h5").read_bytes()
+    return content.replace(hole, (b'"' + packed + b'"').ljust(602))
+
+
+def _hdf5() -> dict[str, Payload]:
+    """What Keras reads, in a place where HDF5 may begin, within tensors."""
+    model = _model_of_keras()
+    size = len(model)
+    start = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+    files = {
+        "safetensors": struct.pack("<Q", 504) + start.encode().ljust(504) + model,
+        "zip": as_zip(
+            [("m/data/0", model), ("m/data.pkl", tensor(size)), ("m/version", b"3\n")], align=512
+        ),
+        "legacy": _legacy_with(model),
+        "pickle": EMPTY.ljust(512, b"\0") + model,
+    }
+    return {
+        f"hdf5-in-{key}": Payload(content=content, reader="keras", suffix=".h5")
+        for key, content in files.items()
+    }
+
+
+def _legacy_with(content: bytes) -> bytes:
+    """A tensor in a file before torch 1.6, whose storage begins 1,024 bytes behind the start."""
+    storage = ("storage", name("torch.ByteStorage"), "0", "cpu", len(content), None)
+    stored = Raw(push(storage) + b"Q")
+    hooks = Raw(name("collections.OrderedDict").code + b")R")
+    made = call("torch._utils._rebuild_tensor_v2", stored, 0, (len(content),), (1,), False, hooks)
+    keys = pickle.dumps(["0"], 2)
+    for filler in range(1000):
+        head = b"".join(HEAD) + pickled({"w": made, "note": "-" * filler}) + keys
+        if len(head) == 1016:
+            break
+    return head + struct.pack("<Q", len(content)) + content
+
+
+def _much() -> dict[str, Payload]:
+    """What stands behind more than a reader follows, or keeps."""
+    # The length of the header is an operation; texts of up to 126 bytes step over the rest of it.
+    header = b'{"__metadata__":{"a":"'
+    length = 0x42 + ((len(header) + 3) << 8)
+    size = 2_000_100 + len(SYSTEM.code) + 1
+    end = b'"},"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % (size, size)
+    steps = length - len(header) - 2 - len(end)
+    while steps:
+        step = 128 if steps > 256 else (steps + 1) // 2 if steps > 128 else steps
+        header += b"U%c" % (step - 2) + b"-" * (step - 2)
+        steps -= step
+    header += b"U%c" % len(end) + end
+    content = struct.pack("<Q", length) + header + b"N0" * 1_000_050 + SYSTEM.code + b"."
+    line = b"V" + b"a" * 70_000 + b"\n0cos\nsystem\n(S'touch MARK'\ntR."
+    texts = {"pad": [["a"] * 10_000] * 52}
+    instantiated = _checkpoint({"_instantiator": "leaves_mark.Net"})
+    return {
+        "pickle-many-operations-in-safetensors": Payload(content=content, reader="pickle"),
+        "pickle-long-line": Payload(content=line, reader="pickle"),
+        "instantiator-behind-much-text": Payload(
+            content=torch_zip(pickled(texts | instantiated)), reader="old-lightning", suffix=".ckpt"
+        ),
+    }
+
+
+def _checkpoint(hyperparameters: dict[str, object]) -> dict[str, object]:
+    version = {"pytorch-lightning_version": "2.5.0"}
+    return version | {"state_dict": {}, "hyper_parameters": hyperparameters}
+
+
+def _hyperparameters() -> dict[str, Payload]:
+    """Names of code in what Lightning keeps of a model's arguments."""
+    known = "lightning.pytorch.cli.instantiate_module"
+    net = {"class_path": "leaves_mark.Net"}
+    kept: dict[str, tuple[str, dict[str, object]]] = {
+        "instantiator": ("old-lightning", {"_instantiator": "leaves_mark.Net"}),
+        "instantiator-class": ("lightning", {"_instantiator": known, "net": net}),
+        "instantiator-class-first": ("lightning", {"net": net, "_instantiator": known}),
+        "instantiator-own-class": (
+            "old-lightning", {"_instantiator": known, "_class_path": "leaves_mark.Net"},
+        ),
+    }  # fmt: skip
+    return {
+        key: Payload(
+            content=torch_zip(pickled(_checkpoint(value))),
+            reader=reader,
+            suffix=".ckpt",
+        )
+        for key, (reader, value) in kept.items()
+    }
 
 
 def _members() -> dict[str, Payload]:
@@ -420,6 +554,125 @@ def _members() -> dict[str, Payload]:
     }
 
 
+def _changed_members(path: Path, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    return as_zip([*members.items()])
+
+
+def _graphs() -> dict[str, Payload]:
+    """An honest exported program with one thing changed that torch makes Python of."""
+    evil = '__import__("os").system("touch MARK")'
+    # A parameter with a default, the text and the value of a key: the three places of a name.
+    name = 'k=open("MARK", "w").close(), z="""#\'\n:0}),self._in_spec)#\n    r=\'\'\'#"""'
+    factory = {"default_factory_module": "leaves_mark", "default_factory_name": "Net"}
+    enumerated = r'[{"\u005f_enum__": true, "fqn": "leaves_mark:Kind", "name": "A"}]'
+
+    def spec(graph: dict[str, Any], key: str, change: Callable[[Any], None]) -> None:
+        signature = graph["graph_module"]["module_call_graph"][0]["signature"]
+        value = json.loads(signature[key])
+        change(value[1])
+        signature[key] = json.dumps(value)
+        signature["forward_arg_names"] = None
+
+    def by_name(text: str) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
+        def change(graph: dict[str, Any], _: dict[str, bytes]) -> None:
+            spec(graph, "in_spec", lambda tree: tree["children_spec"][1].update(context=text))
+            graph["guards_code"] = []
+
+        return change
+
+    def guard(text: str) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
+        return lambda graph, _: graph.update(guards_code=[text])
+
+    def argument(graph: dict[str, Any], members: dict[str, bytes]) -> None:
+        by_name(json.dumps([name]))(graph, members)
+        signature = graph["graph_module"]["module_call_graph"][0]["signature"]
+        signature["forward_arg_names"] = ["x", name]
+
+    def default(graph: dict[str, Any], _: dict[str, bytes]) -> None:
+        tree = {"type": "collections.defaultdict", "context": factory | {"dict_context": []}}
+        tree["children_spec"] = []
+        spec(graph, "out_spec", lambda old: old.update(tree))
+
+    def entries(first: str, second: str) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
+        def change(graph: dict[str, Any], members: dict[str, bytes]) -> None:
+            meta = dict(graph["graph_module"]["graph"]["tensor_values"]["x"])
+            meta["sizes"] = meta["strides"] = [{"as_int": 1}]
+            found: dict[str, dict[str, Any]] = {first: {}, second: {}}
+            for place, label, raw in ((first, "a", True), (second, "b", False)):
+                found[place][label] = {
+                    "path_name": "weight_0", "is_param": False, "use_pickle": not raw,
+                    "tensor_meta": meta if raw else None,
+                }  # fmt: skip
+            for place, config in found.items():
+                text = json.dumps({"config": config}).encode()
+                members[f"named/data/weights/{place}_weights_config.json"] = text
+            content = legacy(EVIL)
+            members["named/data/weights/weight_0"] = content + bytes(-len(content) % 4)
+
+        return change
+
+    changes = {
+        "guard": ("run", guard(f"len('x\"); {evil}; (\"') >= 2")),
+        "guard-call": ("run", guard("__import__('os').system('touch MARK') == 0")),
+        "argument": ("module", argument),
+        "name-of-argument": ("module", by_name(json.dumps([name]))),
+        "enumeration": ("export", by_name(enumerated)),
+        "default-factory": ("export", default),
+        "two-entries-of-one-weight": ("export", entries("model", "model")),
+        "two-lists-of-weights": ("export", entries("other", "model")),
+    }
+    found = {}
+    for key, (reader, change) in changes.items():
+
+        def changed(
+            members: dict[str, bytes],
+            change: Callable[[dict[str, Any], dict[str, bytes]], None] = change,
+        ) -> None:
+            graph = json.loads(members["named/models/model.json"])
+            change(graph, members)
+            members["named/models/model.json"] = json.dumps(graph).encode()
+
+        found[f"code-{key}"] = Payload(
+            content=_changed_members(DATA / "honest" / "named.pt2", changed),
+            reader=reader,
+            suffix=".pt2",
+            format="pt2",
+        )
+    return found
+
+
+def _scripts() -> dict[str, Payload]:
+    """Operators of others than torch, whose name no search for text finds."""
+    zeros = b", torch.zeros([1], dtype=0))"
+    found = {}
+    for key, line in {
+        "operator": b'ops.image.write_file("MARK"' + zeros,
+        "comment": b'(ops.# x\n    image.write_file("MARK"' + zeros + b")",
+        "comment-behind-text": b'("""a"b""", ops.# "\n    image.write_file("MARK"'
+        + zeros
+        + b")[1]",
+        "continued": b'ops.\\\nimage.write_file("MARK"' + zeros,
+    }.items():
+
+        def changed(members: dict[str, bytes], line: bytes = line) -> None:
+            for name in [*members]:
+                if name.endswith(".debug_pkl"):
+                    del members[name]
+                elif name.endswith(".py"):
+                    saved = b'torch.save(w, "MARK")'
+                    members[name] = members[name].replace(saved, b"self.w = " + line)
+
+        found[f"code-{key}"] = Payload(
+            content=_changed_members(DATA / "setstate.pt", changed),
+            reader="jit-vision",
+            format="torchscript",
+        )
+    return found
+
+
 def _code() -> dict[str, Payload]:
     """What torch itself wrote, changed: ``make_hostile.py`` beside the files says how."""
     found = {}
@@ -438,5 +691,5 @@ def payloads() -> dict[str, Payload]:
     """All of them, by name."""
     return {
         **_imports(), **_operations(), **_pickles(), **_changes(), **_polyglots(), **_members(),
-        **_code(),
+        **_code(), **_graphs(), **_scripts(), **_hdf5(), **_much(), **_hyperparameters(),
     }  # fmt: skip

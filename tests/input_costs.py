@@ -244,11 +244,11 @@ def header_of(make: Callable[[int], bytes]) -> Callable[[int], bytes]:
     return made
 
 
-def script(size: int, *, fill: bytes, one: bool) -> bytes:
+def script(size: int, *, fill: bytes, one: bool, end: bytes = b"") -> bytes:
     """TorchScript whose source is *fill*, in one member or many; compressed as torch does."""
     members = [("m/data.pkl", b"\x80\x02}."), ("m/constants.pkl", b"\x80\x02).")]
     names = ["m/code/__torch__.py"] if one else [f"m/code/__torch__/a{n}.py" for n in range(500)]
-    content = fill * (size // len(fill) // len(names))
+    content = fill * (size // len(fill) // len(names)) + end
     members += [(name, content) for name in names] + [("m/version", b"3\n")]
     return as_zip(members, zipfile.ZIP_DEFLATED)
 
@@ -349,6 +349,19 @@ WEIGHTS: dict[str, Maker] = {
     ),
     "script-parentheses": weights(lambda n: script(n, fill=b"(", one=True), format="torchscript"),
     "script-dots": weights(lambda n: script(n, fill=b"aten.", one=True), format="torchscript"),
+    "script-getattr": weights(
+        lambda n: script(n, fill=b"getattr(", one=True, end=b'a, "b")'), format="torchscript"
+    ),
+    "script-blanks": weights(
+        lambda n: script(4 * n, fill=b"ops" + b" " * 50, one=True), format="torchscript"
+    ),
+    "script-quotes": weights(
+        lambda n: script(4 * n, fill=b'"\\"#', one=True), format="torchscript"
+    ),
+    "script-names": weights(
+        lambda n: script(n, fill=b"#" * n, one=True, end=numbered("ops.a%d ")(n)),
+        format="torchscript",
+    ),
     "script-bomb": weights(
         lambda n: script(900 * n // 50, fill=b"\n", one=True), format="torchscript"
     ),

@@ -2,11 +2,13 @@
 
     python tests/live_readers.py FOLDER
 
-FOLDER has files called READER--NAME; printed are those that left MARK, one a line.
+FOLDER has files called READER--NAME; printed are those that left MARK, one a line, and behind
+``missing`` those whose reader is not at hand.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import pickle
@@ -79,6 +81,60 @@ def export(path: Path) -> None:
     torch.export.load(path)
 
 
+def module(path: Path) -> None:
+    torch.export.load(path).module()
+
+
+def run(path: Path) -> None:
+    torch.export.load(path).module()(torch.ones(3, 4), k=torch.ones(3, 4))
+
+
+def jit_with_vision(path: Path) -> None:
+    importlib.import_module("torchvision")
+    jit(path)
+
+
+def keras(path: Path) -> None:
+    os.environ |= {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    importlib.import_module("keras").models.load_model(path, safe_mode=False)
+
+
+def lightning(path: Path) -> None:
+    """A model whose argument is another, as the CLI of Lightning makes and loads it."""
+    package = importlib.import_module("lightning.pytorch")
+
+    class Model(package.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self, net: torch.nn.Module | None = None, **_: object) -> None:
+            super().__init__()
+            self.net = net
+
+    # Annotations are read when the model is made.
+    Model.__init__.__annotations__["net"] = torch.nn.Module
+    Model.load_from_checkpoint(path, map_location="cpu")
+
+
+def old_lightning(path: Path) -> None:
+    """It asked nobody about ``_instantiator`` before 2.6.6."""
+    lightning(path)
+
+
+def missing(reader: str) -> str:
+    """Return why a reader is not at hand; empty if it is."""
+    package = {
+        "keras": "keras", "jit-vision": "torchvision", "lightning": "jsonargparse",
+        "old-lightning": "jsonargparse",
+    }.get(reader, "torch")  # fmt: skip
+    try:
+        importlib.import_module(package)
+        if "lightning" in reader:
+            version = importlib.import_module("lightning").__version__
+            if reader == "old-lightning" and tuple(map(int, version.split(".")[:3])) >= (2, 6, 6):
+                return f"lightning is {version}: 2.6.5 and older obey"
+    except ImportError as exc:
+        return str(exc)
+    return ""
+
+
 def noticed(read: Callable[[Path], None]) -> Callable[[Path], None]:
     """Leave MARK where reading has changed what the whole process uses."""
 
@@ -113,9 +169,22 @@ READERS: dict[str, Callable[[Path], None]] = {
     "numpy": arrays,
     "jit": jit,
     "export": export,
+    "module": module,
+    "run": run,
+    "jit-vision": jit_with_vision,
+    "keras": keras,
+    "lightning": lightning,
+    "old-lightning": old_lightning,
     "changed": noticed(torch_load),
     "changed-pickle": noticed(plain),
 }
+
+
+LEAVES_MARK = """
+import enum, torch
+open("MARK", "w").close()
+Net, Kind = torch.nn.Identity, enum.Enum("Kind", "A")
+"""
 
 
 def leaves_mark(reader: str, path: Path) -> bool:
@@ -123,6 +192,8 @@ def leaves_mark(reader: str, path: Path) -> bool:
         child = os.fork()
         if not child:
             os.chdir(folder)
+            Path("leaves_mark.py").write_text(LEAVES_MARK)
+            sys.path.insert(0, folder)
             with open(os.devnull, "w") as nothing:
                 os.dup2(nothing.fileno(), 1)
                 os.dup2(nothing.fileno(), 2)
@@ -140,5 +211,8 @@ def leaves_mark(reader: str, path: Path) -> bool:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for found in sorted(Path(sys.argv[1]).resolve().iterdir()):
-        if leaves_mark(found.name.partition("--")[0], found):
+        named = found.name.partition("--")[0]
+        if why := missing(named):
+            print("missing", found.name, why, flush=True)
+        elif leaves_mark(named, found):
             print(found.name, flush=True)

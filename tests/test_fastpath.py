@@ -20,7 +20,16 @@ from fx_hooks.check_artifacts import main
 from fx_hooks.fastpath import looked_into, table_cache
 from fx_hooks.fastpath.artifacts import proven_clean
 from fx_hooks.policy.compiler import compile_tables
-from tests.support import CLEAN, IS_ROOT, SCRIPT, TABLES, WEIGHTS, Repo, working_directory
+from tests.support import (
+    CLEAN,
+    IS_ROOT,
+    SCRIPT,
+    TABLES,
+    WEIGHTS,
+    Repo,
+    git_version,
+    working_directory,
+)
 from tests.trees import content_of
 
 HYDRA = "experiments/2024/first"
@@ -320,6 +329,10 @@ def test_untracked_cache_and_other_extensions(two_kinds: Repo) -> None:
     assert_right(two_kinds)
 
 
+HAS_SPARSE_INDEX = pytest.mark.skipif(git_version() < (2, 35), reason="needs git 2.35")
+
+
+@HAS_SPARSE_INDEX
 def test_sparse_index(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
     repo.stage("pkg/m.py")
@@ -335,6 +348,7 @@ def test_sparse_index(repo: Repo) -> None:
     assert repo.check("--all-files").code == 1
 
 
+@HAS_SPARSE_INDEX
 def test_sparse_index_hides_a_run_from_nobody(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore:\n- {rule: our-runs, beside: [params.yaml], why: a run}\n")
     repo.stage("pkg/m.py")
@@ -1065,6 +1079,11 @@ def test_a_filter_that_no_tracked_file_names(repo: Repo, tmp_path: Path, linked:
     assert repo.check("--", "data/part").code == 1
 
 
+KNOWS_FILES = pytest.mark.skipif(
+    git_version() < (2, 32), reason="needs GIT_CONFIG_GLOBAL and GIT_CONFIG_SYSTEM, of git 2.32"
+)
+
+
 @pytest.mark.parametrize(
     ("place", "setting"),
     [
@@ -1073,12 +1092,17 @@ def test_a_filter_that_no_tracked_file_names(repo: Repo, tmp_path: Path, linked:
         pytest.param("xdg/git/attributes", "", id="user's, by XDG"),
         pytest.param("named", "home/.gitconfig", id="named by the user's configuration"),
         pytest.param("named", "home/.config/git/config", id="named by the user's other one"),
-        pytest.param("named", "global", id="named by another one in its place"),
-        pytest.param("named", "system", id="named by the system's"),
+        pytest.param("named", "global", id="named by another one in its place", marks=KNOWS_FILES),
+        pytest.param("named", "system", id="named by the system's", marks=KNOWS_FILES),
         pytest.param("named", "config", id="named by the repository"),
         pytest.param("named", "config.worktree", id="named by the work tree"),
         pytest.param("named", "included", id="named by an included one"),
-        pytest.param("named", "GIT_CONFIG_COUNT", id="named by the environment"),
+        pytest.param(
+            "named",
+            "GIT_CONFIG_COUNT",
+            id="named by the environment",
+            marks=pytest.mark.skipif(git_version() < (2, 31), reason="needs git 2.31"),
+        ),
         pytest.param("named", "GIT_CONFIG_PARAMETERS", id="named by git's own option"),
     ],
 )
@@ -1111,7 +1135,10 @@ def test_a_filter_by_attributes_of_other_places(
         monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.attributesFile")
         monkeypatch.setenv("GIT_CONFIG_VALUE_0", attributes.as_posix())
     elif setting == "GIT_CONFIG_PARAMETERS":
-        monkeypatch.setenv(setting, f"'core.attributesfile'='{attributes.as_posix()}'")
+        # As this git writes it.
+        repo.git("config", "alias.said", "!echo $GIT_CONFIG_PARAMETERS")
+        option = f"core.attributesFile={attributes.as_posix()}"
+        monkeypatch.setenv(setting, repo.git("-c", option, "said").strip())
     elif setting:
         if setting == "config.worktree":
             repo.git("config", "extensions.worktreeConfig", "true")
@@ -1126,6 +1153,29 @@ def test_a_filter_by_attributes_of_other_places(
     repo.write("data/part", "small\n")
     repo.git("add", "data/part")
     assert repo.git("cat-file", "-s", ":data/part").strip() == str(len(SAFETENSORS))
+    assert not repo.fast_path("--", "data/part")
+    assert repo.check("--", "data/part").code == 1
+
+
+@pytest.mark.parametrize("variable", ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"])
+def test_a_configuration_that_git_reads_before_2_32(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """An older git knows neither variable, and reads the user's file whatever they say."""
+    repo.stage("pkg/m.py", "x = 1\n")
+    repo.commit()
+    repo.check()
+    whole = repo.git_directory / "whole"
+    whole.write_bytes(SAFETENSORS)
+    repo.git("config", "filter.whole.clean", f"cat '{whole.as_posix()}'")
+    attributes = tmp_path / "named"
+    attributes.write_text("part filter=whole\n")
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    configuration = Path(os.environ["HOME"], ".gitconfig")
+    configuration.write_text(f'[core]\n\tattributesFile = "{attributes.as_posix()}"\n')
+    repo.stage("data/part", "small\n")
+    assert repo.git("cat-file", "-s", ":data/part").strip() == str(len(SAFETENSORS))
+    monkeypatch.setenv(variable, os.devnull)
     assert not repo.fast_path("--", "data/part")
     assert repo.check("--", "data/part").code == 1
 

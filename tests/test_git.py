@@ -640,7 +640,9 @@ def test_only_the_tags_of_a_remote_are_asked_for_online(
 
 
 def test_a_question_starts_no_program(here: Repo) -> None:
-    here.stage(".gitattributes", "* filter=own diff=own\n")
+    odd = "own" if git_version() < (2, 31) else "o=n"  # what `-c` of an older git cannot say
+    here.stage(".gitattributes", f"* filter=own diff=own\n*.txt filter={odd}\n")
+    here.stage("a.txt", "x\n")
     here.stage(".fx-hooks.yaml", "disable: []\n")
     here.stage("best_models/a.json", "{}")
     here.stage("a.pt", WEIGHTS)
@@ -651,17 +653,20 @@ def test_a_question_starts_no_program(here: Repo) -> None:
     for key in (
         "core.fsmonitor", "filter.own.clean", "filter.own.smudge", "filter.own.process",
         "diff.own.textconv", "diff.own.command", "diff.external", "gpg.program",
+        f"filter.{odd}.clean",
     ):  # fmt: skip
         here.git("config", key, program)
     here.git("config", "filter.own.required", "true")
     here.git("config", "log.showSignature", "true")
     (here.root / "a.pt").write_bytes(b"another")
+    (here.root / "a.txt").write_bytes(b"y\n")
     for arguments in (["--all-files"], ["--", "a.pt"], ["--all-files", "--verbose"]):
         assert here.check(*arguments).code == 1
     repository = Repository()
-    assert repository.modified_on_disk() >= {b"a.pt"}
+    assert repository.modified_on_disk() >= {b"a.pt", b"a.txt"}
     assert intended() == set()
-    assert len(repository.blob_id("x", b"a\r\n")) == 40
+    for name in ("x", "x.txt"):
+        assert len(repository.blob_id(name, b"a\r\n")) == 40
     assert repository.untracked() == []
     assert not marks.exists()
     here.git("status", fails=True)

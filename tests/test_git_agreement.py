@@ -70,6 +70,8 @@ def test_every_setting_of_this_git_is_covered() -> None:
     newest = tuple(int(number) for number in record["git"].split(".")[:2])
     if missing and git_version() > newest:
         pytest.xfail(f"not covered: {', '.join(missing)}")
+    if git_version() < newest:
+        pytest.skip("an older git has settings that are gone since")
     assert not missing
 
 
@@ -109,6 +111,8 @@ def split(repo: Repo) -> None:
 
 
 def sparse(repo: Repo) -> None:
+    if git_version() < (2, 35):
+        pytest.skip("this git has no `set --sparse-index`")
     repo.git("sparse-checkout", "set", "--cone", "--sparse-index", "pkg")
 
 

@@ -9,7 +9,7 @@ import pytest
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE, ObjectStore
 from fx_hooks.history.walk import Walk
 from fx_hooks.util.errors import FatalError
-from tests.support import Repo, working_directory
+from tests.support import Repo, git_version, working_directory
 
 
 def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, bytes]]:
@@ -107,7 +107,11 @@ def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
         pytest.param(("diff.renames", "true"), id="renames"),
         pytest.param(("diff.relative", "true"), id="relative"),
         pytest.param(("diff.ignoreSubmodules", "all"), id="submodules"),
-        pytest.param(("log.diffMerges", "off"), id="merges"),
+        pytest.param(
+            ("log.diffMerges", "off"),
+            id="merges",
+            marks=pytest.mark.skipif(git_version() < (2, 32), reason="needs git 2.32"),
+        ),
         pytest.param(("log.follow", "true"), id="follow"),
         pytest.param(("color.ui", "always"), id="colour"),
         pytest.param(("log.decorate", "full"), id="decorate"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 
 from fx_hooks.weights.content import inspect
 from fx_hooks.weights.exported import graph_faults
+from fx_hooks.weights.plain_text import is_text
 from tests.contract_support import META, METADATA, add, approve, check
 from tests.hostile_files import DATA, EMPTY, as_zip, legacy, payloads, torch_zip
 
@@ -20,10 +23,11 @@ if TYPE_CHECKING:
 
 PAYLOADS = payloads()
 ROOT = Path(__file__).parent.parent
+PROVEN = DATA / "proven.tsv"
 
 
 def test_there_are_many() -> None:
-    assert len(PAYLOADS) >= 140
+    assert len(PAYLOADS) >= 178
     assert len({payload.content for payload in PAYLOADS.values()}) == len(PAYLOADS)
 
 
@@ -31,6 +35,7 @@ def test_there_are_many() -> None:
 def test_none_passes(name: str) -> None:
     found = inspect(io.BytesIO(PAYLOADS[name].content))
     assert found.format is None or found.globals or found.faults
+    assert not is_text(io.BytesIO(PAYLOADS[name].content))
 
 
 def one_of_each_reader() -> list[str]:
@@ -52,8 +57,19 @@ def test_by_no_door(repo: Repo, name: str) -> None:
     assert check(repo, "--all-files").code == 1
 
 
+def proven() -> dict[str, str]:
+    """Return the versions with which each file has been proven to run in its reader."""
+    lines = PROVEN.read_text("utf-8").splitlines()
+    return dict(line.split("\t") for line in lines if not line.startswith("#"))
+
+
+def test_all_are_proven() -> None:
+    assert proven().keys() == PAYLOADS.keys()
+
+
 @pytest.mark.torch
 def test_each_runs_in_its_reader(tmp_path: Path) -> None:
+    """PROVEN=write records the versions."""
     pytest.importorskip("torch")
     pytest.importorskip("numpy")
     files = {}
@@ -67,7 +83,25 @@ def test_each_runs_in_its_reader(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(files.keys() - set(done.stdout.splitlines())) == []
+    lines = done.stdout.splitlines()
+    left = {line.split()[1] for line in lines if line.startswith("missing ")}
+    assert sorted(files.keys() - set(lines) - left) == []
+    if os.environ.get("PROVEN") == "write":
+        versions = proven() | {
+            files[line]: _versions(PAYLOADS[files[line]].reader) for line in lines if line in files
+        }
+        rows = (f"{name}\t{versions[name]}\n" for name in sorted(PAYLOADS.keys() & versions.keys()))
+        PROVEN.write_text("# payload, and what it ran in\n" + "".join(rows), "utf-8")
+    elif left:
+        pytest.skip("\n".join(line for line in lines if line.startswith("missing ")))
+
+
+def _versions(reader: str) -> str:
+    more = {"keras": "keras", "jit-vision": "torchvision", "numpy": "numpy"}.get(reader)
+    package = "lightning" if "lightning" in reader else more
+    names = [name for name in ("torch", package) if name]
+    found = [f"{name} {metadata.version(name).partition('+')[0]}" for name in names]
+    return ", ".join([f"Python {sys.version_info[0]}.{sys.version_info[1]}", *found])
 
 
 # What no reader at hand runs, and what would run in one that is not.
@@ -129,6 +163,19 @@ def test_what_a_graph_may_not_say(key: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "2 ** 10 ** 10 ** 10", "(((2**64)**64)**64)**64", "PowByNatural(2, 9999999999)",
+        "LShift(1, 9**64)", "Pow(2, 64*64*64*64*64)", "FloatPow(FloatPow(2, 64), 64)",
+        "Pow(2, evaluate=True)", "2**65", "(s0 + 2**64)**2",
+    ],
+)  # fmt: skip
+def test_powers_without_end(text: str) -> None:
+    assert list(graph_faults({"expr_str": text}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PowByNatural(s0, 2)", "LShift(1, s0)", "FloatPow(ToFloat(s0), 0.5)", "128*s0**2 + s1**2",
         "s0", "Symbol('s77', positive=True, integer=True)", "2*s0 + 1", "Eq(s0, 3)", "s0 >= 2",
         "Max(1, s0)", "Mod(s0, 2)", "FloorDiv(s0, 4)", "s0**2", "-s0", "And(s0 < 3, s1 > 2)",
     ],

@@ -14,7 +14,8 @@ from tests.input_costs import cases, faults
 CASES = cases()
 DEAREST = [
     "weights/pickle-tuples", "weights/pickle-doubled-list", "weights/script-bomb",
-    "weights/pt2-long-expressions", "weights/tensors", "metadata/keys", "policy/flow",
+    "weights/script-getattr", "weights/pt2-long-expressions", "weights/tensors",
+    "metadata/keys", "policy/flow",
     "runner/flow", "patterns/check_artifacts-words",
     "index/all-hydra", "ignore/sync-line-breaks", "ignore/findings-negations",
     "python/f-strings", "python/compares", "runs/shown-log-small-pieces", "archives/manifest-keys",

@@ -196,6 +196,20 @@ def test_an_entry_point_imports_nothing_before_it_answers_an_interruption(name: 
     assert {found.module for found in imports(name) if not found.local} == {"sys"}
 
 
+def test_docstrings_name_the_thing() -> None:
+    """No docstring begins as a question would."""
+    questions = [
+        f"{name}: {text.splitlines()[0]}"
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and (text := ast.get_docstring(node) or "").startswith(
+            ("What ", "Whether ", "Which ", "How ", "Where ")
+        )
+    ]
+    assert not questions
+
+
 @pytest.mark.parametrize("name", sorted(FAST_PATH))
 def test_the_fast_path_starts_next_to_nothing_later(name: str) -> None:
     later = {found.module for found in imports(name) if found.local}

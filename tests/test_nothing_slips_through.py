@@ -938,7 +938,8 @@ def test_sparse_checkout(repo: Repo, cone: bool) -> None:
     repo.stage("data/x.pt", WEIGHTS)
     repo.stage("data/list.txt")
     repo.commit()
-    repo.git("sparse-checkout", "set", "--cone" if cone else "--no-cone", "pkg")
+    repo.git("sparse-checkout", "init", "--cone" if cone else "--no-cone")
+    repo.git("sparse-checkout", "set", "pkg")
     assert not (repo.root / "logs").exists()
     repo.stage("pkg/fine.txt")
     assert repo.check() == CLEAN
@@ -952,9 +953,10 @@ def test_sparse_checkout_with_new_artifacts_outside_of_it(repo: Repo) -> None:
     repo.stage("pkg/m.py", "x = 1\n")
     repo.stage("data/list.txt")
     repo.commit()
-    repo.git("sparse-checkout", "set", "--cone", "pkg")
+    repo.git("sparse-checkout", "init", "--cone")
+    repo.git("sparse-checkout", "set", "pkg")
     repo.write("data/x.pt", WEIGHTS)
-    repo.git("add", "--sparse", "-f", "data/x.pt")
+    repo.git("update-index", "--add", "data/x.pt")
     assert repo.mend() == {b"data/x.pt"}
 
 

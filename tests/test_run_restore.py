@@ -741,7 +741,8 @@ def test_what_lies_there_as_if_it_were_ours(archive: Path, tmp_path: Path, text:
         ".git", ".GIT", ".git.", "git~1", ".git::$INDEX_ALLOCATION", ".g\u200cit", ".ssh",
         ".\uff53sh", ".husky", ".vscode", ".idea", ".envrc", ".bashrc", "sitecustomize",
         "sitecustomize.py", "UserCustomize.cpython-312-x86_64-linux-gnu.so", "site-packages",
-        "conftest.py", "x.code-workspace",
+        "conftest.py", "x.code-workspace", ".pylintrc", "latexmkrc", ".eslintrc.js", "_vimrc",
+        "prek.toml",
     ],
 )  # fmt: skip
 def test_what_programs_would_run_is_not_put_back(tmp_path: Path, name: str) -> None:

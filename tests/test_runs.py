@@ -463,7 +463,7 @@ def test_a_file_that_cannot_be_read_may_be_a_chosen_model(
     real = open
 
     def opened(place: Any, *arguments: Any, **options: Any) -> Any:
-        if os.fspath(place).endswith(b"/unread.pt"):
+        if os.fsencode(place).endswith(b"/unread.pt"):
             raise PermissionError(13, "Permission denied", place)
         return real(place, *arguments, **options)
 

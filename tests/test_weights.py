@@ -219,8 +219,11 @@ def test_the_real_limits_end_in_time_and_memory() -> None:
 
 def test_strings_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickles, "MAX_TEXT", 500)
-    content = called(text("x") * 10 + stack_global("os", "system"))
+    content = called(text("x" * 40) * 10 + stack_global("a" * 40, "system"))
     assert "imports a name that its pickle computes" in look(content).faults
+    # What is short is no matter of space.
+    content = called(text("x" * 40) * 10 + stack_global("os", "system"))
+    assert look(content).globals == ("os.system",)
 
 
 ARCHIVES = [

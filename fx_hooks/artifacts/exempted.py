@@ -1,4 +1,4 @@
-"""What passes as test data: counted by folder, for people to judge."""
+"""Files that pass as test data, counted by folder for people to judge."""
 
 from __future__ import annotations
 

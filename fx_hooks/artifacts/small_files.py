@@ -1,4 +1,4 @@
-"""What small files say by their content: scripts without a suffix, and pointers of DVC."""
+"""Small files known by their content: scripts without a suffix, and pointers of DVC."""
 
 from __future__ import annotations
 

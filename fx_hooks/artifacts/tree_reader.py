@@ -1,4 +1,4 @@
-"""What the files of a tree say of its folders: which are runs, and which are packages."""
+"""Folders that the files of a tree prove to be runs or packages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sign(NamedTuple):
 
     @property
     def tail(self) -> bytes:
-        """What a path of such a file ends with."""
+        """The end of the path of such a file."""
         return b"/" + (self.inside + b"/" if self.inside not in (b"", b"*") else b"") + self.name
 
     def folder(self, path: bytes) -> bytes | None:
@@ -103,7 +103,7 @@ class TreeReader:
 
     @cached_property
     def _generated(self) -> Matcher:
-        """What is refused for its own name, and so is no source: tools write scripts, too."""
+        """Matcher of what is refused for its own name: no source, as tools write scripts, too."""
         return Matcher(tables_generated(self._policy))
 
     def names_in(self, names: Iterable[bytes]) -> set[bytes]:

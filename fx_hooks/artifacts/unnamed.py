@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Unnamed(NamedTuple):
-    """What is refused for its content: by blob, with the rule, what it is, and its size.
+    """Files refused for their content: by blob, with the rule, what it is, and its size.
 
     ``whole`` says that no blob was missing that had to be looked into.
     """

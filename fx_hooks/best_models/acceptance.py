@@ -1,4 +1,4 @@
-"""What the baseline accepts: what was tracked before, unless it would run code when loaded."""
+"""The baseline: it accepts what was tracked before, unless it would run code when loaded."""
 
 from __future__ import annotations
 

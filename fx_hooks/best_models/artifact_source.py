@@ -23,7 +23,7 @@ class Source(NamedTuple):
 
     @property
     def address(self) -> str | None:
-        """Where W&B has it, with the number of the version."""
+        """Its place at W&B, with the number of the version."""
         return None if self.artifact is None else str(self.artifact.address)
 
     @property

@@ -18,7 +18,7 @@ _MOST = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFacts:
-    """What the file says of its model, without loading it.
+    """Facts that the file tells of its model without being loaded.
 
     ``parameters`` are the elements of the model's tensors, None where nobody can tell them.
     """

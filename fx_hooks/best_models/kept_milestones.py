@@ -1,4 +1,4 @@
-"""What an earlier command has read of the milestones: the list, and models without a fault.
+"""Milestones as an earlier command has read them: the list, and models without a fault.
 
 YAML, and the readers of weights, take several times as long to load as all the rest of a commit
 that changes metadata. So both are kept like the compiled tables, in a file beside them, and

@@ -503,7 +503,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 class Accept(Enum):
-    """How the baseline accepts what is tracked: as it is, or whatever it becomes."""
+    """A way to accept what is tracked: as it is, or whatever it becomes."""
 
     CONTENT = "content"
     PATH = "path"
@@ -655,7 +655,7 @@ def _print_broken(repository: Repository, index: Mapping[bytes, IndexEntry], pla
         print(f"{count} (see them with fx-check-artifacts --all-files).")
         print("Stop tracking them (the files stay on disk):")
         paths = {verdict.path for verdict in plan.broken}
-        sparse = not paths.isdisjoint(repository.left_out())
+        sparse = repository.needs_sparse(paths)
         whole = git_commands.cover(paths, index)
         force = rm_needs_force(repository, repository.staged_by_path(), paths)
         commands = git_commands.untrack(whole, force=force, sparse=sparse, repeatable=False)

@@ -104,7 +104,7 @@ def report_space(
     index = repository.index_by_path()
     in_force = policy_in_force(repository, index, policy_file)
     staged = {change.path: change for change in repository.staged()}
-    scene = IndexCheck(repository, index, staged, Classifier(in_force.policy))
+    check = IndexCheck(repository, index, staged, Classifier(in_force.policy))
     with Progress(sys.stderr) as told:
         progress = partial(told, "entries read")
         seen = survey(repository, progress=progress)
@@ -114,7 +114,7 @@ def report_space(
             answers = ask_for(seen, paths, repository.common_directory(), asked)
             seen = survey(repository, progress=progress, confirmations=answers)
         git = git_space(repository)
-        space = measure_history(seen, git, scene)
+        space = measure_history(seen, git, check)
         outside = look_outside(seen.root, space.leads, tool_folders(), progress)
     answer = _answer(
         space, git, seen, outside.items, index,

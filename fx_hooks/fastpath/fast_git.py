@@ -59,7 +59,7 @@ def output(
         process = os.posix_spawnp(
             "git",
             ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
-            {**os.environ, **QUIET, **AS_PUSHED} if pushed else os.environ,
+            {**os.environ, **QUIET, **(AS_PUSHED if pushed else {})},
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, questions, 0)
                 if questions is not None

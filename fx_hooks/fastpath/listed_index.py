@@ -16,7 +16,7 @@ _MANY = 200  # pathspecs: git compares each of them with each entry
 
 
 class ListedIndex:
-    """What :class:`~fx_hooks.fastpath.index_bytes.Index` says, of a list from git."""
+    """An :class:`~fx_hooks.fastpath.index_bytes.Index` made of a list from git."""
 
     __slots__ = ("_entries",)
 

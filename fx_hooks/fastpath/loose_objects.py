@@ -1,4 +1,4 @@
-"""How blobs begin that git has just been given: they lie in a file each, not in a pack yet."""
+"""The beginnings of blobs that git was just given: each lies in a file, not in a pack yet."""
 
 import os
 

@@ -67,7 +67,7 @@ def read_policy() -> "bytes | None":
 
 
 class Disk:
-    """What is on disk. Of a small folder one look tells all names."""
+    """The files on disk. Of a small folder one look tells all names."""
 
     __slots__ = ("_names",)
 
@@ -125,16 +125,17 @@ def has_other_attributes(git_directory: str) -> bool:
     users = environ.get("XDG_CONFIG_HOME") or (home and home + "/.config")
     attributes = [folder + "/info/attributes" for folder in own]
     attributes += [folder + "/gitattributes" for folder in _SYSTEM]
-    system = environ.get("GIT_CONFIG_SYSTEM")
     configurations = [folder + "/config" for folder in own]
     configurations.append(os.path.join(git_directory, "config.worktree"))
-    configurations += [folder + "/gitconfig" for folder in _SYSTEM] if system is None else [system]
+    # git before 2.32 knows none of the two variables, and reads the usual files.
+    configurations += [folder + "/gitconfig" for folder in _SYSTEM]
+    for name in ("GIT_CONFIG_SYSTEM", "GIT_CONFIG_GLOBAL"):
+        if name in environ:
+            configurations.append(environ[name])
     if users:
         attributes.append(users + "/git/attributes")
         configurations.append(users + "/git/config")
-    if "GIT_CONFIG_GLOBAL" in environ:
-        configurations.append(environ["GIT_CONFIG_GLOBAL"])
-    elif home:
+    if home:
         configurations.append(home + "/.gitconfig")
     return any(map(os.path.lexists, attributes)) or any(map(_names_attributes, configurations))
 

@@ -89,7 +89,7 @@ class Outcome(str, Enum):
 
 
 class Confirmation(NamedTuple):
-    """What a server said of a run; ``says`` is part of a sentence."""
+    """A server's answer about a run; ``says`` is part of a sentence."""
 
     outcome: Outcome
     says: str

@@ -23,7 +23,7 @@ _LOST = 255  # an exit code that nobody knows is no success
 
 
 class Result(NamedTuple):
-    """How git ended, and what it said."""
+    """The exit code of git, and what it said."""
 
     returncode: int
     stdout: bytes

@@ -1,4 +1,4 @@
-"""What the ``git push`` around a hook pushes, where the system tells what it was started with.
+"""The refs that the ``git push`` around a hook pushes, where the system tells its arguments.
 
 Runners hand on the first ref of a push, and keep what git says of the others.
 """

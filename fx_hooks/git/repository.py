@@ -552,6 +552,17 @@ class Repository(ObjectStore):
         records = zsplit(self.run("ls-files", "-t", "-z"))
         return {record[2:] for record in records if record.startswith(b"S ")}
 
+    def needs_sparse(self, paths: Iterable[bytes]) -> bool:
+        """Return True if ``git rm`` takes *paths* with ``--sparse`` alone.
+
+        Since git 2.34 it wants to be told that what is left out of the work tree is meant, too;
+        before, it does not know the option.
+        """
+        if self.left_out().isdisjoint(paths):
+            return False
+        version = self.run("version").split()[2].split(b".")
+        return (int(version[0]), int(version[1])) >= (2, 34)
+
     def blob_id(self, path: str, content: bytes) -> str:
         """Return the object id that *content* would have if it were staged at *path*.
 
@@ -600,14 +611,24 @@ class Repository(ObjectStore):
         output = self.run(
             "config", "-z", "--name-only", "--get-regexp", pattern, codes=(0, 1)
         )  # it ends with 1 where there are none
-        keys = sorted(set(zsplit(output)))
-        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        variables = {"GIT_CONFIG_COUNT": str(first + len(keys))}
-        for number, key in enumerate(keys, first):
-            variables[f"GIT_CONFIG_KEY_{number}"] = os.fsdecode(key)
-            variables[f"GIT_CONFIG_VALUE_{number}"] = "false" if key.endswith(b"d") else ""
+        options: list[str] = []
+        variables: dict[str, str] = {}
+        number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        for key in sorted({os.fsdecode(key) for key in zsplit(output)}):
+            value = "false" if key.endswith("required") else ""
+            if "=" not in key:
+                options += ("-c", f"{key}={value}")
+                continue
+            # `-c` ends a key at its first "=", and git before 2.31 knows no other way.
+            variables[f"GIT_CONFIG_KEY_{number}"] = key
+            variables[f"GIT_CONFIG_VALUE_{number}"] = value
+            number += 1
+            variables["GIT_CONFIG_COUNT"] = str(number)
         where = self._where._replace(variables={**self._where.variables, **variables})
-        return _run(arguments, where, stdin=stdin)
+        result = _start((*options, *arguments), where, stdin)
+        if result.returncode != 0:
+            raise _failure(arguments, result.stderr)
+        return result.stdout
 
     def at_head(self, path: bytes) -> bytes | None:
         """Return the content of *path* in ``HEAD``; None where it has no such file."""

@@ -177,7 +177,7 @@ def untracking(repository: Repository, findings: Sequence[Finding]) -> list[str]
         return []
     groups = list(dict.fromkeys(f.path if f.group in held else f.group for f in tracked))
     paths = {finding.path for finding in tracked}
-    sparse = not repository.left_out().isdisjoint(paths)
+    sparse = repository.needs_sparse(paths)
     staged = repository.staged_by_path()
     force = rm_needs_force(repository, staged, paths)
     commands = git_commands.untrack(groups, force=force, sparse=sparse, repeatable=False)

@@ -1,4 +1,4 @@
-"""What looks like a policy and is not read.
+"""Files that look like a policy and are not read.
 
 Nobody who wrote it sees that it does nothing: it is named where something is refused, explained
 or set up. Where it stands at the root or in a project, the check of everything does not go on

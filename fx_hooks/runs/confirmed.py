@@ -1,4 +1,4 @@
-"""What a tracker's server confirms of runs, kept for as long as a plan and its ``--yes`` take."""
+"""A tracker's answers about runs, kept for as long as a plan and its ``--yes`` take."""
 
 from __future__ import annotations
 

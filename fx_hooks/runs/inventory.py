@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import accumulate
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import accumulate, chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,6 +62,8 @@ _UNSEEN = 7 * 24 * HOUR
 _CLOCKS = 60.0
 # What a job may do before it calls `wandb.init`: load data, wait for a lock.
 _BEFORE_INIT = 600.0
+_ROUNDED = 0.5
+_MOST_BEFORE = _BEFORE_INIT + _ROUNDED  # that a span begins before its job
 _PROCESSES = "the processes of this machine"
 _SERVER = "the server"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
@@ -456,7 +459,7 @@ class _Span(NamedTuple):
 
 
 def _span(job: FoundRun, started: float) -> _Span:
-    first = started - 0.5
+    first = started - _ROUNDED
     last = max(job.folder.size().newest, first + _BEFORE_INIT)
     if job.about.first_folder not in job.folder.folders:
         first -= _BEFORE_INIT  # nothing in it has the time of its beginning
@@ -466,34 +469,51 @@ def _span(job: FoundRun, started: float) -> _Span:
 class _Timeline:
     """Finds jobs by time, without looking at each of them for each run."""
 
-    def __init__(self, spans: Iterable[_Span], root: bytes) -> None:
-        self._spans = sorted(spans, key=lambda span: span.first)
-        self._firsts = [span.first for span in self._spans]
-        # The latest end of each span and all before it.
-        self._ends = list(accumulate((span.last for span in self._spans), max))
+    def __init__(self, spans: Collection[_Span], root: bytes) -> None:
+        self._later = sorted(spans, key=lambda span: (span.started, span.job.path))
+        self._earlier = sorted(spans, key=lambda span: (-span.started, span.job.path))
+        self._starts = [span.started for span in self._later]
+        # The latest end of each and of all that began before it.
+        self._ends = list(accumulate((span.last for span in reversed(self._earlier)), max))[::-1]
         self._root = root
         self._configurations: dict[bytes, Any] = {}
 
     def owner(self, run: FoundRun, started: float) -> FoundRun | None:
         """Return the job that a tracker's *run* most likely belongs to."""
-        around = []
-        number = bisect_right(self._firsts, started)
-        while number and self._ends[number - 1] >= started:
-            number -= 1
-            if self._spans[number].last >= started:
-                around.append(self._spans[number])
-        if not around:
-            return None
+        around = self._around(started)
+        nearest, second = next(around, None), next(around, None)
+        if nearest is None or second is None:
+            return nearest
+        # Jobs side by side: what the tracker was told of the configuration tells them apart.
+        told = self._configuration(run)
+        for job in chain((nearest, second), around) if told else ():
+            if fits(told, self._configuration(job)):
+                return job
+        return nearest
+
+    def _around(self, started: float) -> Iterator[FoundRun]:
+        """Yield the jobs that *started* was in, those that began nearest to it first."""
+        place = bisect_left(self._starts, started)
+
+        def later() -> Iterator[_Span]:
+            for number in range(place, len(self._later)):
+                span = self._later[number]
+                if span.started > started + _MOST_BEFORE:
+                    break
+                yield span
+
+        def earlier() -> Iterator[_Span]:
+            for number in range(len(self._earlier) - place, len(self._earlier)):
+                if self._ends[number] < started:
+                    break
+                yield self._earlier[number]
 
         def nearness(span: _Span) -> tuple[float, bytes]:
             return abs(started - span.started), span.job.path
 
-        # Jobs side by side: what the tracker was told of the configuration tells them apart.
-        told = self._configuration(run) if around[1:] else None
-        for span in sorted(around, key=nearness) if told else ():
-            if fits(told, self._configuration(span.job)):
-                return span.job
-        return min(around, key=nearness).job
+        for span in merge(later(), earlier(), key=nearness):
+            if span.first <= started <= span.last:
+                yield span.job
 
     def _configuration(self, run: FoundRun) -> Any:
         if run.path not in self._configurations:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What is known of a run that is looked for: where it lay, its identity, its W&B id."""
+    """A run that is looked for: where it lay, its identity, its W&B id."""
 
     path: bytes = b""
     identity: str = ""

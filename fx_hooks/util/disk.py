@@ -14,7 +14,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 # What a file system reports blocks in, whatever its own are.
@@ -88,6 +87,7 @@ class Folder:
 
     __slots__ = (
         "_size", "disk", "files", "folders", "links", "mtime", "name", "others", "owner", "parent",
+        "sums",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +103,8 @@ class Folder:
         self.folders: dict[bytes, Folder] = {}
         # Fields of `File`: plain tuples, for there may be millions.
         self.files: list[tuple[bytes, int, int, float, int]] = []
+        # Their bytes, their bytes on disk, and the time of the newest.
+        self.sums = (0, 0, 0.0)
         self.links: list[HardLink] = []
         self._size: Size | None = None
 
@@ -221,13 +223,21 @@ def _scan(
     count = told = 0
     while stack:
         folder, place = stack.pop()
+        descriptor = -1
         try:
-            with _entries(place, follow=folder is top) as entries:
+            # By its descriptor, which is faster, where that works.
+            if sys.platform != "win32" and os.scandir in os.supports_fd:
+                flags = os.O_RDONLY | os.O_DIRECTORY | (0 if folder is top else os.O_NOFOLLOW)
+                descriptor = os.open(place, flags)
+            with os.scandir(place if descriptor < 0 else descriptor) as entries:
                 count += _read(folder, entries, here.st_dev, skip, wanted, problems, mounts, met)
         except OSError as exc:
             if folder is top:
                 raise
             problems.append(Problem(folder.path, exc.strerror or str(exc)))
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
         for name, inner in folder.folders.items():
             stack.append((inner, place + separator + name))
         if progress is not None and count - told >= _STEP:
@@ -236,22 +246,6 @@ def _scan(
     if progress is not None:
         progress(count)
     return Scan(root, top, tuple(problems), tuple(mounts), tuple(met))
-
-
-@contextmanager
-def _entries(place: bytes, *, follow: bool) -> Iterator[Iterator[os.DirEntry[Any]]]:
-    """Yield the entries of *place*; by its descriptor, which is faster, where that works."""
-    if sys.platform == "win32" or os.scandir not in os.supports_fd:
-        with os.scandir(place) as entries:
-            yield entries
-        return
-    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(place, flags)
-    try:
-        with os.scandir(descriptor) as entries:
-            yield entries
-    finally:
-        os.close(descriptor)
 
 
 def _read(
@@ -266,8 +260,9 @@ def _read(
 ) -> int:
     """Put what *entries* say into *folder*, and return their number."""
     is_top = folder.parent is None
-    files, folders, links = folder.files, folder.folders, folder.links
-    count = 0
+    files, folders, links, owner = folder.files, folder.folders, folder.links, folder.owner
+    count = total = on_disk = 0
+    newest = 0.0
     for entry in entries:
         name = entry.name
         if name.__class__ is str:
@@ -285,16 +280,21 @@ def _read(
         if status.st_ino in wanted:
             met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
-        disk = status.st_size
+        size = disk = status.st_size
         if sys.platform != "win32":
             disk = status.st_blocks * _BLOCK
         # Junctions of Windows are directories that lead elsewhere.
         if mode & _FORMAT != _DIRECTORY or getattr(status, "st_reparse_tag", False):
-            files.append((name, status.st_size, disk, status.st_mtime, mode))
+            mtime = status.st_mtime
+            files.append((name, size, disk, mtime, mode))
+            total += size
+            on_disk += disk
+            if mtime > newest:
+                newest = mtime
             if status.st_nlink > 1:
                 key = (status.st_dev, status.st_ino)
-                links.append(HardLink(key, status.st_nlink, status.st_size, disk))
-            if status.st_uid != folder.owner or mode & _OPEN_MASK == _OPEN_FILE:
+                links.append(HardLink(key, status.st_nlink, size, disk))
+            if status.st_uid != owner or mode & _OPEN_MASK == _OPEN_FILE:
                 folder.add_other(status.st_uid, mode)
         elif status.st_dev != device and _HAS_BLOCKS:
             mounts.append(_below(folder, name))
@@ -302,6 +302,7 @@ def _read(
             folders[name] = inner = Folder(name, folder, disk, status.st_mtime, status.st_uid)
             if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
                 inner.add_other(status.st_uid, mode)
+    folder.sums = total, on_disk, newest
     return count
 
 
@@ -335,13 +336,11 @@ def _sums(folders: Iterable[Folder]) -> tuple[int, int, int, float, _Links]:
     for top in folders:
         latest = 0.0
         for folder in top.walk():
-            disk += folder.disk
+            bytes_, blocks, mtime = folder.sums
+            size += bytes_
+            disk += folder.disk + blocks
             files += len(folder.files)
-            for _, bytes_, blocks, mtime, _ in folder.files:
-                size += bytes_
-                disk += blocks
-                if mtime > latest:
-                    latest = mtime
+            latest = max(latest, mtime)
             for key, names, bytes_, blocks in folder.links:
                 _, count = links.get(key, (None, 0))
                 links[key] = ((names, bytes_, blocks), count + 1)

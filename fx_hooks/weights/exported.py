@@ -58,6 +58,7 @@ _GUARDED = frozenset({"size", "stride", "storage_offset", "shape", "ndim", "dim"
 # Those of torch that make sizes of sizes: torch/fx/experimental/symbolic_shapes.py and
 # torch/utils/_sympy/printers.py (2.14).
 _MODULES = {"math": None, "torch": frozenset({"sym_max", "sym_min", "sym_float", "_sym_sqrt"})}
+_POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
 _BUILTINS = frozenset({"len", "int", "float", "bool", "max", "min", "abs", "round"})
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Load, ast.Add, ast.Sub,
@@ -67,6 +68,9 @@ _NODES = (
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _PATH = re.compile(r"[\w.]*\Z")
+_NO_JSON = object()
+# A key of what the model is given: torch puts it between quotes in the Python that it generates.
+_KEY = re.compile(r"[^\"'\\\0-\x1f\x7f-\x9f\u2028\u2029]*\Z")
 _TARGET = re.compile(
     r"(torch\.ops\.[A-Za-z_]\w*\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)?|_operator\.[A-Za-z_]\w*"
     r"|math\.[A-Za-z_]\w*|torch\.sym_\w+|torch\._sym_\w+|torch\._C\._set_grad_enabled)\Z"
@@ -119,8 +123,8 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
 
 
 def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:
-    """Return the members that only hold numbers, by their index; torch unpickles the others."""
-    names = set()
+    """Return the members that only hold numbers, by every index; torch unpickles the others."""
+    names, pickled = set[str](), set[str]()
     for path, member in members.items():
         folder, _, name = path.rpartition("/")
         if folder not in ("data/weights", "data/constants") or not name.endswith("_config.json"):
@@ -131,9 +135,10 @@ def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:
             continue  # it is a fault of that member
         entries = value.get("config") if isinstance(value, dict) else None
         for entry in entries.values() if isinstance(entries, dict) else ():
-            if isinstance(entry, dict) and entry.get("use_pickle") is False:
-                names.add(f"{folder}/{entry.get('path_name')}")
-    return names
+            if isinstance(entry, dict):
+                raw = entry.get("use_pickle") is False
+                (names if raw else pickled).add(f"{folder}/{entry.get('path_name')}")
+    return names - pickled
 
 
 def _nested(archive: Archive, member: Member, budget: Budget) -> Inspection:
@@ -253,6 +258,8 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Call):
         function = node.func
         if isinstance(function, ast.Name):
+            if function.id in _POWERS and not _is_bounded(node.args, node.keywords):
+                return False
             return function.id in _FUNCTIONS or (guard and function.id in _BUILTINS)
         return guard and isinstance(function, ast.Attribute)
     if isinstance(node, ast.Attribute):
@@ -260,15 +267,39 @@ def _is_arithmetic(node: ast.AST, guard: bool) -> bool:
     if isinstance(node, ast.Subscript):
         return guard
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        right = node.right
-        return isinstance(right, ast.Constant) and type(right.value) is int and right.value <= 64
+        return isinstance(node.right, ast.Constant) and _is_bounded([node.left, node.right], [])
     if isinstance(node, ast.Name):
         return not node.id.startswith("__")
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            return guard or _PATH.match(node.value) is not None
+            return (_KEY if guard else _PATH).match(node.value) is not None
         return isinstance(node.value, (int, float)) or node.value is None
     return isinstance(node, _NODES)
+
+
+def _is_power(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in _POWERS
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+
+
+def _is_bounded(args: list[ast.expr], keywords: list[ast.keyword]) -> bool:
+    """Return True if a power or shift of *args* has no millions of digits: torch computes them."""
+    parts = [list(ast.walk(arg)) for arg in args]
+    return (
+        len(args) == 2
+        and not keywords
+        and not any(map(_is_power, [*parts[0], *parts[1]]))
+        and all(
+            not isinstance(part, ast.BinOp)
+            and not (isinstance(part, ast.Constant) and not _is_small(part.value))
+            for part in parts[1]
+        )
+    )
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, (int, float)) and value <= 64
 
 
 def _is_of_module(node: ast.AST, name: str) -> bool:
@@ -293,12 +324,46 @@ def _is_spec(text: str) -> bool:
         if isinstance(item, list):
             waiting += item
         elif isinstance(item, dict):
-            if item.get("type") is not None and item["type"] not in _TYPES:
+            kind = item.get("type")
+            if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
                 return False
-            context = item.get("context")
-            if isinstance(context, str) and "__enum__" in context:
-                return False
-            if not (context is None or isinstance(context, str)):
+            if not _is_context(item.get("context"), named=kind == "collections.namedtuple"):
                 return False
             waiting += [part for name, part in item.items() if name != "context"]
-    return True
+    return _names_arguments(value)
+
+
+def _is_context(text: object, *, named: bool) -> bool:
+    """Return True if it is JSON of keys and numbers, or the name of a class of named tuples."""
+    if text is None or (named and isinstance(text, str) and _PATH.match(text)):
+        return True
+    value = _json(text)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += item
+        elif isinstance(item, dict) or (isinstance(item, str) and not _KEY.match(item)):
+            return False
+    return value is not _NO_JSON
+
+
+def _names_arguments(spec: Any) -> bool:
+    """Return True if what is given by name has names: they come to stand in generated Python."""
+    tree = spec[1] if isinstance(spec, list) and len(spec) == 2 else None
+    parts = tree.get("children_spec") if isinstance(tree, dict) else None
+    if not isinstance(parts, list) or len(parts) != 2 or not isinstance(parts[1], dict):
+        return True
+    if parts[1].get("type") != "builtins.dict":
+        return True
+    names = _json(parts[1].get("context"))
+    return isinstance(names, list) and all(
+        isinstance(name, str) and _NAME.match(name) for name in names
+    )
+
+
+def _json(text: object) -> Any:
+    try:
+        return parse_json(text.encode("utf-8", "replace")) if isinstance(text, str) else _NO_JSON
+    except NotStrict:
+        return _NO_JSON

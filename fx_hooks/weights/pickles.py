@@ -38,6 +38,8 @@ _MAX_LINE = 1 << 16
 # What is kept of strings, in bytes with what Python needs for each.
 MAX_TEXT = 32 << 20
 _OBJECT = 64
+# Names of what names code are no longer: a file may not have so much text that they are missed.
+_SHORT = 32
 
 # Lightning imports what hyperparameters say under this key: these two it writes itself.
 _INSTANTIATOR = "_instantiator"
@@ -45,12 +47,21 @@ _INSTANTIATORS = frozenset(
     {"lightning.pytorch.cli.instantiate_module", "pytorch_lightning.cli.instantiate_module"}
 )
 
+# Where it does, jsonargparse imports and calls what is under these. A name without a dot is that of
+# a class which is there already.
+_CLASS_PATHS = frozenset({"class_path", "_class_path"})
+_KNOWN_CLASS = re.compile(r"(torch\.(nn|optim)(\.[a-z_]+)*\.)?[A-Z][A-Za-z0-9_]*\Z")
+
 _OPERATIONS = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
 _DIGITS = re.compile(rb"[0-9]{1,18}\Z")
 
 
 class BrokenPickle(Exception):
     """The operations do not make a pickle, or too many of them do."""
+
+
+class EndlessPickle(BrokenPickle):
+    """More of something than is followed; nobody knows what comes behind it."""
 
 
 class Reader(Enum):
@@ -74,7 +85,7 @@ class Budget:
         """Pay for looking at some *items*."""
         self.work -= items
         if self.work < 0:
-            raise BrokenPickle("would need endless work")
+            raise EndlessPickle("would need endless work")
 
 
 class Report:
@@ -84,7 +95,7 @@ class Report:
     ``weights_only`` asks for; ``operations`` the names of the operations in use. ``faults``
     say what cannot be known or is never written by a pickler. ``storages`` are the torch
     storages by key, ``persistent`` what other persistent ids begin with. ``calls`` counts the
-    calls.
+    calls, ``changes`` what is done to something that was imported.
     """
 
     def __init__(self) -> None:
@@ -94,6 +105,7 @@ class Report:
         self.storages: dict[str, Storage] = {}
         self.persistent: set[str] = set()
         self.calls = 0
+        self.changes = 0
 
 
 def read_pickle(
@@ -118,6 +130,8 @@ class _Machine:
         self.marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
         self.protocol = 0
+        self.instantiated = False
+        self.class_paths: list[tuple[str, object]] = []
 
     def run(self) -> object:
         read = self.file.read
@@ -135,12 +149,13 @@ class _Machine:
                 seen[code[0]] = 1
                 left -= 1
                 if left < 0:
-                    raise BrokenPickle(f"has more than {MAX_OPERATIONS:,} pickle operations")
+                    raise EndlessPickle(f"has more than {MAX_OPERATIONS:,} pickle operations")
                 handler(self)
                 if code == b".":
+                    self.name_classes()
                     return self.pop()
                 if len(self.stack) > MAX_DEPTH or len(self.marks) > MAX_DEPTH:
-                    raise BrokenPickle(f"stacks more than {MAX_DEPTH:,} values")
+                    raise EndlessPickle(f"stacks more than {MAX_DEPTH:,} values")
         except IndexError:
             raise BrokenPickle("takes a value from an empty pickle stack") from None
         finally:
@@ -163,13 +178,28 @@ class _Machine:
             raise BrokenPickle("has a line without end in its pickle")
         return line[:-1]
 
+    def data_line(self) -> bytes | None:
+        """Return a line of data; None if it is too long to be kept."""
+        line = self.file.readline(_MAX_LINE)
+        data: bytes | None = line
+        while len(line) == _MAX_LINE and not line.endswith(b"\n"):
+            data, line = None, self.file.readline(_MAX_LINE)
+        if not line.endswith(b"\n"):
+            raise BrokenPickle("has a line without end in its pickle")
+        return None if data is None else self.kept(data[:-1])
+
+    def kept(self, data: bytes) -> bytes | None:
+        """Return *data* as long as the file has not too much of it; what is short, always."""
+        if len(data) <= _SHORT:
+            return data
+        self.budget.text -= len(data) + _OBJECT
+        return data if self.budget.text >= 0 else None
+
     def counted(self, width: int) -> bytes | None:
         """Return the bytes after a length of *width* bytes; None if they are too many."""
         size = int.from_bytes(self.read(width), "little")
         if size <= _MAX_KEPT:
-            data = self.read(size)
-            self.budget.text -= size + _OBJECT
-            return data if self.budget.text >= 0 else None
+            return self.kept(self.read(size))
         # Skipped without reading: it may be a gigabyte, or claim to be one.
         position = self.file.tell() + size - 1
         if position >= 1 << 62:
@@ -213,7 +243,7 @@ class _Machine:
 
     def put(self, index: int) -> None:
         if len(self.memo) >= MAX_MEMO:
-            raise BrokenPickle(f"remembers more than {MAX_MEMO:,} values")
+            raise EndlessPickle(f"remembers more than {MAX_MEMO:,} values")
         self.memo[index] = self.stack[-1]
 
     def get(self, index: int) -> None:
@@ -239,7 +269,7 @@ class _Machine:
         report = self.report
         if name not in report.globals:
             if len(name) > 2 * _MAX_NAME or len(report.globals) >= MAX_GLOBALS:
-                raise BrokenPickle(f"imports more than {MAX_GLOBALS:,} names, or one without end")
+                raise EndlessPickle(f"imports more than {MAX_GLOBALS:,} names, or one without end")
             report.globals.add(name)
 
     def imported(self, module: str, name: str) -> None:
@@ -328,6 +358,7 @@ class _Machine:
     def build(self) -> None:
         state = self.pop()
         target = self.stack[-1]
+        self.change(target)
         if isinstance(target, Tensor):
             try:
                 _set_tensor(target, state)
@@ -348,8 +379,13 @@ class _Machine:
         else:
             self.fault(f"gives {_kind(target)} a state")
 
+    def change(self, target: object) -> None:
+        """Count what is done to something that was imported."""
+        self.report.changes += isinstance(target, Global)
+
     def append(self, items: list[object]) -> None:
         target = self.stack[-1]
+        self.change(target)
         if type(target) is list:
             target += items
         elif not (self.reader is Reader.PLAIN and _is_foreign(target)):
@@ -357,6 +393,7 @@ class _Machine:
 
     def set_items(self, items: list[object]) -> None:
         target = self.stack[-1]
+        self.change(target)
         if len(items) % 2:
             self.fault("sets a key without a value")
         elif isinstance(target, Mapping):
@@ -372,14 +409,26 @@ class _Machine:
         """Names of code among keys and values in turn."""
         for key, value in zip(items[::2], items[1::2], strict=False):
             if type(key) is str and key == _INSTANTIATOR:
-                if type(value) is not str:
-                    self.report.faults.add(f"has an {_INSTANTIATOR} that is no text")
-                elif value not in _INSTANTIATORS:
-                    self.allow(value if value.isprintable() else ascii(value))
+                self.instantiated = True
+                self.name_code(key, value, type(value) is str and value in _INSTANTIATORS)
+            elif type(key) is str and key in _CLASS_PATHS:
+                self.class_paths.append((key, value))
+
+    def name_classes(self) -> None:
+        for key, value in self.class_paths if self.instantiated else ():
+            self.name_code(key, value, type(value) is str and bool(_KNOWN_CLASS.match(value)))
+
+    def name_code(self, key: str, value: object, known: bool) -> None:
+        """Note that *value* is imported, by its name, because it is under *key*."""
+        if type(value) is not str:
+            self.report.faults.add(f"has an {key} that is no text")
+        elif not known:
+            self.allow(value if value.isprintable() else ascii(value))
 
     def add_items(self) -> None:
         items = self.pop_mark()
         target = self.stack[-1]
+        self.change(target)
         if not (isinstance(target, Instance) and target.name == "builtins.set"):
             self.fault(f"adds items to {_kind(target)}")
         elif not all(map(hashable, items)):
@@ -397,6 +446,8 @@ class _Machine:
         legacy = self.reader is Reader.TORCH_LEGACY
         if self.reader is Reader.PLAIN or not isinstance(identity, tuple):
             return None
+        if self.reader is Reader.TORCHSCRIPT and identity[5:] == (None,):
+            identity = identity[:5]  # torch 1.4
         if len(identity) != (6 if legacy else 5) or identity[0] not in ("storage", b"storage"):
             return None
         kind, key, location, elements = identity[1:5]
@@ -487,8 +538,10 @@ def _kind(value: object) -> str:
     return "a value" if isinstance(value, Unknown) else f"a {type(value).__name__.lower()}"
 
 
-def _decoded(line: bytes) -> bytes | None:
+def _decoded(line: bytes | None) -> bytes | None:
     """Return what STRING pushes: a Python 2 literal."""
+    if line is None:
+        return None
     line = line.strip()
     if len(line) < 2 or line[:1] not in b"\"'" or line[-1:] != line[:1]:
         raise BrokenPickle("has a text without quotes")
@@ -498,7 +551,9 @@ def _decoded(line: bytes) -> bytes | None:
         raise BrokenPickle("has a text with a broken escape") from exc
 
 
-def _number(line: bytes) -> object:
+def _number(line: bytes | None) -> object:
+    if line is None:
+        return Unknown()
     line = line.strip().removesuffix(b"L")
     if line in (b"00", b"01"):
         return line == b"01"
@@ -540,8 +595,9 @@ def _proto(machine: _Machine) -> None:
 
 
 def _float_line(machine: _Machine) -> None:
+    line = machine.data_line()
     try:
-        value = float(machine.line())
+        value = Unknown() if line is None else float(line)
     except ValueError as exc:
         raise BrokenPickle("has a number that is none") from exc
     machine.stack.append(value)
@@ -605,7 +661,7 @@ _BY_NAME: dict[str, Callable[[_Machine], object]] = {
     "OBJ": _Machine.obj,
     "INST": _Machine.inst,
     "BUILD": _Machine.build,
-    "PERSID": lambda machine: machine.persistent(machine.line()),
+    "PERSID": lambda machine: machine.persistent(machine.data_line()),
     "BINPERSID": lambda machine: machine.persistent(machine.pop()),
     # Stack and memo
     "MARK": _Machine.mark,
@@ -643,8 +699,8 @@ _BY_NAME: dict[str, Callable[[_Machine], object]] = {
     "BININT": _integer(4, signed=True),
     "BININT1": _integer(1),
     "BININT2": _integer(2),
-    "INT": lambda machine: _push(machine, _number(machine.line())),
-    "LONG": lambda machine: _push(machine, _number(machine.line())),
+    "INT": lambda machine: _push(machine, _number(machine.data_line())),
+    "LONG": lambda machine: _push(machine, _number(machine.data_line())),
     "LONG1": lambda machine: _long(machine, machine.counted(1)),
     "LONG4": lambda machine: _long(machine, machine.counted(4)),
     "FLOAT": _float_line,
@@ -652,8 +708,10 @@ _BY_NAME: dict[str, Callable[[_Machine], object]] = {
     "SHORT_BINUNICODE": _unicode(1),
     "BINUNICODE": _unicode(4),
     "BINUNICODE8": _unicode(8),
-    "UNICODE": lambda machine: _push(machine, machine.text(machine.line(), "raw-unicode-escape")),
-    "STRING": lambda machine: _push(machine, machine.text(_decoded(machine.line()), "ascii")),
+    "UNICODE": lambda machine: _push(
+        machine, machine.text(machine.data_line(), "raw-unicode-escape")
+    ),
+    "STRING": lambda machine: _push(machine, machine.text(_decoded(machine.data_line()), "ascii")),
     "SHORT_BINSTRING": _string(1),
     "BINSTRING": _string(4),
     "SHORT_BINBYTES": lambda machine: _bytes(machine, machine.counted(1)),

@@ -25,8 +25,9 @@ def is_text(stream: IO[bytes]) -> bool:
     """Return True if all that can be read from *stream* is text, and so no weights.
 
     A Git LFS pointer is text and stands for weights; a pickle of protocol 0 is text, too,
-    and so is what an unpickler takes for one until it has called something. Nothing at all
-    holds no weights. Of anything else only the first part is read.
+    and so is what an unpickler takes for one until it has called something; and a tar archive
+    can be made of text alone. Nothing at all holds no weights. Of anything else only the first
+    part is read.
     """
     chunk = stream.read(_CHUNK)
     if lfs_pointer(chunk) is not None:
@@ -39,7 +40,7 @@ def is_text(stream: IO[bytes]) -> bool:
                 return False
             copy.write(chunk)
             chunk = stream.read(_CHUNK)
-        return not _is_pickle(copy)
+        return not (_is_tar(copy) or _is_pickle(copy))
 
 
 def text_blobs(store: ObjectStore, blobs: Collection[str]) -> set[str]:
@@ -65,6 +66,13 @@ def is_text_file(path: bytes) -> bool:
             return is_text(file)
     except OSError:
         return False
+
+
+def _is_tar(file: IO[bytes]) -> bool:
+    from fx_hooks.weights.polyglots import is_tar
+
+    file.seek(0)
+    return is_tar(file.read(512))
 
 
 def _is_pickle(file: IO[bytes]) -> bool:
@@ -97,7 +105,7 @@ def _is_pickle(file: IO[bytes]) -> bool:
         or bool(report.faults & _COMPUTED)
         or (
             any(name.isascii() for name in report.globals)
-            and bool(report.calls or cut or modules & sys.stdlib_module_names)
+            and bool(report.calls or report.changes or cut or modules & sys.stdlib_module_names)
         )
     )
 

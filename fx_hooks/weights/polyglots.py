@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import BinaryIO
 
-from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle
+from fx_hooks.weights.pickles import BrokenPickle, Budget, EndlessPickle, Report, read_pickle
 
 _BLOCK = 512
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -22,8 +21,9 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _PACKED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 _END_RECORD = b"PK\x05\x06"
 _END_LENGTH = 22
-# An end record may be followed by a comment of 64 KiB.
-_TAIL = _END_LENGTH + 0xFFFF
+# An end record may be followed by a comment of 64 KiB, and torch's miniz, which looks at 4,093
+# bytes more at a time, looks at all of the last ones.
+_TAIL = _END_LENGTH + 0xFFFF + 4096
 _PLAUSIBLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
 
@@ -43,7 +43,12 @@ def is_tar(block: bytes) -> bool:
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big", signed=field[0] == 0xFF) in (unsigned, signed)
     digits = re.match(rb"[\s\0]*([0-7]+)", field)
-    return digits is not None and int(digits[1], 8) in (unsigned, signed)
+    if digits is not None and int(digits[1], 8) in (unsigned, signed):
+        return True
+    try:  # as tarfile.nti does: with a sign, a prefix and underscores
+        return int(field.partition(b"\0")[0].decode("ascii").strip(), 8) in (unsigned, signed)
+    except ValueError:
+        return False
 
 
 def foreign_start(start: bytes) -> str:
@@ -87,8 +92,12 @@ def imports_as_pickle(file: BinaryIO, budget: Budget) -> bool:
     """Return True if an unpickler would import something before it rejects *file*."""
     report = Report()
     file.seek(0)
-    with suppress(BrokenPickle):
+    try:
         read_pickle(file, report, budget)
+    except EndlessPickle:
+        return True
+    except BrokenPickle:
+        pass
     return any(name.isascii() and _PLAUSIBLE.match(name) for name in report.globals) or any(
         "imports" in fault for fault in report.faults
     )

@@ -6,6 +6,7 @@ and read files. The members are those of ``torch/csrc/jit/serialization/export_m
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,21 @@ _COMPUTING_NAMES = """
     prepacked torchvision torch_scatter torch_sparse profiler rngprims static_runtime
 """
 _COMPUTING = frozenset(_COMPUTING_NAMES.split())
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_TOUCH = re.compile(rf"\b(?:{'|'.join(sorted(TOUCHING))})\b", re.ASCII)
 # Classes of C++ that hold numbers; others open stores and connections.
 _CLASSES = frozenset({"quantized", "rnn", "sparse", "xnnpack", "mkldnn"})
 _CLASS = re.compile(r"\btorch\s*\.\s*classes\s*\.\s*(\w+)")
 _OPS = re.compile(r"\bops\s*\.\s*(\w+)")
-_GETATTR = re.compile(r"\bgetattr\s*\((?!\s*[\w.() ]+,\s*\"[\w.]*\"\s*\))")
+_GETATTR = re.compile(r"\bgetattr\s*\((?!\s{0,9}[\w.() ]{1,400},\s{0,9}\"[\w.]{0,200}\"\s{0,9}\))")
+# Texts, so that what is left of comments and continued lines is neither: torch writes none, and
+# they may stand anywhere in a name with dots.
+_HIDDEN = re.compile(
+    r"(?s:\"\"\".*?\"\"\"|\'\'\'.*?\'\'\')"
+    r"|\"[^\"\\\n]*(?:\\.[^\"\\\n]*){0,9999}\"|'[^'\\\n]*(?:\\.[^'\\\n]*){0,9999}'|([#\\])"
+)
+_MAX_CODE = 16 << 20
+# Names that are shown.
+_MOST = 20
 _CODE = re.compile(r"code/[\w./-]+\.py(\.debug_pkl)?\Z")
 _DEBUG = re.compile(r"(code/[\w./-]+\.py\.debug_pkl|mobile_debug_handles\.pkl)\Z")
 _EXTRA = re.compile(r"extra/[\w./ -]+\Z")
@@ -70,11 +80,17 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
         found, missing = read_storages(archive, report.storages, folder, members)
         stored += found
         faults |= missing
+    code = 0
     for name in [*members]:
         if name in NOTES:
             faults |= check_note(archive, name, members.pop(name))
         elif _CODE.match(name) and not _DEBUG.match(name):
-            faults |= _check_code(archive.read(members.pop(name), 1 << 30))
+            member = members.pop(name)
+            code += member.size
+            if code > _MAX_CODE:
+                faults.add(f"has more than {_MAX_CODE >> 20} MiB of code")
+                continue
+            faults |= _check_code(archive.read(member, _MAX_CODE + 1))
         elif _DEBUG.match(name):
             faults |= _check_pickle(archive, name, members.pop(name), report, budget)
         elif _EXTRA.match(name):
@@ -120,15 +136,25 @@ def _check_code(source: bytes) -> set[str]:
         text = source.decode()
     except UnicodeDecodeError:
         return {"has code that is no UTF-8"}
-    words = {match[0] for match in _WORD.finditer(text)}
     faults = {
         f"has code that calls {name}, which touches files or other machines"
-        for name in sorted(words & TOUCHING)
+        for name in {match[0] for match in _TOUCH.finditer(text)}
     }
-    spaces = {match[1] for match in _OPS.finditer(text)} - _COMPUTING
-    faults |= {f"has code that calls operators of {name!r}, which others define" for name in spaces}
-    classes = {match[1] for match in _CLASS.finditer(text)} - _CLASSES
-    faults |= {f"has code that uses classes of {name!r}" for name in classes}
-    if "getattr" in words and _GETATTR.search(text):
+    faults |= {
+        f"has code that calls operators of {name!r}, which others define"
+        for name in _others(_OPS, text, _COMPUTING)
+    }
+    faults |= {
+        f"has code that uses classes of {name!r}" for name in _others(_CLASS, text, _CLASSES)
+    }
+    if _GETATTR.search(text):
         faults.add("has code that computes the name of what it uses")
+    if any(match[1] for match in _HIDDEN.finditer(text)):
+        faults.add("has code with comments or continued lines, which torch does not write")
     return faults
+
+
+def _others(pattern: re.Pattern[str], text: str, known: frozenset[str]) -> set[str]:
+    """Return some of the names that *pattern* finds and that are not *known*."""
+    found = (match[1] for match in pattern.finditer(text) if match[1] not in known)
+    return {name[:80] for name in itertools.islice(found, _MOST)}

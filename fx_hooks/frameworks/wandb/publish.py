@@ -36,7 +36,7 @@ _WHO_ASKS = frozenset({
 
 
 class Sending(NamedTuple):
-    """What is to be sent, and where: *files* are places by their names in the artifact."""
+    """An artifact to send, and its address: *files* are places by their names in the artifact."""
 
     address: Address
     files: Mapping[str, str]

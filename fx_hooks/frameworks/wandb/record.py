@@ -64,7 +64,7 @@ class WandbHead(NamedTuple):
 
 
 class WandbSent(NamedTuple):
-    """What a log says that the server has to have.
+    """The content that the server has to have, as a log says.
 
     ``steps`` counts the rows of the history, ``summary`` is what the run put there itself, and
     ``artifacts`` are the names of those that it logged, by digest. A log is ``whole`` if it can be

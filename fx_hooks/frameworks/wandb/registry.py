@@ -44,7 +44,7 @@ class File(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """What W&B has of an artifact.
+    """An artifact as W&B has it.
 
     ``problem`` says why that is not known, and is mostly empty. ``address`` is the artifact's own
     with the number of its version. ``run`` is what is known of the run that logged it.

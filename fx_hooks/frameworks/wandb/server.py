@@ -1,4 +1,4 @@
-"""What W&B's server has of runs, asked through the public API of the ``wandb`` package.
+"""Runs as W&B's server has them, asked through the public API of the ``wandb`` package.
 
 Nothing but names of runs is sent.
 """
@@ -22,7 +22,7 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the server has of a run.
+    """A run as the server has it.
 
     ``problem`` says why that is not known, and is mostly empty. ``files`` are sizes in bytes and
     MD5 sums by name, ``artifacts`` the digests of those that are committed.

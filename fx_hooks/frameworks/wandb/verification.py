@@ -1,4 +1,4 @@
-"""What a W&B run left here, compared with what the server has of it."""
+"""Comparison of what a W&B run left here with what the server has of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Local(NamedTuple):
 
     @property
     def question(self) -> Question:
-        """What to ask the server for."""
+        """The question for the server."""
         sent = self.sent
         return Question(sent.entity, sent.project, sent.run_id, bool(sent.artifacts))
 

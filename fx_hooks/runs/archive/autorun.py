@@ -15,7 +15,8 @@ _NAMES = frozenset(
     for names in (
         # version control, its hooks and its servers
         ".git .gitconfig .gitmodules .githooks .husky .lefthook .hg .hgrc .svn .bzr .jj",
-        ".pre-commit-config.yaml .github .gitlab-ci.yml .circleci",
+        ".pre-commit-config.yaml .pre-commit-config.yml prek.toml .lefthook.yml lefthook.yml",
+        ".github .gitlab-ci.yml .circleci",
         # shells, and what they, a terminal or a desktop read when they start
         ".profile .login .logout .bashrc .bash_profile .bash_login .bash_logout .bash_aliases",
         ".zshrc .zshenv .zprofile .zlogin .zlogout .kshrc .cshrc .tcshrc .inputrc .screenrc",
@@ -23,11 +24,14 @@ _NAMES = frozenset(
         ".xinitrc .xprofile .xsession .xsessionrc autorun.inf desktop.ini",
         # connections and keys
         ".ssh .rhosts .shosts .gnupg .aws .kube .docker .netrc .forward .procmailrc .curlrc",
-        ".wgetrc",
+        ".wgetrc _netrc",
         # editors and debuggers
         ".vscode .vs .idea .fleet .zed .cursor .devcontainer .devcontainer.json .exrc .vimrc",
         ".gvimrc .lvimrc .nvimrc .nvim.lua .vim .nvim .dir-locals.el .dir-locals-2.el .emacs",
-        ".emacs.d .spacemacs .gdbinit .lldbinit",
+        ".emacs.d .spacemacs .gdbinit .lldbinit _vimrc _gvimrc _exrc",
+        # what editors start beside a file, and what names code for it
+        ".pylintrc .pylintrc.toml .flake8 .mypy.ini .coveragerc .latexmkrc latexmkrc .clangd",
+        ".eslintrc.js .eslintrc.cjs .prettierrc.js .prettierrc.cjs .babelrc.js",
         # Python, and tools that it is used with
         "sitecustomize usercustomize site-packages dist-packages conftest.py .pdbrc .pythonrc",
         ".pythonrc.py .pythonstartup .ipython .jupyter ipython_config.py",

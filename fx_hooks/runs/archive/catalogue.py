@@ -61,7 +61,7 @@ class Hit(NamedTuple):
 
 
 class Searched(NamedTuple):
-    """What was found, and what could not be searched.
+    """The runs found, and the archives that could not be searched.
 
     ``undecided`` counts runs without a metric that the query is about. ``notes`` name archives
     whose copy was not believed, ``unread`` those that cannot be read, and why.

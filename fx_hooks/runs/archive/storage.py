@@ -37,7 +37,7 @@ THERE = "is there already: choose another name, or replace it with --force"
 
 
 class StartOver(Exception):
-    """What has been sent cannot be taken back: the archive has to be begun again."""
+    """The archive has to be begun again: what has been sent cannot be taken back."""
 
 
 def is_address(name: str) -> bool:

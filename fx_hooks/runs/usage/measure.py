@@ -21,12 +21,16 @@ from fx_hooks.util.disk import Folder, Problem, Scan, Size, size_of
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from fx_hooks.artifacts.classifier import Verdict
     from fx_hooks.artifacts.index_check import IndexCheck
     from fx_hooks.policy.model import Policy
     from fx_hooks.runs.inventory import Run, Survey
+
+    # The path of a file, and the file as the scan has it.
+    _Located: TypeAlias = tuple[bytes, tuple[bytes, int, int, float, int]]
 
 CACHES = "caches"
 ENVIRONMENTS = "environments"
@@ -44,6 +48,7 @@ _CACHE_RULES = {"python-caches", "caches"}
 _WEIGHT_RULES = {
     "weights", "tensorflow-checkpoints", "trainer-checkpoints", "stable-baselines3",
 }  # fmt: skip
+_AT_ONCE = 10_000  # files to decide
 NOTHING = Size(0, 0, 0, 0.0)
 
 
@@ -96,23 +101,23 @@ class Space(NamedTuple):
     by_force: bool = False
 
 
-def measure_history(survey: Survey, git: GitSpace, scene: IndexCheck) -> Space:
+def measure_history(survey: Survey, git: GitSpace, check: IndexCheck) -> Space:
     """Sort all of the work tree and of its git directory."""
-    stock = _Stock(survey, scene)
-    stock.sort_tree()
-    stock.sort_mounts()
-    stock.count_git(git)
+    usage = _Usage(survey, check)
+    usage.sort_tree()
+    usage.sort_mounts()
+    usage.count_git(git)
     total = size_of([survey.scan.top, *([git.scan.top] if git.inside else [])])
     return Space(
         root=survey.root,
-        total=plus(total, stock.git_file),
-        kinds=stock.kinds,
-        items=stock.items,
-        tracked=stock.tracked,
-        leads=stock.leads,
-        problems=[*survey.scan.problems, *stock.problems],
-        notes=[*survey.notes, *stock.notes],
-        by_force=rm_needs_force(scene.repository, scene.staged, stock.tracked),
+        total=plus(total, usage.git_file),
+        kinds=usage.kinds,
+        items=usage.items,
+        tracked=usage.tracked,
+        leads=usage.leads,
+        problems=[*survey.scan.problems, *usage.problems],
+        notes=[*survey.notes, *usage.notes],
+        by_force=rm_needs_force(check.repository, check.staged, usage.tracked),
     )
 
 
@@ -135,8 +140,8 @@ class _Sum:
         return Size(self.bytes, self.disk, self.files, self.newest)
 
 
-class _Stock:
-    def __init__(self, survey: Survey, scene: IndexCheck) -> None:
+class _Usage:
+    def __init__(self, survey: Survey, check: IndexCheck) -> None:
         self.items: list[Item] = []
         self.kinds: dict[str, Size] = {}
         self.problems: list[Problem] = []
@@ -147,9 +152,9 @@ class _Stock:
         self._survey = survey
         self._by_path = {run.path: run for run in survey.runs}
         self._scan: Scan = survey.scan
-        self._scene = scene
+        self._check = check
         self._runs = {run.path: run for run in survey.runs if run.within is None}
-        self._policy: Policy = scene.classifier.policy
+        self._policy: Policy = check.classifier.policy
         self._patterns = Matcher(tables_of(self._policy))
         weights = [entry for entry in self._policy.entries if entry.rule in _WEIGHT_RULES]
         self._weights = Matcher(
@@ -164,10 +169,11 @@ class _Stock:
         """Give every folder and every file of the tree to a kind."""
         loose: list[tuple[bytes, tuple[bytes, int, int, float, int]]] = []
         rest: dict[bytes, _Sum] = {}
-        for path, run in self._runs.items():
-            folder = self._scan.find(path)
-            if folder is not None:
-                self._add_run(run, folder)
+        found = [(run, self._scan.find(path)) for path, run in self._runs.items()]
+        runs = [(run, folder) for run, folder in found if folder is not None]
+        checkpoints = self._checkpoints(folder for _, folder in runs)
+        for (run, folder), weights in zip(runs, checkpoints, strict=True):
+            self._add_run(run, folder, weights)
         stack = [(self._scan.top, b"")]
         while stack:
             folder, path = stack.pop()
@@ -196,13 +202,12 @@ class _Stock:
             return ENVIRONMENTS
         if is_repository(folder):
             return REST
-        entry = self._scene.classifier.decide_folder(path)
+        entry = self._check.classifier.decide_folder(path)
         if entry is None or not entry.blocks or entry.only_with:
             return ""
         return CACHES if entry.rule in _CACHE_RULES else ""
 
-    def _add_run(self, run: Run, folder: Folder) -> None:
-        weights = self._look_into(folder)
+    def _add_run(self, run: Run, folder: Folder, weights: Size) -> None:
         item = Item(
             run.kind, run.path, run.size, weights, run.reason, run=run, folder=folder,
             is_folder=True, members=tuple(self._members(run)),
@@ -253,22 +258,35 @@ class _Stock:
             return None
         return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
-    def _look_into(self, folder: Folder) -> Size:
-        """Return the checkpoints in a run; where its links lead is looked at later."""
-        total = _Sum()
-        files = [
-            (before + file[0], file)
-            for inner in folder.walk()
-            for before in (inner.path + b"/",)
-            for file in inner.files
-        ]
-        numbers = self._weights.decide([path for path, _ in files])
-        for (path, file), number in zip(files, numbers, strict=True):
-            if stat.S_ISLNK(file[4]):
-                self.leads.append(Lead(BEHIND_A_LINK, path))
-            elif self._weights.blocks(number):
-                total.add(file[1], file[2], 1, file[3])
-        return total.size()
+    def _checkpoints(self, folders: Iterable[Folder]) -> Iterator[Size]:
+        """Yield what is checkpoints in each of *folders*; where links lead is looked at later."""
+        # Thousands are decided at once: for a few, to begin takes longer than to decide.
+        waiting: list[list[_Located]] = []
+        count = 0
+        for folder in folders:
+            files = [
+                (before + file[0], file)
+                for inner in folder.walk()
+                for before in (inner.path + b"/",)
+                for file in inner.files
+            ]
+            waiting.append(files)
+            count += len(files)
+            if count >= _AT_ONCE:
+                yield from self._checkpoints_among(waiting)
+                waiting, count = [], 0
+        yield from self._checkpoints_among(waiting)
+
+    def _checkpoints_among(self, runs: Sequence[Sequence[_Located]]) -> Iterator[Size]:
+        numbers = iter(self._weights.decide([path for files in runs for path, _ in files]))
+        for files in runs:
+            total = _Sum()
+            for (path, file), number in zip(files, numbers, strict=False):
+                if stat.S_ISLNK(file[4]):
+                    self.leads.append(Lead(BEHIND_A_LINK, path))
+                elif self._weights.blocks(number):
+                    total.add(file[1], file[2], 1, file[3])
+            yield total.size()
 
     def _sort_files(
         self,
@@ -276,15 +294,15 @@ class _Stock:
         rest: dict[bytes, _Sum],
     ) -> None:
         """Sort what is in no run and no cache, file by file."""
-        index = self._scene.index
+        index = self._check.index
         refused = {
             verdict.path
-            for verdict in self._scene.verdicts(index, ask_disk=False)
+            for verdict in self._check.verdicts(index, ask_disk=False)
             if verdict.blocked
         }
         self.tracked = sorted(refused)
         suspects = self._suspects([path for path, _ in loose], refused)
-        judged = self._scene.verdicts(suspects, ask_disk=True)
+        judged = self._check.verdicts(suspects, ask_disk=True)
         verdicts = dict(zip(suspects, judged, strict=True))
         groups: dict[tuple[str, bytes], _Sum] = {}
         notes: dict[tuple[str, bytes], Verdict] = {}
@@ -302,7 +320,7 @@ class _Stock:
             if kind == REST or verdict is None:
                 self._add(rest, path, bytes_, disk, 1, mtime)
                 continue
-            group = (kind, self._scene.classifier.group(verdict) if verdict.blocked else path)
+            group = (kind, self._check.classifier.group(verdict) if verdict.blocked else path)
             groups.setdefault(group, _Sum()).add(bytes_, disk, 1, mtime)
             notes.setdefault(group, verdict)
         for (kind, path), total in groups.items():
@@ -316,8 +334,8 @@ class _Stock:
 
         Of a data set nearly all is, and a verdict costs more than a look.
         """
-        classifier = self._scene.classifier
-        marked = {*classifier.tree(paths).runs, *self._scene.tree.runs}
+        classifier = self._check.classifier
+        marked = {*classifier.tree(paths).runs, *self._check.tree.runs}
         blocks = classifier.decided(paths)
         return [
             path
@@ -343,7 +361,7 @@ class _Stock:
         """Other file systems are looked at where runs are expected on them."""
         for path in self._scan.mounts:
             inside_run = any(path.startswith(run + b"/") for run in self._runs)
-            entry = self._scene.classifier.decide_folder(path)
+            entry = self._check.classifier.decide_folder(path)
             if inside_run or (entry is not None and entry.blocks):
                 self.leads.append(Lead(MOUNT, path))
             else:

@@ -1,10 +1,13 @@
 """Make the files beside this one with torch 2.13: python tests/data/hostile/make_hostile.py
 
-Each is what torch writes with one thing changed; loading it carelessly touches MARK.
+Each is what torch writes with one thing changed; loading it carelessly touches MARK. Those below
+honest/ are changed by ``tests/hostile_files.py``: an exported program with an argument that is
+given by name (torch 2.14), and a model of Keras's in HDF5 (h5py 3.16), with a hole for a function.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import shutil
@@ -47,6 +50,11 @@ class Saving(torch.nn.Module):
         return x * self.w
 
 
+class Named(torch.nn.Module):
+    def forward(self, x: torch.Tensor, *, k: torch.Tensor) -> torch.Tensor:
+        return torch.add(x, k)
+
+
 def rewritten(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     """The archive again, with each member as *change* gives it back."""
     target = tempfile.mkdtemp()
@@ -83,8 +91,38 @@ def graphs() -> dict[str, Callable[[dict[str, Any]], None]]:
     }
 
 
+def honest() -> None:
+    """Write what is changed elsewhere."""
+    first = torch.export.Dim.AUTO
+    named = torch.export.export(
+        Named(),
+        (torch.ones(3, 4),),
+        {"k": torch.ones(3, 4)},
+        dynamic_shapes={"x": {0: first}, "k": {0: first}},
+    )
+    for node in named.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    torch.export.save(named, HERE / "honest" / "named.pt2")
+    h5py: Any = importlib.import_module("h5py")
+
+    function: dict[str, Any] = {"class_name": "__lambda__", "config": {"code": "@" * 600}}
+    function["config"] |= {"defaults": None, "closure": None}
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 1], "name": "i"}},
+        {"class_name": "Lambda", "config": {"name": "l", "function": function}},
+    ]
+    model = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    with h5py.File(HERE / "honest" / "lambda.h5", "w", libver="earliest") as file:
+        file.attrs["model_config"] = json.dumps(model)
+        file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "torch"
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = []
+        weights.attrs["keras_version"], weights.attrs["backend"] = "3.15.1", "torch"
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
+    honest()
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(Saving()), buffer)
     (HERE / "setstate.pt").write_bytes(buffer.getvalue())
