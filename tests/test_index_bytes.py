@@ -100,6 +100,13 @@ def test_the_same_entries_as_git(empty: Repo, form: str, count: int) -> None:
     agree(repo, [*others, *(name + b"/x" for name in many(5)), *(name[:-1] for name in many(5))])
 
 
+def test_more_entries_than_are_read_at_once(empty: Repo) -> None:
+    empty.git("init", "-q", ".")
+    fill(empty, many(20_000))
+    assert len(read(empty)) > 1.5 * (1 << 20)
+    agree(empty, [b"no such"])
+
+
 def test_paths_longer_than_any_look(repo: Repo) -> None:
     fill(repo, [b"%c/" % letter + b"n" * 5_000 for letter in b"abcdefgh"])
     fill(repo, [b"%c/" % letter + b"n" * (4_090 + letter - 98) for letter in b"bcdefghi"])

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.artifacts.unnamed import refused_files
-from fx_hooks.fastpath import looked_into
+from fx_hooks.fastpath import artifacts, looked_into
 from fx_hooks.weights.magic import weights_format
 from tests.support import CLEAN, Repo
 from tests.test_check_range import check, commit, fast_path, head, paths
@@ -92,17 +92,55 @@ def test_what_is_not_in_the_clone_is_no_error(repo: Repo) -> None:
     assert not repo.fast_path("--all-files")
 
 
+def trees(repo: Repo) -> int:
+    return len(looked_into.read(str(repo.git_directory))[2])
+
+
 def test_a_tree_is_remembered_if_nothing_in_it_is_refused(repo: Repo) -> None:
     commit(repo, "fine", "data/a.zip", content=ZIP)
     assert repo.check("--all-files") == CLEAN
-    assert len(looked_into.read(str(repo.git_directory))[2]) == 1
+    assert trees(repo) == 2  # by its content, and at all
     commit(repo, "bad", "res/best", content=TORCH)
     assert repo.check("--all-files").code == 1
-    assert len(looked_into.read(str(repo.git_directory))[2]) == 1
+    assert trees(repo) == 2
     repo.stage(".fx-hooks.yaml", "keep: [/res/]\n")
     commit(repo, "kept")
     assert repo.check("--all-files") == CLEAN
-    assert len(looked_into.read(str(repo.git_directory))[2]) == 2
+    assert trees(repo) == 4
+    commit(repo, "log", "a.log", content=b"1")
+    assert repo.check("--all-files").code == 1
+    assert trees(repo) == 5  # by its content alone
+    assert not repo.fast_path("--all-files")
+
+
+def test_nothing_of_a_clean_tree_is_asked_again(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repo, "fine", "src/a.py", content=b"1")
+    assert repo.check("--all-files") == CLEAN
+    monkeypatch.delattr(artifacts, "_clean")
+    assert repo.fast_path("--all-files")
+    # What git does not list can be wrong with it all the same.
+    for name in (".fx-hooks.yml", "fx-hooks.toml", "setup.cfg"):
+        repo.write(name, "ignore: ['*.py']\n")
+        assert not repo.fast_path("--all-files")
+        (repo.root / name).unlink()
+    repo.stage("src/b.py", "2")
+    with pytest.raises(NameError):
+        repo.fast_path("--all-files")
+    repo.git("rm", "-q", "--cached", "src/b.py")
+    assert repo.fast_path("--all-files")
+    repo.write(".fx-hooks.yaml", "ignore: ['*.py']\n")
+    assert not repo.fast_path("--all-files")
+
+
+def test_a_project_may_have_a_policy_that_git_does_not_list(repo: Repo) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: [one]\n")
+    commit(repo, "fine", "one/src/a.py", content=b"1")
+    assert repo.check("--all-files") == CLEAN
+    assert trees(repo) == 1
+    repo.write("one/.fx-hooks.yaml", "ignore: ['*.py']\n")
+    assert repo.check("--all-files").code == 1
 
 
 def test_names_outside_a_commit(repo: Repo) -> None:

@@ -147,7 +147,9 @@ def check(
     open_all = all_files or (bool(files) and not staged)
     verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)
     if all_files and check.nothing_unnamed and in_force.on_disk and policy_file is None:
-        _remember_tree(repository, index, in_force.text)
+        # A project's policy may be on disk alone.
+        clean = in_force.policy.projects is None and not any(one.blocked for one in verdicts)
+        _remember_tree(repository, index, in_force.text, clean=clean)
     blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)
     taken_out = _take_out(check, findings) if fix else set()
@@ -175,16 +177,24 @@ def check(
 
 
 def _remember_tree(
-    repository: Repository, index: Mapping[bytes, IndexEntry], policy: bytes | None
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: bytes | None,
+    *,
+    clean: bool,
 ) -> None:
-    """Keep for the fast path that by *policy* no content in all of *index* is refused."""
+    """Keep for the fast path that by *policy* no content in all of *index* is refused.
+
+    It is *clean* if nothing else is refused, either.
+    """
     # As git lists it: of an unmerged path it lists more, and such a tree is never known.
     lines = [b"%06o %s %d\t%s\0" % (entry.mode, entry.blob.encode(), entry.stage, path)
              for path, entry in index.items()]  # fmt: skip
     tree = looked_into.tree_id(policy, b"".join(lines))
     nothing, refused, trees = looked_into.read(repository.git_directory)
-    if tree not in trees:
-        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, tree)))
+    new = [one for one in (tree, *([looked_into.clean_id(tree)] * clean)) if one not in trees]
+    if new:
+        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, *new)))
 
 
 def _suggestions(

@@ -77,10 +77,16 @@ def proven_clean(arguments: "list[str]") -> bool:
         elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):
             output = _git(*STAGED)
         if whole_tree:
-            from fx_hooks.fastpath.looked_into import read, tree_id
-            from fx_hooks.fastpath.near_miss import may_hold_one
+            from fx_hooks.fastpath.looked_into import clean_id, read, tree_id
+            from fx_hooks.fastpath.near_miss import may_be_untracked, may_hold_one
 
-            known = tree_id(policy, output) in read(git_directory)[2]
+            if may_be_untracked(output):
+                return False
+            tree = tree_id(policy, output)
+            trees = read(git_directory)[2]
+            if clean_id(tree) in trees:
+                return True
+            known = tree in trees
             paths = [record.partition(b"\t")[2] for record in output.split(b"\0")[:-1]]
             if may_hold_one(paths):
                 return False

@@ -176,7 +176,7 @@ class Index:
                 place, path = self._sync((low + high) // 2)
                 cut = _place(wanted, path)
                 # Where nearly every entry is wanted, to look between them only costs more.
-                dense = 0 < cut < len(wanted) and high - low < len(wanted) * _DENSE
+                dense = 0 < cut < len(wanted) and high - low < min(len(wanted) * _DENSE, _LARGE)
                 if low < place < high and not dense:
                     if cut < len(wanted):
                         stack.append((place, high, wanted[cut:], after))

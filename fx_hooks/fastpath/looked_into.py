@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     # The ids of blobs that are nothing; of those that are something the rule that refuses them,
-    # and what they are; whole trees (see tree_id) in which nothing is refused by its content.
+    # and what they are; whole trees (see tree_id) in which nothing is refused by its content, or
+    # nothing at all (see clean_id).
     Looked: TypeAlias = tuple[frozenset[bytes], dict[bytes, tuple[str, str]], tuple[bytes, ...]]
 
 NAME = "fx-hooks.looked"
 _MAGIC = b"fx-hooks looked\n"
 _MOST = 200_000  # blobs; of a repository with more, none is remembered besides
-_TREES = 16
+_TREES = 16  # ids of them
 _READERS = (
     "artifacts/unnamed.py", "fastpath/unnamed_weights.py", "frameworks/stores.py",
     "weights/magic.py",
+)  # fmt: skip
+# What decides of a whole tree, besides what its policy is made of.
+_JUDGES = (
+    "artifacts/classifier.py", "artifacts/index_check.py", "artifacts/small_files.py",
+    "artifacts/tree_reader.py", "policy/near_misses.py",
 )  # fmt: skip
 
 
@@ -59,6 +65,13 @@ def tree_id(policy: "bytes | None", listing: bytes) -> bytes:
     from hashlib import sha256  # for whole trees alone
 
     return sha256(table_cache.cache_key(policy) + b"\0" + listing).digest()
+
+
+def clean_id(tree: bytes) -> bytes:
+    """Return what stands for a *tree* (see :func:`tree_id`) in which nothing at all is refused."""
+    from hashlib import sha256
+
+    return sha256(tree + table_cache.state_of(_JUDGES).encode()).digest()
 
 
 def _key() -> bytes:

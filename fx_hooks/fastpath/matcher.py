@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     Tables: TypeAlias = tuple[
         bytes,  # one byte a pattern: 1 where it blocks; the last one is a 0
         dict[bytes, int],  # names, at any depth
-        dict[bytes, tuple[Test, ...]],  # by suffix from the last dot on, at any depth
+        # By suffix from the last dot on, at any depth: all prefixes, and the tests.
+        dict[bytes, tuple[tuple[bytes, ...], tuple[Test, ...]]],
         tuple[bytes, ...],  # the prefixes of the following
         tuple[Test, ...],  # tests that begin with a literal, at any depth
         Grouped,  # other tests for names, at any depth
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
     State: TypeAlias = tuple[int, dict[bytes, int], tuple[Test, ...]]
 
 _NO_CHILDREN: "tuple[dict[bytes, int], tuple[Test, ...]]" = ({}, ())
-_MANY = 1 << 16  # paths
+_NO_TESTS: "tuple[tuple[bytes, ...], tuple[Test, ...]]" = ((), ())
+_AT_ONCE = 64  # paths that are looked at together
 _FEW = 8  # paths, for which it takes longer to see what is in none of them
 FORMAT = 6  # of the tables; to be raised with every change of their layout
 
@@ -110,52 +112,53 @@ class Matcher:
         states = self._states
         any_names = self._names.get
         any_suffixes = self._suffixes.get
-        paths = list(paths)
-        # What is in none of them need not be looked for in each.
-        everything = b"/" + b"\0/".join(paths)
-        prefixes = tuple([prefix for prefix in self._prefixes if b"/" + prefix in everything])
-        loose = [(needed, group) for needed, group in self._loose if needed in everything]
-        split: Iterable[tuple[bytes, bytes, bytes]] = map(_split, paths)
-        if len(paths) <= _MANY:
-            split = list(split)
-        if len(paths) > _FEW:
-            # Where the parts of all would need much memory, each is taken apart twice.
-            again = split if len(paths) <= _MANY else map(_split, paths)
-            self._narrow({parent for parent, _, _ in again})
         hit = self._hit
+        paths = list(paths)
+        if len(paths) > _FEW:
+            self._narrow({path.rpartition(b"/")[0] for path in paths})
         decided = []
-        for path, (parent, _, name) in zip(paths, split, strict=True):
-            try:
-                best, names, tests = states[parent]
-            except KeyError:
-                best, names, tests = self._state(parent)
-            number = any_names(name, -1)
-            if number > best:
-                best = number
-            by_suffix = any_suffixes(name[name.rfind(b".") :])
-            if by_suffix is not None:
-                for test in by_suffix:
-                    if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
-                        best = test[0]
-            if prefixes and name.startswith(prefixes):
-                for test in self._prefixed:
-                    if test[0] > best and hit(test, name, path):
-                        best = test[0]
-            if names:
-                number = names.get(name, -1)
+        for start in range(0, len(paths), _AT_ONCE):
+            part = paths[start : start + _AT_ONCE]
+            split = [path.rpartition(b"/") for path in part]
+            # What is in none of some names need not be looked for in each.
+            every = b"/" + b"\0/".join([name for _, _, name in split])
+            prefixes = tuple([prefix for prefix in self._prefixes if b"/" + prefix in every])
+            loose = [(needed, group) for needed, group in self._loose if needed in every]
+            for path, (parent, _, name) in zip(part, split, strict=True):
+                try:
+                    best, names, tests = states[parent]
+                except KeyError:
+                    best, names, tests = self._state(parent)
+                number = any_names(name, -1)
                 if number > best:
                     best = number
-            for needed, group in loose:
-                if needed in name:
-                    for test in group:
+                by_suffix = any_suffixes(name[name.rfind(b".") :])
+                if by_suffix is not None and name.startswith(by_suffix[0]):
+                    for test in by_suffix[1]:
                         if test[0] > best and hit(test, name, path):
                             best = test[0]
-            if tests:
-                for test in tests:
-                    if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
-                        best = test[0]
-            decided.append(best)
-        self._possible = self._directory_tests, self._above
+                if prefixes and name.startswith(prefixes):
+                    for test in self._prefixed:
+                        if test[0] > best and hit(test, name, path):
+                            best = test[0]
+                if names:
+                    number = names.get(name, -1)
+                    if number > best:
+                        best = number
+                for needed, group in loose:
+                    if needed in name:
+                        for test in group:
+                            if test[0] > best and hit(test, name, path):
+                                best = test[0]
+                if tests:
+                    for test in tests:
+                        if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
+                            best = test[0]
+                decided.append(best)
+        if len(paths) > _FEW:
+            # What these paths lack, the same name may need elsewhere.
+            self._possible = self._directory_tests, self._above
+            self._by_name.clear()
         return decided
 
     def _narrow(self, folders: "Iterable[bytes]") -> None:
@@ -251,7 +254,7 @@ class Matcher:
         for text in (name, folder) if grouped or b"." in name else ():
             tests = grouped
             if b"." in text:
-                tests += self._suffixes.get(text[text.rfind(b".") :], ())
+                tests += self._suffixes.get(text[text.rfind(b".") :], _NO_TESTS)[1]
             for test in tests:
                 if (
                     test[0] > best
@@ -320,10 +323,6 @@ def _is_below(path: bytes, folders: "tuple[Any, ...]", *, more: bool) -> bool:
         _looks_like(name, look) and (runs is None or _fits(name, runs))
         for name, (look, runs) in zip(above, folders, strict=True)
     )
-
-
-def _split(path: bytes) -> "tuple[bytes, bytes, bytes]":
-    return path.rpartition(b"/")
 
 
 def _narrowed(groups: "Any", parts: bytes, look: "Callable[[Any], Any]") -> "Any":

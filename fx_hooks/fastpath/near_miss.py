@@ -13,16 +13,11 @@ _SECTIONS = (b"pyproject.toml", b"setup.cfg")
 
 def may_hold_one(paths: "list[bytes]") -> bool:
     """Return True unless surely none of *paths*, all that are tracked, is one or holds one."""
-    fresh = set(os.listdir(b".")).difference(paths)
-    sections = []
-    for path in (*paths, *fresh):
-        name = path[path.rfind(b"/") + 1 :]
-        if name in _SECTIONS:
-            if path in fresh:
-                return True
-            sections.append(path)
-        elif name != POLICY and name.lower().endswith(_ENDINGS) and b"fx" in name[:3].lower():
-            return True
+    named = [path for path in paths if b"fx" in path.lower()]
+    if any(_is_named_like_one(path[path.rfind(b"/") + 1 :]) for path in named):
+        return True
+    sections = [path for path in paths if path.endswith(_SECTIONS)]
+    sections = [path for path in sections if path[path.rfind(b"/") + 1 :] in _SECTIONS]
     if not sections:
         return False
     # With the headers of sections it finds something, or has failed.
@@ -31,3 +26,16 @@ def may_hold_one(paths: "list[bytes]") -> bool:
         "-e", "fx[-_]?hooks", "-e", "^\\[", "--", *(f"*{os.fsdecode(name)}" for name in _SECTIONS),
     )  # fmt: skip
     return found is None or b"hooks" in found.lower()
+
+
+def may_be_untracked(listing: bytes) -> bool:
+    """Return True if one may lie at the root of the work tree that git's *listing* lacks."""
+    return any(
+        (name in _SECTIONS or _is_named_like_one(name)) and b"\t" + name + b"\0" not in listing
+        for name in os.listdir(b".")
+    )
+
+
+def _is_named_like_one(name: bytes) -> bool:
+    lower = name.lower()
+    return name != POLICY and lower.endswith(_ENDINGS) and b"fx" in lower[:3]

@@ -89,7 +89,7 @@ def _compiled(patterns: tuple[tuple[str, bool], ...]) -> Tables:
     return (
         bytes([blocks for _, blocks in patterns]) + b"\0",
         names,
-        {key: _last_ones(tests) for key, tests in suffixes.items()},
+        {key: _with_prefixes(_last_ones(tests)) for key, tests in suffixes.items()},
         tuple(sorted({test[1] for test in prefixed})),
         _last_ones(prefixed),
         _by_needed_text(_last_ones(loose), _look_of_test),
@@ -119,6 +119,10 @@ def _simple_patterns(patterns: Sequence[tuple[str, bool]]) -> Iterator[tuple[int
 def _last_ones(tests: Sequence[_T]) -> tuple[_T, ...]:
     """Return *tests* without those that a later one repeats: the last pattern decides anyway."""
     return tuple({_apart_from_number(test): test for test in tests}.values())
+
+
+def _with_prefixes(tests: tuple[Test, ...]) -> tuple[tuple[bytes, ...], tuple[Test, ...]]:
+    return tuple(sorted({test[1] for test in tests})), tests
 
 
 def _apart_from_number(test: tuple[object, ...]) -> tuple[object, ...]:
