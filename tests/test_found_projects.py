@@ -13,7 +13,7 @@ from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.cli import clean_runs, explain, init
 from tests.contract_support import META, STATE, entry, listing, run
 from tests.monorepos import RECORD
-from tests.support import CLEAN, Repo, run_main
+from tests.support import CLEAN, Repo, git_version, run_main
 
 RUN = "outputs/2026-11-23/15-21-46"
 
@@ -151,8 +151,24 @@ def test_init_offers_the_root_where_a_project_is_started_there(monorepo: Repo, t
     assert ("or to tracking/wandb/ where it is started at the root" in said) == there
 
 
-def test_runs_that_git_ignores_are_a_sign(repo: Repo) -> None:
+@pytest.mark.parametrize(
+    "tracked",
+    [
+        True,
+        # git 2.32: "confusion around working on or showing ignored paths", its release notes say.
+        pytest.param(
+            False,
+            marks=pytest.mark.skipif(
+                git_version() < (2, 32), reason="needs git 2.32, which looks into untracked folders"
+            ),
+        ),
+    ],
+)
+def test_runs_that_git_ignores_are_a_sign(repo: Repo, tracked: bool) -> None:
     repo.stage(".gitignore", "wandb/\noutputs/\n")
+    if tracked:
+        repo.stage("ml/train.py", "x = 1\n")
+        repo.stage("lab/train.py", "x = 1\n")
     repo.write("ml/wandb/run-20240131_235959-abc/x.wandb")
     repo.write(f"lab/{RUN}/.hydra/config.yaml")
     out = run(init.main, "--dry-run", cwd=repo.root).out

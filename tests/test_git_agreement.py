@@ -70,6 +70,8 @@ def test_every_setting_of_this_git_is_covered() -> None:
     newest = tuple(int(number) for number in record["git"].split(".")[:2])
     if missing and git_version() > newest:
         pytest.xfail(f"not covered: {', '.join(missing)}")
+    if git_version() < newest:
+        pytest.skip("an older git has settings that are gone since")
     assert not missing
 
 

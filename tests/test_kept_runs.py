@@ -219,6 +219,53 @@ def test_milestones_anywhere(repo: Repo, tmp_path: Path, where: str, how: str) -
     assert place.exists()
 
 
+@pytest.mark.parametrize("how", ["large", "by Windows", "in a linked folder", "in a loop of links"])
+def test_metadata_of_many_kinds(repo: Repo, tmp_path: Path, how: str) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    folder = repo.root / "best_models"
+    folder.mkdir()
+    text = json.dumps({"notes": "x" * (2 << 20) * (how == "large"), "run": {"path": JOB}})
+    if how == "by Windows":
+        text = json.dumps({"run": JOB.replace("/", "\\")})
+    if "link" in how:
+        (folder / "team").symlink_to(tmp_path / "shared")
+        folder = tmp_path / "shared" / "resnet"
+        folder.mkdir(parents=True)
+    if "loop" in how:
+        (folder / "up").symlink_to("..")
+    (folder / "a_meta.json").write_text(text)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+def test_metadata_that_nobody_reads_to_the_end(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = job(repo.root)
+    repo.write("best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    monkeypatch.setattr("fx_hooks.runs.milestone_runs._MAX_READ", 8)
+    assert clean(repo, ".") == 2
+    assert place.exists()
+    assert "best_models/a_meta.json: is larger than" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["best_models", "best_models/team"])
+def test_models_in_a_submodule_that_is_not_there(
+    repo: Repo, path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.gitlink(path)
+    repo.commit()
+    place = job(repo.root)
+    assert clean(repo, ".") == 2
+    assert place.exists()
+    assert f"{path}: is a submodule that is not checked out" in capfd.readouterr().err
+    repo.write(f"{path}/.git", "gitdir: elsewhere\n")
+    assert clean(repo, ".") == 0
+
+
 def test_what_protects_a_run_is_asked_again(
     repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,6 +272,16 @@ def disagreements(patterns: Sequence[str], paths: Sequence[bytes]) -> Iterator[o
             yield patterns, path, number, expected
 
 
+@pytest.mark.parametrize("pattern", ["**/r/*/b*/", "r/*/b*/", "**/r/c*/b*", "**/r/**/b*/"])
+def test_what_one_list_of_paths_lacks_the_next_may_have(pattern: str) -> None:
+    matcher = Matcher(compile_tables([(pattern, True)]))
+    first = [b"q/c%d/b1/f" % number for number in range(20)]
+    assert set(matcher.decide(first)) == {-1}
+    then = [b"r/c%d/b1/f" % number for number in range(20)]
+    assert set(matcher.decide(then)) == {0}
+    assert matcher.decide([b"r/c/b1/f"]) == [0]
+
+
 @pytest.mark.slow
 def test_agrees_with_pathspec() -> None:
     count: Counter[str] = Counter()

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.project import ROOT, copy_project, project_files
-from tests.support import PLAINLY, Repo
+from tests.support import PLAINLY, Repo, git_version
 
 SCRIPTS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -55,6 +55,7 @@ def test_own_hooks_pass(home: Path, tmp_path: Path) -> None:
     assert project.git("diff", "--name-only") == ""
 
 
+@pytest.mark.skipif(git_version() < (2, 31), reason="pre-commit needs git 2.31 for --all-files")
 def test_own_hooks_refuse(home: Path, tmp_path: Path) -> None:
     project = Repo.init(tmp_path / "project")
     copy_project(project.root, beginnings=("fx_hooks/util/",))

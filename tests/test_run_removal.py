@@ -281,6 +281,13 @@ def test_one_that_was_written_to(tree: bytes, name: bytes) -> None:
     assert all_of(tree) == before
 
 
+def test_one_whose_blocks_were_allocated_meanwhile(tree: bytes) -> None:
+    """Of what was written just now, or is compressed, the system says later how much it takes."""
+    size = scan(place(tree)).top.size()
+    remove_run(tree, RUN, size._replace(disk=0), differs=nothing, log=lambda: None)
+    assert not os.path.exists(place(tree))
+
+
 def test_what_cannot_be_read_any_more(tree: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     size = scan(place(tree)).top.size()
     found = scan(place(tree))

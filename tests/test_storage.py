@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from fx_hooks.cli import archive_runs, clean_runs, show_run
 from fx_hooks.runs import deletion, inventory
-from fx_hooks.runs.archive import storage, tree
+from fx_hooks.runs.archive import manifest, storage, tree
 from fx_hooks.runs.liveness import Processes
 from tests.run_trees import seen, write
 from tests.support import Repo, working_directory
@@ -134,6 +134,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for system in (ObjectStore, Server):
         system.store.clear()
         system.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "WAITS", (0.0, 0.0))
 
 
 @pytest.fixture(params=["oss://bucket", "tosftp://host/dir"])
@@ -260,6 +265,93 @@ def test_what_is_there_is_replaced_with_force_alone(
     assert "may hold the only copy" in capsys.readouterr().err
     assert archive(repo, "--restore", address) == 0
     assert seen(repo.root / SECOND) == jobs[SECOND]
+
+
+@pytest.mark.parametrize("error", [TimeoutError("the server said no more"), KeyboardInterrupt()])
+def test_an_upload_that_was_completed_all_the_same(
+    repo: Repo, jobs: dict[str, Any], error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes long, and is asked again, says that it knows of no such upload."""
+    real, state = Object.commit, storage.Storage.state
+    uploads: list[Object] = []
+
+    def late(self: Object) -> None:
+        uploads.append(self)
+        if isinstance(error, KeyboardInterrupt):
+            real(uploads.pop())
+        raise error
+
+    def complete(self: storage.Storage) -> Any:
+        found = state(self)
+        while uploads:  # but for the first look it is too late
+            real(uploads.pop())
+        return found
+
+    monkeypatch.setattr(storage.Storage, "state", complete)
+    monkeypatch.setattr(Object, "commit", late)
+    if isinstance(error, KeyboardInterrupt):
+        assert clean(repo, "--archive", "oss://bucket/a.tar.gz", FIRST) == 130
+        assert (names(), (repo.root / FIRST).exists()) == ([], True)
+    else:
+        assert clean(repo, "--archive", "oss://bucket/a.tar.gz", FIRST) == 0
+        assert not (repo.root / FIRST).exists()
+        assert archive(repo, "--restore", "oss://bucket/a.tar.gz") == 0
+    assert seen(repo.root / FIRST) == jobs[FIRST]
+
+
+def test_parts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 takes 10,000 of them."""
+    monkeypatch.setattr(storage, "_PART", 100)
+    monkeypatch.setattr(storage, "_MOST_PARTS", 30)
+    upload = storage.Upload(storage.Storage("oss://bucket/a.tar.gz"))
+    sizes = []
+    for _ in range(600):
+        upload.write(bytes(10))
+        sizes.append(upload._file.__dict__.get("blocksize", 100))
+    assert (sizes[300], sizes[-1]) == (100, 5990 // 30)
+    upload.close()
+
+
+def test_an_upload_that_fails_leaves_the_one_before(
+    repo: Repo, jobs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "oss://bucket/a.tar.gz"
+    assert archive(repo, FIRST, address) == 0
+
+    def refused(_: Object) -> None:
+        raise PermissionError(13, "Forbidden")
+
+    monkeypatch.setattr(Object, "commit", refused)
+    assert clean(repo, "--force", "--archive", address, ".") == 2
+    shutil.rmtree(repo.root / FIRST)
+    assert archive(repo, "--restore", address) == 0
+    assert {path: seen(repo.root / path) for path in jobs} == jobs
+
+
+def test_an_archive_of_somebody_else_that_comes_meanwhile(
+    repo: Repo,
+    jobs: dict[str, Any],
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They delete their run when theirs is read back, and it is in that archive alone then."""
+    address = f"{place}/a.tar.gz"
+    assert archive(repo, SECOND, address) == 0
+    store = (ObjectStore if place.startswith("oss") else Server).store
+    theirs = {**store}
+    store.clear()
+
+    def meanwhile(written: Any) -> bytes:
+        store.update(theirs)
+        return manifest.to_json(written)
+
+    monkeypatch.setattr("fx_hooks.runs.archive.writer.to_json", meanwhile)
+    assert clean(repo, "--archive", address, FIRST) == 2
+    assert f"{address}: is there already" in capsys.readouterr().err
+    shutil.rmtree(repo.root / SECOND)
+    assert archive(repo, "--restore", address) == 0
+    assert {path: seen(repo.root / path) for path in jobs} == jobs
 
 
 @pytest.mark.usefixtures("jobs")

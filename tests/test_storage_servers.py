@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.storage
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 SECRET = "secret-of-the-test"
+# It completes an upload after more than the 15 seconds that s3fs waits for an answer; asked again
+# meanwhile, it finds no such upload any more.
+SLOW = """\
+import time
+from moto.s3.models import S3Backend
+complete = S3Backend.complete_multipart_upload
+seconds = [6, 20]
+def slow(*arguments):
+    time.sleep(seconds.pop() if seconds else 0)
+    return complete(*arguments)
+S3Backend.complete_multipart_upload = slow
+"""
 
 
 def free_port() -> int:
@@ -47,7 +59,8 @@ def wait_for(port: int) -> None:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of moto's server; its parameter is what the server's program does first."""
     for module in ("moto", "s3fs"):
         pytest.importorskip(module)
     boto3 = pytest.importorskip("boto3")
@@ -60,7 +73,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ("AWS_MAX_ATTEMPTS", "2"),
     ):
         monkeypatch.setenv(name, value)
-    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+    program = getattr(request, "param", "") + "from moto.server import main; main()"
+    command = (sys.executable, "-c", program, "-H", "127.0.0.1", "-p", str(port))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         wait_for(port)
         client = boto3.client("s3")
@@ -132,7 +146,9 @@ def test_there_and_back(repo: Repo, place: str) -> None:
     subprocess.run(("touch", "-d", "40 days ago", folder / "large.bin"), check=True)
     before = seen(folder)
     address = f"{place}/a.tar.gz"
-    code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
+    code, output = command(repo, "archive_runs", JOB, address)
+    assert code == 0, output
+    code, output = command(repo, "clean_runs", "--yes", "--force", "--archive", address, ".")
     assert (code, folder.exists()) == (0, False), output
     assert JOB in command(repo, "archive_runs", "--list", address)[1]
     for found in (place, address):
@@ -222,6 +238,16 @@ def test_killed(repo: Repo, place: str, after: float) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     assert command(repo, "archive_runs", "--restore", address)[0] == 0
     assert seen(folder) == before
+
+
+@pytest.mark.parametrize("s3", [SLOW], indirect=True)
+def test_a_server_that_takes_long(repo: Repo, s3: Any) -> None:
+    folder = make_job(repo.root)
+    (folder / "large.bin").write_bytes(os.urandom(70 << 20))
+    subprocess.run(("touch", "-d", "40 days ago", folder / "large.bin"), check=True)
+    code, output = command(repo, "clean_runs", "--yes", "--archive", "s3://bucket/a.tar.gz", ".")
+    assert (code, folder.exists()) == (0, False), output
+    assert objects(s3) == ["a.tar.gz", "a.tar.gz.manifest.json"]
 
 
 def test_no_bucket_and_no_server(repo: Repo, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

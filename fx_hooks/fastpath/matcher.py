@@ -155,7 +155,10 @@ class Matcher:
                         if test[0] > best and name.startswith(test[1]) and hit(test, name, path):
                             best = test[0]
                 decided.append(best)
-        self._possible = self._directory_tests, self._above
+        if len(paths) > _FEW:
+            # What these paths lack, the same name may need elsewhere.
+            self._possible = self._directory_tests, self._above
+            self._by_name.clear()
         return decided
 
     def _narrow(self, folders: "Iterable[bytes]") -> None:

@@ -20,7 +20,13 @@ from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git.index_sum import damaged_indices
-from fx_hooks.git.repository import IndexEntry, Repository, lfs_pointer, zsplit
+from fx_hooks.git.repository import (
+    SUBMODULE_MODE,
+    IndexEntry,
+    Repository,
+    lfs_pointer,
+    zsplit,
+)
 from fx_hooks.policy.in_force import policy_in_force, staged_text
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.model import POLICY_NAME
@@ -40,6 +46,7 @@ _WEIGHTS = (
     b".pkl", b".joblib", b".npz", b".gguf", b".model", b".tar",
 )  # fmt: skip
 _MAX_METADATA = 1 << 20
+_MAX_READ = 1 << 26
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _SHA256 = re.compile(rb'"?sha256"?\s*:\s*"?\'?([0-9a-f]{64})\b')
 # What git itself is in the middle of; names of commits, like HEAD.
@@ -155,6 +162,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
         listing = index.get(os.fsencode(one.milestones_file))
         if listing is not None:
             gathered.list_strictly(staged_text(repository, listing), one)
+    _look_at_submodules(repository.root, index.values(), folders)
     gathered.add_blobs(repository, index.values(), folders)
     trees = [*of_refs, *others]
     known = list(folders)
@@ -179,6 +187,20 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
         for one in folders.values():
             gathered.add_folder(root, one)
     return gathered.chosen(folders)
+
+
+def _look_at_submodules(root: bytes, index: Iterable[IndexEntry], folders: Iterable[str]) -> None:
+    """Raise :class:`~fx_hooks.util.errors.FatalError` where models are in one that is not there."""
+    places = [os.fsencode(folder) + b"/" for folder in folders]
+    for path in (entry.path for entry in index if entry.mode == SUBMODULE_MODE):
+        start = path + b"/"
+        if any(start.startswith(place) or place.startswith(start) for place in places) and not (
+            os.path.lexists(os.path.join(root, path, b".git"))
+        ):
+            raise FatalError(
+                f"{shown(path)}: is a submodule that is not checked out, and runs that models in it"
+                " came from are not known"
+            )
 
 
 def _projects(policy: Policy, index: Iterable[bytes], root: bytes) -> list[bytes]:
@@ -284,14 +306,25 @@ class _Gathered:
         """Read what is on disk below *root*."""
         listing = best_models.milestones_file.encode()
         top = os.path.join(root, best_models.folder.encode())
-        for here, _, files in os.walk(top, onerror=_unread):
+        seen = set()
+        for here, below, files in os.walk(top, onerror=_unread, followlinks=True):
+            status = os.stat(here)
+            if (status.st_dev, status.st_ino) in seen:
+                below.clear()  # a link that leads back
+                continue
+            seen.add((status.st_dev, status.st_ino))
             for name in files:
                 place = os.path.join(here, name)
                 path = os.path.relpath(place, root).replace(os.fsencode(os.sep), b"/")
                 try:
                     if name.endswith(_SUFFIX) or path == listing:
                         with open(place, "rb", opener=files_only) as file:
-                            content = file.read(_MAX_METADATA)
+                            content = file.read(_MAX_READ + 1)
+                        if len(content) > _MAX_READ:
+                            raise FatalError(
+                                f"{shown(path)}: is larger than 64 MiB: it may name runs that"
+                                " models came from"
+                            )
                         if path == listing:
                             self.list(content, best_models)
                         else:
@@ -480,6 +513,10 @@ def _names_run(metadata: bytes, path: bytes, wandb_id: str) -> bool:
 
 
 def _spellings(name: bytes) -> set[bytes]:
-    """Return how a file can have *name*: as it is, as JSON writes it, or as in an address."""
-    text = os.fsdecode(name)
-    return {name, json.dumps(text)[1:-1].encode(), quote_from_bytes(name).encode()}
+    """Return how a file can have *name*: as it is, as JSON writes it, or as in an address.
+
+    And as Windows spells a path, by programs of somebody's own.
+    """
+    other = name.replace(b"/", b"\\")
+    in_json = {json.dumps(os.fsdecode(each))[1:-1].encode() for each in (name, other)}
+    return {name, other, *in_json, quote_from_bytes(name).encode()}

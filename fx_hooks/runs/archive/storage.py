@@ -10,7 +10,8 @@ import contextlib
 import errno
 import importlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fx_hooks.util.errors import FatalError
@@ -23,9 +24,16 @@ _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
 # What a listing calls the time of the last change: s3fs, adlfs, SFTP and others, gcsfs, memory.
 _WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
-# S3 takes 10,000 parts: 320 GB. A part and what is being sent of it are in memory.
-_PART = 1 << 25
+# A part, and twice what is being sent of it, are in memory.
+_PART = 1 << 24
+# S3 takes 10,000 parts: 800 GB, as they grow after these.
+_MOST_PARTS = 2_500
 _AHEAD = 1 << 22
+# Seconds between looks at what may become whole just now.
+WAITS = (0.0, 1.0, 2.0, 4.0)
+
+
+THERE = "is there already: choose another name, or replace it with --force"
 
 
 class StartOver(Exception):
@@ -65,6 +73,19 @@ class Storage:
             self.system.invalidate_cache()
             return bool(self.system.exists(self.path))
 
+    def state(self) -> tuple[int, str, str] | None:
+        """Return the size, digest and time of what is there, as far as they are told.
+
+        None if there is nothing.
+        """
+        with self.asking():
+            self.system.invalidate_cache()
+            try:
+                found = self.system.info(self.path)
+            except FileNotFoundError:
+                return None
+            return int(found.get("size") or 0), str(found.get("ETag")), str(_written(found))
+
     def listed(self) -> dict[str, tuple[int, Any]]:
         """Return the files in the folder at the address: size, and when they were written.
 
@@ -75,9 +96,8 @@ class Storage:
             found = {}
             for each in self.system.ls(self.path, detail=True):
                 if each.get("type") != "directory":
-                    written = next((each[key] for key in _WRITTEN if each.get(key)), None)
                     name = each["name"].rstrip("/").rpartition("/")[2]
-                    found[name] = (int(each.get("size") or 0), written)
+                    found[name] = (int(each.get("size") or 0), _written(each))
             return found
 
     def remove(self) -> None:
@@ -153,11 +173,9 @@ class BlockReader(Reader):
         stop = self._end if size < 0 else min(self._position + size, self._end)
         parts = []
         while self._position < stop:
-            ahead = self._block[self._position - self._start :] if self._is_ahead() else b""
-            if not ahead:
+            if not self._is_ahead():
                 self._fetch()
-                continue
-            parts.append(ahead[: stop - self._position])
+            parts.append(self._block[self._position - self._start : stop - self._start])
             self._position += len(parts[-1])
         return b"".join(parts)
 
@@ -176,14 +194,18 @@ class BlockReader(Reader):
 class Upload:
     """A file at an address, written; it appears there when it is whole, and only then.
 
-    Where a file is seen while it is written, it has another name until :meth:`place`.
+    Where a file is seen while it is written, it has another name until :meth:`place`. Until
+    :meth:`sync`, nothing else may be asked of the server: paramiko would take the answers to what
+    was written for those to that, and wait for them for ever.
     """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self.is_placed_by_sync = storage.is_object_store
         self.size = 0
         self._is_open, self._is_there = True, False
         self._path, self.temporary = storage.path, storage.address
+        self._before = storage.state() if storage.is_object_store else None
         options: dict[str, Any] = {"autocommit": False}
         if not storage.is_object_store:
             # The same one each time, so that nothing is left of what was interrupted.
@@ -199,6 +221,8 @@ class Upload:
     def write(self, data: bytes) -> None:
         """Send *data*, or keep it until there is enough to send."""
         with self._storage.asking():
+            if self.size > _PART * _MOST_PARTS:
+                self._file.blocksize = self.size // _MOST_PARTS
             self._file.write(data)
         self.size += len(data)
 
@@ -210,19 +234,47 @@ class Upload:
     def sync(self) -> None:
         """Send all of it, so that it can be read back at ``temporary``."""
         with self._storage.asking():
-            self._is_open = False
-            self._is_there = True
-            self._file.close()
             if self._storage.is_object_store:
-                self._file.commit()
+                self._file.close()
+                self._commit()
+            else:
+                self._is_there = True
+                self._file.close()
+        self._is_open = False
+
+    def _commit(self) -> None:
+        """Complete the upload; an error means nothing where the object is there all the same.
+
+        A server that takes long has completed it when it is asked again, and knows of no such
+        upload then.
+        """
+        try:
+            self._file.commit()
+            self._is_there = True
+        except BaseException as exc:
+            is_refused = isinstance(exc, PermissionError) or not isinstance(exc, Exception)
+            with contextlib.suppress(FatalError):
+                self._is_there = any(map(self._is_here, WAITS[: 1 if is_refused else None]))
+            if not (self._is_there and isinstance(exc, Exception)):
+                raise
+
+    def _is_here(self, seconds: float) -> bool:
+        """Wait, and return True if this very upload is at the address then.
+
+        Another one, of before or of somebody else, is not ours to read, or to remove.
+        """
+        time.sleep(seconds)
+        there = self._storage.state()
+        return there is not None and there != self._before and there[0] == self.size
 
     def place(self, *, replace: bool, else_: str = "") -> None:  # noqa: ARG002
         """Give it its name; that may replace what is there, as no server is asked to look first."""
-        with self._storage.asking(else_):
-            if not self._storage.is_object_store:
+        storage = self._storage
+        with storage.asking(else_):
+            if not storage.is_object_store:
                 with contextlib.suppress(FileNotFoundError):
-                    self._storage.system.rm_file(self._storage.path)
-                self._storage.system.mv(self._path, self._storage.path)
+                    storage.system.rm_file(storage.path)
+                storage.system.mv(self._path, storage.path)
         self._is_there = False
 
     def close(self) -> None:
@@ -243,6 +295,10 @@ class Upload:
             self._is_there = True
         # Whoever frees the memory would complete the upload.
         self._file.closed = True
+
+
+def _written(found: Mapping[str, Any]) -> Any:
+    return next((found[key] for key in _WRITTEN if found.get(key)), None)
 
 
 def _beside(place: str) -> str:

@@ -39,7 +39,7 @@ from fx_hooks.runs.archive.manifest import (
 )
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.sections import CHUNK, Codec, SectionWriter, codec_for
-from fx_hooks.runs.archive.storage import StartOver, Storage, Upload, is_address
+from fx_hooks.runs.archive.storage import THERE, StartOver, Storage, Upload, is_address
 from fx_hooks.runs.archive.tree import Found, Unfit
 from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
@@ -96,9 +96,7 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             kind = "symbolic link" if os.path.islink(place) else "directory"
             raise FatalError(f"{shown(place)}: is a {kind}: choose another name")
         if os.path.lexists(place) and not force:
-            raise FatalError(
-                f"{shown(place)}: is there already: choose another name, or replace it with --force"
-            )
+            raise FatalError(f"{shown(place)}: {THERE}")
     _check_replaced(root, target)
     real = os.path.join(os.path.realpath(folder), b"")
     for item in items:
@@ -111,9 +109,7 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
 def _check_address(root: bytes, target: bytes, *, force: bool) -> None:
     for place in (target, target + os.fsencode(SUFFIX)):
         if Storage(os.fsdecode(place)).exists() and not force:
-            raise FatalError(
-                f"{shown(place)}: is there already: choose another name, or replace it with --force"
-            )
+            raise FatalError(f"{shown(place)}: {THERE}")
     _check_replaced(root, target)
 
 
@@ -200,7 +196,6 @@ def _write(
     force: bool,
     progress: Progress | None,
 ) -> Written:
-    is_remote = is_address(os.fsdecode(target))
     with contextlib.ExitStack() as cleanup:
         codec = codec_for(os.fsdecode(target))
         cleanup.callback(codec.close)
@@ -217,10 +212,8 @@ def _write(
         if len(text) > MAX_BYTES:
             raise FatalError(f"{shown(target)}: too many files for one archive: pack fewer runs")
         packer.finish(text)
-        if force and is_remote:
-            _check_replaced(root, target)  # what is sent completely replaces it
-            # The copy beside an archive is never that of another one.
-            Storage(os.fsdecode(beside)).remove()
+        if output.is_placed_by_sync:
+            _make_way(root, target, beside, force=force)
         output.sync()
         _verify(output, target, manifest, text, progress)
         copy = _output(beside)
@@ -228,14 +221,26 @@ def _write(
         copy.write(text)
         copy.sync()
         size = output.size
-        if force and not is_remote:
-            _check_replaced(root, target)  # much may have happened since it was first asked
-            # The copy beside an archive is never that of another one.
-            with _writing(beside), contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
+        if not output.is_placed_by_sync:
+            _make_way(root, target, beside, force=force)
         output.place(replace=force)
         copy.place(replace=force, else_=_WHOLE)
     return Written(tuple(runs), tuple(left_out), size)
+
+
+def _make_way(root: bytes, target: bytes, beside: bytes, *, force: bool) -> None:
+    """Look again at what is to be replaced, for much may have happened since it was first asked."""
+    is_remote = is_address(os.fsdecode(target))
+    if is_remote:
+        _check_address(root, target, force=force)
+    elif force:
+        _check_replaced(root, target)
+    # The copy beside an archive is never that of another one.
+    if force and is_remote:
+        Storage(os.fsdecode(beside)).remove()
+    elif force:
+        with _writing(beside), contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
 
 
 def _output(place: bytes) -> _Output | Upload:
@@ -266,6 +271,8 @@ def _writing(place: bytes, else_: str = "nothing was kept") -> Iterator[None]:
 
 class _Output:
     """A file that gets its name when it is whole."""
+
+    is_placed_by_sync = False
 
     def __init__(self, place: bytes) -> None:
         self._place = place
