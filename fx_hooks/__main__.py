@@ -110,12 +110,12 @@ def _answer(first: str) -> int:
     import difflib
 
     close = difflib.get_close_matches(first.removeprefix("fx-"), COMMANDS, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    said = f"there is no command {first!r}{hint}"
+    if first.removeprefix("fx-") == "check-tree":
+        said = "that is a hook; run fx-check-artifacts --all-files"
     print(_USAGE, file=sys.stderr)
-    print(
-        f"fx-hooks: error: there is no command {first!r}"
-        + (f"; did you mean {close[0]}?" if close else ""),
-        file=sys.stderr,
-    )
+    print(f"fx-hooks: error: {said}", file=sys.stderr)
     return 2
 
 

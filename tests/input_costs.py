@@ -538,6 +538,7 @@ HYDRA = {
     "run-dirs": numbered("hydra.run.dir%d: ${a%d}\n".replace("${a%d}", "${a.b}")),
     "groups": around("hydra:\n  run:\n    dir: ${a.b}\n", numbered("k%d: ${hydra.run.dir}\n"), ""),
     "dollars": around("hydra:\n  run:\n    dir: ", repeated("${a}"), "\n"),
+    "dollar-lines": numbered("hydra.run.dir%d: " + "${a.b}" * 600 + "\n"),
     "packages": repeated("# @package _global_\n"),
     "near-packages": repeated("#\t \t \t@packag"),
     "assignments": repeated("WANDB_DIR"),

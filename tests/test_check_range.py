@@ -106,8 +106,8 @@ def test_added_and_deleted_again(remote: Repo, repo: Repo) -> None:  # noqa: ARG
   - model.pt  17 B, gone since
 
 No remote has these commits yet. A rebase would stop where such a file changes or goes away again,\
- so rewrite them with git-filter-repo (with nothing left to commit, and the files copied elsewhere\
- if you need them):
+ so rewrite them with git-filter-repo (pip install git-filter-repo). Commit everything before, and\
+ copy the files elsewhere if you need them:
     git diff --stat --exit-code HEAD && git filter-repo --force --refs {base}..main\
  --invert-paths \\
         --path=model.pt \\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from fx_hooks.cli import (
     show_run,
 )
 from tests.contract_support import LISTING, METADATA, MODEL, MODULE, STATE, WEIGHTS, approve, run
-from tests.support import Repo, Result, run_main, working_directory
+from tests.support import CLEAN, Repo, Result, run_main, working_directory
 from tests.test_best_models import METADATA_FAULTS
 from tests.test_printed_commands import SCENES
 
@@ -177,3 +178,21 @@ def test_of_what_is_not_there(repo: Repo, module: object, arguments: tuple[str, 
 def test_of_a_block_that_is_not_there(repo: Repo) -> None:
     assert_short(run(sync_gitignore.main, "--check", cwd=repo.root))
     assert_short(run(init.main, cwd=repo.root))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "model.pt", "a b.pt", "data/[x]*.pt", "q'u\"o.pt", "#a, b.pt", "modèle.pt",
+        "outputs/2024-01-02/10-00-00/train.log", "wandb/run-20240101_000000-abcdefgh/files/a.yaml",
+    ],
+)  # fmt: skip
+def test_the_line_for_keep_lets_in_what_it_names(repo: Repo, path: str) -> None:
+    repo.stage(path, b"\0weights")
+    refused = repo.check()
+    line = re.search(r"If it belongs in Git, write `(keep: .*)` into .fx-hooks.yaml", refused.out)
+    assert line, refused.out
+    repo.stage(".fx-hooks.yaml", line[1] + "\n")
+    assert repo.check() == CLEAN
+    repo.stage(f"sub/{path}", b"\0weights")
+    assert repo.check().code == 1

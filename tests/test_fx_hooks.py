@@ -74,6 +74,8 @@ def test_exit_codes_and_arguments_pass_through(here: Repo) -> None:
     [
         ("chek-range", "there is no command 'chek-range'; did you mean check-range?"),
         ("fx-rule", "there is no command 'fx-rule'; did you mean rules?"),
+        ("fx-check-tree", "that is a hook; run fx-check-artifacts --all-files"),
+        ("check-tree", "that is a hook; run fx-check-artifacts --all-files"),
         ("x\n", "there is no command 'x\\n'"),
         ("--no-such-option", "there is no command '--no-such-option'"),
     ],

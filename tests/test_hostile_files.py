@@ -155,6 +155,14 @@ GRAPH = {
 }
 
 
+@pytest.mark.parametrize(
+    "name", ["image.write_file", "torchaudio_sox.save_audio_file", "video_reader.read_from_file"]
+)
+def test_operators_that_touch_files(name: str) -> None:
+    assert list(graph_faults({"target": f"torch.ops.{name}.default"}))
+    assert not list(graph_faults({"target": "torch.ops.torchvision.nms.default"}))
+
+
 @pytest.mark.parametrize("key", GRAPH)
 def test_what_a_graph_may_not_say(key: str) -> None:
     assert list(graph_faults({key: GRAPH[key]}))

@@ -17,7 +17,7 @@ DEAREST = [
     "weights/script-getattr", "weights/pt2-long-expressions", "weights/tensors",
     "metadata/keys", "policy/flow",
     "runner/flow", "patterns/check_artifacts-words",
-    "index/all-hydra", "ignore/sync-line-breaks", "ignore/findings-negations",
+    "configs/dollars", "index/all-hydra", "ignore/sync-line-breaks", "ignore/findings-negations",
     "python/f-strings", "python/compares", "runs/shown-log-small-pieces", "archives/manifest-keys",
 ]  # fmt: skip
 

@@ -221,6 +221,10 @@ def profiled(path: Path) -> bytes:
     [
         pytest.param(zipped("model_params.json", "network.pt"), "TabNet", id="tabnet"),
         pytest.param(zipped("params.json", "network.txt"), "", id="another-zip"),
+        pytest.param(zipped("best/data.pkl", "best/data/0"), "PyTorch", id="torch-packed-anew"),
+        pytest.param(zipped("a/version", "a/data.pkl"), "PyTorch", id="torch-in-another-order"),
+        pytest.param(zipped("set/data.pkl", "set/labels.csv"), "", id="a-pickle-of-data"),
+        pytest.param(zipped("data.pkl", "version"), "", id="at-the-root"),
         pytest.param(struct.pack("<ii", 793712314, 12), "fastText", id="fasttext"),
         pytest.param(struct.pack("<ii", 793712314, 12345), "", id="another-number"),
         pytest.param(b"\x1c\0\0\0TFL3", "TensorFlow Lite", id="tflite"),

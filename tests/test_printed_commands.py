@@ -321,6 +321,7 @@ ELSEWHERE = {
     "git checkout -q ": "test_range_advice.py::test_a_branch_that_is_not_checked_out",
     "git rebase ": "test_range_advice.py::test_an_artifact_that_stays_is_taken_out_by_a_rebase",
     "git filter-repo": "test_range_advice.py::test_what_a_rebase_would_stop_at",
+    "git push -q --force ": "test_range_advice.py::test_what_a_remote_has",
     "prek install ": "test_init.py::test_prek_toml",
     "fx-init --try": "test_init.py::test_a_trial_starts_what_git_starts",
     "lefthook install": "test_other_runners.py::test_what_is_said_of_lefthook_leads_to_green",

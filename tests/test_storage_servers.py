@@ -262,21 +262,23 @@ def test_no_bucket_and_no_server(repo: Repo, s3: Any, monkeypatch: pytest.Monkey
     assert "s3://bucket/a.tar.gz: " in output
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no such measure")
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no such measure")
 def test_memory(repo: Repo, s3: Any) -> None:
     """At most 200 MB, for 20 GB of holes and for what does not compress."""
     folder = make_job(repo.root)
     with open(folder / "sparse.bin", "wb") as file:
-        file.truncate(512 << 20)
+        file.truncate(20 << 30)
     block = os.urandom(1 << 20)
     with open(folder / "noise.bin", "wb") as file:
         for number in range(700):
             file.write(block[number:] + block[:number])
     subprocess.run(("touch", "-d", "40 days ago", *folder.glob("*.bin")), check=True)
     script = (
-        "import resource, sys; from fx_hooks.cli.archive_runs import main;"
+        "import sys; from fx_hooks.cli.archive_runs import main;"
         "code = main(sys.argv[1:]);"
-        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # Not what getrusage says, which counts what it was started from, too.
+        "lines = [line.split() for line in open('/proc/self/status')];"
+        "print(code, *(line[1] for line in lines if line[0] == 'VmHWM:'))"
     )
     done = subprocess.run(
         (sys.executable, "-c", script, JOB, "s3://bucket/a.tar.gz"),

@@ -341,9 +341,23 @@ def _steps(
         steps += meant
         # What is said of the only file says that, too.
         if not meant or len(others) > 1:
-            keep = "If one of them belongs in Git, add it to `keep` in .fx-hooks.yaml."
-            steps.append(Step(keep, ()))
+            steps.append(Step(_keep(check.classifier.policy, others), ()))
     return steps, whole
+
+
+def _keep(policy: Policy, findings: Sequence[Finding]) -> str:
+    """Return a sentence on what to do if one of *findings* belongs in Git."""
+    name = os.fsdecode(findings[0].path)
+    # Paths of a project are those from its own folder, and what no terminal shows is not copied.
+    if policy.projects is not None or not name.isprintable():
+        return f"If one of them belongs in Git, add it to `keep` in {POLICY_NAME}."
+    pattern = f"/{literal(name)}"
+    if not all(char.isalnum() or char in "/._-" for char in pattern):
+        pattern = in_quotes(pattern)
+    line = f"`keep: [{pattern}]`"
+    if len(findings) == 1:
+        return f"If it belongs in Git, write {line} into {POLICY_NAME}."
+    return f"If one of them belongs in Git, add it to `keep` in {POLICY_NAME}, as in {line}."
 
 
 def _sentence(text: str) -> str:

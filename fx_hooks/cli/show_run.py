@@ -111,8 +111,8 @@ def show_run(name: str, *, archives: Sequence[str] = (), as_json: bool = False) 
     if run is None:
         if milestone is None:
             raise FatalError(
-                f"{name}: is no run and no milestone, in no archive here, and was not deleted by"
-                " fx-clean-runs: name its archive with --archive FILE, or see fx-report-space"
+                f"{name}: is no run and no milestone, here or in an archive that is known here."
+                " fx-report-space lists the runs; --archive FILE looks into another archive"
             )
         run = Found(path=named.path)
     if milestone is not None:

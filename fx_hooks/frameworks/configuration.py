@@ -49,6 +49,7 @@ class Configuration:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = files
         self.settings = _all_settings(files)
+        self._answers: dict[str, str | None] = {}
 
     def lines(self) -> Iterator[tuple[str, int, str]]:
         """Yield the lines of what is no Python: file, number, and text without its comment."""
@@ -67,21 +68,27 @@ class Configuration:
                 return "."
             if name.startswith("oc.env:"):
                 return default.strip("\"'") if comma else match[0]
-            group, _, key = name.partition(".")
-            for file, values in self.settings.items():
-                known = values.get(name)
-                if known is None and group == posixpath.basename(posixpath.dirname(file)):
-                    known = values.get(key)
-                if known is not None:
-                    return known[0]
-            return match[0]
+            if name not in self._answers:
+                self._answers[name] = self._answer(name)
+            known = self._answers[name]
+            return match[0] if known is None else known
 
-        for _ in range(_MAX_ROUNDS):
+        for _ in range(_MAX_ROUNDS if len(value) <= _MAX_LENGTH else 0):
             further = INTERPOLATION.sub(answer, value)
             if further == value or len(further) > _MAX_LENGTH:
                 break
             value = further
         return value
+
+    def _answer(self, name: str) -> str | None:
+        group, _, key = name.partition(".")
+        for file, values in self.settings.items():
+            known = values.get(name)
+            if known is None and group == posixpath.basename(posixpath.dirname(file)):
+                known = values.get(key)
+            if known is not None:
+                return known[0]
+        return None
 
 
 def value_of(match: re.Match[str]) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 _SUBJECT = 60
 # Nothing else may have been in it.
+_FILTER_REPO = "git-filter-repo (pip install git-filter-repo)"
+_ALL = ("--all", "--tags")  # of a push
 _AMEND = ("git", "commit", "--amend", "--no-edit", "--allow-empty")
 
 
@@ -160,10 +162,15 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     Of *kept* paths only the blobs of the findings go.
     """
     what = (
-        f"{said}: in a fresh clone, with git-filter-repo; it rewrites the history, so tell"
-        " everyone who has a clone, and push with --force:"
+        f"{said}. To take them out rewrites the history: tell everyone who has a clone. In a fresh"
+        f" clone, with {_FILTER_REPO}:"
     )
-    return Step(what, [_filter_repo(findings, kept, ())])
+    # git-filter-repo takes the remote of a fresh clone away, so that nobody pushes by mistake.
+    rewrite = (
+        f"url=$(git remote get-url origin) && {_filter_repo(findings, kept, ())}"
+        ' \\\n        && git remote add origin "$url"'
+    )
+    return Step(what, [rewrite, *(f"git push -q --force {which} origin" for which in _ALL)])
 
 
 def take_back_stash(name: str, others: int = 0) -> Step:
@@ -194,7 +201,9 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
     if ids == [place.tip]:
         rm = git_commands.untrack(place.whole, force=True, sparse=False, repeatable=False)
-        what = "Take them out of the last commit (the files stay on disk):"
+        what = (
+            "Take them out of the last commit, with nothing else staged (the files stay on disk):"
+        )
         return [_with_push(place, what, [*there, *rm, git_commands.Command(*_AMEND)])]
     whose = (
         "Only this branch has these commits" if place.published
@@ -205,8 +214,8 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
         refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
         what = (
             f"{whose}. A rebase would stop where such a file changes or"
-            " goes away again, so rewrite them with git-filter-repo (with nothing left to commit,"
-            " and the files copied elsewhere if you need them):"
+            f" goes away again, so rewrite them with {_FILTER_REPO}. Commit everything before, and"
+            " copy the files elsewhere if you need them:"
         )
         command = _filter_repo(findings, place.kept, refs)
         look = f"git diff --stat --exit-code HEAD && {command}"

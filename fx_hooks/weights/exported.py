@@ -78,7 +78,11 @@ _TARGET = re.compile(
 _CALLING = frozenset({"call", "attrgetter", "itemgetter", "methodcaller", "delitem", "setitem"})
 _BITWISE_NAMES = "and or xor lshift rshift"
 _BITWISE = frozenset(f"__{i}{name}__" for i in ("", "i") for name in _BITWISE_NAMES.split())
-_SPACES_OF_OTHERS = frozenset({"image", "debugprims", "c10d", "rpc"})
+# Those of torchvision, torchaudio and torchcodec read and write files, those of torch machines.
+_SPACES_NAMES = """
+    image video_reader torchaudio torchaudio_sox torchaudio_ffmpeg torchcodec_ns debugprims c10d rpc
+"""
+_SPACES_OF_OTHERS = frozenset(_SPACES_NAMES.split())
 _TYPES_NAMES = """
     builtins.tuple builtins.list builtins.dict collections.OrderedDict collections.deque
     collections.namedtuple immutable_list immutable_dict

@@ -72,6 +72,10 @@ def _zip(head: bytes) -> str:
     if head[start + name : start + name + 2] == b"FB" and b"/" in head[start : start + name]:
         return "PyTorch"
     names = list(_members(head))
+    if any(_is_of_torch(name) for name in names) and any(
+        name.endswith(b"/data.pkl") for name in names
+    ):
+        return "PyTorch"  # packed anew by another program, which torch loads all the same
     if {b"metadata.json", b"config.json"} <= set(names) and b"keras_version" in head:
         return "Keras"
     if b"data" in names and b"stable_baselines3" in head:
@@ -81,6 +85,15 @@ def _zip(head: bytes) -> str:
     if names and all(name.endswith(b".npy") for name in names):
         return "NumPy" if any(re.search(_OF_A_MODEL, name) for name in names) else ""
     return ""
+
+
+def _is_of_torch(name: bytes) -> bool:
+    """Return True for a storage, or for what only torch puts beside ``data.pkl``."""
+    folder, _, last = name.partition(b"/")
+    return bool(folder) and (
+        last in (b"version", b"byteorder", b".format_version", b".data/serialization_id")
+        or (last.startswith(b"data/") and last[5:].isdigit())
+    )
 
 
 def _members(head: bytes) -> Iterator[bytes]:

@@ -29,8 +29,8 @@ _PART = 1 << 24
 # S3 takes 10,000 parts: 800 GB, as they grow after these.
 _MOST_PARTS = 2_500
 _AHEAD = 1 << 22
-# Seconds between looks at what may become whole just now.
-WAITS = (0.0, 1.0, 2.0, 4.0)
+# Seconds between looks at what may become whole just now: gigabytes took a minute.
+WAITS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 THERE = "is there already: choose another name, or replace it with --force"
