@@ -200,7 +200,11 @@ def test_a_grown_repository(repo: Repo) -> None:
     ]
     repo.git("add", "-A")
     assert in_step(repo)
-    assert run(repo, "--yes").out.endswith(DONE.out)
+    *head, own, last = run(repo, "--yes").out.splitlines()
+    assert "\n".join(head).endswith(f"The files are in place.\n{INSTALL}".rstrip())
+    assert "of your .gitignore disagree" in own
+    assert last == "No tracked file breaks the policy."
+    assert in_step(repo)
 
 
 def redundant(repo: Repo, lines: str) -> list[str]:
@@ -489,6 +493,58 @@ def test_undo_gives_back_every_byte(repo: Repo, monkeypatch: pytest.MonkeyPatch)
     assert "nothing to undo" in run(repo, "--undo", "--yes").err
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("more", [(), ("--yes",), ("--install", "--push")])
+def test_a_dry_undo_only_says_what_it_would_do(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], terminal: bool
+) -> None:
+    run(repo, "--yes")
+    record = (repo.root / ".git/fx-hooks-init.json").read_bytes()
+    before = repo.on_disk()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("it asks"))
+    said = run(repo, "--undo", "--dry-run", *more)
+    assert said == Result(
+        1,
+        ".gitignore: goes away\n.pre-commit-config.yaml: goes away\nNothing was taken back.\n",
+        "",
+    )
+    assert repo.on_disk() == before
+    assert (repo.root / ".git/fx-hooks-init.json").read_bytes() == record
+
+
+DRY = [("--yes", "--install", "--push"), ("--yes", "--baseline"), ("--yes", "--keep-tracked"),
+       ("--report",), ("--try",), ("--try", "--yes"), ("--diff", "--yes")]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", DRY, ids=" ".join)
+def test_what_is_dry_changes_nothing(repo: Repo, more: tuple[str, ...]) -> None:
+    repo.stage("train.log")
+    repo.commit()
+
+    def state() -> list[bytes]:
+        return sorted(
+            os.path.relpath(path, repo.root).encode() + path.read_bytes()
+            for path in repo.root.rglob("*")
+            if path.is_file()
+        )
+
+    before = state()
+    said = run(repo, "--dry-run", *more)
+    assert (said.err, state()) == ("", before)
+    assert said.code == (0 if "--report" in more else 1)
+
+
+def test_own_lines_that_disagree_are_counted(repo: Repo) -> None:
+    repo.write(".gitignore", "!*.pt\n!*.ckpt\nmine/\n")
+    line = "2 lines of your .gitignore disagree with the policy (see fx-sync-gitignore --findings)."
+    said = run(repo, "--yes")
+    assert line in said.out.splitlines(), said
+    assert line in run(repo).out.splitlines()
+    repo.write(".gitignore", (repo.root / ".gitignore").read_text().replace("!*.pt\n!*", "!*", 1))
+    assert "1 line of your .gitignore disagrees with the policy" in run(repo).out
+
+
 def test_undo_takes_nothing_back_that_was_edited(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -546,7 +602,15 @@ def test_a_trial_starts_what_git_starts(repo: Repo, monkeypatch: pytest.MonkeyPa
     executable(repo, ".git/hooks/pre-merge-commit", "#!/bin/sh\nexec fx-check-artifacts\n")
     assert run(repo, "--try").code == 0
     executable(repo, ".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
-    assert "refuse a clean commit" in run(repo, "--try").err
+    assert "refuse a clean commit, too, and do not say why" in run(repo, "--try").err
+    executable(
+        repo, ".git/hooks/pre-commit", "#!/bin/sh\nseq 20\nprintf '\\033[1m\\n'\nnot-there-1\n"
+    )
+    head, *lines = run(repo, "--try").err.splitlines()
+    assert head == "fx-init: error: the hooks refuse a clean commit, too. They said:"
+    assert len(lines) == 8
+    assert lines[5:7] == ["    20", "    \\x1b[1m"]
+    assert "not-there-1" in lines[7]
     assert (repo.on_disk(), repo.git("log", "--all", "--format=%H")) == (before, log)
     assert repo.git("worktree", "list").count("\n") == 1
 

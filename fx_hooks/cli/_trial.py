@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fx_hooks.cli._runners import CONFIG, CONFIG_YML, PREK_TOML, STAGES
-from fx_hooks.git.repository import Repository, start_program
+from fx_hooks.git.repository import Repository, output_of, start_program
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.terminal import one_line
 
 # The files of runners, which may not be committed yet.
 _OF_RUNNERS = (
@@ -18,6 +19,7 @@ _OF_RUNNERS = (
     *(f"{dot}lefthook{local}.{ending}" for dot in ("", ".") for local in ("", "-local")
       for ending in ("yml", "yaml", "json", "toml")),
 )  # fmt: skip
+_MOST_LINES = 8
 _RUN = "wandb/run-20250101_000000-fxhooks0/files/config.yaml"
 _NAMED = ("-c", "user.name=fx-init", "-c", "user.email=fx-init@localhost", "-c",
           "commit.gpgSign=false")  # fmt: skip
@@ -48,8 +50,9 @@ def try_hooks(repository: Repository) -> dict[str, bool]:
         git("add", "-A")
         git("commit", "-q", "--no-verify", "--allow-empty", "-m", "start")
         staged("fx-hooks-trial.txt")
-        if not git("commit", "-q", "-m", "clean"):
-            raise FatalError("the hooks refuse a clean commit, too: start git commit to see why")
+        code, said = output_of(("git", *_NAMED, "commit", "-q", "-m", "clean"), tree)
+        if code:
+            raise _refuses_all(said)
         staged(_RUN)
         found = {STAGES[0]: not git("commit", "-q", "-m", "run")}
         git("reset", "-q", "--hard", "HEAD")
@@ -63,6 +66,14 @@ def try_hooks(repository: Repository) -> dict[str, bool]:
         found[STAGES[1]] = not git("merge", "-q", "--no-edit", side)
         git("branch", "-q", "-D", side)
     return found
+
+
+def _refuses_all(said: str) -> FatalError:
+    """Return that a clean commit is refused, with the end of what git and its hooks *said*."""
+    lines = [one_line(line) for line in said.splitlines() if line.strip()]
+    if not lines:
+        return FatalError("the hooks refuse a clean commit, too, and do not say why")
+    return FatalError("the hooks refuse a clean commit, too. They said:", *lines[-_MOST_LINES:])
 
 
 @contextmanager

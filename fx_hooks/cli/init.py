@@ -33,6 +33,7 @@ from fx_hooks.git.repository import IndexEntry, Repository, start_program
 from fx_hooks.gitignore import file as ignore_file
 from fx_hooks.gitignore.block import rewritten
 from fx_hooks.gitignore.blocks import wanted_blocks
+from fx_hooks.gitignore.line_findings import LINE, findings_around
 from fx_hooks.gitignore.policy_lines import sections
 from fx_hooks.gitignore.redundant import redundant_lines
 from fx_hooks.policy import near_misses
@@ -132,11 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.format != "text" and not options.report:
         parser.error("--format goes with --report")
     if options.undo:
-        return undo(yes=options.yes)
+        return undo(yes=options.yes, dry_run=options.dry_run)
     if options.report:
         return report(as_json=options.format == "json")
     if options.trial:
-        return try_out()
+        return try_out(dry_run=options.dry_run)
     accept = Accept.CONTENT if options.baseline else None
     if options.keep_tracked:
         accept = Accept.PATH
@@ -198,6 +199,8 @@ def init(
     elif done and runner.install:
         lines = command_lines((runner.install,))
         print("\n".join(("Install the hooks, once in each clone:", *lines)))
+    if done:
+        _print_own_lines(repository, index, plan.policy)
     _print_broken(repository, index, plan)
     left = plan.broken or plan.breaches or runner.open_lines
     return CLEAN if done and not left else FOUND
@@ -219,14 +222,19 @@ def _install(repository: Repository, runner: Runner) -> None:
     print(f"{words[0]} has installed its hooks: {', '.join(runner.stages)}")
 
 
-def undo(*, yes: bool) -> int:
-    """Take back what earlier runs wrote, after asking unless *yes*; return the exit code."""
+def undo(*, yes: bool, dry_run: bool = False) -> int:
+    """Take back what earlier runs wrote, after asking unless *yes*; return the exit code.
+
+    With *dry_run* only say what that would be.
+    """
     repository = Repository()
     wanted = recorded(repository)
+    if not yes and not dry_run:
+        _need_terminal()
     for place, old in wanted.items():
         what = "goes away" if old.content is None else "becomes what it was"
         print(f"{shown(os.path.relpath(place, repository.root))}: {what}")
-    if not yes and not _agreed("Take this back? [y/N] "):
+    if dry_run or (not yes and not _agreed("Take this back? [y/N] ")):
         print("Nothing was taken back.")
         return FOUND
     take_back(repository, wanted)
@@ -234,8 +242,12 @@ def undo(*, yes: bool) -> int:
     return CLEAN
 
 
-def try_out() -> int:
+def try_out(*, dry_run: bool = False) -> int:
     """Let git commit and merge a run in a throw-away work tree; return the exit code."""
+    if dry_run:
+        print("Nothing was tried: without --dry-run, git commits and merges a run in a throw-away"
+              " work tree.")  # fmt: skip
+        return FOUND
     found = try_hooks(Repository())
     for stage, refused in found.items():
         print(f"{stage}: {'a run is refused' if refused else 'a run gets in'}")
@@ -646,6 +658,17 @@ def _write(root: bytes, file: File) -> None:
         replace_file(place, file.after, mode)
     except OSError as exc:
         raise FatalError(f"{file.name}: cannot be written: {exc.strerror}") from exc
+
+
+def _print_own_lines(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> None:
+    """Say how many of the user's own lines contradict the block that is written now."""
+    found = findings_around(repository, index, policy)
+    lines = sum(finding.rule == LINE for finding in found)
+    if lines:
+        noun = f"line of your {FILE} disagrees" if lines == 1 else f"lines of your {FILE} disagree"
+        print(f"{lines:,} {noun} with the policy (see fx-sync-gitignore --findings).")
 
 
 def _print_broken(repository: Repository, index: Mapping[bytes, IndexEntry], plan: Plan) -> None:

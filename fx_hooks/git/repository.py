@@ -805,7 +805,21 @@ def start_program(words: Sequence[str], folder: str, *, quiet: bool = True) -> i
     """
     import subprocess  # for no question
 
-    output = subprocess.DEVNULL if quiet else None
+    return _run_as_user(words, folder, subprocess.DEVNULL if quiet else None)
+
+
+def output_of(words: Sequence[str], folder: str) -> tuple[int, str]:
+    """Run a program like :func:`start_program`; return its exit code and all that it printed."""
+    # What a hook leaves running would keep a pipe open.
+    with nameless_file() as file:
+        code = _run_as_user(words, folder, file)
+        file.seek(0)
+        return code, file.read().decode("utf-8", "backslashreplace")
+
+
+def _run_as_user(words: Sequence[str], folder: str, output: BinaryIO | int | None) -> int:
+    import subprocess  # for no question
+
     ours = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
     environ = {name: value for name, value in os.environ.items() if name not in ours}
     try:
