@@ -15,6 +15,7 @@ from fx_hooks.best_models.milestone import GLOBAL, Milestone
 from fx_hooks.frameworks.wandb.address import parse
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import quoted
 from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
 from fx_hooks.weights.inspection import FORMATS
 from fx_hooks.weights.torch_allows import is_blocked
@@ -47,7 +48,7 @@ def load_contract(
     with named_from_root(project):
         entries = milestone_entries(text, best_models).items()
         milestones = [
-            _milestone(path, line_of(key), value, best_models.milestones_file)
+            _milestone(path, line_of(key), value, best_models.milestones_file, before)
             for path, (key, value) in entries
         ]
     found = (one._replace(path=before + one.path) for one in milestones)
@@ -62,10 +63,10 @@ def named_from_root(project: bytes) -> Iterator[None]:
     except FatalError as exc:
         if not project:
             raise
-        raise FatalError(f"{os.fsdecode(project)}/{exc}") from exc
+        raise FatalError(f"{os.fsdecode(project)}/{exc}", *exc.commands) from exc
 
 
-def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
+def _milestone(path: str, line: int, node: Node, source: str, before: str) -> Milestone:
     place = f"milestones.{path}"
     found = mapping_nodes(node, source, place)
     for name, (key, _) in found.items():
@@ -76,7 +77,8 @@ def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
     for name in _REQUIRED:
         if name not in found:
             raise FatalError(
-                f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it"
+                f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it",
+                f"fx-add-milestone --replace {quoted(os.fsencode(before + path))} --why TEXT",
             )
     for name, other in (("artifact", "artifact_digest"), ("artifact_digest", "artifact")):
         if name in found and other not in found:
@@ -190,6 +192,26 @@ def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
     if set(load_milestones(new.encode(), best_models)) != before:
         raise _odd_layout(best_models.milestones_file)
     return new
+
+
+def entry_lines(text: str, path: str, best_models: BestModels) -> tuple[int, int] | None:
+    """Return the first and the last line to delete for the entry of *path* in *text*, from 1.
+
+    The last entry goes with its heading, which has to have some. None where it has no entry, or the
+    file is not laid out one key a line.
+    """
+    lines = text.splitlines(keepends=True)
+    try:
+        known = load_milestones(text.encode(), best_models)
+        spans = _spans(lines, known, best_models.milestones_file)
+    except FatalError:
+        return None
+    if path not in spans:
+        return None
+    first, last = spans[path]
+    if len(spans) == 1:
+        first = max(number for number in range(first) if lines[number].startswith("milestones:"))
+    return first + 1, last
 
 
 _EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")

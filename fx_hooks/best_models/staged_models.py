@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from fx_hooks.weights.inspection import Inspection
 
 _CHUNK = 1 << 20
+# Weights that nobody approved, of which the content is told, too.
+_MOST_LOOKS = 20
 
 
 class ContractCheck:
@@ -62,6 +64,7 @@ class ContractCheck:
         }
         self._file = os.fsencode(self._best_models.milestones_file)
         entry = index.get(self._file)
+        self._looks = 0
         self._kept: KeptMilestones | None = None
         self._faultless: dict[str, tuple[str, bool]] = {}
         # There is one such file, and the root's is read by most commits.
@@ -94,7 +97,7 @@ class ContractCheck:
         ):
             touched = None
         found = contract.check_structure(
-            self._policy, self._index, self._targets(), self.milestones, self._best_models
+            self._policy, self._index, self._targets(), self.milestones, self._best_models, self
         )
         wanted = self._wanted(touched)
         models = [item for item in self.milestones.values() if item.path in wanted]
@@ -128,6 +131,47 @@ class ContractCheck:
             known = path in self._index
             said = ["nothing against it" if known else "neither tracked nor listed"]
         return said
+
+    # What findings ask for.
+
+    def inspection(self, path: bytes) -> Inspection | None:
+        """Return what the staged content of weights is; None where that is not known."""
+        self._looks += 1
+        # So many fit into a report.
+        if self._looks > _MOST_LOOKS or self._index[path].mode in (LINK_MODE, SUBMODULE_MODE):
+            return None
+        content = self._content(path, wants_lfs=False)
+        return None if content is None else content.inspection
+
+    def is_on_disk(self, path: bytes) -> bool:
+        """Return True if the work tree has *path*."""
+        return os.path.lexists(os.path.join(self._repository.root, path))
+
+    def is_in_head(self, path: bytes, sha256: str | None = None) -> bool:
+        """Return True if ``HEAD`` has *path*, as a model with that digest if one is given."""
+        head = self._repository.head()
+        blob = self._repository.found(head, [path]).get(path) if head is not None else None
+        if blob is None or sha256 is None:
+            return blob is not None
+        with nameless_file() as file:
+            if not self._repository.copy_blob(blob, file):
+                return False
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            return sha256 == (digest(file) if pointer is None else pointer.oid)
+
+    def lines(self, path: bytes) -> str:
+        """Return which lines of the list are the entry of *path*, for people."""
+        from fx_hooks.best_models.milestones import entry_lines
+
+        entry = self._index.get(self._file)
+        name = os.fsdecode(path)[len(self._project) + 1 if self._project else 0 :]
+        text = b"" if entry is None else staged_text(self._repository, entry)
+        found = entry_lines(text.decode("utf-8-sig"), name, self._listed_in)
+        if found is None:
+            return "its entry"
+        return f"its entry, lines {found[0]} to {found[1]}"
 
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
         """Return the paths whose content is to be read: what is touched, made whole triples."""
@@ -193,7 +237,7 @@ class ContractCheck:
             if content is None:
                 yield _not_here(path, self._index[path])
                 continue
-            found = [*contract.check_content(milestone, content, self._best_models)]
+            found = [*contract.check_content(milestone, content, self._best_models, self)]
             # What Git LFS has of it is in no index, and may change.
             if not found and not content.pointer:
                 self._faultless[milestone.path] = state
