@@ -8,13 +8,14 @@ does not count; names of hosts and users are replaced. docs/accuracy.md says how
 
 content.tsv has what is refused for its content, and what passes because it is text; empty files do
 not count. `--content FOLDER` finds it anew in bare repositories FOLDER/OWNER+NAME/repo, which may
-lack contents (of 4 MiB and more, say).
+lack contents (of 4 MiB and more, say), and keeps what is known of those that FOLDER has not.
 
 Of each sample figures.json has the figures of the first measurement, before any rule was mended for
 what it showed, and those of now. The second sample is 24 later repositories (later.tsv.gz), which
 were chosen and labelled when the rules had been mended for the first one. Five of these had more
 artifacts once: peak.tsv.gz has the commit with the most, as REPOSITORY@COMMIT, and was labelled in
-the same way.
+the same way. So were the third sample, 41 repositories (latest.tsv.gz), and those of it that had
+more artifacts once (latest_peak.tsv.gz).
 
 templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
 artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
@@ -29,7 +30,7 @@ import json
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -60,6 +61,8 @@ NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
     "T": "runs and stores of other tools",
 }  # fmt: skip
+AT_HEAD = {"peak": "later", "latest_peak": "latest"}
+SAMPLES = ("paths", "later", "peak", "latest", "latest_peak")
 PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
 Rules = Mapping[bytes, tuple[str, str]]
 
@@ -164,57 +167,61 @@ def _share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 1.0
 
 
-def find_content(
-    folder: Path, sample: Mapping[str, list[Labelled]]
-) -> Iterator[tuple[str, str, str, str]]:
+def find_content(folder: Path, sample: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is refused for its content: the repository, the rule, what it is, the path."""
     classifier = Classifier(load_policy())
     for repository in sample:
-        name, _, commit = repository.partition("@")
-        place = folder / name / "repo"
-        git = ("git", "-C", str(place / ".git" if (place / ".git").is_dir() else place))
-        listing = subprocess.check_output((*git, "ls-tree", "-r", "-z", commit or "HEAD"))
+        git = ("git", "-C", str(_git_folder(folder, repository)))
+        commit = repository.partition("@")[2] or "HEAD"
+        listing = subprocess.check_output((*git, "ls-tree", "-r", "-l", "-z", commit))
         blobs = {}
         for record in listing.split(b"\0")[:-1]:
             head, path = record.split(b"\t", 1)
+            _, _, blob, size = head.split()
             if head.startswith(b"100"):
-                blobs[path] = head.split()[2]
+                blobs[path] = blob.decode(), int(size) if size.isdigit() else None
         verdicts = classifier.classify(blobs, classifier.trees.read(blobs))
         for verdict in verdicts:
             if verdict.undecided or verdict.binary_only:
-                rule = _content_rule(git, verdict, blobs[verdict.path].decode())
+                rule = _content_rule(git, verdict, *blobs[verdict.path])
                 if rule is not None:
                     yield repository, *rule, os.fsdecode(verdict.path)
 
 
-def _content_rule(git: tuple[str, ...], verdict: Verdict, blob: str) -> tuple[str, str] | None:
-    path = verdict.path
-    size = subprocess.run((*git, "cat-file", "-s", blob), capture_output=True, text=True)
-    if size.returncode:
+def _git_folder(folder: Path, repository: str) -> Path:
+    place = folder / repository.partition("@")[0] / "repo"
+    return place / ".git" if (place / ".git").is_dir() else place
+
+
+def _content_rule(
+    git: tuple[str, ...], verdict: Verdict, blob: str, size: int | None
+) -> tuple[str, str] | None:
+    if size is None:  # the blob is missing
         return None
     if verdict.binary_only:
-        if not int(size.stdout):
+        if not size:
             return "", EMPTY
         content = subprocess.check_output((*git, "cat-file", "blob", blob))
         return ("", TEXT) if is_text(io.BytesIO(content)) else None
-    if int(size.stdout) < least_size(path):
+    if size < least_size(verdict.path):
         return None
     with subprocess.Popen((*git, "cat-file", "blob", blob), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        return judged(process.stdout.read(HEAD_BYTES), int(size.stdout))
+        return judged(process.stdout.read(HEAD_BYTES), size)
 
 
 def measured(name: str = "paths") -> dict[str, object]:
     """Return the figures of now."""
-    return figures([*judge(at_peak() if name == "peak" else read_sample(name), read_content())])
+    sample = at_peak(AT_HEAD[name], name) if name in AT_HEAD else read_sample(name)
+    return figures([*judge(sample, read_content())])
 
 
-def at_peak() -> dict[str, list[Labelled]]:
-    """Return the later sample, each repository at the commit with the most artifacts."""
-    peak = read_sample("peak")
+def at_peak(head: str, name: str) -> dict[str, list[Labelled]]:
+    """Return the sample *head*, each repository at the commit with the most artifacts (*name*)."""
+    peak = read_sample(name)
     dirtier = {repository.partition("@")[0] for repository in peak}
-    later = read_sample("later").items()
-    return {name: paths for name, paths in later if name not in dirtier} | peak
+    at_head = read_sample(head).items()
+    return {name: paths for name, paths in at_head if name not in dirtier} | peak
 
 
 def recorded() -> dict[str, dict[str, object]]:
@@ -249,6 +256,8 @@ _COLUMNS = {
     "in sample": "made with", "first": "first measured", "now": "the same, now",
     "later": "later ones", "later now": "the same, now",
     "peak": "later ones at their peak", "peak now": "the same, now",
+    "latest": "latest ones", "latest now": "the same, now",
+    "latest_peak": "latest ones at their peak", "latest_peak now": "the same, now",
 }  # fmt: skip
 
 
@@ -275,13 +284,14 @@ def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
     rows = ["| repository | first measured | now |", "|---|---|---|"]
     for kind, before, after in (
         ("", "first", "now"), (", a later one", "later", "later now"),
-        (", at its peak", "peak", "peak now"),
+        (", at its peak", "peak", "peak now"), (", one of the latest", "latest", "latest now"),
+        (", one of the latest, at its peak", "latest_peak", "latest_peak now"),
     ):  # fmt: skip
         first, now = (known[name]["repositories with less"] for name in (before, after))
         assert isinstance(first, Mapping)
         assert isinstance(now, Mapping)
         for name in sorted({*first, *now}):
-            if kind == ", at its peak" and "@" not in name:
+            if kind.endswith("at its peak") and "@" not in name:
                 continue  # as it is now
             said = " | ".join(_said(found.get(name, 1.0)) for found in (first, now))
             shown = name.partition("@")[0].replace("+", "/", 1)
@@ -326,7 +336,7 @@ def offenders(most: int) -> Iterator[str]:
 
 
 def _all_samples() -> dict[str, list[Labelled]]:
-    samples = [read_sample(name) for name in ("paths", "later", "peak", "templates")]
+    samples = [read_sample(name) for name in (*SAMPLES, "templates")]
     return {repository: paths for sample in samples for repository, paths in sample.items()}
 
 
@@ -343,13 +353,16 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=30, help="groups of wrong verdicts to list")
     options = parser.parse_args()
     if options.content:
-        lines = ["\t".join(line) for line in find_content(options.content, _all_samples())]
-        text = "\n".join(["repository\trule\twhat\tpath", *lines, ""])
+        there = [name for name in _all_samples() if _git_folder(options.content, name).is_dir()]
+        first, *before = (FOLDER / "content.tsv").read_text("utf-8").splitlines()
+        kept = [line for line in before if line.partition("\t")[0] not in there]
+        lines = ["\t".join(line) for line in find_content(options.content, there)]
+        text = "\n".join([first, *kept, *lines, ""])
         (FOLDER / "content.tsv").write_text(text, "utf-8")
     now = measured()
     print(json.dumps(now, indent=1), *offenders(options.most), sep="\n")
     if options.update:
-        later = {f"{name} now": measured(name) for name in ("later", "peak")}
+        later = {f"{name} now": measured(name) for name in SAMPLES[1:]}
         known = {**recorded(), "now": now, "in sample": in_sample(), **later}
         (FOLDER / "figures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
         PAGE.write_text(page(PAGE.read_text("utf-8"), known), "utf-8")

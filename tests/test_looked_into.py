@@ -79,6 +79,14 @@ def test_a_small_file_counts_by_its_name_at_each_place(repo: Repo) -> None:
     assert repo.check("--all-files").out.count("res/thing") == 0
 
 
+@pytest.mark.parametrize("suffix", ["pkl", "pickle", "joblib", "cache"])
+def test_a_pickle_counts_at_any_size(repo: Repo, suffix: str) -> None:
+    commit(repo, "small", f"res/logreg.{suffix}", content=SMALL)
+    assert not fast_path(repo)
+    assert paths(repo) == {f"res/logreg.{suffix}"}
+    assert repo.check("--all-files").code == 1
+
+
 def test_what_is_not_in_the_clone_is_no_error(repo: Repo) -> None:
     commit(repo, "bad", "res/best", content=TORCH)
     blob = repo.git("rev-parse", ":res/best").strip()

@@ -19,6 +19,8 @@ _WRITTEN = frozenset(
     b" .png .proto .py .pyi .r .rs .rst .sh .sql .svg .tex .toml .ts .tsv .tsx .txt .xml .yaml"
     b" .yml".split()
 )
+# Pickles are of any size, and so is what YOLOv7 knows of the labels: torch.save of a table.
+_PICKLED = frozenset((b".pkl", b".pickle", b".joblib", b".cache"))
 # How all begin whose rest is looked into; :mod:`fx_hooks.weights.magic` and
 # :mod:`fx_hooks.frameworks.stores` say what they are.
 _BEGINNINGS = (
@@ -49,9 +51,10 @@ def may_be_one(head: bytes, size: int) -> bool:
 def gives_reason(path: bytes) -> bool:
     """Return True if a small file of that name is looked into."""
     name = path[path.rfind(b"/") + 1 :].lower()
-    if name[name.rfind(b".") :] in _WRITTEN:
+    suffix = name[name.rfind(b".") :]
+    if suffix in _WRITTEN:
         return name == b"monitor.csv"
-    return any(word in name for word in _WORDS)
+    return suffix in _PICKLED or any(word in name for word in _WORDS)
 
 
 def doubtful(entries: "dict[bytes, Entry]") -> "list[bytes]":

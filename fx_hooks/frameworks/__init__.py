@@ -49,6 +49,7 @@ NAMES = (
     "metaflow",
     "nsight",
     "wandb",
+    "cfgrib",
 )
 
 

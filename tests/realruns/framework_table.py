@@ -47,7 +47,6 @@ FRAMEWORKS = {
     "sklearn": Framework(
         "scikit-learn and joblib", ("scikit-learn",), "small",
         belongs={"cachedir/.gitignore": "joblib's own, which leaves out the cache"},
-        passes={"logreg.joblib": _SMALL},
     ),
     "xgboost": Framework(
         "XGBoost", ("xgboost",), "small",
