@@ -222,7 +222,9 @@ def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
     ran.write(
         LISTING, f"milestones:\n  best_models/x.pt:\n    why: old\n  {MODEL}:\n    why: old\n"
     )
-    assert "best_models/x.pt: has no 'sha256'" in add(ran, FILE, "--replace", "--why", "x").err
+    refused = add(ran, FILE, "--replace", "--why", "x", *FIGURE)
+    assert "best_models/x.pt: has no 'sha256'" in refused.err
+    assert refused.err.endswith("\n    fx-add-milestone --replace best_models/x.pt --why TEXT\n")
     ran.write(LISTING, b"\xff")
     assert "is not UTF-8" in add(ran, FILE, "--why", "x").err
 

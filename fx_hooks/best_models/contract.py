@@ -68,7 +68,7 @@ class Content(NamedTuple):
 
 
 class Surroundings(Protocol):
-    """What no path tells of a file in the folder: asked for what is at fault alone."""
+    """Facts beside the paths in the folder, asked for only of what is at fault."""
 
     def inspection(self, path: bytes) -> Inspection | None:
         """Return what the staged content of weights is; None where that is not known."""

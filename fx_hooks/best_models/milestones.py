@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fx_hooks.best_models.milestone import GLOBAL, Milestone
 from fx_hooks.frameworks.wandb.address import parse
+from fx_hooks.git.commands import from_folder
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted
@@ -35,6 +36,19 @@ _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
+class IncompleteEntry(FatalError):
+    """An entry lacks a key; ``path`` is that of its model, from the root."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+    def with_command(self, path_to_root: str) -> FatalError:
+        """Return the error with the command that mends the list of the work tree."""
+        command = f"fx-add-milestone --replace {quoted(os.fsencode(self.path))} --why TEXT"
+        return FatalError(str(self), *from_folder((command,), path_to_root))
+
+
 def load_contract(
     text: bytes, best_models: BestModels, project: bytes = b""
 ) -> dict[str, Milestone]:
@@ -48,7 +62,7 @@ def load_contract(
     with named_from_root(project):
         entries = milestone_entries(text, best_models).items()
         milestones = [
-            _milestone(path, line_of(key), value, best_models.milestones_file, before)
+            _milestone(path, line_of(key), value, best_models.milestones_file)
             for path, (key, value) in entries
         ]
     found = (one._replace(path=before + one.path) for one in milestones)
@@ -63,10 +77,13 @@ def named_from_root(project: bytes) -> Iterator[None]:
     except FatalError as exc:
         if not project:
             raise
-        raise FatalError(f"{os.fsdecode(project)}/{exc}", *exc.commands) from exc
+        folder = f"{os.fsdecode(project)}/"
+        if isinstance(exc, IncompleteEntry):
+            raise IncompleteEntry(f"{folder}{exc}", folder + exc.path) from exc
+        raise FatalError(f"{folder}{exc}") from exc
 
 
-def _milestone(path: str, line: int, node: Node, source: str, before: str) -> Milestone:
+def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
     place = f"milestones.{path}"
     found = mapping_nodes(node, source, place)
     for name, (key, _) in found.items():
@@ -76,9 +93,9 @@ def _milestone(path: str, line: int, node: Node, source: str, before: str) -> Mi
             raise FatalError(f"{source}:{line_of(key)}: {place}.{name}: unknown key: {hint}")
     for name in _REQUIRED:
         if name not in found:
-            raise FatalError(
+            raise IncompleteEntry(
                 f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it",
-                f"fx-add-milestone --replace {quoted(os.fsencode(before + path))} --why TEXT",
+                path,
             )
     for name, other in (("artifact", "artifact_digest"), ("artifact_digest", "artifact")):
         if name in found and other not in found:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 # Weights that nobody approved, of which the content is told, too.
 _MOST_LOOKS = 20
+_LARGEST_LOOK = 1 << 30
 
 
 class ContractCheck:
@@ -64,7 +65,7 @@ class ContractCheck:
         }
         self._file = os.fsencode(self._best_models.milestones_file)
         entry = index.get(self._file)
-        self._looks = 0
+        self._looked_into: dict[bytes, Inspection | None] = {}
         self._kept: KeptMilestones | None = None
         self._faultless: dict[str, tuple[str, bool]] = {}
         # There is one such file, and the root's is read by most commits.
@@ -81,9 +82,12 @@ class ContractCheck:
             self._kept.keep(self.milestones, {**self._kept.faultless, **self._faultless})
 
     def _load(self, text: bytes) -> dict[str, Milestone]:
-        from fx_hooks.best_models.milestones import load_contract
+        from fx_hooks.best_models.milestones import IncompleteEntry, load_contract
 
-        return load_contract(text, self._listed_in, self._project)
+        try:
+            return load_contract(text, self._listed_in, self._project)
+        except IncompleteEntry as exc:
+            raise exc.with_command(self._repository.path_to_root()) from exc
 
     def findings(self, touched: Collection[bytes] | None) -> list[Finding]:
         """All breaches, by path.
@@ -136,12 +140,15 @@ class ContractCheck:
 
     def inspection(self, path: bytes) -> Inspection | None:
         """Return what the staged content of weights is; None where that is not known."""
-        self._looks += 1
-        # So many fit into a report.
-        if self._looks > _MOST_LOOKS or self._index[path].mode in (LINK_MODE, SUBMODULE_MODE):
-            return None
-        content = self._content(path, wants_lfs=False)
-        return None if content is None else content.inspection
+        if path not in self._looked_into:
+            blob = self._index[path].blob
+            size = self._repository.sizes([blob])[blob]
+            # A report shows no more, and it may come before a commit.
+            if len(self._looked_into) >= _MOST_LOOKS or size is None or size > _LARGEST_LOOK:
+                return None
+            content = self._content(path, wants_lfs=False)
+            self._looked_into[path] = None if content is None else content.inspection
+        return self._looked_into[path]
 
     def is_on_disk(self, path: bytes) -> bool:
         """Return True if the work tree has *path*."""

@@ -33,6 +33,7 @@ from fx_hooks.best_models.metadata import (
 )
 from fx_hooks.best_models.milestone import Milestone
 from fx_hooks.best_models.milestones import (
+    IncompleteEntry,
     load_contract,
     named_from_root,
     with_entry,
@@ -317,7 +318,10 @@ def _approve(request: Request, source: Source) -> int:
     texts[metadata_path(model)] = metadata.text
     with named_from_root(project):
         texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
-    load_contract(texts[listing], listed_in, project)
+    try:
+        load_contract(texts[listing], listed_in, project)
+    except IncompleteEntry as exc:
+        raise exc.with_command(repository.path_to_root()) from exc
     _refuse_refused(policy, best_models.folder, (metadata_path(model), listing))
     ignored = _ignore_file(repository, index, texts[listing], listing, project)
     if ignored is not None:

@@ -15,7 +15,6 @@ from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
-from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     import argparse
@@ -84,13 +83,10 @@ def check(
         touched = frozenset(repository.staged_by_path() if staged is None else staged) or None
     findings = []
     milestones: list[Milestone] = []
-    try:
-        for check in checks(repository, index, in_force.policy):
-            findings += check.findings(touched)
-            check.keep()
-            milestones += check.milestones.values()
-    except FatalError as exc:
-        raise FatalError(str(exc), *from_folder(exc.commands, repository.path_to_root())) from exc
+    for check in checks(repository, index, in_force.policy):
+        findings += check.findings(touched)
+        check.keep()
+        milestones += check.milestones.values()
     acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
     findings = acceptance.left_of_contract(findings, index)
     if verify:
