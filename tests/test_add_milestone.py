@@ -131,6 +131,88 @@ def test_replace(ran: Repo) -> None:
     assert (ran.root / MODEL).read_bytes() == STATE
 
 
+CHANGED = STATE[:700] + bytes([STATE[700] ^ 1]) + STATE[701:]
+OLD_FIGURES = f"""\
+The figures in {METADATA} are those of the file before. Give new ones:
+    fx-add-milestone --replace {MODEL} --metric NAME=VALUE
+"""
+
+
+def test_figures_of_the_file_before_are_called_so(ran: Repo) -> None:
+    assert add(ran, FILE, "--why", "x", *FIGURE, "--metric", "f1=1").code == 0
+    ran.stage_all()
+    ran.commit()
+    first = written(ran)
+    ran.commit()
+    ran.write(MODEL, CHANGED)
+    os.utime(ran.root / MODEL, (1_600_000_000, 1_600_000_000))
+    dry = add(ran, MODEL, "--replace", "--dry-run")
+    for result in (dry, add(ran, MODEL, "--replace"), add(ran, MODEL, "--replace")):
+        assert result.code == 0
+        assert result.out.endswith(OLD_FIGURES)
+    value = written(ran)
+    assert (value["performance"], value["config"]) == (first["performance"], first["config"])
+    assert (value["sha256"], value["performance_sha256"]) == (sha256(CHANGED), sha256(STATE))
+    assert value["created"] == "2020-09-13T12:26:40Z"
+    assert value["git"] == {"commit": ran.git("rev-parse", "HEAD").strip()} != first["git"]
+    ran.stage_all()
+    assert check(ran) == CLEAN
+    result = add(ran, MODEL, "--replace", "--metric", "accuracy=0.8")
+    assert (result.code, "file before" in result.out) == (0, False)
+    assert written(ran)["performance"] == {"accuracy": 0.8}
+    assert "performance_sha256" not in written(ran)
+
+
+def test_figures_that_somebody_has_written_since_are_of_the_new_file(ran: Repo) -> None:
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    ran.stage_all()
+    ran.commit()
+    ran.write(MODEL, CHANGED)
+    ran.write(METADATA, json.dumps({**written(ran), "performance": {"accuracy": 0.7}}))
+    result = add(ran, MODEL, "--replace")
+    assert (result.code, "file before" in result.out) == (0, False)
+    assert written(ran)["performance"] == {"accuracy": 0.7}
+
+
+def test_another_run_says_all_anew(ran: Repo) -> None:
+    other = "outputs/2024-02-01/10-00-00"
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    ran.write(METADATA, json.dumps({**written(ran), "wandb": {"id": "old"}, "note": "mine"}))
+    ran.write(f"{other}/.hydra/config.yaml", "seed: 1\n")
+    ran.write(f"{other}/m.pt", CHANGED)
+    result = add(ran, f"{other}/m.pt", "--replace", "--metric", "accuracy=0.8")
+    assert (result.code, "file before" in result.out) == (0, False)
+    value = written(ran)
+    assert (value["performance"], value["config"]) == ({"accuracy": 0.8}, {"seed": 1})
+    assert (value["note"], "wandb" in value, "hydra" in value) == ("mine", False, False)
+    assert value["run"] == {"path": other, "checkpoint": f"{other}/m.pt"}
+
+
+@pytest.mark.parametrize("from_digest", [False, True])
+def test_metadata_without_a_digest(repo: Repo, from_digest: bool) -> None:
+    approve(repo)
+    repo.commit()
+    repo.write(MODEL, CHANGED if from_digest else STATE)
+    result = add(repo, MODEL, "--replace")
+    assert (result.code, result.out.endswith(OLD_FIGURES)) == (0, from_digest)
+
+
+def test_what_is_missing_is_asked_for_with_the_whole_command(ran: Repo) -> None:
+    refused = add(ran, FILE)
+    head, command = refused.err.splitlines()
+    assert f"{FILE}: has no reason" in head
+    assert command == f"    fx-add-milestone {FILE} --why TEXT --metric NAME=VALUE"
+    done = add(ran, *command.replace("NAME=VALUE", "f1=1").split()[1:])
+    assert done.code == 0
+    ran.write("deep/x.pt", STATE)
+    refused = add(ran, "x.pt", "--why", "x", cwd="deep")
+    head, command = refused.err.splitlines()
+    assert "write ../best_models/x_meta.json, such as" in head
+    example = head.partition("such as ")[2].partition(", then")[0]
+    ran.write("best_models/x_meta.json", example)
+    assert add(ran, *command.replace("=VALUE", "=1").split()[1:], cwd="deep").code == 0
+
+
 def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
     ran.write(LISTING, f"milestones:\n  {MODEL}:\n    why: old\n")
     assert "no reason" in add(ran, FILE, "--replace", *FIGURE).err
@@ -140,7 +222,9 @@ def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
     ran.write(
         LISTING, f"milestones:\n  best_models/x.pt:\n    why: old\n  {MODEL}:\n    why: old\n"
     )
-    assert "best_models/x.pt: has no 'sha256'" in add(ran, FILE, "--replace", "--why", "x").err
+    refused = add(ran, FILE, "--replace", "--why", "x", *FIGURE)
+    assert "best_models/x.pt: has no 'sha256'" in refused.err
+    assert refused.err.endswith("\n    fx-add-milestone --replace best_models/x.pt --why TEXT\n")
     ran.write(LISTING, b"\xff")
     assert "is not UTF-8" in add(ran, FILE, "--why", "x").err
 
@@ -148,7 +232,8 @@ def test_an_entry_that_says_too_little_is_mended(ran: Repo) -> None:
 def test_what_an_entry_allows_is_kept(ran: Repo) -> None:
     ran.write(FILE, MODULE)
     refused = add(ran, FILE, "--why", "x", *FIGURE)
-    assert "imports torch.nn.modules.linear.Linear" in refused.err
+    assert "needs torch.nn.modules.linear.Linear, which torch.load(weights_only" in refused.err
+    assert "Best: save model.state_dict(). If you trust the file:\n" in refused.err
     assert refused.err.endswith(
         f"    fx-add-milestone {FILE} --why x --metric accuracy=0.9"
         " --allow-global torch.nn.modules.linear.Linear\n"
@@ -224,18 +309,26 @@ def test_dry_run(ran: Repo) -> None:
 REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ("no-why", lambda _: 0, (FILE, *FIGURE), "no reason: say with --why"),
     ("no-file", lambda _: 0, ("missing.pt", "--why", "x"), "missing.pt: cannot be read"),
-    ("folder", lambda _: 0, (RUN, "--why", "x", "--as", "x.pt"), "is no regular file"),
-    ("no-figures", lambda _: 0, (FILE, "--why", "x"), "gives performance"),
+    ("folder", lambda _: 0, (RUN, "--why", "x", "--as", "x.pt"), "is a folder: name"),
+    ("plain-folder", lambda _: 0, (RUN, "--why", "x"), f"{RUN}: is a folder: name the model"),
+    (
+        "text", lambda r: r.write("readme.txt", "text\n"), ("readme.txt", "--why", "x"),
+        "error: readme.txt: is no model file, but text",
+    ),
+    (
+        "no-figures", lambda _: 0, (FILE, "--why", "x"),
+        f"error: {FILE}: comes from the run {RUN}, which logged no metric: add --metric",
+    ),
     (
         "no-run", lambda r: r.write("x.pt", STATE), ("x.pt", "--why", "x"),
-        "gives performance and config",
+        'x.pt: has no run with a config: write best_models/x_meta.json, such as {"config": {"lr"',
     ),
     ("bad-metric", lambda _: 0, (FILE, "--why", "x", "--metric", "a"), "write NAME=VALUE"),
     ("nan", lambda _: 0, (FILE, "--why", "x", "--metric", "a=nan"), "write NAME=VALUE"),
     ("name", lambda _: 0, (FILE, "--why", "x", "--as", "../x.pt"), "choose a plain name"),
     (
         "suffix", lambda r: r.write("x.bin", STATE), ("x.bin", "--why", "x"),
-        "a milestone is called",
+        "error: x.bin: a milestone is called",
     ),
     ("taken", lambda r: r.write(MODEL, b"x"), (FILE, "--why", "x", *FIGURE), "is there already"),
     (
@@ -244,7 +337,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ),
     (
         "malicious", lambda r: r.write(FILE, malicious()["zip-os-system"]),
-        (FILE, "--why", "x", *FIGURE), "imports os.system",
+        (FILE, "--why", "x", *FIGURE), "(imports os.system), which no option allows",
     ),
     ("alias", lambda r: r.link(MODEL, f"../{FILE}"), (MODEL, "--why", "x"), "is a symbolic link"),
     (
@@ -401,6 +494,7 @@ def test_everything_that_is_missing_is_said_at_once(repo: Repo) -> None:
     assert refused.code == 2
     first, command = refused.err.splitlines()
     assert "has no reason" in first
+    assert first.endswith("If you trust the file:")
     assert all(name in first for name in OWN)
     done = subprocess.run(("sh", "-c", f"{SCRIPTS}/{command.strip()}"), cwd=repo.root, check=True)
     assert done.returncode == 0

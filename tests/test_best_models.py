@@ -21,6 +21,7 @@ from tests.contract_support import (
     MODULE,
     SCRIPTED,
     STATE,
+    add,
     approve,
     check,
     entry,
@@ -86,7 +87,38 @@ def test_what_may_stand_beside_milestones(approved: Repo) -> None:
 def test_unlisted_weights(approved: Repo, name: str, word: str) -> None:
     approved.stage(f"best_models/{name}", STATE)
     refused(approved, f"best_models/{name}", "is not listed in best_models/milestones.yaml")
-    assert check(approved).commands == [f"fx-add-milestone {word} --why TEXT"]
+    out = f"git rm -q -f --cached --ignore-unmatch -- {word}"
+    assert check(approved).commands == [f"fx-add-milestone {word} --why TEXT", out]
+    meta = os.path.splitext(f"best_models/{name}")[0] + "_meta.json"
+    refused(approved, f"best_models/{name}", "TEXT says why you chose it")
+    example = ', such as {"performance": {"accuracy": 0.9}, "config": {"lr": 0.1}}'
+    assert f"_meta.json{example}" in check(approved).out.replace("'", "")
+    for here in (approved.write, approved.stage):
+        here(meta, META)
+        assert "has no metadata" not in check(approved).out
+
+
+@pytest.mark.parametrize(
+    ("content", "fact", "option"),
+    [
+        (malicious()["zip-os-system"], "runs code when it is loaded (imports os.system)", None),
+        (MODULE, "needs torch.nn.modules.linear.Linear, which torch.load(weights_only=True)",
+         " --allow-global torch.nn.modules.linear.Linear"),
+        (SCRIPTED, "is torchscript, which holds code", " --format torchscript"),
+        (STATE, "is not listed", ""),
+        (b"text", "and is in none of the formats that can be checked", None),
+    ],
+    ids=["os-system", "module", "torchscript", "state", "text"],
+)  # fmt: skip
+def test_what_unlisted_weights_are(
+    approved: Repo, content: bytes, fact: str, option: str | None
+) -> None:
+    approved.stage("best_models/x.pt", content)
+    approved.stage("best_models/x_meta.json", META)
+    refused(approved, "best_models/x.pt", fact)
+    out = "git rm -q -f --cached --ignore-unmatch -- best_models/x.pt"
+    approve = [] if option is None else [f"fx-add-milestone best_models/x.pt --why TEXT{option}"]
+    assert check(approved).commands == [*approve, out]
 
 
 @pytest.mark.parametrize("name", ["x.py", "x.bin", "sub/Makefile", "x_meta.json/x"])
@@ -104,9 +136,18 @@ def test_one_byte_changed(committed: Repo) -> None:
     committed.stage(MODEL, changed)
     result = check(committed)
     assert result.code == 1
-    assert f"sha256 {sha256(changed)} with {len(changed):,} bytes" in result.out
-    assert f"{LISTING}:2 has {sha256(STATE)}" in result.out
-    assert "fx-add-milestone --replace best_models/m.pt" in result.commands
+    assert "was changed after it was approved" in result.out
+    assert f"sha256 {sha256(changed)[:8]}... with {len(changed):,} bytes" in result.out
+    assert f"{LISTING}:2 has {sha256(STATE)[:8]}... with" in result.out
+    assert result.commands == [
+        "git checkout HEAD -- best_models/m.pt",
+        "fx-add-milestone --replace best_models/m.pt --metric NAME=VALUE",
+    ]
+    (found,) = json.loads(check(committed, "--format=json").out)["findings"]
+    assert sha256(changed) in found["why"]
+    assert sha256(STATE) in found["why"]
+    committed.commit()  # now HEAD has it, too
+    assert check(committed, "--all-files").commands == result.commands[1:]
 
 
 def test_the_index_counts_and_not_the_disk(committed: Repo) -> None:
@@ -117,16 +158,47 @@ def test_the_index_counts_and_not_the_disk(committed: Repo) -> None:
 
 def test_a_stale_entry(committed: Repo) -> None:
     committed.git("rm", "-q", "--cached", MODEL)
-    refused(committed, MODEL, f"is listed in {LISTING}:2 and not tracked")
+    refused(committed, MODEL, f"is listed in {LISTING}:2 and not tracked: add it, or delete")
+    assert check(committed).commands == [f"git add -f -- {MODEL}"]
     committed.git("rm", "-q", "--cached", LISTING)
     assert check(committed) == CLEAN  # metadata without weights
     committed.git("rm", "-q", "--cached", METADATA)
     assert check(committed) == CLEAN
 
 
+def test_a_stale_entry_of_a_file_that_is_gone(committed: Repo) -> None:
+    committed.git("rm", "-q", MODEL)
+    refused(committed, MODEL, "bring it back, or delete its entry, lines 1 to 6")
+    (command,) = check(committed).commands
+    assert command == f"git checkout HEAD -- {MODEL}"
+    subprocess.run(("sh", "-c", command), cwd=committed.root, check=True)
+    assert check(committed, "--all-files") == CLEAN
+    committed.git("rm", "-q", MODEL)
+    committed.commit()
+    refused(committed, MODEL, "nor on disk: delete its entry, lines 1 to 6")
+    assert check(committed).commands == []
+    other = entry(STATE, "best_models/n.pt")
+    committed.stage("best_models/n.pt", STATE)
+    committed.stage("best_models/n_meta.json", META)
+    committed.stage(LISTING, listing("  # a comment\n", entry(STATE), other))
+    refused(committed, MODEL, "nor on disk: delete its entry, lines 3 to 7")
+    committed.stage(LISTING, listing("  # a comment\n", other))
+    assert check(committed, "--all-files") == CLEAN
+    for path in ("best_models/n.pt", "best_models/n_meta.json"):
+        committed.git("rm", "-q", "-f", path)
+    committed.stage(LISTING, "")
+    assert check(committed, "--all-files") == CLEAN
+
+
 def test_deleted_metadata(committed: Repo) -> None:
     committed.git("rm", "-q", METADATA)
     refused(committed, MODEL, f"has no metadata {METADATA}")
+    assert check(committed).commands == [f"git checkout HEAD -- {METADATA}"]
+    committed.write(METADATA, META)
+    assert check(committed).commands == [f"git add -f -- {METADATA}"]
+    committed.remove(METADATA)
+    committed.commit()
+    assert check(committed).commands == [f"fx-add-milestone --replace {MODEL}"]
 
 
 def test_a_deleted_list(committed: Repo) -> None:
@@ -138,7 +210,11 @@ METADATA_FAULTS = [
     pytest.param(b"", "is no JSON: line 1", id="empty"),
     pytest.param(b"{}", "lacks the key 'performance'", id="no-keys"),
     pytest.param(b"[]", "is no JSON object", id="list"),
-    pytest.param(b'{"performance": 1}', "lacks the key 'config'", id="one-key"),
+    pytest.param(
+        b'{"performance": 1}',
+        'lacks the key \'config\': add it, such as "config": {"lr": 0.1}',
+        id="one-key",
+    ),
     pytest.param(b'{"performance": NaN, "config": 1}', "has NaN", id="nan"),
     pytest.param(b'{"performance": -Infinity, "config": 1}', "has -Infinity", id="infinity"),
     pytest.param(b'{"config": 1, "config": 2}', 'has the key "config" twice', id="twice"),
@@ -202,12 +278,14 @@ def test_weights_under_other_names(committed: Repo) -> None:
 @pytest.mark.parametrize(
     ("content", "more", "fact"),
     [
-        pytest.param(MODULE, {}, "imports torch.nn.modules.linear.Linear", id="module"),
+        pytest.param(MODULE, {}, "needs torch.nn.modules.linear.Linear, which", id="module"),
         pytest.param(b"\0" * 50, {}, "is in none of the formats", id="rubbish"),
         pytest.param(b"text\n", {}, "is in none of the formats", id="text"),
         pytest.param(SCRIPTED, {}, "'format: torchscript'", id="torchscript"),
         pytest.param(SCRIPTED, {"format": "torch"}, "is torchscript, not torch", id="other-format"),
-        pytest.param(malicious()["zip-os-system"], {}, "imports os.system", id="os-system"),
+        pytest.param(
+            malicious()["zip-os-system"], {}, "(imports os.system), which no option", id="os-system"
+        ),
     ],
 )
 def test_unsafe_models(repo: Repo, content: bytes, more: dict[str, str], fact: str) -> None:
@@ -259,7 +337,7 @@ def test_lfs_pointers(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "best_models: {lfs: required}\n")
     assert check(repo) == CLEAN
     repo.stage(MODEL, pointer(STATE + b"x"))
-    refused(repo, MODEL, "is not what was approved")
+    refused(repo, MODEL, "was changed after it was approved")
 
 
 def test_raw_bytes_where_lfs_is_meant(approved: Repo) -> None:
@@ -354,7 +432,7 @@ def test_a_broken_list_in_head_is_no_reason_to_look_away(committed: Repo) -> Non
     committed.stage(LISTING, "broken: 1\n")
     committed.commit()
     committed.stage(LISTING, listing(entry(STATE + b"x")))
-    refused(committed, MODEL, "is not what was approved")
+    refused(committed, MODEL, "was changed after it was approved")
 
 
 def test_a_changed_policy_reads_everything(committed: Repo) -> None:
@@ -529,13 +607,25 @@ def test_explain_says_what_the_contract_says(approved: Repo) -> None:
     approved.stage(LISTING, listing(entry(STATE + b"x", by="somebody")))
     said, fault = explained(approved, MODEL)
     assert said == "approved 2026-01-31 by somebody: a reason"
-    assert fault.startswith("is not what was approved")
+    assert fault.startswith("was changed after it was approved")
     record = json.loads(run(explain.main, "--format=json", MODEL, cwd=approved.root).out)
     assert record["contract"] == [said, fault]
     approved.stage(LISTING, listing(entry(STATE, why=None)))
     assert explained(approved, MODEL) == [
         f"{LISTING}:2: milestones.{MODEL}: has no 'why': fx-add-milestone --replace writes it"
     ]
+
+
+def test_an_entry_that_lacks_a_key_is_mended_by_what_is_printed(approved: Repo) -> None:
+    approved.stage(LISTING, listing(entry(STATE, sha256=None)))
+    approved.write("src/a", b"")
+    for folder, place in (("src", "(cd .. && {})"), (".", "{}")):
+        result = check(approved, cwd=folder)
+        command = f"fx-add-milestone --replace {MODEL} --why TEXT"
+        assert result.err.splitlines()[1:] == ["    " + place.format(command)]
+    add(approved, *command.split()[1:])
+    approved.git("add", "-A", "-f")
+    assert check(approved, "--all-files") == CLEAN
 
 
 def test_usage(repo: Repo) -> None:

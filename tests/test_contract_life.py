@@ -80,7 +80,7 @@ def live(git: Git, *options: str) -> None:
 
     change(git.root / MODEL)
     git("add", MODEL)
-    assert "is not what was approved" in git(*commit, code=1)
+    assert "was changed after it was approved" in git(*commit, code=1)
     approve(git, "--replace", MODEL)
     git(*commit)
 

@@ -26,12 +26,13 @@ from tests.contract_support import LISTING, METADATA, MODEL, MODULE, STATE, WEIG
 from tests.support import CLEAN, Repo, Result, run_main, working_directory
 from tests.test_best_models import METADATA_FAULTS
 from tests.test_printed_commands import SCENES
+from tests.weight_files import malicious
 
 MOST = 12
 RULES = Path(__file__).parent / "data" / "rules.tsv"
 # They are about several files, are no refusal, or show all that is in a history.
 OTHERS = {"unstage", "unstage-below", "untrack", "milestone", "stash", "stash-untracked",
-          "audit-unpublished", "debt"}  # fmt: skip
+          "audit-unpublished", "debt", "figures-before"}  # fmt: skip
 
 
 def assert_short(said: Result) -> None:
@@ -125,6 +126,8 @@ BREACHES: dict[str, Callable[[Repo], object]] = {
     "broken": lambda repo: repo.stage(MODEL, STATE[:-1]),
     "unpaired": lambda repo: repo.git("rm", "-q", METADATA),
     "stale": lambda repo: repo.git("rm", "-q", MODEL),
+    "entry": lambda repo: approve(repo, sha256=None),
+    "runs-code": lambda repo: approve(repo, malicious()["zip-os-system"]),
     "list": lambda repo: repo.stage(LISTING, "milestones: 1\n"),
     "lfs": lambda repo: repo.stage(".gitattributes", LFS),
     "size": lambda repo: repo.stage(".fx-hooks.yaml", "best_models: {max_size: 10}\n"),

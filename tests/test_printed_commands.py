@@ -21,6 +21,7 @@ from fx_hooks import check_best_models, check_range, sync_gitignore
 from fx_hooks.cli import add_milestone, init
 from tests.contract_support import META, METADATA, MODEL, MODULE, STATE, approve, run
 from tests.support import Repo, Result, run_main, working_directory
+from tests.weight_files import malicious
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shells are those of POSIX")
 SHELLS = (("bash",), ("dash",), ("zsh", "-f"), ("busybox", "sh"))
@@ -89,6 +90,29 @@ def unapproved(repo: Repo) -> None:
     repo.stage(METADATA, META)
 
 
+def unsafe(repo: Repo) -> None:
+    in_folder(repo)
+    repo.stage(MODEL, malicious()["zip-os-system"])
+    repo.stage(METADATA, META)
+
+
+def without_a_digest(repo: Repo) -> None:
+    approve(repo, sha256=None)
+    in_folder(repo)
+
+
+def without_figures(repo: Repo) -> None:
+    in_folder(repo)
+    repo.write("m.pt", STATE)
+    repo.write(METADATA, '{"config": {}}')
+
+
+def retrained_model(repo: Repo) -> None:
+    approve(repo)
+    in_folder(repo)
+    repo.write(MODEL, (Path(__file__).parent / "data/weights/checkpoint.pth").read_bytes())
+
+
 def changed_model(repo: Repo) -> None:
     approve(repo)
     in_folder(repo)
@@ -104,6 +128,12 @@ def stale(repo: Repo) -> None:
     approve(repo)
     in_folder(repo)
     repo.git("rm", "-q", "--cached", MODEL)
+
+
+def gone(repo: Repo) -> None:
+    approve(repo)
+    in_folder(repo)
+    repo.git("rm", "-q", MODEL)
 
 
 def last_commit(repo: Repo) -> None:
@@ -245,7 +275,37 @@ SCENES = {
     "changed": Scene(
         prepare=changed_model,
         refuses=of(check_best_models.main, "--all-files"),
-        heads=("fx-add-milestone --replace best_models/m.pt",),
+        heads=("git checkout HEAD -- best_models/m.pt",
+               "fx-add-milestone --replace best_models/m.pt --metric NAME=VALUE"),
+    ),
+    "figures-before": Scene(
+        prepare=retrained_model,
+        refuses=of(add_milestone.main, "--replace", "../best_models/m.pt"),
+        heads=("git -C .. add", "fx-add-milestone --replace ../best_models/m.pt --metric NAME"),
+        passes=False,
+        from_folder="src",
+    ),
+    "unlisted": Scene(
+        prepare=unapproved,
+        refuses=of(check_best_models.main),
+        heads=("fx-add-milestone best_models/m.pt --why TEXT",
+               "git rm -q -f --cached --ignore-unmatch -- best_models/m.pt"),
+    ),
+    "unsafe": Scene(
+        prepare=unsafe,
+        refuses=of(check_best_models.main),
+        heads=("git rm -q -f --cached --ignore-unmatch -- best_models/m.pt",),
+    ),
+    "entry": Scene(
+        prepare=without_a_digest,
+        refuses=of(check_best_models.main),
+        heads=("fx-add-milestone --replace best_models/m.pt --why TEXT",),
+        passes=False,
+    ),
+    "no-metric": Scene(
+        prepare=without_figures,
+        refuses=of(add_milestone.main, "m.pt", "--why", "x"),
+        heads=("fx-add-milestone m.pt --why x --metric NAME=VALUE",),
         passes=False,
     ),
     "foreign": Scene(
@@ -255,6 +315,11 @@ SCENES = {
     ),
     "stale": Scene(
         prepare=stale, refuses=of(check_best_models.main), heads=("git add -f -- best_models",)
+    ),
+    "stale-and-gone": Scene(
+        prepare=gone,
+        refuses=of(check_best_models.main),
+        heads=("git checkout HEAD -- best_models/m.pt",),
     ),
     "amend": Scene(
         prepare=last_commit,
@@ -406,7 +471,7 @@ def test_what_is_printed_leads_to_green(
 
 
 # Those that name a file from where the user stands.
-FROM_ROOT = {"not-allowed"}
+FROM_ROOT = {"not-allowed", "no-metric"}
 
 
 @pytest.mark.parametrize("name", sorted(SCENES.keys() - FROM_ROOT))
@@ -424,7 +489,8 @@ def follow(scene: Scene, first: Result, folder: Path, shell: tuple[str, ...]) ->
     """Run what *first* prints in *folder*, and see that *scene* refuses no more."""
     commands = commands_of(first)
     assert commands, first
-    for command in commands:
+    for text in commands:
+        command = text.replace("NAME=VALUE", "accuracy=0.9")  # the user's own
         done = subprocess.run(
             (*shell, "-c", command),
             cwd=folder,

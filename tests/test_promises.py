@@ -260,7 +260,7 @@ def test_a_repository_that_was_set_up_still_commits_and_pushes(
     project.git("add", "-f", "best_models")
     refused = project.ended("git", "commit", "-m", "another model")
     assert refused.returncode == 1
-    assert b"best_models/2026-11-baseline.pt: is not what was approved" in refused.stderr
+    assert b"best_models/2026-11-baseline.pt: was changed after it was" in refused.stderr
     project.git("reset", "-q", "--hard")
 
     project.run("git", "init", "-q", "--bare", str(tmp_path / "bare.git"))

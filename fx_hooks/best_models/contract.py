@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.best_models.file_names import Names
-from fx_hooks.best_models.metadata import SUFFIX
+from fx_hooks.best_models.metadata import SUFFIX, example_of_keys
 from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.git.commands import (
     LFS_ATTRIBUTES,
@@ -67,6 +67,22 @@ class Content(NamedTuple):
     inspection: Inspection | None
 
 
+class Surroundings(Protocol):
+    """Facts beside the paths in the folder, asked for only of what is at fault."""
+
+    def inspection(self, path: bytes) -> Inspection | None:
+        """Return what the staged content of weights is; None where that is not known."""
+
+    def is_on_disk(self, path: bytes) -> bool:
+        """Return True if the work tree has *path*."""
+
+    def is_in_head(self, path: bytes, sha256: str | None = None) -> bool:
+        """Return True if ``HEAD`` has *path*, as a model with that digest if one is given."""
+
+    def lines(self, path: bytes) -> str:
+        """Return which lines of the list are the entry of *path*, for people."""
+
+
 def metadata_path(path: str) -> str:
     """Return where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
     return os.path.splitext(path)[0] + SUFFIX
@@ -83,6 +99,7 @@ def check_structure(
     targets: Mapping[bytes, bytes],
     milestones: Mapping[str, Milestone],
     best_models: BestModels,
+    around: Surroundings | None = None,
 ) -> list[Finding]:
     """Return what the paths alone say; *targets* are those of the symbolic links in the folder.
 
@@ -102,7 +119,6 @@ def check_structure(
         )
         for path in sorted(set(index) - set(inside))
     ]
-    milestones_file = best_models.milestones_file.encode()
     listed = {os.fsencode(path): milestone for path, milestone in milestones.items()}
     paired = {os.fsencode(metadata_path(path)) for path in milestones}
     blocked = frozenset(Classifier(policy).blocked(inside))
@@ -117,15 +133,7 @@ def check_structure(
         if fault:
             findings.append(finding(path, "best-models-link", fault, _untrack(path)))
         elif path in blocked and names.is_a("weights", path) and entry.mode != LINK_MODE:
-            findings.append(
-                finding(
-                    path,
-                    "best-models-unlisted",
-                    f"is not listed in {shown(milestones_file)}: approve it, or leave it out of"
-                    " Git (git rm --cached)",
-                    f"fx-add-milestone {quoted(path)} --why TEXT",
-                )
-            )
+            findings.append(_unlisted(path, index, best_models, around))
         elif path in blocked:
             findings.append(
                 finding(
@@ -136,8 +144,39 @@ def check_structure(
                 )
             )
     for path, milestone in listed.items():
-        findings += _check_entry(path, milestone, index, names, best_models)
+        findings += _check_entry(path, milestone, index, names, best_models, around)
     return findings
+
+
+def _unlisted(
+    path: bytes,
+    index: Mapping[bytes, IndexEntry],
+    best_models: BestModels,
+    around: Surroundings | None,
+) -> Finding:
+    """Return that nobody approved the weights at *path*, and how somebody can."""
+    lacks = f"is not listed in {shown(best_models.milestones_file.encode())}"
+    out, approve = _untrack(path), f"fx-add-milestone {quoted(path)} --why TEXT"
+    inspection = around.inspection(path) if around is not None else None
+    refused = _refused_names(inspection) if inspection is not None else []
+    if inspection is not None and (refused or inspection.faults):
+        why = _runs_code(refused) if refused else inspection.faults[0]
+        return finding(path, "best-models-unlisted", f"{lacks}, and {why}", out)
+    if inspection is not None and inspection.format is None:
+        return finding(path, "best-models-unlisted", f"{lacks}, and {_UNKNOWN}", out)
+    if inspection is not None and inspection.globals:
+        lacks += f", and needs {', '.join(inspection.globals)}, which {_TORCH} refuses"
+        approve += f" {allow_options(inspection.globals)}"
+    elif inspection is not None and inspection.format in NAMED_FORMATS:
+        lacks += f", and is {inspection.format}, which holds code"
+        approve += f" --format {inspection.format}"
+    why = f"{lacks}: approve it (TEXT says why you chose it), or take it out of Git"
+    metadata = os.fsencode(metadata_path(os.fsdecode(path)))
+    there = metadata in index or (around is not None and around.is_on_disk(metadata))
+    if best_models.required_keys and not there:
+        example = example_of_keys(best_models.required_keys)
+        why += f". It has no metadata: first write {shown(metadata)}, such as {example}"
+    return finding(path, "best-models-unlisted", why, approve, out)
 
 
 def _entry_fault(path: bytes, entry: IndexEntry, target: bytes | None, folder: bytes) -> str:
@@ -160,11 +199,11 @@ def _check_entry(
     index: Mapping[bytes, IndexEntry],
     names: Names,
     best_models: BestModels,
+    around: Surroundings | None,
 ) -> Iterable[Finding]:
     place = milestone.place(shown(best_models.milestones_file.encode()))
     if path not in index:
-        why = f"is listed in {place} and not tracked: add it, or take the entry out"
-        yield finding(path, "best-models-stale", why, f"{git_for(path)} add -f -- {quoted(path)}")
+        yield _stale(path, place, around)
         return
     if not names.is_a("weights", path):
         patterns = ", ".join(best_models.weights)
@@ -172,7 +211,27 @@ def _check_entry(
         yield finding(path, "best-models-foreign", why)
     metadata = os.fsencode(metadata_path(milestone.path))
     if metadata not in index:
-        yield without_metadata(path)
+        found = without_metadata(path)
+        if around is not None and around.is_on_disk(metadata):
+            found = found._replace(advice=f"{git_for(metadata)} add -f -- {quoted(metadata)}")
+        elif around is not None and around.is_in_head(metadata):
+            found = found._replace(advice=_from_head(metadata))
+        yield found
+
+
+def _stale(path: bytes, place: str, around: Surroundings | None) -> Finding:
+    """Return that a listed model is not tracked, and how to get it back."""
+    why = f"is listed in {place} and not tracked"
+    lines = around.lines(path) if around is not None else "its entry"
+    if around is None or around.is_on_disk(path):
+        way = f"{git_for(path)} add -f -- {quoted(path)}"
+        why += f": add it, or delete {lines}"
+    elif around.is_in_head(path):
+        way = _from_head(path)
+        why += f": bring it back, or delete {lines}"
+    else:
+        return finding(path, "best-models-stale", f"{why}, nor on disk: delete {lines}")
+    return finding(path, "best-models-stale", why, way)
 
 
 def without_metadata(path: bytes) -> Finding:
@@ -188,7 +247,10 @@ def linked_metadata(path: bytes) -> Finding:
 
 
 def check_content(
-    milestone: Milestone, content: Content, best_models: BestModels
+    milestone: Milestone,
+    content: Content,
+    best_models: BestModels,
+    around: Surroundings | None = None,
 ) -> Iterable[Finding]:
     """Yield what the staged bytes of one milestone break."""
     path = os.fsencode(milestone.path)
@@ -199,10 +261,15 @@ def check_content(
 
     if (content.sha256, content.size) != (milestone.sha256, milestone.size):
         why = (
-            f"is not what was approved: sha256 {content.sha256} with {content.size:,} bytes,"
-            f" {place} has {milestone.sha256} with {milestone.size:,}"
+            f"was changed after it was approved: sha256 {content.sha256} with"
+            f" {content.size:,} bytes, {place} has {milestone.sha256} with {milestone.size:,}:"
         )
-        yield found("digest", why, _approve(path))
+        approve = f"{_approve(path)} --metric NAME=VALUE"
+        if around is not None and around.is_in_head(path, milestone.sha256):
+            why += " take back the change, or approve it with its figures"
+            yield found("digest", why, _from_head(path), approve)
+        else:
+            yield found("digest", f"{why} approve it with its figures", approve)
     largest = best_models.max_size
     if largest is not None and content.size > largest:
         why = f"has {human_size(content.size)}: best_models.max_size is {human_size(largest)}"
@@ -211,10 +278,9 @@ def check_content(
     if content.inspection is not None:
         for rule, why, *commands in _load_faults(milestone, content.inspection, place):
             yield found(rule, why, *commands)
-        refused = [name for name in content.inspection.globals if not can_be_allowed(name)]
+        refused = _refused_names(content.inspection)
         if refused:
-            names = ", ".join(shown(name.encode("utf-8", "backslashreplace")) for name in refused)
-            yield found("unsafe", f"imports {names} when it is loaded, which cannot be allowed")
+            yield found("unsafe", _runs_code(refused), _untrack(path))
         foreign = missing_globals(milestone, content.inspection)
         if foreign:
             yield found("unsafe", _foreign_names(foreign), allow_command(path, foreign))
@@ -251,7 +317,7 @@ def _load_faults(
     milestone: Milestone, inspection: Inspection, place: str
 ) -> Iterable[tuple[str, ...]]:
     if inspection.format is None and not inspection.faults:
-        yield "format", "is in none of the formats that can be checked"
+        yield "format", _UNKNOWN
     elif milestone.format is not None and inspection.format != milestone.format:
         yield "format", f"is {inspection.format or 'of no known format'}, not {milestone.format}"
     elif inspection.format in NAMED_FORMATS and milestone.format is None:
@@ -271,10 +337,29 @@ def missing_globals(milestone: Milestone, inspection: Inspection) -> list[str]:
     return [n for n in inspection.globals if n not in allowed and can_be_allowed(n)]
 
 
+_UNKNOWN = "is in none of the formats that can be checked"
+_TORCH = "torch.load(weights_only=True)"
+# A command follows.
+IF_TRUSTED = " If you trust the file:"
+
+
+def _refused_names(inspection: Inspection) -> list[str]:
+    """Return the names that it imports and that nobody can allow."""
+    return [name for name in inspection.globals if not can_be_allowed(name)]
+
+
+def _runs_code(names: Sequence[str]) -> str:
+    named = ", ".join(shown(name.encode("utf-8", "backslashreplace")) for name in names)
+    return (
+        f"runs code when it is loaded (imports {named}), which no option allows: save only the"
+        " state_dict and approve the new file"
+    )
+
+
 def _foreign_names(names: Sequence[str]) -> str:
     return (
-        f"imports {', '.join(names)} when it is loaded, which weights_only does not: save a"
-        " state_dict, or allow them if you trust the file"
+        f"needs {', '.join(names)}, which {_TORCH} refuses. Best: save model.state_dict()."
+        f"{IF_TRUSTED}"
     )
 
 
@@ -305,6 +390,10 @@ def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:
 
 def _untrack(path: bytes) -> str:
     return f"{git_for(path)} rm -q -f --cached --ignore-unmatch -- {quoted(path)}"
+
+
+def _from_head(path: bytes) -> str:
+    return f"{git_for(path)} checkout HEAD -- {quoted(path)}"
 
 
 def _approve(path: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,15 @@ SUFFIX = "_meta.json"
 MAX_BYTES = 1_000_000
 # What only these bytes begin: a zip archive, or a pickle of protocol 2 and later.
 _BINARY = (b"PK\x03\x04", *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)))
+
+
+# Values that show what a key holds.
+_EXAMPLES = {"performance": {"accuracy": 0.9}, "config": {"lr": 0.1}}
+
+
+def example_of_keys(keys: Sequence[str]) -> str:
+    """Return metadata with *keys*, as an example."""
+    return json.dumps({key: _EXAMPLES.get(key, "...") for key in keys})
 
 
 class Metadata(NamedTuple):
@@ -40,8 +50,13 @@ def read_metadata(content: bytes, *, required: Sequence[str] | None) -> Metadata
     if required is not None:
         if not isinstance(value, dict):
             return Metadata(value, ("is no JSON object",))
-        faults += [f"lacks the key '{key}'" for key in required if key not in value]
+        faults += [_lacks(key) for key in required if key not in value]
     return Metadata(value, (*faults, *find_private(value)))
+
+
+def _lacks(key: str) -> str:
+    example = f": add it, such as {example_of_keys([key])[1:-1]}" if key in _EXAMPLES else ""
+    return f"lacks the key '{key}'{example}"
 
 
 def find_private(value: Any) -> list[str]:

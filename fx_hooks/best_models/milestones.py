@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fx_hooks.best_models.milestone import GLOBAL, Milestone
 from fx_hooks.frameworks.wandb.address import parse
+from fx_hooks.git.commands import from_folder
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import quoted
 from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
 from fx_hooks.weights.inspection import FORMATS
 from fx_hooks.weights.torch_allows import is_blocked
@@ -32,6 +34,19 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ARTIFACT_DIGEST = re.compile(r"[0-9a-f]{32}\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+class IncompleteEntry(FatalError):
+    """An entry lacks a key; ``path`` is that of its model, from the root."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+    def with_command(self, path_to_root: str) -> FatalError:
+        """Return the error with the command that mends the list of the work tree."""
+        command = f"fx-add-milestone --replace {quoted(os.fsencode(self.path))} --why TEXT"
+        return FatalError(str(self), *from_folder((command,), path_to_root))
 
 
 def load_contract(
@@ -62,7 +77,10 @@ def named_from_root(project: bytes) -> Iterator[None]:
     except FatalError as exc:
         if not project:
             raise
-        raise FatalError(f"{os.fsdecode(project)}/{exc}") from exc
+        folder = f"{os.fsdecode(project)}/"
+        if isinstance(exc, IncompleteEntry):
+            raise IncompleteEntry(f"{folder}{exc}", folder + exc.path) from exc
+        raise FatalError(f"{folder}{exc}") from exc
 
 
 def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
@@ -75,8 +93,9 @@ def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
             raise FatalError(f"{source}:{line_of(key)}: {place}.{name}: unknown key: {hint}")
     for name in _REQUIRED:
         if name not in found:
-            raise FatalError(
-                f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it"
+            raise IncompleteEntry(
+                f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it",
+                path,
             )
     for name, other in (("artifact", "artifact_digest"), ("artifact_digest", "artifact")):
         if name in found and other not in found:
@@ -190,6 +209,26 @@ def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
     if set(load_milestones(new.encode(), best_models)) != before:
         raise _odd_layout(best_models.milestones_file)
     return new
+
+
+def entry_lines(text: str, path: str, best_models: BestModels) -> tuple[int, int] | None:
+    """Return the first and the last line to delete for the entry of *path* in *text*, from 1.
+
+    The last entry goes with its heading, which has to have some. None where it has no entry, or the
+    file is not laid out one key a line.
+    """
+    lines = text.splitlines(keepends=True)
+    try:
+        known = load_milestones(text.encode(), best_models)
+        spans = _spans(lines, known, best_models.milestones_file)
+    except FatalError:
+        return None
+    if path not in spans:
+        return None
+    first, last = spans[path]
+    if len(spans) == 1:
+        first = max(number for number in range(first) if lines[number].startswith("milestones:"))
+    return first + 1, last
 
 
 _EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from fx_hooks.weights.inspection import Inspection
 
 _CHUNK = 1 << 20
+# Weights that nobody approved, of which the content is told, too.
+_MOST_LOOKS = 20
+_LARGEST_LOOK = 1 << 30
 
 
 class ContractCheck:
@@ -62,6 +65,7 @@ class ContractCheck:
         }
         self._file = os.fsencode(self._best_models.milestones_file)
         entry = index.get(self._file)
+        self._looked_into: dict[bytes, Inspection | None] = {}
         self._kept: KeptMilestones | None = None
         self._faultless: dict[str, tuple[str, bool]] = {}
         # There is one such file, and the root's is read by most commits.
@@ -78,9 +82,12 @@ class ContractCheck:
             self._kept.keep(self.milestones, {**self._kept.faultless, **self._faultless})
 
     def _load(self, text: bytes) -> dict[str, Milestone]:
-        from fx_hooks.best_models.milestones import load_contract
+        from fx_hooks.best_models.milestones import IncompleteEntry, load_contract
 
-        return load_contract(text, self._listed_in, self._project)
+        try:
+            return load_contract(text, self._listed_in, self._project)
+        except IncompleteEntry as exc:
+            raise exc.with_command(self._repository.path_to_root()) from exc
 
     def findings(self, touched: Collection[bytes] | None) -> list[Finding]:
         """All breaches, by path.
@@ -94,7 +101,7 @@ class ContractCheck:
         ):
             touched = None
         found = contract.check_structure(
-            self._policy, self._index, self._targets(), self.milestones, self._best_models
+            self._policy, self._index, self._targets(), self.milestones, self._best_models, self
         )
         wanted = self._wanted(touched)
         models = [item for item in self.milestones.values() if item.path in wanted]
@@ -128,6 +135,50 @@ class ContractCheck:
             known = path in self._index
             said = ["nothing against it" if known else "neither tracked nor listed"]
         return said
+
+    # What findings ask for.
+
+    def inspection(self, path: bytes) -> Inspection | None:
+        """Return what the staged content of weights is; None where that is not known."""
+        if path not in self._looked_into:
+            blob = self._index[path].blob
+            size = self._repository.sizes([blob])[blob]
+            # A report shows no more, and it may come before a commit.
+            if len(self._looked_into) >= _MOST_LOOKS or size is None or size > _LARGEST_LOOK:
+                return None
+            content = self._content(path, wants_lfs=False)
+            self._looked_into[path] = None if content is None else content.inspection
+        return self._looked_into[path]
+
+    def is_on_disk(self, path: bytes) -> bool:
+        """Return True if the work tree has *path*."""
+        return os.path.lexists(os.path.join(self._repository.root, path))
+
+    def is_in_head(self, path: bytes, sha256: str | None = None) -> bool:
+        """Return True if ``HEAD`` has *path*, as a model with that digest if one is given."""
+        head = self._repository.head()
+        blob = self._repository.found(head, [path]).get(path) if head is not None else None
+        if blob is None or sha256 is None:
+            return blob is not None
+        with nameless_file() as file:
+            if not self._repository.copy_blob(blob, file):
+                return False
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            return sha256 == (digest(file) if pointer is None else pointer.oid)
+
+    def lines(self, path: bytes) -> str:
+        """Return which lines of the list are the entry of *path*, for people."""
+        from fx_hooks.best_models.milestones import entry_lines
+
+        entry = self._index.get(self._file)
+        name = os.fsdecode(path)[len(self._project) + 1 if self._project else 0 :]
+        text = b"" if entry is None else staged_text(self._repository, entry)
+        found = entry_lines(text.decode("utf-8-sig"), name, self._listed_in)
+        if found is None:
+            return "its entry"
+        return f"its entry, lines {found[0]} to {found[1]}"
 
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
         """Return the paths whose content is to be read: what is touched, made whole triples."""
@@ -193,7 +244,7 @@ class ContractCheck:
             if content is None:
                 yield _not_here(path, self._index[path])
                 continue
-            found = [*contract.check_content(milestone, content, self._best_models)]
+            found = [*contract.check_content(milestone, content, self._best_models, self)]
             # What Git LFS has of it is in no index, and may change.
             if not found and not content.pointer:
                 self._faultless[milestone.path] = state

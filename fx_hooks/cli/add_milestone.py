@@ -12,21 +12,28 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.best_models.artifact_source import Source, source_of
 from fx_hooks.best_models.checkpoint import CheckpointFacts, read_facts
 from fx_hooks.best_models.contract import (
+    IF_TRUSTED,
     Content,
     check_content,
     metadata_path,
     missing_globals,
 )
 from fx_hooks.best_models.file_names import Names
-from fx_hooks.best_models.metadata import MAX_BYTES, read_metadata, without_private
+from fx_hooks.best_models.metadata import (
+    MAX_BYTES,
+    example_of_keys,
+    read_metadata,
+    without_private,
+)
 from fx_hooks.best_models.milestone import Milestone
 from fx_hooks.best_models.milestones import (
+    IncompleteEntry,
     load_contract,
     named_from_root,
     with_entry,
@@ -68,9 +75,13 @@ from fx_hooks.runs.archive.byte_progress import shown_progress
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
+from fx_hooks.util.terminal import command_lines
 from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
+from fx_hooks.weights.plain_text import is_text_file
 
 NAME = "fx-add-milestone"
+# The digest of the file that the figures in the metadata are of, where that is another one.
+_FIGURES_OF = "performance_sha256"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -201,6 +212,8 @@ class _Refusal:
     reasons: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     final: bool = False
+    # Said last, so that the command comes right below it.
+    trust: str = ""
 
     def add(self, reason: str, *options: str, final: bool = False) -> None:
         """Refuse for *reason*; a *final* one no option can mend."""
@@ -208,10 +221,14 @@ class _Refusal:
         self.options += options
         self.final |= final
 
-    def raise_if_any(self, model: str, request: Request) -> None:
-        if self.reasons:
-            commands = [request.command(self.options)] if self.options and not self.final else []
-            raise FatalError(f"{model}: {'; and it '.join(self.reasons)}", *commands)
+    def raise_if_any(self, request: Request) -> None:
+        """Raise what was collected, about the file as the user named it."""
+        reasons = [*self.reasons, *([self.trust] if self.trust else [])]
+        if reasons:
+            said = "; and it ".join(reasons)
+            if self.final:
+                raise FatalError(f"{request.file}: {said.removesuffix(IF_TRUSTED)}")
+            raise FatalError(f"{request.file}: {said}", request.command(self.options))
 
 
 def add_milestone(request: Request) -> int:
@@ -233,6 +250,7 @@ def add_milestone(request: Request) -> int:
 @alone()
 def _approve(request: Request, source: Source) -> int:
     file = source.file
+    _refuse_no_model(file)
     repository = Repository()
     index = repository.index_by_path()
     policy = policy_in_force(repository, index, request.policy_file).policy
@@ -288,17 +306,22 @@ def _approve(request: Request, source: Source) -> int:
     provenance, run = _origin(source, root, model, outside=outside)
     # What is fetched was made from a commit that W&B knows, or nobody does.
     commit = provenance.commit or ("" if source.artifact else repository.head() or "")
-    metadata, missing = _metadata(
+    metadata = _metadata(
         root, milestone, inspection, provenance, facts, run, figures, created, commit,
-        best_models, request.replace, source,
+        best_models, request.replace, source, before,
+        repository.at_head(os.fsencode(metadata_path(model))),
     )  # fmt: skip
-    if missing:
-        refusal.add(missing, final=True)
-    refusal.raise_if_any(from_here(model, root), request)
-    texts[metadata_path(model)] = metadata
+    made_by = source.run or _named_run(provenance, root)
+    if metadata.missing:
+        _add_missing(refusal, metadata.missing, from_here(metadata_path(model), root), made_by)
+    refusal.raise_if_any(request)
+    texts[metadata_path(model)] = metadata.text
     with named_from_root(project):
         texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
-    load_contract(texts[listing], listed_in, project)
+    try:
+        load_contract(texts[listing], listed_in, project)
+    except IncompleteEntry as exc:
+        raise exc.with_command(repository.path_to_root()) from exc
     _refuse_refused(policy, best_models.folder, (metadata_path(model), listing))
     ignored = _ignore_file(repository, index, texts[listing], listing, project)
     if ignored is not None:
@@ -311,8 +334,48 @@ def _approve(request: Request, source: Source) -> int:
         plan.print_texts()
     else:
         write_plan(root, plan, sha256, seen)
-        _report(plan, source.run or provenance.directory or "", root, repository)
+        _report(plan, made_by, root, repository)
+    if metadata.figures_of:
+        print("\n".join(_old_figures(model, root)))
     return CLEAN
+
+
+def _refuse_no_model(file: str) -> None:
+    """Refuse a folder, and a file whose content is text."""
+    if os.path.isdir(file):
+        raise FatalError(f"{file}: is a folder: name the model file in it")
+    if is_text_file(os.fsencode(os.path.realpath(file))):
+        raise FatalError(f"{file}: is no model file, but text")
+
+
+def _named_run(provenance: Provenance, root: str) -> str:
+    """Return the folder of the run that made the model, from here; empty where there is none."""
+    run = provenance.directory or ""
+    return from_here(run, root) if os.path.isabs(run) else run
+
+
+def _old_figures(model: str, root: str) -> list[str]:
+    """Return what to say where the figures of a model are those of the file before."""
+    about = shown(os.fsencode(from_here(metadata_path(model), root)))
+    command = f"{NAME} --replace {quoted(os.fsencode(from_here(model, root)))}"
+    return [
+        f"The figures in {about} are those of the file before. Give new ones:",
+        *command_lines((f"{command} --metric NAME=VALUE",)),
+    ]
+
+
+def _add_missing(refusal: _Refusal, missing: Sequence[str], about: str, run: str) -> None:
+    """Add to *refusal* what neither the *run* nor the metadata, in the file *about*, says."""
+    others = [key for key in missing if key != "performance"]
+    figures = ("--metric", "NAME=VALUE") if "performance" in missing else ()
+    if not others:
+        lacks = f"comes from the run {run}, which logged no metric" if run else "has no figures"
+        refusal.add(f"{lacks}: add --metric NAME=VALUE", *figures)
+        return
+    keys = " and ".join(others)
+    lacks = f"comes from the run {run}, which has no {keys}" if run else f"has no run with a {keys}"
+    example = example_of_keys(others)
+    refusal.add(f"{lacks}: write {about}, such as {example}, then run this", *figures)
 
 
 def _refuse_refused(policy: Policy, folder: str, paths: Sequence[str]) -> None:
@@ -420,7 +483,8 @@ def _destination(
         path = os.fsdecode(here)
     else:
         chosen = name if name is not None else os.path.basename(os.path.abspath(file))
-        if not safetensors and not names.is_a("weights", os.fsencode(chosen)):
+        given = name is not None and not names.is_a("weights", os.fsencode(chosen))
+        if given and not safetensors:
             chosen += _suffix(file)
         path = f"{folder}/{chosen}"
     if safetensors:
@@ -430,7 +494,8 @@ def _destination(
         raise FatalError(f"{path!r}: choose a plain name with --as NAME")
     if not names.is_a("weights", os.fsencode(path)):
         raise FatalError(
-            f"{path}: a milestone is called {', '.join(best_models.weights)}: choose one with --as"
+            f"{file if name is None else path}: a milestone is called"
+            f" {', '.join(best_models.weights)}: choose a name with --as"
         )
     return path, os.fsencode(path) != here
 
@@ -471,9 +536,21 @@ def _check_model(
         if found.rule == "best-models-format" and milestone.format is None and found.advice:
             refusal.add(found.why, "--format", content.inspection.format or "")
         elif found.advice and foreign and found.rule == "best-models-unsafe":
-            refusal.add(found.why, *(word for n in foreign for word in ("--allow-global", n)))
+            refusal.trust = found.why
+            refusal.options += [word for n in foreign for word in ("--allow-global", n)]
         else:
             refusal.add(found.why, final=True)
+
+
+class _Metadata(NamedTuple):
+    """Metadata as JSON, and the required keys that it lacks.
+
+    ``figures_of`` is the digest of the file that the figures are of, where that is another one.
+    """
+
+    text: bytes
+    missing: list[str]
+    figures_of: str
 
 
 def _metadata(
@@ -489,10 +566,13 @@ def _metadata(
     best_models: BestModels,
     replace: bool,
     source: Source,
-) -> tuple[bytes, str]:
-    """Return the metadata as JSON, and why it says too little; empty if it does not.
+    before: Milestone | None,
+    committed: bytes | None,
+) -> _Metadata:
+    """Return the metadata: what is there already, completed by what the run or the file says.
 
-    It is what is there already, completed by what the run, else the file itself, says.
+    What is there is of another file where it says so; then what is known of this one replaces it.
+    *committed* is the metadata in ``HEAD``.
     """
     path = metadata_path(milestone.path)
     text = read_beside(root, path)
@@ -513,30 +593,51 @@ def _metadata(
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     found = without_private(found, root)
+    found = {key: item for key, item in found.items() if item is not None}
+    other = _figures_of(known, before, committed, milestone.sha256)
+    if other and (provenance.directory is not None or source.artifact is not None):
+        # It has another run than the file before.
+        known = {key: item for key, item in known.items() if key not in ("wandb", "hydra", "run")}
+    if other:
+        known = {key: item for key, item in known.items() if key != "git"} | found
+    figures_of = other if "performance" in known and "performance" not in found else ""
     # The content says these; a person's word does not count.
     derived = {
         "format": inspection.format,
         "parameters": facts.parameters,
         "sha256": milestone.sha256,
+        _FIGURES_OF: figures_of or None,
         # Of a model that was copied from elsewhere before, only who did that knows.
         "run": dict(run) or known.get("run"),
         # It stays as long as the list has it.
         "artifact": source.record() or (known.get("artifact") if milestone.artifact else None),
     }
     value = {key: item for key, item in {**found, **known, **derived}.items() if item is not None}
-    if figures and isinstance(known.get("performance"), dict):
+    if figures and not other and isinstance(known.get("performance"), dict):
         value["performance"] = {**known["performance"], **figures}
-    missing = [key for key in best_models.required_keys if key not in value]
-    hint = " (--metric NAME=VALUE gives performance)" if "performance" in missing else ""
-    lacks = (
-        f"has no run and no metadata that gives {' and '.join(missing)}{hint}: write {path} with"
-        " what is missing, or name the file where its run has left it"
-    )
     result = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     encoded = result.encode("utf-8", "backslashreplace")
     if len(encoded) > MAX_BYTES:
         raise FatalError(f"{path}: would have more than {MAX_BYTES:,} bytes: write it by hand")
-    return encoded, lacks if missing else ""
+    missing = [key for key in best_models.required_keys if key not in value]
+    return _Metadata(encoded, missing, figures_of)
+
+
+def _figures_of(
+    known: Mapping[str, Any], before: Milestone | None, committed: bytes | None, sha256: str
+) -> str:
+    """Return the digest of the file that the figures *known* are of; empty if it is *sha256*.
+
+    Whoever has written other ones since they were *committed* has written those of the new file.
+    """
+    approved = before.sha256 if before is not None else None
+    digest_of = known.get(_FIGURES_OF) or known.get("sha256") or approved
+    if not isinstance(digest_of, str) or digest_of == sha256:
+        return ""
+    then = read_metadata(committed, required=()).value if committed is not None else None
+    if isinstance(then, dict) and then.get("sha256") == known.get("sha256"):
+        return digest_of if then.get("performance") == known.get("performance") else ""
+    return digest_of
 
 
 def _origin(
@@ -590,8 +691,6 @@ def _with_lfs(attributes: bytes, model: str) -> bytes:
 
 
 def _report(plan: Plan, run: str, root: str, repository: Repository) -> None:
-    if os.path.isabs(run):
-        run = from_here(run, root)
     made = f", made by {shown(os.fsencode(run))}" if run else ""
     print(f"{shown(os.fsencode(from_here(plan.model, root)))}: approved{made}")
     print_staging([plan.model, *plan.texts], repository)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MAX_LINES = 80
 # Files of one rule in one folder that are still named one by one.
 _FEW = 3
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 # So many say what it is about, however much there is to do.
 _LEAST_LINES = 20
 
@@ -77,7 +79,8 @@ def contract_report(findings: Sequence[Finding], *, colour: bool) -> list[str]:
         if len(lines) >= MAX_LINES:
             lines += ["", f"and {len(findings) - number:,} more"]
             break
-        lines += ["", f"{shown(finding.path)}: {one_line(finding.why)}"]
+        why = _DIGEST.sub(r"\1...", finding.why)  # in full it is in JSON
+        lines += ["", f"{shown(finding.path)}: {one_line(why)}"]
         lines += command_lines(finding.advice.splitlines())
     return lines
 
