@@ -44,7 +44,7 @@ TESTED = {
     "policy/compiler": "policy_patterns fastpath",
     "policy/patterns": "policy_patterns policy_load",
     "runs/deletion": "run_removal",
-    "runs/selection": "choice",
+    "runs/selection": "choice kept_runs",
     "weights/archives": "weights",
     "weights/content": "weights content",
     "weights/pickles": "weights",
