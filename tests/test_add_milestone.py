@@ -316,12 +316,16 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
         "error: readme.txt: is no model file, but text",
     ),
     (
+        "empty", lambda r: r.write("e.pt", b""), ("e.pt", "--why", "x"),
+        "error: e.pt: is no model file, but empty",
+    ),
+    (
         "no-figures", lambda _: 0, (FILE, "--why", "x"),
         f"error: {FILE}: comes from the run {RUN}, which logged no metric: add --metric",
     ),
     (
         "no-run", lambda r: r.write("x.pt", STATE), ("x.pt", "--why", "x"),
-        'x.pt: has no run with a config: write best_models/x_meta.json, such as {"config": {"lr"',
+        'x.pt: lies in no run that has a config: write best_models/x_meta.json, such as {"config":',
     ),
     ("bad-metric", lambda _: 0, (FILE, "--why", "x", "--metric", "a"), "write NAME=VALUE"),
     ("nan", lambda _: 0, (FILE, "--why", "x", "--metric", "a=nan"), "write NAME=VALUE"),

@@ -113,6 +113,12 @@ def retrained_model(repo: Repo) -> None:
     repo.write(MODEL, (Path(__file__).parent / "data/weights/checkpoint.pth").read_bytes())
 
 
+def metadata_of_another(repo: Repo) -> None:
+    approve(repo)
+    in_folder(repo)
+    repo.stage(METADATA, META[:-1] + f', "sha256": "{"0" * 64}"}}')
+
+
 def changed_model(repo: Repo) -> None:
     approve(repo)
     in_folder(repo)
@@ -284,6 +290,12 @@ SCENES = {
         heads=("git -C .. add", "fx-add-milestone --replace ../best_models/m.pt --metric NAME"),
         passes=False,
         from_folder="src",
+    ),
+    "metadata-of-another": Scene(
+        prepare=metadata_of_another,
+        refuses=of(check_best_models.main),
+        heads=("fx-add-milestone --replace best_models/m.pt --metric NAME=VALUE",),
+        passes=False,
     ),
     "unlisted": Scene(
         prepare=unapproved,

@@ -409,7 +409,7 @@ def test_a_milestone_goes_to_the_project_of_its_file(
     result = run(
         add_milestone.main, str(tmp_path / "m.pt"), "--dry-run", *options, cwd=repo.root / "other"
     )
-    assert "has no config" in result.err or "other/best_models/m" in result.out + result.err
+    assert "write best_models/m_meta.json, such as" in result.err
     assert "ml/" not in result.err
     # Listed already, and said again in the folder.
     approve(repo, "ml/best_models")

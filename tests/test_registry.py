@@ -409,7 +409,9 @@ def test_published_elsewhere_and_again(place: Place) -> None:
     repo.write(METADATA, '{"api_key": "a1a1a1a1a1a1a1a1a1a1a1a1a1"}')
     assert "mend it first" in add(repo, MODEL, "--publish").err
     repo.write(MODEL, SCRIPTED)
-    assert "is not what was approved" in add(repo, MODEL, "--publish").err
+    changed = add(repo, MODEL, "--publish").err
+    assert "was changed after it was approved" in changed
+    assert changed.endswith(f"    fx-add-milestone --replace {MODEL} --metric NAME=VALUE\n")
 
 
 @pytest.mark.parametrize("how", ["401", "500", "hangs", "no commit", "no upload"])

@@ -264,7 +264,7 @@ def check_content(
             f"was changed after it was approved: sha256 {content.sha256} with"
             f" {content.size:,} bytes, {place} has {milestone.sha256} with {milestone.size:,}:"
         )
-        approve = f"{_approve(path)} --metric NAME=VALUE"
+        approve = approve_again(path)
         if around is not None and around.is_in_head(path, milestone.sha256):
             why += " take back the change, or approve it with its figures"
             yield found("digest", why, _from_head(path), approve)
@@ -381,6 +381,11 @@ def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterabl
         models = " or ".join(sorted(pinned))
         why = f"has another sha256 than the milestone, which has {models}"
         yield finding(path, "best-models-metadata", why)
+
+
+def approve_again(path: bytes) -> str:
+    """Return the command that approves the model at *path* as it is now, with its figures."""
+    return f"{_approve(path)} --metric NAME=VALUE"
 
 
 def metadata_findings(path: bytes, faults: Sequence[str]) -> list[Finding]:

@@ -281,10 +281,10 @@ class ContractCheck:
         blobs = [self._index[path].blob for path in paths]
         contents = self._repository.heads(blobs, MAX_BYTES + 1)
         sizes = self._repository.sizes(blobs)
-        pinned: dict[bytes, set[str]] = {}
+        pinned: dict[bytes, dict[str, bytes]] = {}
         for milestone in self.milestones.values():
             place = os.fsencode(metadata_path(milestone.path))
-            pinned.setdefault(place, set()).add(milestone.sha256)
+            pinned.setdefault(place, {})[milestone.sha256] = os.fsencode(milestone.path)
         for path in paths:
             entry = self._index[path]
             size = sizes[entry.blob]
@@ -296,7 +296,11 @@ class ContractCheck:
                 required = self._best_models.required_keys if strict else None
                 metadata = read_metadata(contents[entry.blob], required=required)
                 yield from contract.metadata_findings(path, metadata.faults)
-                yield from contract.check_digest(path, metadata.value, pinned.get(path, ()))
+                models = pinned.get(path, {})
+                for found in contract.check_digest(path, metadata.value, models):
+                    # Of two models, one may be the right one.
+                    again = [contract.approve_again(model) for model in models.values()]
+                    yield found._replace(advice=again[0] if len(again) == 1 else "")
             else:
                 yield _not_here(path, entry)
 

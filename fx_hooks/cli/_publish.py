@@ -60,8 +60,10 @@ def publish_milestone(
         raise FatalError(f"{path}: is no milestone: approve it first", command)
     with opened_model(file) as opened:
         if digest(opened) != milestone.sha256:
-            command = f"fx-add-milestone --replace {quoted(os.fsencode(file))}"
-            raise FatalError(f"{path}: is not what was approved", command)
+            command = f"fx-add-milestone --replace {quoted(os.fsencode(file))} --metric NAME=VALUE"
+            raise FatalError(
+                f"{path}: was changed after it was approved: approve it with its figures", command
+            )
     known = _metadata(about, seen[about])
     address = _address(to, path, known)
     files = {os.path.basename(place): os.path.join(root, place) for place in (path, about)}

@@ -345,7 +345,8 @@ def _refuse_no_model(file: str) -> None:
     if os.path.isdir(file):
         raise FatalError(f"{file}: is a folder: name the model file in it")
     if is_text_file(os.fsencode(os.path.realpath(file))):
-        raise FatalError(f"{file}: is no model file, but text")
+        what = "text" if os.path.getsize(file) else "empty"
+        raise FatalError(f"{file}: is no model file, but {what}")
 
 
 def _named_run(provenance: Provenance, root: str) -> str:
@@ -373,7 +374,11 @@ def _add_missing(refusal: _Refusal, missing: Sequence[str], about: str, run: str
         refusal.add(f"{lacks}: add --metric NAME=VALUE", *figures)
         return
     keys = " and ".join(others)
-    lacks = f"comes from the run {run}, which has no {keys}" if run else f"has no run with a {keys}"
+    lacks = (
+        f"comes from the run {run}, which has no {keys}"
+        if run
+        else f"lies in no run that has a {keys}"
+    )
     example = example_of_keys(others)
     refusal.add(f"{lacks}: write {about}, such as {example}, then run this", *figures)
 
