@@ -347,7 +347,7 @@ def _steps(
 
 def _keep(policy: Policy, findings: Sequence[Finding]) -> str:
     """Return a sentence on what to do if one of *findings* belongs in Git."""
-    name = os.fsdecode(findings[0].path)
+    name = os.fsdecode(min(finding.path for finding in findings))
     # Paths of a project are those from its own folder, and what no terminal shows is not copied.
     if policy.projects is not None or not name.isprintable():
         return f"If one of them belongs in Git, add it to `keep` in {POLICY_NAME}."
