@@ -54,7 +54,7 @@ def start(
 def approve(git: Git, *arguments: str) -> None:
     """Run fx-add-milestone, then what it says."""
     output = git.run(str(SCRIPTS / "fx-add-milestone"), *arguments)
-    (command,) = [line.strip() for line in output.splitlines() if line.startswith("    ")]
+    (command,) = [line.strip() for line in output.splitlines() if line.startswith("    git ")]
     git.run("bash", "-e", "-c", command)
 
 
