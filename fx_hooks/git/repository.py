@@ -324,13 +324,9 @@ class ObjectStore:
                 entries, folders = trees[tree]
                 start = folder + b"/" if folder else b""
                 found.update(start + name for name in wanted.get(folder, _NONE) & entries)
-                inner.update(
-                    dict.fromkeys(
-                        (start + name, inside)
-                        for name, inside in folders.items()
-                        if start + name in known
-                    )
-                )
+                for name, inside in folders.items():
+                    if start + name in known:
+                        inner[start + name, inside] = None
             level = [*inner]
         return found
 

@@ -72,10 +72,9 @@ def _zip(head: bytes) -> str:
     if head[start + name : start + name + 2] == b"FB" and b"/" in head[start : start + name]:
         return "PyTorch"
     names = list(_members(head))
-    if any(_is_of_torch(name) for name in names) and any(
-        name.endswith(b"/data.pkl") for name in names
-    ):
-        return "PyTorch"  # packed anew by another program, which torch loads all the same
+    # Packed anew by another program, which torch loads all the same.
+    if any(name.endswith(b"/data.pkl") for name in names) and any(map(_is_of_torch, names)):
+        return "PyTorch"
     if {b"metadata.json", b"config.json"} <= set(names) and b"keras_version" in head:
         return "Keras"
     if b"data" in names and b"stable_baselines3" in head:
