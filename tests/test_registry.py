@@ -121,10 +121,14 @@ def untouched(repo: Repo) -> bool:
     return repo.git("status", "--porcelain", "--ignored") == ""
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 9\n" % (b"a" * 64)
+
+
 @pytest.mark.parametrize(
     "content",
     [
         pytest.param(b"no model", id="no model"),
+        pytest.param(LFS_POINTER, id="pointer"),
         pytest.param(SCRIPTED, id="scripted"),
         pytest.param(torch_zip(pickled_call("os.system")), id="malicious"),
     ],

@@ -41,18 +41,22 @@ class Plan:
             print(f"{path}:\n{text.decode('utf-8', 'surrogateescape')}")
 
 
-def opened_model(file: str) -> io.BufferedReader:
-    """Open the model in *file*, which has to be one, and no pointer to one."""
+def opened_model(file: str, called: str = "") -> io.BufferedReader:
+    """Open the model in *file*, which has to be one, and no pointer to one.
+
+    Errors name it as it was *called*, where that is not its path.
+    """
+    called = called or file
     try:
         # A named pipe would wait for a writer.
         if not stat.S_ISREG(os.stat(file).st_mode):
-            raise FatalError(f"{file}: is no regular file")
+            raise FatalError(f"{called}: is no regular file")
         opened = open(file, "rb")  # noqa: SIM115
     except OSError as exc:
-        raise FatalError(f"{file}: cannot be read: {exc.strerror}") from exc
+        raise FatalError(f"{called}: cannot be read: {exc.strerror}") from exc
     if lfs_pointer(opened.read(1024)) is not None:
         opened.close()
-        raise FatalError(f"{file}: is a Git LFS pointer: get the model with git lfs pull")
+        raise FatalError(f"{called}: is a Git LFS pointer: get the model with git lfs pull")
     return opened
 
 

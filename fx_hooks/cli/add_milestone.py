@@ -250,7 +250,7 @@ def add_milestone(request: Request) -> int:
 @alone()
 def _approve(request: Request, source: Source) -> int:
     file = source.file
-    _refuse_no_model(file)
+    _refuse_no_model(file, request.file)
     repository = Repository()
     index = repository.index_by_path()
     policy = policy_in_force(repository, index, request.policy_file).policy
@@ -261,7 +261,7 @@ def _approve(request: Request, source: Source) -> int:
     _check_folder(root, best_models)
     figures = _figures(request.metrics)
     model, outside = _destination(
-        file, request.name, repository.root, best_models, request.safetensors
+        file, request.file, request.name, repository.root, best_models, request.safetensors
     )
     listing = best_models.milestones_file
     places = (listing, metadata_path(model), ".gitattributes")
@@ -277,7 +277,7 @@ def _approve(request: Request, source: Source) -> int:
     refusal = _Refusal()
     reason = _reason(request, before, refusal)
     with (
-        opened_model(file) as original,
+        opened_model(file, request.file) as original,
         as_chosen(original, file, request.safetensors) as model_file,
     ):
         sha256, size, inspection = digest(model_file), _size(model_file), inspect(model_file)
@@ -340,13 +340,13 @@ def _approve(request: Request, source: Source) -> int:
     return CLEAN
 
 
-def _refuse_no_model(file: str) -> None:
-    """Refuse a folder, and a file whose content is text."""
+def _refuse_no_model(file: str, called: str) -> None:
+    """Refuse a folder, and a file whose content is text; it is *called* as it was asked for."""
     if os.path.isdir(file):
-        raise FatalError(f"{file}: is a folder: name the model file in it")
+        raise FatalError(f"{called}: is a folder: name the model file in it")
     if is_text_file(os.fsencode(os.path.realpath(file))):
         what = "text" if os.path.getsize(file) else "empty"
-        raise FatalError(f"{file}: is no model file, but {what}")
+        raise FatalError(f"{called}: is no model file, but {what}")
 
 
 def _named_run(provenance: Provenance, root: str) -> str:
@@ -475,9 +475,17 @@ def _check_folder(root: str, best_models: BestModels) -> None:
 
 
 def _destination(
-    file: str, name: str | None, root: bytes, best_models: BestModels, safetensors: bool
+    file: str,
+    called: str,
+    name: str | None,
+    root: bytes,
+    best_models: BestModels,
+    safetensors: bool,
 ) -> tuple[str, bool]:
-    """Return the root-relative path of the milestone, and whether it has to be copied there."""
+    """Return the root-relative path of the milestone, and whether it has to be copied there.
+
+    Errors name the *file* as it was *called*, which may be an address of W&B.
+    """
     try:
         here = from_root(file, root)
     except FatalError:
@@ -499,7 +507,7 @@ def _destination(
         raise FatalError(f"{path!r}: choose a plain name with --as NAME")
     if not names.is_a("weights", os.fsencode(path)):
         raise FatalError(
-            f"{file if name is None else path}: a milestone is called"
+            f"{called if name is None else path}: a milestone is called"
             f" {', '.join(best_models.weights)}: choose a name with --as"
         )
     return path, os.fsencode(path) != here
