@@ -14,6 +14,7 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.policy import patterns
+from fx_hooks.policy.compiled import tables_alone, tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.util.errors import FatalError
@@ -123,3 +124,17 @@ def test_a_manifest_of_nothing_but_lists(tmp_path: Path, count: int) -> None:
     forge(tmp_path / "a.tar.gz", text=b"[" + b"[]," * count + b"0]")
     with pytest.raises(FatalError, match=r"is too large|says more than there are files"):
         Archive(bytes(tmp_path / "a.tar.gz"))
+
+
+def test_nothing_that_is_remembered_of_patterns_is_made_twice() -> None:
+    form = "keep: [{}]\n"
+    text = form.format(", ".join(f'"[a-c]x{n}/**/y{n}*z*w"' for n in range(4_900)))
+    made = (patterns.regex_source, patterns.alternatives, patterns.shape)
+    for function in made:
+        function.cache_clear()
+    policy = load_policy(text.encode())
+    tables_of(policy)
+    tables_alone(policy)
+    for function in made:
+        found = function.cache_info()
+        assert found.misses == found.currsize, function
