@@ -170,7 +170,7 @@ class ContractCheck:
 
     @cached_property
     def _at_head(self) -> dict[bytes, str]:
-        """What ``HEAD`` has of milestones and metadata: thousands are not asked for one by one."""
+        """The blobs of milestones and metadata in ``HEAD``; thousands, asked for at once."""
         head = self._repository.head()
         paths = [os.fsencode(path) for path in self.milestones]
         paths += [os.fsencode(metadata_path(path)) for path in self.milestones]
