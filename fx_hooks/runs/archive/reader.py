@@ -170,7 +170,12 @@ class Archive:
     @contextlib.contextmanager
     def _section(self, start: int, end: int, limit: int) -> Iterator[_Section]:
         self._file.seek(start)
-        with read_ahead(self._codec.chunks(self._file, end - start)) as chunks:
+        found = self._codec.chunks(self._file, end - start)
+        # Of what is read at once nothing is left to read ahead, and runs may be many and small.
+        is_small = limit <= CHUNK
+        with (
+            contextlib.nullcontext(filter(None, found)) if is_small else read_ahead(found) as chunks
+        ):
             stream = _Stream(chunks, limit)
             yield _Section(stream)
             # The checksum comes last.
