@@ -279,7 +279,7 @@ def _walk(stack: list[_Place], found: _Found, enough: int = 0) -> list[_Place]:
     None are left, unless there are *enough* entries before.
     """
     separator = os.fsencode(os.sep)
-    by_descriptor = sys.platform != "win32" and os.scandir in os.supports_fd
+    by_descriptor = os.scandir in os.supports_fd
     while stack:
         if enough and found.count >= enough and len(stack) >= _MANY:
             break
@@ -288,7 +288,7 @@ def _walk(stack: list[_Place], found: _Found, enough: int = 0) -> list[_Place]:
         descriptor = -1
         try:
             # By its descriptor, which is faster, where that works.
-            if by_descriptor:
+            if sys.platform != "win32" and by_descriptor:
                 flags = os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder.parent else 0)
                 descriptor = os.open(place, flags)
             with os.scandir(place if descriptor < 0 else descriptor) as entries:

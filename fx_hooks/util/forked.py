@@ -32,6 +32,8 @@ class Forked:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         """Raise :class:`OSError` where there can be no more processes."""
+        if sys.platform == "win32":
+            raise OSError("processes cannot fork on Windows")
         reading, writing = os.pipe()
         try:
             self._process = os.fork()
@@ -68,5 +70,6 @@ class Forked:
         self._stream.close()
         # It may be reaped already, where whoever started us ignores SIGCHLD.
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self._process, signal.SIGKILL)
+            if sys.platform != "win32":
+                os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
