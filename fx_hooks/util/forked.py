@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from io import BufferedReader
 from typing import Any
 
 
@@ -29,6 +30,9 @@ def can_fork() -> bool:
 
 class Forked:
     """A process that does *work*; :meth:`result` is what that returned, if all went well."""
+
+    _process: int
+    _stream: BufferedReader
 
     def __init__(self, work: Callable[[], Any]) -> None:
         """Raise :class:`OSError` where there can be no more processes."""
@@ -54,22 +58,24 @@ class Forked:
 
     def result(self) -> Any:
         """Wait for what the work returned; None where it failed or was killed."""
-        try:
-            data = self._stream.read()
-        finally:
-            self.stop()
+        data = self._stream.read()
+        self._end()
         try:
             return marshal.loads(data)
         except (EOFError, ValueError, TypeError):
             return None
 
     def stop(self) -> None:
-        """End the process, if it has not ended."""
-        if self._stream.closed:
+        """End the process, if :meth:`result` has not seen its end."""
+        if sys.platform == "win32" or self._stream.closed:
             return
+        # Where whoever started us ignores SIGCHLD, the number may be another process's by now;
+        # ours then ends when it writes.
+        if signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN:
+            os.kill(self._process, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> None:
         self._stream.close()
-        # It may be reaped already, where whoever started us ignores SIGCHLD.
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            if sys.platform != "win32":
-                os.kill(self._process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self._process, 0)
