@@ -109,7 +109,9 @@ def test_ages_and_reasons(states: States, monkeypatch: pytest.MonkeyPatch) -> No
     assert runs["job_wandb"].reason == "offline, and no run-job.wandb.synced"
     assert runs["killed"].reason.endswith("offline, and its log run-killed.wandb is empty")
     assert runs["online_failed_wandb"].reason.startswith("exit code 1; online")
-    assert runs["online_killed_wandb"].reason.endswith("and its log run-onlinekilled.wandb is empty")
+    assert runs["online_killed_wandb"].reason.endswith(
+        "and its log run-onlinekilled.wandb is empty"
+    )
     assert "nothing says that all of it was uploaded" in runs["online_refused_wandb"].reason
 
 
