@@ -60,7 +60,11 @@ print("\\n" + json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss]))
 
 def run(repo: Repo, words: Words) -> Cost:
     """Start one command as users do."""
-    command = (sys.executable, "-m", f"fx_hooks.{words[0]}", *words[1:])
+    if words[0].startswith("cli."):
+        words = ("fx_hooks", words[0].removeprefix("cli.").replace("_", "-"), *words[1:])
+    else:
+        words = (f"fx_hooks.{words[0]}", *words[1:])
+    command = (sys.executable, "-m", *words)
     result = subprocess.run(
         (sys.executable, "-c", _LAUNCHER, *command), cwd=repo.root, capture_output=True, check=True
     )
@@ -603,6 +607,7 @@ PATTERNS: dict[str, Callable[[int], str]] = {
     "middle": lambda n: f"a{n}*b*c",
     "words": lambda n: f"*a{n}b*",
     "sets": lambda n: f"[a-z]{n}[0-9]",
+    "many-sets": lambda n: f"[{n % 7}-9{chr(97 + n % 26)}]" * 25 + str(n),
     "stars": lambda n: f"a/**/b{n}/**/c",
     "folders": lambda n: f"d{n}/",
     "deep": lambda n: "/".join(f"d{n % 7}" for _ in range(10)) + f"/f{n}",

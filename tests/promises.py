@@ -377,6 +377,7 @@ RULES = {
     "caches": ".cache/huggingface/x",
     "catboost": "src/catboost_info/time_left.tsv",
     "experiment-trackers": ".aim/VERSION",
+    "gym-recordings": "videos/openaigym.manifest.0.1.manifest.json",
     "hydra-run-directory": "experiments/x/result.csv",
     "hydra-runs": ".hydra/config.yaml",
     "hydra-sweeps": "multirun.yaml",

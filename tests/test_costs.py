@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +17,14 @@ from hypothesis import strategies as st
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from fx_hooks.best_models.metadata import read_metadata
+from fx_hooks.frameworks.configuration import Configuration
+from fx_hooks.frameworks.hydra.output import output_folders as hydra_folders
+from fx_hooks.frameworks.wandb.output import output_folders as wandb_folders
 from fx_hooks.policy import patterns
+from fx_hooks.policy.compiled import tables_alone, tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.archive.restore import restore
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_json import NotStrict, parse_json
 from tests.test_run_restore import a_run, file, folder, forge
@@ -123,3 +132,66 @@ def test_a_manifest_of_nothing_but_lists(tmp_path: Path, count: int) -> None:
     forge(tmp_path / "a.tar.gz", text=b"[" + b"[]," * count + b"0]")
     with pytest.raises(FatalError, match=r"is too large|says more than there are files"):
         Archive(bytes(tmp_path / "a.tar.gz"))
+
+
+def test_nothing_that_is_remembered_of_patterns_is_made_twice() -> None:
+    form = "keep: [{}]\n"
+    text = form.format(", ".join(f'"[a-c]x{n}/**/y{n}*z*w"' for n in range(4_900)))
+    made = (patterns.regex_source, patterns.alternatives, patterns.shape)
+    for function in made:
+        function.cache_clear()
+    policy = load_policy(text.encode())
+    tables_of(policy)
+    tables_alone(policy)
+    for function in made:
+        found = function.cache_info()
+        assert found.misses == found.currsize, function
+
+
+def test_runs_in_one_folder_are_restored_with_few_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 30
+    forge(
+        tmp_path / "a.tar.gz", *(a_run(f"outputs/a{n}", folder(), file("f")) for n in range(count))
+    )
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with Archive(bytes(tmp_path / "a.tar.gz")) as archive:
+        monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("reads ahead"))
+        restore(archive, bytes(tmp_path), archive.manifest.runs)
+    # The file and the folder of each, the folder around them, and two notes of what is going on.
+    assert len(synced) == 2 * count + 3
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions *work* calls, in Python and in C."""
+    found = 0
+
+    def note(_frame: object, event: str, _arg: object) -> None:
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        pytest.param(b"a: [" + b"1," * 1_000 + b"1]\n", 6, id="values"),
+        pytest.param(b"? a\n: b\n" * 1_000, 16, id="keys"),
+        pytest.param(b"# WANDB_DI hydra.run.dir\n" * 1_000, 1, id="lines"),
+    ],
+)
+def test_configuration_is_read_once(text: bytes, most: int) -> None:
+    def read() -> None:
+        configuration = Configuration({"conf/a.yaml": text})
+        assert [*wandb_folders(configuration), *hydra_folders(configuration)] == []
+
+    read()  # what is compiled once is compiled
+    assert calls(read) / 1_000 < most

@@ -6,8 +6,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fx_hooks.fastpath import fast_git
 from fx_hooks.git.repository import (
@@ -21,7 +24,11 @@ from fx_hooks.git.repository import (
     zsplit,
 )
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import parents
 from tests.support import CLEAN, WEIGHTS, Repo, git_version
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DataObject
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 NOBODY = "1" * 40
@@ -272,16 +279,42 @@ def test_held(here: Repo) -> None:
     here.git("rm", "-q", "-r", "a/40000 b")
     here.commit()
     store = ObjectStore()
-    asked = {b"a/b": {b"c", b"\nd", b"e"}, b"a/40000 b": {b"x"}, b"a/link": {b"c"}, b"a": {b"b"},
-             b"": {b"a", b"train.py"}, b"train.py": {b"x"}, b"none/there": {b"x"}}  # fmt: skip
-    assert store.held([first], asked) == {b"a", b"a/b", b"a/b/c", b"a/40000 b/x", b"train.py"}
-    both = store.held([first, here.git("rev-parse", "HEAD").strip()], asked)
-    assert both == {b"a", b"a/b", b"a/b/c", b"a/b/\nd", b"a/40000 b/x", b"train.py"}
-    assert store.held([first], {}) == set()
+    both = [first, here.git("rev-parse", "HEAD").strip()]
+    folders = {b"a", b"a/b", b"a/40000 b", b"a/link", b"none", b"none/there", b"train.py"}
+    names = [b"c", b"\nd", b"e", b"x", b"b", b"40000 b/x", b"b/c", b"b/c/d", b"train.py"]
+    assert store.held([first], folders, names) == {
+        b"a/b", b"a/b/c", b"a/40000 b/x",
+    }  # fmt: skip
+    assert store.held(both, folders, names) == {b"a/b", b"a/b/c", b"a/b/\nd", b"a/40000 b/x"}
+    assert store.held(both, {b"a"}, names) == {b"a/b", b"a/b/c", b"a/40000 b/x"}
+    assert store.held(both, {b"a/b"}, names) == set()  # not without the folder above
+    assert store.held([first], set(), names) == set()
     blob = here.git("rev-parse", "HEAD:a/b").strip()
     (here.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(FatalError):
-        store.held(["HEAD"], asked)
+        store.held(["HEAD"], folders, names)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_held_in_any_tree(here: Repo, data: DataObject) -> None:
+    """As a list of all paths says it."""
+    parts = st.sampled_from(["a", "b", "40000 a", "c d"])
+    paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
+    blob = here.git("hash-object", "-w", "--stdin").strip()
+    here.git("read-tree", "--empty")
+    lines = [f"100644 {blob}\t{path}\n" for path in data.draw(st.sets(paths, max_size=8))]
+    here.git("update-index", "--add", "--replace", "--index-info", stdin="".join(lines).encode())
+    tree = here.git("write-tree").strip()
+    listed = os.fsencode(here.git("ls-tree", "-r", "-t", "-z", "--name-only", tree))
+    every = set(listed.split(b"\0"))
+    folders = {above for path in every for above in (*parents(path), path) if above}
+    some = {folder for folder in folders if data.draw(st.booleans())}
+    some = {above for folder in some for above in (*parents(folder), folder)}
+    names = set(map(os.fsencode, data.draw(st.lists(paths, max_size=5))))
+    expected = {path for path in every for folder in some for name in names
+                if path == folder + b"/" + name}  # fmt: skip
+    assert ObjectStore().held([tree], some, names) == expected
 
 
 def test_left_out(here: Repo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import fractions
+import gzip
 import importlib.util
 import io
 import json
@@ -14,6 +15,7 @@ import struct
 import sys
 import types
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -79,7 +81,9 @@ def test_a_small_file_counts_by_its_name_at_each_place(repo: Repo) -> None:
     assert repo.check("--all-files").out.count("res/thing") == 0
 
 
-@pytest.mark.parametrize("suffix", ["pkl", "pickle", "joblib", "cache"])
+@pytest.mark.parametrize(
+    "suffix", ["pkl", "pickle", "joblib", "cache", "sav", "bin", "ubj", "prof"]
+)
 def test_a_pickle_counts_at_any_size(repo: Repo, suffix: str) -> None:
     commit(repo, "small", f"res/logreg.{suffix}", content=SMALL)
     assert not fast_path(repo)
@@ -183,6 +187,7 @@ def pickled(module: str, protocol: int, around: bool) -> bytes:
     [
         ("sklearn.ensemble._forest", True), ("xgboost.sklearn", True), ("lightgbm.basic", True),
         ("catboost.core", True), ("sklearn.preprocessing._data", False),
+        ("sklearn.multioutput", True), ("sklearn.kernel_ridge", True), ("sklearn.pipeline", False),
         ("gensim.models.word2vec", True), ("stable_baselines3.common.buffers", True),
         ("stable_baselines3.common.vec_env.vec_normalize", True),
         ("gensim.corpora.dictionary", False),
@@ -194,6 +199,31 @@ def test_pickled_estimators(
 ) -> None:
     repo.stage("src/thing.joblib", pickled(module, protocol, around))
     assert repo.check().code == refused
+
+
+PACKERS = {
+    "zlib": zlib.compress, "fast": lambda content: zlib.compress(content, 1), "gzip": gzip.compress,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", PACKERS)
+def test_a_packed_estimator(repo: Repo, how: str) -> None:
+    """As joblib.dump(compress=3) writes it."""
+    repo.stage("a.joblib", PACKERS[how](pickled("sklearn.ensemble._forest", 4, False)))
+    repo.stage("b.pkl.gz", PACKERS[how](pickled("sklearn.preprocessing._data", 4, False)))
+    repo.stage("c.gz", PACKERS[how](bytes(1 << 18)))
+    repo.stage("d.pkl", PACKERS[how](bytes(1 << 18))[:9] + b"damaged" * 4000)
+    report = json.loads(repo.check("--format", "json").out)
+    assert [finding["path"] for finding in report["findings"]] == ["a.joblib"]
+
+
+def test_an_estimator_behind_other_things(repo: Repo) -> None:
+    """The last step of a pipeline, or beside a scaler; not where a text speaks of one."""
+    repo.stage("a.pkl", pickle.dumps(["sklearn.ensemble", "sklearn.svm.SVC", "x\ncsklearn.svm"], 4))
+    assert repo.check() == CLEAN
+    behind = b"\x80\x04" + b"\x8c\x01a\x94" * 5000 + pickled("sklearn.svm", 4, False)[2:]
+    repo.stage("b.pkl", behind)
+    assert repo.check().code == 1
 
 
 def zipped(*names: str) -> bytes:
@@ -229,6 +259,13 @@ def profiled(path: Path) -> bytes:
         pytest.param(struct.pack("<ii", 793712314, 12345), "", id="another-number"),
         pytest.param(b"\x1c\0\0\0TFL3", "TensorFlow Lite", id="tflite"),
         pytest.param(b"\x1c\0\0\0TFLX", "", id="another-buffer"),
+        pytest.param(zipped("MAR-INF/MANIFEST.json", "a.py"), "TorchServe", id="torchserve"),
+        pytest.param(b"mmap lm http://kheafield.com/code format version 5\n", "KenLM", id="kenlm"),
+        pytest.param(struct.pack("<QQQ", 0x112, 0, 3), "MXNet", id="mxnet"),
+        pytest.param(struct.pack("<QQQ", 0x112, 1, 3), "", id="another-list"),
+        pytest.param(b"lmgg\x01\0\0\0", "GGML", id="ggml"),
+        pytest.param(b'@\0\0\0{"description": "Ultralytics YOLO', "TensorRT", id="tensorrt"),
+        pytest.param(b'@\0\0\0{"description": "A table"', "", id="another-head"),
     ],
 )
 def test_weights_by_content(repo: Repo, content: bytes, what: str) -> None:

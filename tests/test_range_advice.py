@@ -275,7 +275,7 @@ def test_what_a_remote_has(remote: Repo, repo: Repo, tmp_path: Path) -> None:
     repo.git("push", "-q", "origin", "main")
     commit(repo, "later", "src/b.py")
     result = check(repo, "HEAD~2..HEAD")
-    assert "A remote has them already. To take them out rewrites the history" in result.out
+    assert "A remote has them already. Taking them out rewrites the history" in result.out
     repo.git("tag", "v1")
     repo.git("push", "-q", "origin", "main", "v1")
     repo.git("clone", "-q", "--no-local", str(remote.root), str(tmp_path / "fresh"))

@@ -102,9 +102,7 @@ def test_every_other_byte_stays(repo: Repo, before: bytes, after: bytes) -> None
 
 
 def test_check_and_diff_change_nothing(repo: Repo) -> None:
-    assert run(repo, "--check") == Result(
-        1, ".gitignore: does not follow the policy: run fx-sync-gitignore\n", ""
-    )
+    assert run(repo, "--check") == Result(1, ".gitignore: is missing: run fx-sync-gitignore\n", "")
     result = run(repo, "--diff")
     assert result.code == 1
     assert result.out.startswith("--- .gitignore\n+++ .gitignore\n@@ ")

@@ -241,7 +241,7 @@ def _is_like(pattern: bytes, name: bytes) -> bool:
     return _like(pattern)(name) is not None
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 14)  # more than one policy has
 def _like(pattern: bytes) -> Callable[[bytes], object]:
     inner = (b".*" if char == 42 else b"." if char == 63 else re.escape(bytes([char]))
              for char in pattern)  # fmt: skip

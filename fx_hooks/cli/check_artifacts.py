@@ -337,11 +337,11 @@ def _steps(
         steps.append(Step(what if few else f"{what} fx-add-milestone FILE --why TEXT", approve))
     others = [finding for finding in findings if finding.rule != BEST_MODELS_RULE]
     if others:
-        meant = list(_deliverables(check, others, names, way))
+        meant, told = _deliverables(check, others, names, way)
         steps += meant
-        # What is said of the only file says that, too.
-        if not meant or len(others) > 1:
-            steps.append(Step(_keep(check.classifier.policy, others), ()))
+        rest = [finding for finding in others if finding.path not in told]
+        if rest:
+            steps.append(Step(_keep(check.classifier.policy, rest), ()))
     return steps, whole
 
 
@@ -366,24 +366,28 @@ def _sentence(text: str) -> str:
 
 def _deliverables(
     check: IndexCheck, findings: Sequence[Finding], names: Names, way: str
-) -> Iterator[Step]:
-    """Yield what to do about *findings* that may have been meant to be in Git."""
+) -> tuple[list[Step], set[bytes]]:
+    """Return what to do about *findings* that may have been meant to be in Git, and their paths."""
+    steps = []
+    told = set()
     alone = {finding.path: finding.rule for finding in findings if finding.group == finding.path}
     weights = [path for path, rule in alone.items() if rule == WEIGHTS_RULE]
     named = named_in(check.repository, weights)
     for path, file in list(named.items())[:_FEW]:
         what = f"{shown(path)} is named in {shown(file)}. "
         keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
+        told.add(path)
         if names.is_a("weights", path):
             what += f"Add it as a milestone (TEXT says why), or {keep}:"
-            yield Step(what, (_approve(path, way),))
+            steps.append(Step(what, (_approve(path, way),)))
         else:
-            yield Step(f"{what}If others need it from Git, {keep}.", ())
+            steps.append(Step(f"{what}If others need it from Git, {keep}.", ()))
     if len(named) > _FEW:
-        yield Step(f"{len(named) - _FEW:,} more of them are named in tracked files.", ())
+        steps.append(Step(f"{len(named) - _FEW:,} more of them are named in tracked files.", ()))
     for pattern, count in sibling_patterns(alone)[:_FEW]:
         what = f"{count:,} of them lie together. If they are data, keep all by adding"
-        yield Step(f"{what} {_entry(pattern[1:])}.", ())
+        steps.append(Step(f"{what} {_entry(pattern[1:])}.", ()))
+    return steps, told
 
 
 def _entry(path: str) -> str:

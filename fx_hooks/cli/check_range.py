@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
@@ -239,7 +239,8 @@ def check(
     if policy_ref is None:
         for tip in dict.fromkeys(one.tip for one, _ in guilty):
             notes += [one.text for one in near_misses.of_commit(store, tip, policies[tip])]
-    findings = _findings(store, guilty)
+    there = _there(store, guilty)
+    findings = _findings(store, guilty, there)
     mends = [item.mend for _, found in guilty for item in found.artifacts if item.mend]
     way = "" if on_server or not findings else store.path_to_root()
     mends = from_folder(dict.fromkeys(mends), way)
@@ -255,7 +256,7 @@ def check(
                     for finding in findings if finding.commit}  # fmt: skip
         places = [
             (
-                _place(store, one, found, on_server=on_server),
+                _place(store, one, found, there[one.tip], on_server=on_server),
                 [by_place[item.commit, item.path] for item in found.artifacts],
             )
             for one, found in guilty
@@ -321,19 +322,33 @@ def classifier_for(
     )
 
 
-def _findings(store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]) -> list[Finding]:
+def _there(
+    store: ObjectStore, results: Sequence[tuple[Range, RangeResult]]
+) -> dict[str, dict[bytes, str]]:
+    """Return the blobs that each tip has at the paths of the artifacts of all."""
+    paths = list(dict.fromkeys(item.path for _, one in results for item in one.artifacts))
+    return {tip: store.found(tip, paths) for tip in dict.fromkeys(one.tip for one, _ in results)}
+
+
+def _findings(
+    store: ObjectStore,
+    results: Sequence[tuple[Range, RangeResult]],
+    there: Mapping[str, Mapping[bytes, str]],
+) -> list[Finding]:
     found = {(item.commit, item.path): item for _, one in results for item in one.artifacts}
     artifacts = list(found.values())
-    paths = list(dict.fromkeys(item.path for item in artifacts))
-    there = {
-        place
-        for tip in dict.fromkeys(one.tip for one, _ in results)
-        for place in store.found(tip, paths).items()
-    }
-    return findings_of(store, artifacts, store.sizes(item.blob for item in artifacts), there)
+    left = {place for places in there.values() for place in places.items()}
+    return findings_of(store, artifacts, store.sizes(item.blob for item in artifacts), left)
 
 
-def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bool) -> Place:
+def _place(
+    store: ObjectStore,
+    one: Range,
+    result: RangeResult,
+    there: Mapping[bytes, str],
+    *,
+    on_server: bool,
+) -> Place:
     ids = list(dict.fromkeys(item.commit for item in result.artifacts))
     published = set() if on_server else set(ids) - ranges.without(store, ids, behind=one.old)
     shared = published
@@ -365,7 +380,7 @@ def _place(store: ObjectStore, one: Range, result: RangeResult, *, on_server: bo
         above[0] if above else None,
         any(len(found) > 1 for found in parents.values()),
         any(len(parents.get(name, ())) > 1 for name in ids),
-        frozenset(place[0] for place in store.found(one.tip, paths).items() if place not in blobs),
+        frozenset(path for path in paths if path in there and (path, there[path]) not in blobs),
         _whole(store, ids, paths),
     )
 

@@ -193,7 +193,7 @@ def _checked(file: _File, *, force: bool) -> tuple[Finding, str] | None:
         return None
     before, after = _rewritten(file, force=force)
     if before != after:
-        why = "does not follow the policy"
+        why = "is missing" if before is None else "does not follow the policy"
         return _finding(file, why, NAME, tracked=before is not None), (
             f"{file.name}: {why}: run {NAME}"
         )

@@ -19,8 +19,11 @@ _WRITTEN = frozenset(
     b" .png .proto .py .pyi .r .rs .rst .sh .sql .svg .tex .toml .ts .tsv .tsx .txt .xml .yaml"
     b" .yml".split()
 )
-# Pickles are of any size, and so is what YOLOv7 knows of the labels: torch.save of a table.
-_PICKLED = frozenset((b".pkl", b".pickle", b".joblib", b".cache"))
+# Pickles are of any size, and so are what YOLOv7 knows of the labels, boosters and profiles.
+_OF_ANY_SIZE = frozenset(
+    b".bin .bst .cache .gz .h5 .hdf5 .joblib .p .params .pck .pickle .pkl .prof .pstats .sav .th"
+    b" .tflite .ubj .z .zip".split()
+)
 # How all begin whose rest is looked into; :mod:`fx_hooks.weights.magic` and
 # :mod:`fx_hooks.frameworks.stores` say what they are.
 _BEGINNINGS = (
@@ -29,6 +32,8 @@ _BEGINNINGS = (
     b"{L\0\0\0\0\0\0\0\x07", b'{"learner":{"', b"tree\nversion=v", b"\x08", b"SQLite format 3",
     b'#{"t_start":', b"\xba\x16\x4f\x2f",
     b"{)\x03", b"{\xa9\x03", b"\xfb)\x03", b"\xfb\xa9\x03",
+    b"x\x01", b"x^", b"x\x9c", b"x\xda", b"\x1f\x8b\x08", b"mmap lm http://k",
+    b"\x12\x01\0\0\0\0\0\0", b"lmgg", b"fmgg", b"tjgg",
 )  # fmt: skip
 SIGNS = 16  # bytes that are enough for a first look
 
@@ -42,7 +47,8 @@ def may_be_one(head: bytes, size: int) -> bool:
     """Return True unless what begins with *head* and has *size* bytes is surely none."""
     if head.startswith(_BEGINNINGS):
         return True
-    if head[4:8] == b"TFL3":  # TensorFlow Lite: an offset stands before it
+    # TensorFlow Lite: an offset stands before it. Ultralytics' engines: the length of the JSON.
+    if head[4:8] == b"TFL3" or head[4:6] == b'{"':
         return True
     # safetensors: the length of the header, and the header.
     return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8
@@ -54,7 +60,7 @@ def gives_reason(path: bytes) -> bool:
     suffix = name[name.rfind(b".") :]
     if suffix in _WRITTEN:
         return name == b"monitor.csv"
-    return suffix in _PICKLED or any(word in name for word in _WORDS)
+    return suffix in _OF_ANY_SIZE or any(word in name for word in _WORDS)
 
 
 def doubtful(entries: "dict[bytes, Entry]") -> "list[bytes]":

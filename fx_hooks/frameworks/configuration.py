@@ -51,13 +51,14 @@ class Configuration:
         self.settings = _all_settings(files)
         self._answers: dict[str, str | None] = {}
 
-    def lines(self) -> Iterator[tuple[str, int, str]]:
-        """Yield the lines of what is no Python: file, number, and text without its comment."""
+    def lines(self, word: str) -> Iterator[tuple[str, int, str]]:
+        """Yield the lines with *word* of what is no Python: file, number, text without comment."""
         for name, content in self.files.items():
-            if not name.endswith(".py"):
+            if not name.endswith(".py") and word.encode() in content:
                 text = content.decode("utf-8", "replace")
                 for line, each in enumerate(text.split("\n"), 1):
-                    yield name, line, _COMMENT.sub("", each)
+                    if word in each:
+                        yield name, line, _COMMENT.sub("", each)
 
     def resolved(self, value: str) -> str:
         """Return *value* with the interpolations that config groups of the same name answer."""

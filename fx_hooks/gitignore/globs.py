@@ -264,7 +264,7 @@ def _with_stars(places: set[int], wide: Sequence[object]) -> set[int]:
     return found
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 16)
 def _tokens(part: str) -> tuple[frozenset[int] | None, ...]:
     found: list[frozenset[int] | None] = []
     for kind, text in tokens_of(part):

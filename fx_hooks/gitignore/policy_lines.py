@@ -47,7 +47,7 @@ from fx_hooks.gitignore.globs import (
     spelled_alike,
 )
 from fx_hooks.policy.model import MILESTONE_RULE
-from fx_hooks.policy.patterns import problem, split
+from fx_hooks.policy.patterns import MOST, problem, split
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import Entry, Policy
@@ -213,7 +213,7 @@ def _blocks_all(policy: Policy, line: _Pattern, is_folder: Callable[[Glob], bool
     return False
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=MOST)
 def _pattern(entry: Entry) -> _Pattern:
     names, floating, beneath = split(entry.pattern)
     glob: Glob = tuple(map(spelled_alike, names)) or ("*",)

@@ -317,16 +317,8 @@ class RangeClassifier:
             # more, and no commit of the range may have removed it: a merge took that over.
             folders = {folder for path, blocked in known.items() if not blocked
                        for folder in parents(path)}  # fmt: skip
-            inside: dict[bytes, set[bytes]] = {}
-            for sign in signs:
-                if sign.inside != b"*":
-                    inside.setdefault(sign.inside, set()).add(sign.name)
-            asked: dict[bytes, set[bytes]] = {}
-            for above in folders:
-                for inner, names in inside.items():
-                    place = above + b"/" + inner if inner else above
-                    asked[place] = asked.get(place, set()) | names
-            marks |= self._store.held(ends, asked)
+            names = {sign.tail[1:] for sign in signs if sign.inside != b"*"}
+            marks |= self._store.held(ends, folders, names)
         found = set()
         for path in marks:
             for sign in signs:

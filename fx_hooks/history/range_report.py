@@ -143,8 +143,7 @@ def how_to_remove(
     if shared:
         every = [finding for _, some in shared for finding in some]
         kept = {path for place, _ in shared for path in place.kept}
-        said = "A remote has them already"
-        steps.append(rewrite_history(every, kept, said))
+        steps.append(rewrite_history(every, kept, "A remote has them already. "))
     found = [(place, some) for place, some in found if not place.shared]
     for place, findings in found:
         if len(found) > 1:
@@ -156,13 +155,13 @@ def how_to_remove(
     return steps
 
 
-def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: str) -> Step:
+def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: str = "") -> Step:
     """Return the steps that remove *findings* from published history; *said* comes first.
 
     Of *kept* paths only the blobs of the findings go.
     """
     what = (
-        f"{said}. To take them out rewrites the history: tell everyone who has a clone. In a fresh"
+        f"{said}Taking them out rewrites the history: tell everyone who has a clone. In a fresh"
         f" clone, with {_FILTER_REPO}:"
     )
     # git-filter-repo takes the remote of a fresh clone away, so that nobody pushes by mistake.

@@ -43,10 +43,10 @@ class Range(NamedTuple):
 
 def between(store: ObjectStore, old: str, new: str) -> list[Range]:
     """Return the range that *new* has and *old* has not; zeros for *old* mean nothing is old."""
-    tip = commit(store, new)
     if _ZERO.match(old):
-        return [Range(new, tip, ("--remotes",))]
-    return [Range(new, tip, (commit(store, old),))]
+        return [Range(new, commit(store, new), ("--remotes",))]
+    tip, known = _commits(store, (new, old))
+    return [Range(new, tip, (known,))]
 
 
 def parse(store: ObjectStore, text: str) -> list[Range]:
@@ -179,7 +179,13 @@ def branches(store: ObjectStore) -> list[tuple[str, str]]:
 
 def shallow_commits(store: ObjectStore) -> set[str]:
     """Return the commits at which a shallow clone has been cut off."""
-    place = store.run("rev-parse", "--git-path", "shallow")[:-1]
+    place = os.fsencode(os.path.join(store.git_directory, "shallow"))
+    # Linked work trees share that of the repository (gitrepository-layout).
+    elsewhere = ("GIT_SHALLOW_FILE", "GIT_COMMON_DIR")
+    if any(name in os.environ for name in elsewhere) or os.path.lexists(
+        os.path.join(store.git_directory, "commondir")
+    ):
+        place = store.run("rev-parse", "--git-path", "shallow")[:-1]
     try:
         with open(place, "rb") as file:
             return set(file.read().decode("ascii", "replace").split())
@@ -251,6 +257,9 @@ def full_name(store: ObjectStore, one: Range) -> str:
     """Return the full name of the ref that leads to *one*; empty where it is not a ref."""
     if one.ref.startswith("refs/"):
         return one.ref
+    # No ref has one of these in its name (git-check-ref-format).
+    if set("~^:") & set(one.ref or one.name):
+        return ""
     said = store.run("rev-parse", "-q", "--symbolic-full-name", one.ref or one.name,
                      codes=(0, 1, 128))  # fmt: skip
     return os.fsdecode(said).strip()
@@ -313,6 +322,20 @@ def commit(store: ObjectStore, name: str, ref: str = "") -> str:
     if name == "HEAD":
         raise FatalError("HEAD: this repository has no commits yet")
     raise FatalError(f"{said}: this commit is not here: fetch it, or name another one")
+
+
+def _commits(store: ObjectStore, names: Sequence[str]) -> list[str]:
+    """Return the commits that *names* lead to, as :func:`commit` does, by one question for all."""
+    for name in names:
+        _refuse_ambiguous(store, name)
+    if not any("\n" in name for name in names):
+        stdin = os.fsencode("".join(f"{name}^{{commit}}\n" for name in names))
+        form = "--batch-check=%(objecttype) %(objectname)"
+        answers = store.run("cat-file", form, stdin=stdin, codes=(0, 128)).decode().splitlines()
+        kinds = [answer.partition(" ") for answer in answers]
+        if [kind for kind, _, _ in kinds] == ["commit"] * len(names):
+            return [found for _, _, found in kinds]
+    return [commit(store, name) for name in names]
 
 
 def _exists(store: ObjectStore, name: str) -> bool:

@@ -16,6 +16,9 @@ from typing import NamedTuple
 STAR = "*"  # any run of bytes within one path part
 # Linux has no longer paths (PATH_MAX).
 _LONGEST = 4096
+# What is remembered of patterns, of parts and of sets: more than two policies may have. A cache
+# that is too small for one list, which is gone through again and again, remembers nothing of it.
+MOST = 1 << 14
 ONE = "?"  # exactly one byte: a question mark or a set
 
 
@@ -193,7 +196,7 @@ def _pathspec_problem(pattern: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=MOST)
 def regex_source(pattern: str) -> bytes:
     """Return pathspec's own expression for *pattern*, on bytes as git sees them.
 
@@ -282,7 +285,7 @@ def _sets(pattern: str) -> Iterator[str]:
 
 
 # The policies of projects have most of their patterns in common.
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=MOST)
 def alternatives(pattern: str) -> tuple[str, ...]:
     """Return *pattern* without small sets, as several patterns that together mean the same.
 
@@ -378,7 +381,7 @@ def _matches(part: str | None, name: str) -> bool:
     return part is None or _expression(part).search(name.encode("latin-1")) is not None
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=MOST)
 def _expression(part: str) -> re.Pattern[bytes]:
     text = part.encode("latin-1").decode("utf-8", "surrogateescape")
     return re.compile(regex_source("/" + text), re.DOTALL)
@@ -389,7 +392,7 @@ def _as_text(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=MOST)
 def shape(pattern: str) -> Shape:
     """Take a valid *pattern* apart, with the cheapest tests for each of its parts."""
     parts, floating, beneath = split(pattern)
@@ -436,7 +439,7 @@ def _runs(tokens: Sequence[tuple[str, str]]) -> tuple[tuple[bytes, tuple[bytes, 
     return tuple(found)
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=MOST)
 def _members(inside: str) -> bytes:
     """Return the bytes that the set with *inside* matches, or a question mark."""
     text = _SPECIAL.sub(rb"\\\g<0>", inside.encode("latin-1"))

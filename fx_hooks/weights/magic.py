@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 
 # A pickle of torch.serialization.MAGIC_NUMBER, as torch.save has always written it.
@@ -23,12 +24,18 @@ _OF_A_MODEL = (
 _PICKLES = (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")
 # An estimator that a pickle names, by STACK_GLOBAL or GLOBAL, or what a training goes on with.
 # Scalers and encoders, data sets and what else a package has are none.
-_ESTIMATOR = (
-    rb"(?:\x8c.|c)(?:sklearn\.(?:calibration|cluster|discriminant_analysis|ensemble"
-    rb"|gaussian_process|linear_model|mixture|model_selection|naive_bayes|neighbors|neural_network|svm"
-    rb"|tree)|xgboost\.(?:core|sklearn)|lightgbm\.(?:basic|sklearn)|catboost\.core"
-    rb"|gensim\.models|stable_baselines3\.common\.(?:buffers|vec_env))[.\n\x94]"
+_MODULE = (
+    rb"(?:sklearn\.(?:calibration|cluster|cross_decomposition|discriminant_analysis|dummy|ensemble"
+    rb"|gaussian_process|isotonic|kernel_ridge|linear_model|mixture|model_selection|multiclass"
+    rb"|multioutput|naive_bayes|neighbors|neural_network|semi_supervised|svm|tree)"
+    rb"|xgboost\.(?:core|sklearn)|lightgbm\.(?:basic|sklearn)|catboost\.core"
+    rb"|gensim\.models|stable_baselines3\.common\.(?:buffers|vec_env))(?:\.[\w.]+)?"
 )
+_ESTIMATOR = re.compile(
+    rb"\x8c." + _MODULE + rb"\x94\x8c.\w+\x94\x93|c" + _MODULE + rb"\n\w+\n", re.DOTALL
+)
+# joblib.dump(compress=N): a stream of zlib, or of gzip. What it holds is seen in its first bytes.
+_ZLIB = (b"x\x01", b"x^", b"x\x9c", b"x\xda", b"\x1f\x8b\x08")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KERAS = (b"keras_version", b"model_weights", b"layer_names", b"optimizer_weights")
 
@@ -40,7 +47,10 @@ def weights_format(head: bytes, size: int) -> str:
     if head.startswith(LEGACY_MAGIC):
         return "PyTorch"
     if head.startswith(_PICKLES):
-        return "scikit-learn and the like" if re.search(_ESTIMATOR, head[:512]) else ""
+        return _pickle(head)
+    if head.startswith(_ZLIB):
+        inner = _inflated(head)
+        return _pickle(inner) if inner.startswith(_PICKLES) else ""
     if head.startswith(b"GGUF") and head[4:8] in (b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0"):
         return "GGUF"
     if head.startswith(_HDF5):
@@ -56,12 +66,36 @@ def weights_format(head: bytes, size: int) -> str:
     # fastText/src/fasttext.cc, signModel: the number, and the version of the format
     if head.startswith(b"\xba\x16\x4f\x2f") and head[4:8] in (b"\x0b\0\0\0", b"\x0c\0\0\0"):
         return "fastText"
+    # kenlm/lm/binary_format.cc: kMagicBeforeVersion
+    if head.startswith(b"mmap lm http://kheafield.com/code format version"):
+        return "KenLM"
+    # mxnet/src/ndarray/ndarray.cc: kMXAPINDArrayListMagic, and a reserved number
+    if head.startswith(b"\x12\x01" + bytes(14)):
+        return "MXNet"
+    # ggml before GGUF: llama.cpp's file versions ggml, ggmf and ggjt, and whisper.cpp
+    if head.startswith((b"lmgg", b"fmgg", b"tjgg")):
+        return "GGML"
+    # ultralytics/engine/exporter.py: export_engine writes its metadata before the engine
+    if head[4:].startswith(b'{"description": "Ultralytics'):
+        return "TensorRT"
     # tensorflow/compiler/mlir/lite/schema/schema.fbs: file_identifier
     if head[4:8] == b"TFL3":
         return "TensorFlow Lite"
     if _is_safetensors(head, size):
         return "safetensors"
     return "ONNX" if _is_onnx(head, size) else ""
+
+
+def _pickle(head: bytes) -> str:
+    # An estimator may stand behind others: the last step of a pipeline, beside a scaler.
+    return "scikit-learn and the like" if _ESTIMATOR.search(head) else ""
+
+
+def _inflated(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=47).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _zip(head: bytes) -> str:
@@ -81,6 +115,8 @@ def _zip(head: bytes) -> str:
         return "Stable-Baselines3"
     if {b"model_params.json", b"network.pt"} <= set(names):  # pytorch_tabnet/abstract_model.py
         return "TabNet"
+    if b"MAR-INF/MANIFEST.json" in names:  # model_archiver/model_packaging_utils.py
+        return "TorchServe"
     if names and all(name.endswith(b".npy") for name in names):
         return "NumPy" if any(re.search(_OF_A_MODEL, name) for name in names) else ""
     return ""

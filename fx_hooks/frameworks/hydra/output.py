@@ -39,7 +39,7 @@ def output_folders(configuration: Configuration) -> Iterator[RunDirectory]:
             if key in values:
                 value, line = values[key]
                 yield from _directory(configuration.resolved(value), name, line)
-    for name, line, text in configuration.lines():
+    for name, line, text in configuration.lines(".dir="):
         for match in _OVERRIDE.finditer(text) if name not in configuration.settings else ():
             yield from _directory(configuration.resolved(value_of(match)), name, line)
 

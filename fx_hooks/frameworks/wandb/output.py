@@ -50,7 +50,7 @@ def output_folders(configuration: Configuration) -> Iterator[RunDirectory]:
     for name, content in _python_files(configuration):
         for value, line in _in_python(content):
             yield from _directory(value, name, line)
-    for name, line, text in configuration.lines():
+    for name, line, text in configuration.lines("WANDB_DIR"):
         for match in _WANDB_DIR.finditer(text):
             yield from _directory(value_of(match), name, line)
 

@@ -114,7 +114,7 @@ def _steps(
     if rest:
         here = store.found(store.head() or refs[0][1], {finding.path for finding in rest}).items()
         kept = {path for path, blob in here if (path, blob) not in there}
-        steps.append(rewrite_history(rest, kept, "To take them out"))
+        steps.append(rewrite_history(rest, kept))
     if mine:
         what = "No remote has all of them yet. See how to take those out that are only here:"
         steps.append(Step(what, commands))

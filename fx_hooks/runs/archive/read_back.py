@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from fx_hooks.runs.archive.manifest import Entry, PackedRun
 from fx_hooks.runs.archive.reader import members, reading, section
-from fx_hooks.runs.archive.sections import CHUNK, codec_for
+from fx_hooks.runs.archive.sections import CHUNK, Codec, codec_for
 from fx_hooks.util.disk import files_only
 from fx_hooks.util.paths import shown
 
@@ -127,21 +127,22 @@ class ReadBack:
             self._thread.join()
 
     def _work(self) -> None:
+        codec = codec_for(os.fsdecode(self._name))
         while (run := self._runs.get()) is not None:
             done = self.done
             try:
                 if not self._is_over(run) and self._fault is None:
-                    self._compared.append(self._check(run))
+                    self._compared.append(self._check(codec, run))
             except BaseException as exc:  # it is raised again where the archive is written
                 if not self._is_over(run):
                     self._fault = exc
             if run.is_dropped:
                 self.done = done
             run.is_done.set()
+        codec.close()
 
-    def _check(self, run: _Run) -> PackedRun:
+    def _check(self, codec: Codec, run: _Run) -> PackedRun:
         name = shown(self._name)
-        codec = codec_for(os.fsdecode(self._name))
         with reading(name), open(self._path, "rb", buffering=0, opener=files_only) as file:
             file.seek(run.start)
             chunks = codec.chunks(_Following(file, lambda at: self._available(run, at)), _NO_LIMIT)

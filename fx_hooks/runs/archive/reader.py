@@ -135,8 +135,13 @@ class Archive:
     @contextlib.contextmanager
     def _section(self, start: int, end: int, limit: int) -> Iterator[Section]:
         self._file.seek(start)
-        chunks = self._codec.chunks(self._file, end - start)
-        with read_ahead(chunks) as ahead, section(ahead, limit) as tar:
+        found = self._codec.chunks(self._file, end - start)
+        # Of what is read at once nothing is left to read ahead, and runs may be many and small.
+        is_small = limit <= CHUNK
+        with (
+            contextlib.nullcontext(found) if is_small else read_ahead(found) as chunks,
+            section(chunks, limit) as tar,
+        ):
             yield tar
 
 

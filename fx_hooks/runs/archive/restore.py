@@ -194,6 +194,10 @@ def restore(
         for run in runs:
             with _writing(run.path):
                 stagings[run.path].put(run, force=force)
+        for parent in sorted({run.path.rpartition(b"/")[0] for run in runs}):
+            with _writing(parent), _parent(folder, parent) as (descriptor, _):
+                if descriptor is not None:
+                    os.fsync(descriptor)
         kept = []
         for staging in set(stagings.values()):
             with _writing(runs[0].path):
@@ -342,7 +346,10 @@ class _Staging:
         return os.path.join(self.place, b"new-%d" % self._numbers[run.path])
 
     def put(self, run: PackedRun, *, force: bool) -> None:
-        """Move a whole run into its place; with *force* what is there makes room first."""
+        """Move a whole run into its place; with *force* what is there makes room first.
+
+        To bring the directory to disk after each of its runs would take as long as to unpack them.
+        """
         aside = os.path.join(self.place, b"old-%d" % self._numbers[run.path])
         parent, _, name = run.path.rpartition(b"/")
         with _parent(self._folder, parent) as (descriptor, path):
@@ -357,8 +364,6 @@ class _Staging:
             top = run.entries[0]
             os.chmod(place, mode_of(top), dir_fd=descriptor)
             _set_time(place, top, descriptor)
-            if descriptor is not None:
-                os.fsync(descriptor)
 
     def remove(self) -> None:
         """Remove it; what was to be replaced and was not goes back first."""

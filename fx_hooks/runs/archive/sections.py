@@ -256,12 +256,12 @@ class _Zstd:
 
 
 def _zstd_workers() -> int:
-    """Return how many threads zstd is to start; one of ours has it do all by itself.
+    """Return how many threads zstd is to start; with none, one of ours has it do all.
 
-    With threads of its own it takes a third more of processor time, and another processor reads
-    back meanwhile.
+    That takes a third less of processor time, and where there are two processors the other one
+    reads back meanwhile. More than two threads would wait for what is read and hashed.
     """
-    return _workers() if _workers() > 2 else 0
+    return 2 if _workers() > 2 else 0
 
 
 class _Zstandard(_Zstd):
