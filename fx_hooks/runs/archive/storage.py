@@ -25,9 +25,9 @@ _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oc
 # What a listing calls the time of the last change: s3fs, adlfs, SFTP and others, gcsfs, memory.
 _WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 # A part, and twice what is being sent of it, are in memory.
-_PART = 1 << 24
-# S3 takes 10,000 parts: 800 GB, as they grow after these.
-_MOST_PARTS = 2_500
+_PART = 1 << 23
+# S3 takes 10,000 parts: 850 GB, as they grow after these.
+_MOST_PARTS = 2_000
 _AHEAD = 1 << 22
 # Seconds between looks at what may become whole just now: gigabytes took a minute.
 WAITS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
