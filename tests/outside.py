@@ -15,7 +15,8 @@ what it showed, and those of now. The second sample is 24 later repositories (la
 were chosen and labelled when the rules had been mended for the first one. Five of these had more
 artifacts once: peak.tsv.gz has the commit with the most, as REPOSITORY@COMMIT, and was labelled in
 the same way. So were the third sample, 41 repositories (latest.tsv.gz), and those of it that had
-more artifacts once (latest_peak.tsv.gz).
+more artifacts once (latest_peak.tsv.gz), and the fourth, 44 repositories (fourth.tsv.gz and
+fourth_peak.tsv.gz).
 
 templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
 artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
@@ -56,13 +57,14 @@ MASSES = {
     ("0HARMAR+0HARMAR", "P"),  # an environment of venv
     ("00divyanshu+ML-Project@3e466b529040", "P"),  # an environment of conda
     ("2099anik+nifty-vol-surface-tft@3172ea723ed5", "P"),  # an environment of venv
+    ("agosalvez+tfm-lora-specialized-adapter@0dd84390fdeb", "P"),  # the same
 }
 NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
     "T": "runs and stores of other tools",
 }  # fmt: skip
-AT_HEAD = {"peak": "later", "latest_peak": "latest"}
-SAMPLES = ("paths", "later", "peak", "latest", "latest_peak")
+AT_HEAD = {"peak": "later", "latest_peak": "latest", "fourth_peak": "fourth"}
+SAMPLES = ("paths", "later", "peak", "latest", "latest_peak", "fourth", "fourth_peak")
 PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
 Rules = Mapping[bytes, tuple[str, str]]
 
@@ -258,6 +260,8 @@ _COLUMNS = {
     "peak": "later ones at their peak", "peak now": "the same, now",
     "latest": "latest ones", "latest now": "the same, now",
     "latest_peak": "latest ones at their peak", "latest_peak now": "the same, now",
+    "fourth": "fourth ones", "fourth now": "the same, now",
+    "fourth_peak": "fourth ones at their peak", "fourth_peak now": "the same, now",
 }  # fmt: skip
 
 
@@ -286,6 +290,8 @@ def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
         ("", "first", "now"), (", a later one", "later", "later now"),
         (", at its peak", "peak", "peak now"), (", one of the latest", "latest", "latest now"),
         (", one of the latest, at its peak", "latest_peak", "latest_peak now"),
+        (", one of the fourth", "fourth", "fourth now"),
+        (", one of the fourth, at its peak", "fourth_peak", "fourth_peak now"),
     ):  # fmt: skip
         first, now = (known[name]["repositories with less"] for name in (before, after))
         assert isinstance(first, Mapping)
