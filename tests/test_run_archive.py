@@ -488,7 +488,14 @@ def test_read_back_while_it_is_written(
         write(root / f"outputs/{number}/noise.bin", os.urandom(5000))
     while_packing(monkeypatch, "noise.bin", lambda: write(root / "outputs/0/noise.bin", "other"))
     finish = read_back.ReadBack.finish
-    told, before = [], []
+    told, before, started = [], [], []
+    work = read_back.ReadBack._work
+
+    def working(self: read_back.ReadBack) -> None:
+        started.append(os.path.basename(os.fsdecode(self._name)))
+        work(self)
+
+    monkeypatch.setattr(read_back.ReadBack, "_work", working)
 
     def finishing(self: read_back.ReadBack, size: int, progress: Any) -> object:
         for _ in range(200):  # it lags behind
@@ -506,6 +513,7 @@ def test_read_back_while_it_is_written(
     assert before[-1] > 5000
     restore(tmp_path / name, tmp_path / "there")
     assert sorted(os.listdir(tmp_path / "there/outputs")) == ["1", "2", "3"]
+    assert started == [name]  # the copy of the manifest has no runs
 
 
 @pytest.mark.usefixtures("when")

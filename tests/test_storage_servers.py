@@ -235,6 +235,9 @@ def test_killed(repo: Repo, place: str, after: float) -> None:
         code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
         assert code == 0, output
         assert not folder.exists()
+        if place.startswith("sftp"):
+            names = {"a.tar.gz", "a.tar.gz.manifest.json"}
+            assert set(os.listdir(place[place.index("/", len("sftp://")) :])) == names
     shutil.rmtree(folder, ignore_errors=True)
     assert command(repo, "archive_runs", "--restore", address)[0] == 0
     assert seen(folder) == before

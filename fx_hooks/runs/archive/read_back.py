@@ -55,7 +55,7 @@ class ReadBack:
         self._name = name
         self._sync = sync
         self._runs: SimpleQueue[_Run | None] = SimpleQueue()
-        self._last = _Run(b"", 0)
+        self._last = _Run(b"", 0)  # of none there is nothing to read back
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._written = self._readable = 0
@@ -95,7 +95,7 @@ class ReadBack:
         with self._changed:
             self._written = size
             self._changed.notify()
-        if self._thread is None and size >= _STEP:
+        if self._thread is None and self._last.path and size >= _STEP:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 

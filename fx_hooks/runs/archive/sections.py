@@ -293,7 +293,7 @@ class _Zstandard(_Zstd):
 
 
 class _Chunker:
-    """What packs into large pieces at once; a compressobj copies small ones together."""
+    """A compressor that packs into large pieces; what zstandard calls one copies small ones."""
 
     def __init__(self, compressor: Any) -> None:
         self._chunker = compressor.chunker(chunk_size=CHUNK)

@@ -195,7 +195,9 @@ def write(
     _check_place(root, items, target, force=force)
     is_remote = is_address(os.fsdecode(target))
     beside = target + os.fsencode(SUFFIX)
-    if not is_remote:
+    if is_remote:
+        Storage(os.fsdecode(target)).remove_left_over()
+    else:
         files.remove_left_over(target)
         files.remove_left_over(beside)
         files.remove_left_over_in(os.path.dirname(target), _ENDS)
