@@ -219,6 +219,11 @@ METADATA_FAULTS = [
     pytest.param(b'{"performance": -Infinity, "config": 1}', "has -Infinity", id="infinity"),
     pytest.param(b'{"config": 1, "config": 2}', 'has the key "config" twice', id="twice"),
     pytest.param(b'{"performance": "\xff"}', "is not UTF-8", id="latin-1"),
+    pytest.param(META.encode("utf-8-sig"), "begins with a byte order mark", id="bom"),
+    *(
+        pytest.param(META.encode(encoding), f"is {encoding[:6].upper()}, not UTF-8", id=encoding)
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
+    ),
     pytest.param(b"[" * 100_000, "is nested too deeply", id="deep"),
     pytest.param(b'{"a":' + b"9" * 5000 + b"}", "has a number that is too long", id="digits"),
     pytest.param(b" " * 1_000_001, "has 1,000,001 bytes", id="large"),

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from fx_hooks import check_best_models
 from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.frameworks.configuration import Configuration
 from fx_hooks.frameworks.hydra.output import output_folders as hydra_folders
 from fx_hooks.frameworks.wandb.output import output_folders as wandb_folders
+from fx_hooks.git import process
 from fx_hooks.policy import patterns
 from fx_hooks.policy.compiled import tables_alone, tables_of
 from fx_hooks.policy.loader import load_policy
@@ -27,6 +32,9 @@ from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.restore import restore
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.strict_json import NotStrict, parse_json
+from fx_hooks.weights.pickles import Budget, Report, read_pickle
+from tests.contract_support import LISTING, entry, listing
+from tests.support import Repo, working_directory
 from tests.test_run_restore import a_run, file, folder, forge
 
 SECONDS = 5.0  # of CPU time
@@ -195,3 +203,50 @@ def test_configuration_is_read_once(text: bytes, most: int) -> None:
 
     read()  # what is compiled once is compiled
     assert calls(read) / 1_000 < most
+
+
+def test_of_many_small_pickles_each_costs_what_it_holds() -> None:
+    count = 3_000
+    many = b"\x80\x02N." * count
+    one = b"\x80\x02" + b"N0" * 2 * count + b"N."
+
+    def seconds(content: bytes, pickles: int) -> float:
+        best = 9.0
+        for _ in range(5):
+            file, report, budget = io.BytesIO(content), Report(), Budget()
+            started = time.process_time()
+            for _ in range(pickles):
+                read_pickle(file, report, budget)
+            best = min(best, time.process_time() - started)
+        assert report.operations >= {"PROTO", "NONE", "STOP"}
+        return best
+
+    # It was eight times, when all operations there are were gone through for each of them.
+    assert seconds(many, count) < 4 * seconds(one, 1)
+
+
+def test_what_many_milestones_lack_is_asked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = Repo.init(tmp_path)
+    counts = Counter[str]()
+
+    def counted(patch: pytest.MonkeyPatch, owner: object, name: str, key: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*args: object, **options: object) -> object:
+            counts[key] += 1
+            return real(*args, **options)
+
+        patch.setattr(owner, name, call)
+
+    for number in (2, 3, 40):  # the first one reads the built-in policy
+        entries = [entry(b"x", f"best_models/m{n}.pt") for n in range(number)]
+        repo.stage(LISTING, listing(*entries))
+        with monkeypatch.context() as patch, working_directory(repo.root):
+            counted(patch, process.Process, "__init__", f"git {number}")
+            counted(patch, yaml, "compose", f"yaml {number}")
+            assert check_best_models.main([]) == 1
+        assert "lines 2 to 6" in capsys.readouterr().out
+    assert counts["git 40"] == counts["git 3"]
+    assert counts["yaml 40"] == counts["yaml 3"]

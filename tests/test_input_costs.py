@@ -15,10 +15,11 @@ CASES = cases()
 DEAREST = [
     "weights/pickle-tuples", "weights/pickle-doubled-list", "weights/script-bomb",
     "weights/script-getattr", "weights/pt2-long-expressions", "weights/tensors",
-    "metadata/keys", "policy/flow",
-    "runner/flow", "patterns/check_artifacts-words",
-    "configs/dollars", "index/all-hydra", "ignore/sync-line-breaks", "ignore/findings-negations",
-    "python/f-strings", "python/compares", "runs/shown-log-small-pieces", "archives/manifest-keys",
+    "weights/pickle-many", "metadata/keys", "policy/flow", "milestones/entries", "runner/flow",
+    "patterns/check_artifacts-words", "patterns/check_artifacts-stars", "configs/dollars",
+    "configs/json-numbers", "index/all-hydra", "ignore/sync-line-breaks",
+    "ignore/findings-negations", "python/f-strings", "python/compares",
+    "runs/shown-log-small-pieces", "archives/manifest-keys",
 ]  # fmt: skip
 
 

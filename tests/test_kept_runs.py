@@ -219,6 +219,36 @@ def test_milestones_anywhere(repo: Repo, tmp_path: Path, where: str, how: str) -
     assert place.exists()
 
 
+@pytest.mark.parametrize(
+    "what", ["HEAD", "HEAD^{tree}", "HEAD:best_models", "HEAD:best_models/NAME"]
+)
+@pytest.mark.parametrize("shows", ["nothing", "the milestone"])
+@pytest.mark.parametrize("how", ["listed", "path"])
+def test_milestones_that_a_replacement_hides_or_shows(
+    repo: Repo, what: str, shows: str, how: str
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    name, text = told(place, how)
+    what = what.replace("NAME", name)
+    repo.git("switch", "-q", "-c", "feature")
+    ids = []
+    for content in ("{}\n" if how == "path" else "milestones:\n", text):
+        repo.stage(f"best_models/{name}", content)
+        repo.commit()
+        ids.append(repo.git("rev-parse", what).strip())
+    without, with_it = ids
+    repo.git("switch", "-q", "main")
+    if shows == "nothing":
+        repo.git("replace", with_it, without)
+    else:
+        repo.git("branch", "-q", "-f", "feature", "feature~")
+        repo.git("replace", without, with_it)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
 @pytest.mark.parametrize("how", ["large", "by Windows", "in a linked folder", "in a loop of links"])
 def test_metadata_of_many_kinds(repo: Repo, tmp_path: Path, how: str) -> None:
     repo.stage(".gitignore", "outputs\n")
@@ -238,6 +268,104 @@ def test_metadata_of_many_kinds(repo: Repo, tmp_path: Path, how: str) -> None:
     (folder / "a_meta.json").write_text(text)
     assert clean(repo, ".") == 1
     assert place.exists()
+
+
+ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+
+
+def commit_elsewhere(repo: Repo) -> None:
+    """Commit what is staged in a branch that is not checked out."""
+    repo.git("switch", "-q", "-c", "feature")
+    repo.commit()
+    repo.git("switch", "-q", "main")
+
+
+@pytest.mark.parametrize("where", ["disk", "branch"])
+@pytest.mark.parametrize("how", ["listed", "path", "digest", "escaped"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_metadata_in_other_encodings(repo: Repo, encoding: str, how: str, where: str) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    if how == "escaped":
+        name, text = "a_meta.json", json.dumps({"run": JOB})
+        text = text.replace(JOB, "".join(f"\\u{ord(letter):04x}" for letter in JOB))
+    else:
+        name, text = told(place, how)
+    if where == "disk":
+        repo.write(f"best_models/{name}", text.encode(encoding))
+    else:
+        repo.stage(f"best_models/{name}", text.encode(encoding))
+        commit_elsewhere(repo)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+@pytest.mark.parametrize("where", ["disk", "branch"])
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08\x00", b'{"run": "M\xfcller"}', b"\xff\xfe{"])
+def test_metadata_that_is_no_text_keeps_all_runs(
+    repo: Repo, where: str, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    if where == "disk":
+        repo.write("best_models/a_meta.json", content)
+    else:
+        repo.stage("best_models/a_meta.json", content)
+        commit_elsewhere(repo)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+    assert "best_models/a_meta.json is no text in UTF-8, and may say" in capfd.readouterr().out
+
+
+@POSIX
+@pytest.mark.parametrize("where", ["disk", "index", "branch"])
+@pytest.mark.parametrize("target", ["gone.json", "/gone/x.json", f"../{JOB}/gone.json"])
+def test_metadata_that_is_a_link_to_nothing_keeps_all_runs(
+    repo: Repo, where: str, target: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    link = repo.root / "best_models" / "x_meta.json"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    if where != "disk":
+        repo.git("add", "-f", "best_models")
+        if where == "index":
+            link.unlink()
+        else:
+            commit_elsewhere(repo)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+    said = capfd.readouterr().out
+    names_it = JOB in target
+    expected = (
+        "came from it" if names_it else "best_models/x_meta.json is a link to nothing that is"
+    )
+    assert expected in said
+
+
+@POSIX
+@pytest.mark.parametrize("tracked", [True, False])
+def test_metadata_that_is_a_link_is_read(repo: Repo, tmp_path: Path, tracked: bool) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    named, other = job(repo.root), job(repo.root, "outputs/2026-01-06/10-00-00")
+    text = json.dumps({"run": {"path": JOB}})
+    link = repo.root / "best_models" / "x_meta.json"
+    if tracked:
+        repo.stage("best_models/x.json", text)
+        link.symlink_to("x.json")
+    else:
+        link.parent.mkdir()
+        (tmp_path / "x.json").write_text(text)
+        link.symlink_to(tmp_path / "x.json")
+    repo.git("add", "-f", "best_models")
+    commit_elsewhere(repo)
+    assert clean(repo, ".") == 1
+    assert (named.exists(), other.exists()) == (True, False)
 
 
 def test_metadata_that_nobody_reads_to_the_end(

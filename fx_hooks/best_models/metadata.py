@@ -45,7 +45,8 @@ def read_metadata(content: bytes, *, required: Sequence[str] | None) -> Metadata
     try:
         value = parse_json(content)
     except NotStrict as exc:
-        return Metadata(None, (str(exc),))
+        mend = ": save it as UTF-8, without a byte order mark" if "UTF-8" in str(exc) else ""
+        return Metadata(None, (f"{exc}{mend}",))
     faults = []
     if required is not None:
         if not isinstance(value, dict):

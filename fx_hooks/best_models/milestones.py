@@ -211,24 +211,24 @@ def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:
     return new
 
 
-def entry_lines(text: str, path: str, best_models: BestModels) -> tuple[int, int] | None:
-    """Return the first and the last line to delete for the entry of *path* in *text*, from 1.
+def entry_lines(text: str, best_models: BestModels) -> dict[str, tuple[int, int]]:
+    """Return the first and the last line to delete for the entry of each path in *text*, from 1.
 
-    The last entry goes with its heading, which has to have some. None where it has no entry, or the
-    file is not laid out one key a line.
+    The only entry goes with its heading, which has to have some. There are none where the file is
+    not laid out one key a line.
     """
     lines = text.splitlines(keepends=True)
     try:
         known = load_milestones(text.encode(), best_models)
         spans = _spans(lines, known, best_models.milestones_file)
     except FatalError:
-        return None
-    if path not in spans:
-        return None
-    first, last = spans[path]
-    if len(spans) == 1:
-        first = max(number for number in range(first) if lines[number].startswith("milestones:"))
-    return first + 1, last
+        return {}
+    found = {path: (first + 1, last) for path, (first, last) in spans.items()}
+    if len(found) == 1:
+        ((path, (first, last)),) = found.items()
+        head = max(number for number in range(first) if lines[number].startswith("milestones:"))
+        found[path] = (head + 1, last)
+    return found
 
 
 _EMPTY = re.compile(r"milestones:\s*(\{\}|null|~)?\s*(#.*)?$")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
 from fx_hooks.best_models import contract
@@ -156,8 +157,7 @@ class ContractCheck:
 
     def is_in_head(self, path: bytes, sha256: str | None = None) -> bool:
         """Return True if ``HEAD`` has *path*, as a model with that digest if one is given."""
-        head = self._repository.head()
-        blob = self._repository.found(head, [path]).get(path) if head is not None else None
+        blob = self._at_head.get(path)
         if blob is None or sha256 is None:
             return blob is not None
         with nameless_file() as file:
@@ -168,17 +168,28 @@ class ContractCheck:
             pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
             return sha256 == (digest(file) if pointer is None else pointer.oid)
 
+    @cached_property
+    def _at_head(self) -> dict[bytes, str]:
+        """The blobs of milestones and metadata in ``HEAD``; thousands, asked for at once."""
+        head = self._repository.head()
+        paths = [os.fsencode(path) for path in self.milestones]
+        paths += [os.fsencode(metadata_path(path)) for path in self.milestones]
+        return {} if head is None else self._repository.found(head, paths)
+
     def lines(self, path: bytes) -> str:
         """Return which lines of the list are the entry of *path*, for people."""
+        name = os.fsdecode(path)[len(self._project) + 1 if self._project else 0 :]
+        if name not in self._lines:
+            return "its entry"
+        return "its entry, lines {} to {}".format(*self._lines[name])
+
+    @cached_property
+    def _lines(self) -> dict[str, tuple[int, int]]:
         from fx_hooks.best_models.milestones import entry_lines
 
         entry = self._index.get(self._file)
-        name = os.fsdecode(path)[len(self._project) + 1 if self._project else 0 :]
         text = b"" if entry is None else staged_text(self._repository, entry)
-        found = entry_lines(text.decode("utf-8-sig"), name, self._listed_in)
-        if found is None:
-            return "its entry"
-        return f"its entry, lines {found[0]} to {found[1]}"
+        return entry_lines(text.decode("utf-8-sig"), self._listed_in)
 
     def _wanted(self, touched: Collection[bytes] | None) -> set[str]:
         """Return the paths whose content is to be read: what is touched, made whole triples."""

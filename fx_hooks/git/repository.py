@@ -512,6 +512,16 @@ class Repository(ObjectStore):
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
 
+    def as_pushed(self) -> Repository:
+        """Return the same with its objects as they are, whatever ``git replace`` shows of them."""
+        import copy  # seldom needed
+
+        other = copy.copy(self)
+        variables = {**self._where.variables, **AS_PUSHED}
+        other._where = self._where._replace(variables=variables)
+        other._sizes, other._read = {}, ("", {})
+        return other
+
     def merge_heads(self) -> list[str]:
         """Return the commits that are being merged; none where no merge is under way."""
         try:

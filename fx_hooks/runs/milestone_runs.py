@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git.index_sum import damaged_indices
 from fx_hooks.git.repository import (
+    LINK_MODE,
     SUBMODULE_MODE,
     IndexEntry,
     Repository,
@@ -81,6 +83,19 @@ class Chosen(NamedTuple):
     metadata: Mapping[bytes, frozenset[bytes]]
     folders: frozenset[bytes]
     unknown: str = ""
+
+    def with_others(self, others: Chosen) -> Chosen:
+        names = {*self.metadata, *others.metadata}
+        nothing: frozenset[bytes] = frozenset()
+        return Chosen(
+            self.models | others.models,
+            {
+                name: self.metadata.get(name, nothing) | others.metadata.get(name, nothing)
+                for name in sorted(names)
+            },
+            self.folders | others.folders,
+            self.unknown or others.unknown,
+        )
 
     def of_run(
         self, path: bytes, wandb_id: str, folder: Folder, root: bytes, place: bytes | None = None
@@ -147,9 +162,17 @@ def milestones_of_runs(
 def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Chosen:
     """All that is chosen anywhere in *repository*.
 
-    Raises :class:`~fx_hooks.util.errors.FatalError` for metadata that cannot be read, which
-    may name a run.
+    Where ``git replace`` shows something else than there is, both count. Raises
+    :class:`~fx_hooks.util.errors.FatalError` for metadata that cannot be read, which may name a
+    run.
     """
+    found = _find_chosen(repository, index)
+    if repository.run("replace", "--list"):
+        found = found.with_others(_find_chosen(repository.as_pushed(), index))
+    return found
+
+
+def _find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Chosen:
     policy = policy_in_force(repository, index).policy
     _look_at_sums(repository.git_directory, os.environ.get("GIT_INDEX_FILE"))
     gathered = _Gathered()
@@ -220,6 +243,8 @@ class _Gathered:
         # Sizes of the models beside the metadata, by path.
         self._sizes: dict[bytes, set[int]] = {}
         self.lacks = False
+        # Why there may be more than what was read; empty where nothing says so.
+        self._unread = ""
 
     def ids(
         self, repository: Repository, trees: Sequence[str], paths: Sequence[str]
@@ -244,6 +269,7 @@ class _Gathered:
 
     def list(self, text: bytes, best_models: BestModels) -> None:
         """Take what *text* lists; of a text that is not in order yet all that are digests."""
+        text = self._as_utf8(best_models.milestones_file.encode(), text)
         try:
             self.list_strictly(text, best_models)
         except FatalError:
@@ -253,7 +279,54 @@ class _Gathered:
             }
 
     def describe(self, path: bytes, content: bytes) -> None:
-        self._metadata.setdefault(path, set()).add(content)
+        text = self._as_utf8(path, content)
+        found = self._metadata.setdefault(path, set())
+        found.add(text)
+        if b"\\" in text:
+            # Each letter may be written as an escape.
+            with contextlib.suppress(ValueError, RecursionError):
+                plain = json.dumps(json.loads(text), ensure_ascii=False)
+                found.add(plain.encode("utf-8", "surrogateescape"))
+
+    def _as_utf8(self, path: bytes, content: bytes) -> bytes:
+        """Return *content* in UTF-8, whatever of Unicode it is in; note where it is in none."""
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(json.detect_encoding(content))
+            if "\0" not in text:
+                return text.encode()
+        self._note(f"{shown(path)} is no text in UTF-8", "save it as UTF-8")
+        return content
+
+    def _note(self, what: str, mend: str) -> None:
+        """Note that what is not read may keep any run."""
+        self._unread = self._unread or (
+            f"{what}, and may say that a milestone came from it: {mend}"
+        )
+
+    def _note_link(self, path: bytes) -> None:
+        self._note(
+            f"{shown(path)} is a link to nothing that is here",
+            "bring back what it leads to, or take it out",
+        )
+
+    def _linked(
+        self,
+        repository: Repository,
+        entry: IndexEntry,
+        target: bytes,
+        entries: Mapping[bytes, IndexEntry],
+    ) -> bytes | None:
+        """Return what the link *entry* leads to: one of *entries*, or a file on disk."""
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target))
+        other = entries.get(place)
+        if other is not None and other.mode != LINK_MODE:
+            return repository.contents([other.blob]).get(other.blob)
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(os.path.join(repository.root, place), "rb", opener=files_only) as file,
+        ):
+            return file.read(_MAX_READ)
+        return None
 
     def add_blobs(
         self,
@@ -268,8 +341,16 @@ class _Gathered:
         told = [entry for entry in wanted if entry.path.endswith(_SUFFIX) or entry.path in listings]
         contents = repository.contents(entry.blob for entry in told) if told else {}
         self.lacks = self.lacks or any(entry.blob not in contents for entry in told)
+        by_path = {entry.path: entry for entry in wanted}
         for entry in told:
             content = contents.get(entry.blob, b"")
+            if entry.mode == LINK_MODE:
+                self.describe(entry.path, content)  # it may lead into the run itself
+                linked = self._linked(repository, entry, content, by_path)
+                if linked is None:
+                    self._note_link(entry.path)
+                    continue
+                content = linked
             if entry.path in listings:
                 self.list(content, listings[entry.path])
             else:
@@ -316,8 +397,9 @@ class _Gathered:
             for name in files:
                 place = os.path.join(here, name)
                 path = os.path.relpath(place, root).replace(os.fsencode(os.sep), b"/")
+                told = name.endswith(_SUFFIX) or path == listing
                 try:
-                    if name.endswith(_SUFFIX) or path == listing:
+                    if told:
                         with open(place, "rb", opener=files_only) as file:
                             content = file.read(_MAX_READ + 1)
                         if len(content) > _MAX_READ:
@@ -331,8 +413,12 @@ class _Gathered:
                             self.describe(path, content)
                     else:
                         self._sizes.setdefault(path, set()).add(os.stat(place).st_size)
-                except (FileNotFoundError, NoFileError):
-                    continue  # a link to nothing, or a pipe
+                except FileNotFoundError:
+                    if told and os.path.islink(place):
+                        self.describe(path, os.readlink(place))
+                        self._note_link(path)
+                except NoFileError:
+                    continue  # a pipe
                 except OSError as exc:
                     _unread(exc)
 
@@ -356,7 +442,7 @@ class _Gathered:
             frozenset(models),
             {path: frozenset(contents) for path, contents in sorted(self._metadata.items())},
             frozenset(around - {b""}),
-            _LACKING if self.lacks else "",
+            _LACKING if self.lacks else self._unread,
         )
 
 

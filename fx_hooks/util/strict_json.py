@@ -14,6 +14,11 @@ class NotStrict(Exception):
 
 def parse_json(text: bytes) -> Any:
     """Return the value of *text*, as :mod:`json` gives it. Raise :class:`NotStrict`."""
+    encoding = json.detect_encoding(text)
+    if encoding == "utf-8-sig":
+        raise NotStrict("begins with a byte order mark, which plain UTF-8 does not have")
+    if encoding != "utf-8":
+        raise NotStrict(f"is {encoding[:6].upper()}, not UTF-8")
     try:
         return json.loads(
             text.decode(),

@@ -100,12 +100,16 @@ class Report:
 
     def __init__(self) -> None:
         self.globals: set[str] = set()
-        self.operations: set[str] = set()
+        self.used = bytearray(256)  # 1 for each operation that was met
         self.faults: set[str] = set()
         self.storages: dict[str, Storage] = {}
         self.persistent: set[str] = set()
         self.calls = 0
         self.changes = 0
+
+    @property
+    def operations(self) -> set[str]:
+        return {_OPERATIONS[number] for number, used in enumerate(self.used) if used}
 
 
 def read_pickle(
@@ -136,7 +140,7 @@ class _Machine:
     def run(self) -> object:
         read = self.file.read
         left = self.budget.operations
-        seen = bytearray(256)
+        used = self.report.used
         try:
             while True:
                 code = read(1)
@@ -146,7 +150,7 @@ class _Machine:
                 if handler is None:
                     message = f"has byte 0x{code[0]:02x} where a pickle operation belongs"
                     raise BrokenPickle(message)
-                seen[code[0]] = 1
+                used[code[0]] = 1
                 left -= 1
                 if left < 0:
                     raise EndlessPickle(f"has more than {MAX_OPERATIONS:,} pickle operations")
@@ -160,9 +164,6 @@ class _Machine:
             raise BrokenPickle("takes a value from an empty pickle stack") from None
         finally:
             self.budget.operations = left
-            self.report.operations.update(
-                _OPERATIONS[number] for number, used in enumerate(seen) if used
-            )
 
     # Reading
 
