@@ -15,7 +15,8 @@ what it showed, and those of now. The second sample is 24 later repositories (la
 were chosen and labelled when the rules had been mended for the first one. Five of these had more
 artifacts once: peak.tsv.gz has the commit with the most, as REPOSITORY@COMMIT, and was labelled in
 the same way. So were the third sample, 41 repositories (latest.tsv.gz), and those of it that had
-more artifacts once (latest_peak.tsv.gz).
+more artifacts once (latest_peak.tsv.gz), and the fourth, 44 repositories (fourth.tsv.gz and
+fourth_peak.tsv.gz), and the fifth, 40 repositories (fifth.tsv.gz and fifth_peak.tsv.gz).
 
 templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
 artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
@@ -56,13 +57,25 @@ MASSES = {
     ("0HARMAR+0HARMAR", "P"),  # an environment of venv
     ("00divyanshu+ML-Project@3e466b529040", "P"),  # an environment of conda
     ("2099anik+nifty-vol-surface-tft@3172ea723ed5", "P"),  # an environment of venv
+    ("agosalvez+tfm-lora-specialized-adapter@0dd84390fdeb", "P"),  # the same
+    ("Yang-Tan-id+Trajectory-TracIn-for-Diffusion-Model-Data-Attribution", "C"),  # pointers of LFS
 }
 NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
     "T": "runs and stores of other tools",
 }  # fmt: skip
-AT_HEAD = {"peak": "later", "latest_peak": "latest"}
-SAMPLES = ("paths", "later", "peak", "latest", "latest_peak")
+AT_HEAD = {"peak": "later", "latest_peak": "latest", "fourth_peak": "fourth", "fifth_peak": "fifth"}
+SAMPLES = (
+    "paths",
+    "later",
+    "peak",
+    "latest",
+    "latest_peak",
+    "fourth",
+    "fourth_peak",
+    "fifth",
+    "fifth_peak",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
 Rules = Mapping[bytes, tuple[str, str]]
 
@@ -258,6 +271,10 @@ _COLUMNS = {
     "peak": "later ones at their peak", "peak now": "the same, now",
     "latest": "latest ones", "latest now": "the same, now",
     "latest_peak": "latest ones at their peak", "latest_peak now": "the same, now",
+    "fourth": "fourth ones", "fourth now": "the same, now",
+    "fourth_peak": "fourth ones at their peak", "fourth_peak now": "the same, now",
+    "fifth": "fifth ones", "fifth now": "the same, now",
+    "fifth_peak": "fifth ones at their peak", "fifth_peak now": "the same, now",
 }  # fmt: skip
 
 
@@ -286,6 +303,10 @@ def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
         ("", "first", "now"), (", a later one", "later", "later now"),
         (", at its peak", "peak", "peak now"), (", one of the latest", "latest", "latest now"),
         (", one of the latest, at its peak", "latest_peak", "latest_peak now"),
+        (", one of the fourth", "fourth", "fourth now"),
+        (", one of the fourth, at its peak", "fourth_peak", "fourth_peak now"),
+        (", one of the fifth", "fifth", "fifth now"),
+        (", one of the fifth, at its peak", "fifth_peak", "fifth_peak now"),
     ):  # fmt: skip
         first, now = (known[name]["repositories with less"] for name in (before, after))
         assert isinstance(first, Mapping)

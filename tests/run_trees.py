@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from fx_hooks.runs.archive import read_back, writer
 from fx_hooks.runs.archive import restore as run_restore
-from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.writer import Item, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from fx_hooks.runs.archive.restore import Restored
     from fx_hooks.runs.archive.writer import Progress
@@ -123,6 +125,13 @@ def sparse(path: str | os.PathLike[str], size: int, parts: Sequence[tuple[int, b
             file.write(data)
         file.truncate(size)
     os.utime(path, ns=(LONG_AGO, LONG_AGO))
+
+
+def read_back_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write and read back in steps so small that runs of a few bytes take several."""
+    monkeypatch.setattr(writer, "CHUNK", 1000)
+    monkeypatch.setattr(read_back, "_STEP", 1000)
+    monkeypatch.setattr(read_back, "_PAGES", 100)
 
 
 def once(task: str, change: Callable[[], object]) -> Progress:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from fx_hooks.util.disk import freed_by, scan, size_of
+from fx_hooks.util import disk
+from fx_hooks.util.disk import Scan, freed_by, scan, size_of
+from fx_hooks.util.forked import Forked
 from tests.support import IS_ROOT
 
 if TYPE_CHECKING:
@@ -145,6 +153,111 @@ def test_progress_is_told_now_and_then(tmp_path: Path) -> None:
     told: list[int] = []
     scan(os.fsencode(tmp_path), progress=told.append)
     assert told == [2102, 4202, 4202]
+
+
+def listed(found: Scan) -> list[tuple[object, ...]]:
+    """All of a scan, in an order that no file system chose."""
+    return sorted(
+        (
+            folder.path, folder.disk, folder.mtime, folder.owner, folder.others, folder.sums,
+            sorted(folder.files), sorted(folder.links), sorted(folder.folders),
+            folder.parent.path if folder.parent else None, folder.size(),
+        )
+        for folder in found.top.walk()
+    )  # fmt: skip
+
+
+class Two:
+    """Two processes scan whatever has a few folders."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.started: list[Forked] = []
+        monkeypatch.setattr(disk, "_ALONE", 1)
+        monkeypatch.setattr(disk, "_MANY", 2)
+        # The runner of the tests has threads of its own, which hold nothing that is used here.
+        monkeypatch.setattr(disk, "can_fork", lambda: True)
+        monkeypatch.setattr(disk, "Forked", self.start)
+
+    def start(self, work: Callable[[], object]) -> Forked:
+        self.started.append(Forked(work))
+        return self.started[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sets(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), max_size=20))
+def test_two_processes_find_what_one_finds(paths: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        root = Path(folder)
+        for number, path in enumerate(sorted(paths)):
+            (root / path).mkdir(parents=True, exist_ok=True)
+            (root / path / "file").write_bytes(b"x" * 5000 * number)
+            (root / path).chmod(0o777 if number % 3 == 1 else 0o755)
+            (root / path / "file").chmod(0o666 if number % 2 else 0o644)
+            if number % 4 == 0:
+                os.link(root / path / "file", root / path / "again")
+        wanted = {entry.stat().st_ino for entry in root.rglob("*") if entry.name in "ac"}
+        alone = scan(os.fsencode(root), wanted=wanted)
+        two = Two(monkeypatch)
+        told: list[int] = []
+        both = scan(os.fsencode(root), wanted=wanted, progress=told.append)
+        assert listed(both) == listed(alone)
+        assert sorted(both.met) == sorted(alone.met)
+        assert (both.problems, both.mounts) == ((), ())
+        entries = sum(len(one.files) + len(one.folders) for one in both.top.walk())
+        assert told[-1] == entries
+        if len({path.partition("/")[0] for path in paths}) > 1:
+            assert len(two.started) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+@pytest.mark.parametrize("way", ["killed", "none left", "fails", "not reaped"])
+def test_a_second_process_that_does_not_answer(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """One reads it all then."""
+    for number in range(10):
+        (tree / "a" / str(number)).mkdir()
+        (tree / "b\nc" / str(number)).touch()
+    expected = listed(scan(os.fsencode(tree)))
+    two = Two(monkeypatch)
+    if way == "killed":
+        monkeypatch.setattr(disk, "_read_apart", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    elif way == "fails":
+        monkeypatch.setattr(disk, "_read_apart", lambda *_: 1 / 0)
+    elif way == "none left":
+        monkeypatch.setattr(os, "fork", refused)
+    before = signal.signal(
+        signal.SIGCHLD, signal.SIG_IGN if way == "not reaped" else signal.SIG_DFL
+    )
+    try:
+        assert listed(scan(os.fsencode(tree))) == expected
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert len(two.started) == (way != "none left")
+    for process in two.started:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(process._process, os.WNOHANG)
+
+
+def refused() -> int:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+def test_an_interrupted_scan_leaves_no_process(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Two(monkeypatch)
+    monkeypatch.setattr(disk, "_read_apart", lambda *_: time.sleep(60))
+
+    def stops(_: int) -> None:
+        if two.started:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk, "_STEP", 0)
+    with pytest.raises(KeyboardInterrupt):
+        scan(os.fsencode(tree), progress=stops)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(two.started[0]._process, os.WNOHANG)
 
 
 def test_where_folders_are_read_by_their_path(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

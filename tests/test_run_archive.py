@@ -20,15 +20,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fx_hooks.policy.source_names import is_source
+from fx_hooks.runs.archive import read_back, writer
 from fx_hooks.runs.archive import restore as run_restore
 from fx_hooks.runs.archive import tree as run_tree
-from fx_hooks.runs.archive import writer
 from fx_hooks.runs.archive.autorun import runs_code
 from fx_hooks.runs.archive.manifest import MEMBER
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
-from tests.run_trees import LONG_AGO, once, pack, restore, seen, sparse, write
+from tests.run_trees import (
+    LONG_AGO,
+    at_the_end_of,
+    once,
+    pack,
+    read_back_meanwhile,
+    restore,
+    seen,
+    sparse,
+    write,
+)
 
 KINDS = ["a.tar.gz", "a.tar.zst"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
@@ -46,10 +56,18 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(params=[False, True], ids=["at the end", "meanwhile"])
+def when(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the archive is read back: all at once, or while it is written, too."""
+    if request.param:
+        read_back_meanwhile(monkeypatch)
+
+
 def no_temporaries(folder: Path) -> bool:
     return not [name for name in os.listdir(folder) if name.startswith(".fx-")]
 
 
+@pytest.mark.usefixtures("when")
 @pytest.mark.parametrize("name", KINDS)
 def test_all_comes_back(root: Path, tmp_path: Path, name: str) -> None:
     written = pack(root, tmp_path / name, RUN)
@@ -120,6 +138,7 @@ def test_gnu_tar_unpacks_the_same(root: Path, tmp_path: Path, name: str) -> None
     assert seen(run)[b"hole.bin"].holes or not hasattr(os, "SEEK_HOLE")
 
 
+@pytest.mark.usefixtures("when")
 @needs_holes
 def test_holes_come_back(root: Path, tmp_path: Path) -> None:
     run = root / RUN
@@ -160,6 +179,7 @@ def test_a_sparse_file_with_a_size_of_its_own_is_read(
     assert (tmp_path / "there" / RUN / "model.pt").read_bytes() == bytes(10_000)
 
 
+@pytest.mark.usefixtures("when")
 @posix
 def test_hard_links_within_and_between_runs(root: Path, tmp_path: Path) -> None:
     other = root / "outputs/2025-05-02/12-00-00"
@@ -278,6 +298,7 @@ def new_with_the_old_time(run: Path) -> None:
     os.utime(run, ns=(LONG_AGO, LONG_AGO))
 
 
+@pytest.mark.usefixtures("when")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -322,6 +343,7 @@ def test_a_run_that_changes_meanwhile_is_left_out(
     assert (tmp_path / "there" / other / "linked.yaml").read_text() == "lr: 0.1\n"
 
 
+@pytest.mark.usefixtures("when")
 def test_a_file_that_gets_shorter_while_it_is_read(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,6 +475,63 @@ def test_what_reads_back_otherwise(
     monkeypatch.setattr(writer._Packer, "finish", finish)
     with pytest.raises(FatalError, match="reads back otherwise than it was written"):
         pack(root, tmp_path / "a.tar.gz", RUN)
+    assert os.listdir(tmp_path) == ["root"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_read_back_while_it_is_written(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """All but the end of it has been compared by then; a run that was cut out, never."""
+    read_back_meanwhile(monkeypatch)
+    for number in range(4):
+        write(root / f"outputs/{number}/noise.bin", os.urandom(5000))
+    while_packing(monkeypatch, "noise.bin", lambda: write(root / "outputs/0/noise.bin", "other"))
+    finish = read_back.ReadBack.finish
+    told, before, started = [], [], []
+    work = read_back.ReadBack._work
+
+    def working(self: read_back.ReadBack) -> None:
+        started.append(os.path.basename(os.fsdecode(self._name)))
+        work(self)
+
+    monkeypatch.setattr(read_back.ReadBack, "_work", working)
+
+    def finishing(self: read_back.ReadBack, size: int, progress: Any) -> object:
+        for _ in range(200):  # it lags behind
+            before.append(self.done)
+            if self.done > 5000:
+                break
+            time.sleep(0.05)
+        told.extend(compared := finish(self, size, progress))
+        return compared
+
+    monkeypatch.setattr(read_back.ReadBack, "finish", finishing)
+    written = pack(root, tmp_path / name, *(f"outputs/{number}" for number in range(4)))
+    assert [left.path for left in written.left_out] == [b"outputs/0"]
+    assert tuple(told) == written.runs
+    assert before[-1] > 5000
+    restore(tmp_path / name, tmp_path / "there")
+    assert sorted(os.listdir(tmp_path / "there/outputs")) == ["1", "2", "3"]
+    assert started == [name]  # the copy of the manifest has no runs
+
+
+@pytest.mark.usefixtures("when")
+@pytest.mark.parametrize("name", KINDS)
+def test_a_disk_that_writes_something_else(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write(root / RUN / "noise.bin", os.urandom(20_000))
+    real = files.write_all
+
+    def write_all(descriptor: int, data: bytes) -> None:
+        if len(data) > 300:
+            data = data[:200] + bytes([data[200] ^ 1]) + data[201:]
+        real(descriptor, data)
+
+    monkeypatch.setattr(files, "write_all", write_all)
+    with pytest.raises(FatalError, match=r"a\.tar\.\w+: cannot be trusted: "):
+        pack(root, tmp_path / name, RUN)
     assert os.listdir(tmp_path) == ["root"]
 
 
@@ -600,6 +679,40 @@ def test_a_run_that_goes_while_its_archive_is_replaced(root: Path, tmp_path: Pat
         pack(root, tmp_path / "a.tar.gz", RUN, force=True, progress=goes)
     assert (tmp_path / "a.tar.gz").read_bytes() == before
     assert no_temporaries(tmp_path)
+
+
+def test_a_packed_run_that_changes_while_its_archive_is_replaced(
+    root: Path, tmp_path: Path
+) -> None:
+    """That all of it was read a moment ago is no proof then."""
+    pack(root, tmp_path / "a.tar.gz", RUN)
+    before = (tmp_path / "a.tar.gz").read_bytes()
+    changes = at_the_end_of(
+        "verifying", lambda: write(root / RUN / "train.log", "step 2\n", mtime=5)
+    )
+    with pytest.raises(FatalError, match=f"may hold the only copy of {RUN}"):
+        pack(root, tmp_path / "a.tar.gz", RUN, force=True, progress=changes)
+    assert (tmp_path / "a.tar.gz").read_bytes() == before
+
+
+def test_what_is_replaced_is_read_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digests are those of what is packed; what is not packed again is read."""
+    write(root / "outputs/other/train.log", "x")
+    pack(root, tmp_path / "a.tar.gz", RUN, "outputs/other")
+    read = []
+    real = run_tree._beginning
+
+    def beginning(path: bytes, size: int) -> str | None:
+        read.append(os.path.relpath(path, bytes(root)))
+        return real(path, size)
+
+    monkeypatch.setattr(run_tree, "_beginning", beginning)
+    writer.check_target(bytes(root), [], os.fsencode(tmp_path / "a.tar.gz"), force=True)
+    assert read == []
+    pack(root, tmp_path / "a.tar.gz", RUN, force=True)
+    assert read == [b"outputs/other/train.log"]
 
 
 def test_somebody_else_is_faster(root: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.faults import (
     needs_fork,
     run,
 )
-from tests.run_trees import LONG_AGO, Seen, pack, restore, seen, write
+from tests.run_trees import LONG_AGO, Seen, pack, read_back_meanwhile, restore, seen, write
 
 pytestmark = needs_fork
 
@@ -39,10 +39,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture
-def often_written(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[False, True], ids=["", "read back meanwhile"])
+def often_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is packed does not wait for a whole megabyte: sections end while it is written."""
     monkeypatch.setattr(writer, "CHUNK", 1000)
+    if request.param:
+        read_back_meanwhile(monkeypatch)
 
 
 @pytest.fixture
@@ -385,7 +387,7 @@ def test_what_an_interruption_leaves(
         raise KeyboardInterrupt
 
     for place, work in (
-        ("os.lseek", packing(root, out / name)),  # which finds the holes of what is packed
+        ("os.read", packing(root, out / name)),
         ("os.write", packing(root, out / name)),
         ("os.fsync", packing(root, out / name)),
         ("fx_hooks.runs.archive.reader.Archive.members", packing(root, out / name)),

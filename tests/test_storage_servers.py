@@ -235,6 +235,9 @@ def test_killed(repo: Repo, place: str, after: float) -> None:
         code, output = command(repo, "clean_runs", "--yes", "--archive", address, ".")
         assert code == 0, output
         assert not folder.exists()
+        if place.startswith("sftp"):
+            names = {"a.tar.gz", "a.tar.gz.manifest.json"}
+            assert set(os.listdir(place[place.index("/", len("sftp://")) :])) == names
     shutil.rmtree(folder, ignore_errors=True)
     assert command(repo, "archive_runs", "--restore", address)[0] == 0
     assert seen(folder) == before
@@ -263,7 +266,8 @@ def test_no_bucket_and_no_server(repo: Repo, s3: Any, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such measure")
-def test_memory(repo: Repo, s3: Any) -> None:
+@pytest.mark.parametrize("end", ["tar.gz", "tar.zst"])
+def test_memory(repo: Repo, s3: Any, end: str) -> None:
     """At most 200 MB, for 20 GB of holes and for what does not compress."""
     folder = make_job(repo.root)
     with open(folder / "sparse.bin", "wb") as file:
@@ -281,7 +285,7 @@ def test_memory(repo: Repo, s3: Any) -> None:
         "print(code, *(line[1] for line in lines if line[0] == 'VmHWM:'))"
     )
     done = subprocess.run(
-        (sys.executable, "-c", script, JOB, "s3://bucket/a.tar.gz"),
+        (sys.executable, "-c", script, JOB, f"s3://bucket/a.{end}"),
         cwd=repo.root,
         stdout=subprocess.PIPE,
         text=True,
@@ -290,4 +294,4 @@ def test_memory(repo: Repo, s3: Any) -> None:
     code, kilobytes = map(int, done.stdout.splitlines()[-1].split())
     assert code == 0
     assert kilobytes < 200_000, kilobytes
-    assert objects(s3) == ["a.tar.gz", "a.tar.gz.manifest.json"]
+    assert objects(s3) == [f"a.{end}", f"a.{end}.manifest.json"]

@@ -61,6 +61,7 @@ class Sign(NamedTuple):
 
 # Folders that runs fill at the root of a project, and what such a root holds.
 HOMES = (b"outputs", b"multirun", b"logs")
+_ANY = b"*"
 _PROJECT, _CONFIGS = b"pyproject.toml", (b"config.yaml", b"config.yml")
 PROJECT_SIGNS = (b"/" + _PROJECT, *(b"/conf/" + name for name in _CONFIGS))
 
@@ -93,8 +94,10 @@ class TreeReader:
         self.deeper = {sign.inside for signs in self._signs.values() for sign in signs}
         self.deeper -= {b"", b"*"}
         names = {sign.name for signs in self._signs.values() for sign in signs}
-        wild = sorted(name for name in names if is_wild(name))
-        self._literal = names.difference(wild).union((_PROJECT, *_CONFIGS))
+        # Any name at all is asked for, too, where a folder only has to hold something.
+        self._any = _ANY in names
+        wild = sorted(name for name in names if is_wild(name) and name != _ANY)
+        self._literal = names.difference(wild, (_ANY,)).union((_PROJECT, *_CONFIGS))
         self._wild = [(name, partial(_is_like, name)) for name in wild]
         # What such a name begins with, or else ends with: few names need a closer look.
         self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
@@ -110,6 +113,8 @@ class TreeReader:
         """Return those of the names that are asked for which a folder with *names* holds."""
         names = set(names)
         found = names & self._literal
+        if names and self._any:
+            found.add(_ANY)
         likely = [name for name in names if self._may_be_wild(name)]
         for pattern, matches in self._wild:
             if any(map(matches, likely)):
@@ -131,8 +136,10 @@ class TreeReader:
         packages: set[bytes] = set()
         sources: list[bytes] = []
         literal = self._literal
+        folders: set[bytes] = set()
         for path in paths:
             folder, _, name = path.rpartition(b"/")
+            folders.add(folder)
             if is_source(name):
                 sources.append(path)
             if name in literal:
@@ -141,6 +148,8 @@ class TreeReader:
                 for pattern, matches in self._wild:
                     if matches(name):
                         holders.setdefault(pattern, set()).add(folder)
+        if self._any and folders:
+            holders[_ANY] = folders
         generated = set(self._generated.blocked(sources)) if sources else set()
         packages = {path.rpartition(b"/")[0] for path in sources if path not in generated}
         return Found(holders, packages)

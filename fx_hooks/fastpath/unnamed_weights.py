@@ -50,6 +50,9 @@ def may_be_one(head: bytes, size: int) -> bool:
     # TensorFlow Lite: an offset stands before it. Ultralytics' engines: the length of the JSON.
     if head[4:8] == b"TFL3" or head[4:6] == b'{"':
         return True
+    # Graphs of TensorFlow: a node, whose length stands before it, and its name.
+    if head[:1] == b"\n" and b"\n" in head[2:6]:
+        return True
     # safetensors: the length of the header, and the header.
     return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8
 

@@ -50,6 +50,7 @@ NAMES = (
     "nsight",
     "wandb",
     "cfgrib",
+    "colcon",
     "darknet",
     "llamafactory",
     "unsloth",

@@ -8,13 +8,16 @@ before, it also counted what directories themselves have).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from fx_hooks.util.forked import Forked, can_fork
 
 # What a file system reports blocks in, whatever its own are.
 _BLOCK = 512
@@ -27,6 +30,9 @@ ANYONE = -1
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # How many entries are read between two words about the progress.
 _STEP = 2048
+# A second process helps where there are more entries than this, and so many folders are left.
+_ALONE = 4096
+_MANY = 64
 
 
 class NoFileError(OSError):
@@ -197,14 +203,61 @@ def scan(
     *progress* is told now and then how many entries were read. Raises :class:`OSError`
     where *root* itself cannot be read; what cannot be read below it is a problem.
     """
+    with uncollected():
+        return _scan(root, skip, wanted, progress)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles meanwhile, of which folders have some that stay, and files none.
+
+    To look for them among all entries takes a third of the time of a scan.
+    """
     collects = gc.isenabled()
-    # Nothing here runs in circles, and looking for them takes a third of the time.
     gc.disable()
     try:
-        return _scan(root, skip, wanted, progress)
+        yield
     finally:
         if collects:
             gc.enable()
+
+
+class _Found:
+    """The state of a scan: what it looks for, and what it has met besides folders and files."""
+
+    __slots__ = (
+        "count",
+        "device",
+        "met",
+        "mounts",
+        "problems",
+        "progress",
+        "skip",
+        "told",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        device: int,
+        skip: Collection[bytes],
+        wanted: Container[int],
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self.device = device
+        self.skip = skip
+        self.wanted = wanted
+        self.progress = progress
+        self.count = self.told = 0
+        self.problems: list[tuple[bytes, str]] = []
+        self.mounts: list[bytes] = []
+        self.met: list[tuple[bytes, int]] = []
+
+    def say(self, least: int = 0) -> None:
+        """Tell the progress, if it was not told for *least* entries."""
+        if self.progress is not None and self.count - self.told >= least:
+            self.told = self.count
+            self.progress(self.count)
 
 
 def _scan(
@@ -215,52 +268,120 @@ def _scan(
 ) -> Scan:
     here = os.stat(root)
     top = Folder(b"", None, _disk(here), here.st_mtime, here.st_uid)
-    problems: list[Problem] = []
-    mounts: list[bytes] = []
-    met = [(b"", here.st_ino)] if here.st_ino in wanted else []
+    found = _Found(here.st_dev, skip, wanted, progress)
+    if here.st_ino in wanted:
+        found.met.append((b"", here.st_ino))
+    left = _walk([(top, root)], found, _ALONE)
+    if left:
+        _walk_both(left, found)
+    found.say()
+    problems = tuple(Problem(*problem) for problem in found.problems)
+    return Scan(root, top, problems, tuple(found.mounts), tuple(found.met))
+
+
+_Place = tuple[Folder, bytes]
+
+
+def _walk(stack: list[_Place], found: _Found, enough: int = 0) -> list[_Place]:
+    """Read all folders of *stack* and below; return those that are left, the outermost first.
+
+    None are left, unless there are *enough* entries before.
+    """
     separator = os.fsencode(os.sep)
-    stack = [(top, root)]
-    count = told = 0
+    by_descriptor = os.scandir in os.supports_fd
     while stack:
-        folder, place = stack.pop()
+        if enough and found.count >= enough and len(stack) >= _MANY:
+            break
+        # Before there are enough from outside in, so that what is left is of one kind.
+        folder, place = stack.pop(0 if enough else -1)
         descriptor = -1
         try:
             # By its descriptor, which is faster, where that works.
-            if sys.platform != "win32" and os.scandir in os.supports_fd:
-                flags = os.O_RDONLY | os.O_DIRECTORY | (0 if folder is top else os.O_NOFOLLOW)
+            if sys.platform != "win32" and by_descriptor:
+                flags = os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder.parent else 0)
                 descriptor = os.open(place, flags)
             with os.scandir(place if descriptor < 0 else descriptor) as entries:
-                count += _read(folder, entries, here.st_dev, skip, wanted, problems, mounts, met)
+                _read(folder, entries, found)
         except OSError as exc:
-            if folder is top:
+            if folder.parent is None:
                 raise
-            problems.append(Problem(folder.path, exc.strerror or str(exc)))
+            found.problems.append((folder.path, exc.strerror or str(exc)))
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
         for name, inner in folder.folders.items():
             stack.append((inner, place + separator + name))
-        if progress is not None and count - told >= _STEP:
-            told = count
-            progress(count)
-    if progress is not None:
-        progress(count)
-    return Scan(root, top, tuple(problems), tuple(mounts), tuple(met))
+        found.say(_STEP)
+    return stack
 
 
-def _read(
-    folder: Folder,
-    entries: Iterable[os.DirEntry[Any]],
-    device: int,
-    skip: Collection[bytes],
-    wanted: Container[int],
-    problems: list[Problem],
-    mounts: list[bytes],
-    met: list[tuple[bytes, int]],
-) -> int:
-    """Put what *entries* say into *folder*, and return their number."""
+def _walk_both(left: list[_Place], found: _Found) -> None:
+    """Read what is *left*, half of it in a process of its own where that can be."""
+    theirs = left[1::2]
+    other = None
+    if can_fork():
+        with contextlib.suppress(OSError):
+            other = Forked(lambda: _read_apart(theirs, found))
+    if other is None:
+        _walk(left, found)
+        return
+    try:
+        _walk(left[::2], found)
+        result = other.result()
+    finally:
+        other.stop()
+    if result is None:
+        _walk(theirs, found)
+        return
+    folders, count, problems, mounts, met = result
+    _put_back(theirs, folders)
+    found.count += count
+    found.problems += problems
+    found.mounts += mounts
+    found.met += met
+
+
+def _read_apart(places: Sequence[_Place], found: _Found) -> tuple[object, ...]:
+    """Read *places* as :func:`_walk` does; return what was found, of nothing but plain types."""
+    mine = _Found(found.device, found.skip, found.wanted, None)
+    _walk([*places], mine)
+    # Each folder comes before those in it.
+    folders = [
+        (
+            len(folder.folders), folder.name, folder.disk, folder.mtime, folder.owner,
+            folder.others, folder.sums, folder.files, [tuple(link) for link in folder.links],
+        )
+        for top, _ in places
+        for folder in top.walk()
+    ]  # fmt: skip
+    return folders, mine.count, mine.problems, mine.mounts, mine.met
+
+
+def _put_back(places: Sequence[_Place], folders: Iterable[tuple[Any, ...]]) -> None:
+    """Fill the folders of *places* with what :func:`_read_apart` found there."""
+    tops = iter(places)
+    # Those that lack folders, with how many; `walk` goes through the last one first.
+    open_: list[tuple[Folder, int]] = []
+    for inside, name, disk, mtime, owner, others, sums, files, links in folders:
+        if open_:
+            parent, lacking = open_.pop()
+            folder = Folder(name, parent, disk, mtime, owner)
+            parent.folders[name] = folder
+            if lacking > 1:
+                open_.append((parent, lacking - 1))
+        else:
+            folder, _ = next(tops)
+        folder.others, folder.sums, folder.files = others, sums, files
+        folder.links = [HardLink(*link) for link in links]
+        if inside:
+            open_.append((folder, inside))
+
+
+def _read(folder: Folder, entries: Iterable[os.DirEntry[Any]], found: _Found) -> None:
+    """Put what *entries* say into *folder*."""
     is_top = folder.parent is None
     files, folders, links, owner = folder.files, folder.folders, folder.links, folder.owner
+    skip, wanted, device, problems = found.skip, found.wanted, found.device, found.problems
     count = total = on_disk = 0
     newest = 0.0
     for entry in entries:
@@ -275,10 +396,10 @@ def _read(
         except FileNotFoundError:
             continue  # it has gone since it was listed
         except OSError as exc:
-            problems.append(Problem(_below(folder, name), exc.strerror or str(exc)))
+            problems.append((_below(folder, name), exc.strerror or str(exc)))
             continue
         if status.st_ino in wanted:
-            met.append((_below(folder, name), status.st_ino))
+            found.met.append((_below(folder, name), status.st_ino))
         mode = status.st_mode
         size = disk = status.st_size
         if sys.platform != "win32":
@@ -297,13 +418,13 @@ def _read(
             if status.st_uid != owner or mode & _OPEN_MASK == _OPEN_FILE:
                 folder.add_other(status.st_uid, mode)
         elif status.st_dev != device and _HAS_BLOCKS:
-            mounts.append(_below(folder, name))
+            found.mounts.append(_below(folder, name))
         else:
             folders[name] = inner = Folder(name, folder, disk, status.st_mtime, status.st_uid)
             if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
                 inner.add_other(status.st_uid, mode)
     folder.sums = total, on_disk, newest
-    return count
+    found.count += count
 
 
 def size_of(folders: Iterable[Folder]) -> Size:

@@ -129,7 +129,7 @@ def remove_left_over_in(folder: bytes, ends: tuple[bytes, ...]) -> None:
                 remove_left_over(os.path.join(folder, stem))
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of *data*: a full disk and a signal can cut a write short."""
     view = memoryview(data)
     while view:

@@ -83,6 +83,8 @@ def weights_format(head: bytes, size: int) -> str:
         return "TensorFlow Lite"
     if _is_safetensors(head, size):
         return "safetensors"
+    if _is_graph(head):
+        return "TensorFlow"
     return "ONNX" if _is_onnx(head, size) else ""
 
 
@@ -152,6 +154,27 @@ def _is_safetensors(head: bytes, size: int) -> bool:
         head[8:9] == b"{"
         and 2 <= length <= size - 8
         and (b'"data_offsets"' in head[: 8 + length] or b'"__metadata__"' in head[:32])
+    )
+
+
+# tensorflow/core/framework/graph.proto, node_def.proto: a list of nodes, each with name and op. The
+# first node of a frozen graph takes an input, or is a weight.
+_FIRST_OPS = frozenset((b"Placeholder", b"PlaceholderV2", b"Const", b"VariableV2"))
+
+
+def _is_graph(head: bytes) -> bool:
+    """Return True for a graph of TensorFlow, as frozen ones are written."""
+    if head[:1] != b"\n":
+        return False
+    size, place = _varint(head, 1)
+    length, start = _varint(head, place + 1)
+    op = start + length
+    ends = op + 2 + head[op + 1] if op + 1 < len(head) else 0
+    return (
+        head[place : place + 1] == b"\n"
+        and head[op : op + 1] == b"\x12"
+        and head[op + 2 : ends] in _FIRST_OPS
+        and ends <= place + size
     )
 
 

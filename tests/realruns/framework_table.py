@@ -50,7 +50,7 @@ FRAMEWORKS = {
     ),
     "xgboost": Framework(
         "XGBoost", ("xgboost",), "small",
-        passes={"booster.ubj": _SMALL, "dump.raw.txt": _TEXT, "model.json": _SMALL_TEXT},
+        passes={"dump.raw.txt": _TEXT, "model.json": _SMALL_TEXT},
     ),
     "lightgbm": Framework(
         "LightGBM", ("lightgbm",), "small",
@@ -65,7 +65,7 @@ FRAMEWORKS = {
         "small",
         belongs={"pkg/*.py": "source", "pyproject.toml": "source"},
         passes={
-            "coverage.xml": _TEXT, "train.prof": _SMALL,
+            "coverage.xml": _TEXT,
             "pkg.egg-info/*": "metadata of a package, which some people commit",
             "dist/*": "a release: people write to folders of that name",
         },

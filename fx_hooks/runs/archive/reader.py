@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import operator
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 from fx_hooks.runs.archive.manifest import (
@@ -32,7 +33,7 @@ from fx_hooks.util.disk import files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 
-Pieces = Iterator[tuple[int, bytes]]
+Pieces = Iterator[tuple[int, memoryview]]
 _ERRORS = (
     tarfile.TarError, BrokenSection, BadManifest, ValueError, OverflowError, IndexError,
     KeyError, EOFError, RecursionError,
@@ -96,18 +97,8 @@ class Archive:
         self._file.close()
         self._codec.close()
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except _ERRORS as exc:
-            what = str(exc) if isinstance(exc, (BrokenSection, BadManifest)) else "it is damaged"
-            raise FatalError(f"{self.name}: cannot be trusted: {what}") from exc
-        except OSError as exc:
-            raise FatalError(f"{self.name}: cannot be read: {exc.strerror}") from exc
-
     def _read_manifest(self) -> tuple[bytes, Manifest]:
-        with self._reading():
+        with reading(self.name):
             start, end = self._codec.last_section(self._file)
             self.size = self._file.seek(0, os.SEEK_END)
             most = _manifest_bytes(end)
@@ -136,54 +127,93 @@ class Archive:
         """
         limit = sum(_HEADERS + entry.stored for entry in run.entries)
         if limit > _FREE_BYTES + _MOST_TIMES * (run.end - run.start) + _HEADERS * len(run.entries):
-            with self._reading():
+            with reading(self.name):
                 raise BadManifest(f"{shown(run.path)} is said to hold more than it can")
-        with self._reading(), self._section(run.start, run.end, limit) as tar:
-            for entry in run.entries:
-                member = tar.next()
-                if member is None or not _agrees(join(run.path, entry.path), entry, member):
-                    raise BadManifest(f"{_shown(run, entry)} is not what its manifest says")
-                yield entry, self._pieces(tar, member, run, entry)
-            if tar.next() is not None:
-                raise BadManifest("its manifest does not tell of all that is in it")
-
-    def _pieces(
-        self, tar: _Section, member: tarfile.TarInfo, run: PackedRun, entry: Entry
-    ) -> Pieces:
-        if entry.type != FILE:
-            return
-        with self._reading():
-            whole = entry.data is None
-            digest = hashlib.sha256(b"" if whole else map_of(_parts(member), entry.size))
-            end = 0
-            for start, data in tar.content(member):
-                if whole:
-                    _hash_zeros(digest, start - end)
-                digest.update(data)
-                end = start + len(data)
-                yield start, data
-            if whole:
-                _hash_zeros(digest, entry.size - end)
-            if digest.hexdigest() != entry.sha256:
-                raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
+        with reading(self.name), self._section(run.start, run.end, limit) as tar:
+            yield from members(tar, run.path, run.entries, self.name)
 
     @contextlib.contextmanager
-    def _section(self, start: int, end: int, limit: int) -> Iterator[_Section]:
+    def _section(self, start: int, end: int, limit: int) -> Iterator[Section]:
         self._file.seek(start)
         found = self._codec.chunks(self._file, end - start)
         # Of what is read at once nothing is left to read ahead, and runs may be many and small.
         is_small = limit <= CHUNK
         with (
-            contextlib.nullcontext(filter(None, found)) if is_small else read_ahead(found) as chunks
+            contextlib.nullcontext(found) if is_small else read_ahead(found) as chunks,
+            section(chunks, limit) as tar,
         ):
-            stream = _Stream(chunks, limit)
-            yield _Section(stream)
-            # The checksum comes last.
-            while stream.read(CHUNK):
-                pass
+            yield tar
 
 
-class _Section:
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what is wrong with an archive into an error that names it."""
+    try:
+        yield
+    except _ERRORS as exc:
+        what = str(exc) if isinstance(exc, (BrokenSection, BadManifest)) else "it is damaged"
+        raise FatalError(f"{name}: cannot be trusted: {what}") from exc
+    except OSError as exc:
+        raise FatalError(f"{name}: cannot be read: {exc.strerror}") from exc
+
+
+def members(
+    tar: Section,
+    run: bytes,
+    entries: Iterable[Entry],
+    name: str,
+    sha256_of: Callable[[Entry], str] = operator.attrgetter("sha256"),
+) -> Iterator[tuple[Entry, Pieces]]:
+    """Compare what is in a section with *entries*, as :meth:`Archive.members` does.
+
+    Digests are asked for when all of a file has been read.
+    """
+    for entry in entries:
+        member = tar.next()
+        if member is None or not _agrees(join(run, entry.path), entry, member):
+            raise BadManifest(f"{_shown(run, entry)} is not what its manifest says")
+        yield entry, _pieces(tar, member, run, entry, name, sha256_of)
+    if tar.next() is not None:
+        raise BadManifest("its manifest does not tell of all that is in it")
+
+
+def _pieces(
+    tar: Section,
+    member: tarfile.TarInfo,
+    run: bytes,
+    entry: Entry,
+    name: str,
+    sha256_of: Callable[[Entry], str],
+) -> Pieces:
+    if entry.type != FILE:
+        return
+    with reading(name):
+        whole = entry.data is None
+        digest = hashlib.sha256(b"" if whole else map_of(_parts(member), entry.size))
+        end = 0
+        for start, data in tar.content(member):
+            if whole:
+                _hash_zeros(digest, start - end)
+            digest.update(data)
+            end = start + len(data)
+            yield start, data
+        if whole:
+            _hash_zeros(digest, entry.size - end)
+        if digest.hexdigest() != sha256_of(entry):
+            raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
+
+
+@contextlib.contextmanager
+def section(chunks: Iterator[bytes], limit: int) -> Iterator[Section]:
+    """Read the members of a section, which unpacks to *chunks*, but to no more than *limit*."""
+    stream = _Stream(chunks, limit)
+    yield Section(stream)
+    # The checksum comes last.
+    while stream.take(CHUNK):
+        pass
+
+
+class Section:
     """The members of a tar archive, one after the other."""
 
     def __init__(self, stream: _Stream) -> None:
@@ -208,7 +238,7 @@ class _Section:
                 raise BrokenSection("it is damaged")
             end = start + length
             while start < end:
-                data = self._stream.read(min(CHUNK, end - start))
+                data = self._stream.take(min(CHUNK, end - start))
                 if not data:
                     raise BrokenSection("it is cut off")
                 yield start, data
@@ -236,33 +266,29 @@ class _Stream:
         self._left = memoryview(b"")
         self._position = 0
 
-    def read(self, size: int) -> bytes:
-        if size <= len(self._left):
-            data = bytes(self._left[:size])
-            self._left = self._left[size:]
-        else:
-            found = [bytes(self._left)]
-            missing = size - len(self._left)
-            self._left = memoryview(b"")
-            while missing > 0:
-                chunk = next(self._chunks, b"")
-                if not chunk:
-                    break
-                self._limit -= len(chunk)
-                if self._limit < 0:
-                    raise BrokenSection("it unpacks to more than its manifest says")
-                found.append(chunk[:missing])
-                self._left = memoryview(chunk)[missing:]
-                missing -= len(found[-1])
-            data = b"".join(found)
+    def take(self, size: int) -> memoryview:
+        """Return some of the next bytes, *size* at most; none at the end."""
+        if not self._left:
+            chunk = next(filter(None, self._chunks), b"")
+            self._limit -= len(chunk)
+            if self._limit < 0:
+                raise BrokenSection("it unpacks to more than its manifest says")
+            self._left = memoryview(chunk)
+        data, self._left = self._left[:size], self._left[size:]
         self._position += len(data)
         return data
+
+    def read(self, size: int) -> bytes:
+        found = bytes(self.take(size))
+        while len(found) < size and (more := self.take(size - len(found))):
+            found += more
+        return found
 
     def tell(self) -> int:
         return self._position
 
     def seek(self, position: int) -> None:
-        while self._position < position and self.read(min(CHUNK, position - self._position)):
+        while self._position < position and self.take(position - self._position):
             pass
 
 
@@ -278,8 +304,8 @@ def _agrees(name: bytes, entry: Entry, member: tarfile.TarInfo) -> bool:
     )
 
 
-def _shown(run: PackedRun, entry: Entry) -> str:
-    return shown(join(run.path, entry.path))
+def _shown(run: bytes, entry: Entry) -> str:
+    return shown(join(run, entry.path))
 
 
 def _hash_zeros(digest: Any, count: int) -> None:

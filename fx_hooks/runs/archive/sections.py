@@ -18,7 +18,7 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from fx_hooks.util.disk import files_not_links
@@ -30,11 +30,17 @@ GZIP_LEVEL = 6  # that of gzip
 ZSTD_LEVEL = 3  # that of zstd
 _BLOCK = 1 << 19
 _WINDOW = 1 << 15
-_SIP = 1 << 12
+# What each thread of zstd has in memory several times; 8 MiB is zstd's own choice.
+_JOB = 1 << 21
+_AHEAD = 3  # blocks that wait to be packed
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _GZIP_FOOTER = struct.Struct("<4s4s2sH2sHQ2sII")
 _ZSTD_FOOTER = struct.Struct("<II8sQ")
 _ZSTD_SKIPPABLE = 0x184D2A5F
+_ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
+_ZSTD_REPEATED, _ZSTD_PACKED = 1, 2  # types of blocks
+_ZSTD_BLOCK = 1 << 17
+_MOST_PIECES = 1 << 10
 _MARK = b"fx-runs\x01"
 _TAIL = 256  # more than either footer has
 
@@ -160,8 +166,7 @@ class _Gzip:
                 yield unpacker.decompress(data, CHUNK)
         except zlib.error as exc:
             raise BrokenSection("it is damaged") from exc
-        if left or unpacker.unused_data:
-            raise BrokenSection("it is longer than it says")
+        _check_end(unpacker.unused_data, file, left)
 
     def footer(self, last: int) -> bytes:
         # Header with the extra field, an empty block, and the checksum and length of nothing.
@@ -232,7 +237,10 @@ def _zstd(name: str) -> Codec:
     )
 
 
-class _ZstdFooter:
+class _Zstd:
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+
     def footer(self, last: int) -> bytes:
         return _ZSTD_FOOTER.pack(_ZSTD_SKIPPABLE, 16, _MARK, last)
 
@@ -244,59 +252,115 @@ class _ZstdFooter:
         return last, end
 
     def close(self) -> None:
-        pass
+        self._pool.shutdown()
 
 
-class _Zstandard(_ZstdFooter):
+def _zstd_workers() -> int:
+    """Return how many threads zstd is to start; with none, one of ours has it do all.
+
+    That takes a third less of processor time, and where there are two processors the other one
+    reads back meanwhile. More than two threads would wait for what is read and hashed.
+    """
+    return 2 if _workers() > 2 else 0
+
+
+class _Zstandard(_Zstd):
     """By the package zstandard."""
 
     def __init__(self, zstandard: Any) -> None:
+        super().__init__()
         self._error = zstandard.ZstdError
-        self._compressor = zstandard.ZstdCompressor(
-            level=ZSTD_LEVEL, threads=_workers(), write_checksum=True
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            ZSTD_LEVEL, threads=_zstd_workers(), job_size=_JOB, write_checksum=True
         )
+        self._compressor = zstandard.ZstdCompressor(compression_params=parameters)
         self._decompressor = zstandard.ZstdDecompressor()
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
-        return _ZstdWriter(self._compressor.compressobj(), sink)
+        return _ZstdWriter(_Chunker(self._compressor), sink, self._pool)
 
     def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._decompressor.decompressobj()
-        left = length
-        ready: list[bytes] = []
-        size = 0
+        part = _Part(file, length)
         try:
-            while not unpacker.eof:
-                data = file.read(min(CHUNK // 4, left))
-                left -= len(data)
-                if not data:
-                    raise BrokenSection("it is cut off")
-                # What comes out cannot be limited: a few bytes may unpack to 128 KiB.
-                for start in range(0, len(data), _SIP):
-                    ready.append(unpacker.decompress(data[start : start + _SIP]))
-                    size += len(ready[-1])
-                    if size >= CHUNK:
-                        yield b"".join(ready)
-                        ready, size = [], 0
+            for piece in _pieces(part):
+                yield unpacker.decompress(piece)
         except self._error as exc:
             raise BrokenSection("it is damaged") from exc
-        if left or unpacker.unused_data:
-            raise BrokenSection("it is longer than it says")
-        yield b"".join(ready)
+        if not unpacker.eof:
+            raise BrokenSection("it is damaged")
+        _check_end(unpacker.unused_data, file, part.left)
 
 
-class StandardZstd(_ZstdFooter):
+class _Chunker:
+    """A compressor that packs into large pieces; what zstandard calls one copies small ones."""
+
+    def __init__(self, compressor: Any) -> None:
+        self._chunker = compressor.chunker(chunk_size=CHUNK)
+
+    def compress(self, data: bytes) -> bytes:
+        return b"".join(self._chunker.compress(data))
+
+    def flush(self) -> bytes:
+        return b"".join(self._chunker.finish())
+
+
+class _Part:
+    """The next bytes of a file, which have to be there."""
+
+    def __init__(self, file: Readable, length: int) -> None:
+        self._file = file
+        self.left = length
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self.left))
+        self.left -= len(data)
+        if len(data) < size:
+            raise BrokenSection("it is cut off")
+        return data
+
+
+def _pieces(file: _Part) -> Iterator[bytes]:
+    """Yield a zstd frame in pieces that unpack to a chunk at most (RFC 8878, section 3.1.1).
+
+    zstandard cannot be told how much to unpack at once, and four bytes may be 128 KiB.
+    """
+    head = file.read(5)
+    if head[:4] != _ZSTD_FRAME:
+        raise BrokenSection("it is damaged")
+    flags = head[4]
+    is_single, has_checksum = flags >> 5 & 1, flags >> 2 & 1
+    sizes = (1 - is_single, (0, 1, 2, 4)[flags & 3], (is_single, 2, 4, 8)[flags >> 6])
+    found, room, is_last = [head, file.read(sum(sizes)), file.read(3)], _ZSTD_BLOCK, 0
+    while not is_last:
+        value = int.from_bytes(found[-1][-3:], "little")
+        is_last, kind, size = value & 1, value >> 1 & 3, value >> 3
+        unpacked = min(size, _ZSTD_BLOCK) if kind < _ZSTD_PACKED else _ZSTD_BLOCK
+        if unpacked > room or len(found) > _MOST_PIECES:
+            yield b"".join(found)
+            found, room = [], _ZSTD_BLOCK
+        room -= unpacked
+        stored = 1 if kind == _ZSTD_REPEATED else size
+        # With what the next block begins with.
+        found.append(file.read(stored + (4 * has_checksum if is_last else 3)))
+    yield b"".join(found)
+
+
+class StandardZstd(_Zstd):
     """By the standard library, from Python 3.14 on."""
 
     def __init__(self, zstd: Any) -> None:
+        super().__init__()
         self._zstd = zstd
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
         parameter = self._zstd.CompressionParameter
         options = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
-        upper = parameter.nb_workers.bounds()[1]
-        options[parameter.nb_workers] = min(_workers(), upper)
-        return _ZstdWriter(self._zstd.ZstdCompressor(options=options), sink)
+        # zstd may have been built without threads.
+        workers = min(_zstd_workers(), parameter.nb_workers.bounds()[1])
+        if workers:
+            options |= {parameter.nb_workers: workers, parameter.job_size: _JOB}
+        return _ZstdWriter(self._zstd.ZstdCompressor(options=options), sink, self._pool)
 
     def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._zstd.ZstdDecompressor()
@@ -312,25 +376,62 @@ class StandardZstd(_ZstdFooter):
                 yield unpacker.decompress(data, CHUNK)
         except self._zstd.ZstdError as exc:
             raise BrokenSection("it is damaged") from exc
-        if left or unpacker.unused_data:
-            raise BrokenSection("it is longer than it says")
+        _check_end(unpacker.unused_data, file, left)
 
 
 class _ZstdWriter:
-    def __init__(self, packer: Any, sink: Callable[[bytes], None]) -> None:
+    """A thread packs while more is read; what is small is packed together."""
+
+    def __init__(
+        self, packer: Any, sink: Callable[[bytes], None], pool: ThreadPoolExecutor
+    ) -> None:
         self._packer = packer
         self._sink = sink
+        self._pool = pool
+        self._small: list[bytes] = []
+        self._size = 0
+        self._jobs: deque[Future[bytes]] = deque()
 
     def write(self, data: bytes) -> None:
-        packed = self._packer.compress(data)
-        if packed:
-            self._sink(packed)
+        if len(data) >= _BLOCK:
+            self._submit_small()
+            self._submit(data)
+            return
+        self._small.append(data)
+        self._size += len(data)
+        if self._size >= _BLOCK:
+            self._submit_small()
+
+    def _submit_small(self) -> None:
+        if self._small:
+            self._submit(b"".join(self._small))
+            self._small.clear()
+            self._size = 0
+
+    def _submit(self, data: bytes) -> None:
+        self._jobs.append(self._pool.submit(self._packer.compress, data))
+        self._take(_AHEAD)
+
+    def _take(self, rest: int) -> None:
+        while len(self._jobs) > rest:
+            if packed := self._jobs.popleft().result():
+                self._sink(packed)
 
     def close(self) -> None:
+        self._submit_small()
+        self._take(0)
         self._sink(self._packer.flush())
 
     def abandon(self) -> None:
-        """There is nothing to do: the next section starts the compressor anew."""
+        """Wait for the thread: the next section starts the same compressor anew."""
+        for job in self._jobs:
+            job.cancel()
+        wait(self._jobs)
+
+
+def _check_end(rest: bytes, file: Readable, left: int) -> None:
+    if rest or (left and file.read(1)):
+        raise BrokenSection("it is longer than it says")
 
 
 def _tail(file: Readable, size: int) -> tuple[int, bytes]:

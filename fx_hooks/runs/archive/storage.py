@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import importlib
+import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from fx_hooks.util.errors import FatalError
@@ -24,10 +29,13 @@ _PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
 # What a listing calls the time of the last change: s3fs, adlfs, SFTP and others, gcsfs, memory.
 _WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
+# What is not whole yet: its machine and process; earlier versions did not say.
+_NOT_WHOLE = re.compile(r"\.fx-.+?\.(?:([0-9a-f]{8})-(\d{1,10})\.)?part", re.DOTALL)
+_DAY = 86_400
 # A part, and twice what is being sent of it, are in memory.
-_PART = 1 << 24
-# S3 takes 10,000 parts: 800 GB, as they grow after these.
-_MOST_PARTS = 2_500
+_PART = 1 << 23
+# S3 takes 10,000 parts: 850 GB, as they grow after these.
+_MOST_PARTS = 2_000
 _AHEAD = 1 << 22
 # Seconds between looks at what may become whole just now: gigabytes took a minute.
 WAITS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -99,6 +107,23 @@ class Storage:
                     name = each["name"].rstrip("/").rpartition("/")[2]
                     found[name] = (int(each.get("size") or 0), _written(each))
             return found
+
+    def remove_left_over(self) -> None:
+        """Remove what attempts that have ended have left beside this place.
+
+        Whatever is asked of other machines, nothing tells whether a process of theirs lives: what
+        nothing was written to for a day is left over.
+        """
+        if self.is_object_store:
+            return
+        with contextlib.suppress(Exception):  # it is in nobody's way
+            self.system.invalidate_cache()
+            folder = self.path.rpartition("/")[0] or "/"
+            for found in self.system.ls(folder, detail=True):
+                match = _NOT_WHOLE.fullmatch(found["name"].rpartition("/")[2])
+                if match is not None and _is_left_over(match[1], match[2], _written(found)):
+                    with contextlib.suppress(Exception):
+                        self.system.rm_file(found["name"])
 
     def remove(self) -> None:
         """Remove what is there; that there is nothing is no error."""
@@ -208,7 +233,6 @@ class Upload:
         self._before = storage.state() if storage.is_object_store else None
         options: dict[str, Any] = {"autocommit": False}
         if not storage.is_object_store:
-            # The same one each time, so that nothing is left of what was interrupted.
             self._path, self.temporary = map(_beside, (storage.path, storage.address))
             options = {}
         with storage.asking():
@@ -303,7 +327,35 @@ def _written(found: Mapping[str, Any]) -> Any:
 
 def _beside(place: str) -> str:
     folder, slash, name = place.rpartition("/")
-    return f"{folder}{slash}.fx-{name[:200]}.part"
+    return f"{folder}{slash}.fx-{name[:200]}.{_machine()}-{os.getpid()}.part"
+
+
+def _is_left_over(machine: str | None, process: str | None, written: Any) -> bool:
+    if machine == _machine():
+        try:
+            os.kill(int(process or 0), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            pass  # it is somebody else's
+        return False
+    if isinstance(written, datetime):
+        written = written.timestamp()
+    return isinstance(written, (int, float)) and time.time() - written > _DAY
+
+
+@functools.cache
+def _machine() -> str:
+    """Return what no other machine has, nor a container that sees other processes.
+
+    Where that is not told, each process has its own, and does not know its leftovers again.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            told = file.read() + os.fsencode(os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        told = os.urandom(16)
+    return hashlib.sha256(told + socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextlib.contextmanager

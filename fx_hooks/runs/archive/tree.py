@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry, map_of
@@ -114,11 +114,15 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
     return f"{shown(min(found))} is new" if found else None
 
 
-def not_held(place: bytes, entries: Sequence[Entry]) -> bytes | None:
+def not_held(
+    place: bytes,
+    entries: Sequence[Entry],
+    is_known: Callable[[Entry, os.stat_result], bool] = lambda *_: False,
+) -> bytes | None:
     """Return the path of what was packed and is not in *place*; None if all of it is.
 
-    Contents are compared, by their digests: a file that was only added to still holds what
-    was packed. What cannot be read is taken for missing.
+    Contents are compared, by their digests, but those of files that hold what was packed as is
+    known: a file that was only added to still holds it. What cannot be read is taken for missing.
     """
     for entry in entries:
         path = os.path.join(place, entry.path) if entry.path else place
@@ -129,7 +133,10 @@ def not_held(place: bytes, entries: Sequence[Entry]) -> bytes | None:
                 held = os.readlink(path) == entry.target
             else:
                 made = _beginning if entry.data is None else _sparse
-                held = made(path, entry.size) == entry.sha256
+                status = os.lstat(path)
+                held = stat.S_ISREG(status.st_mode) and (
+                    is_known(entry, status) or made(path, entry.size) == entry.sha256
+                )
         except OSError:
             held = False
         if not held:

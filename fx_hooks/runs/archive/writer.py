@@ -15,7 +15,6 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from fx_hooks import __version__
@@ -37,6 +36,7 @@ from fx_hooks.runs.archive.manifest import (
     map_of,
     to_json,
 )
+from fx_hooks.runs.archive.read_back import ReadBack
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.sections import CHUNK, Codec, SectionWriter, codec_for
 from fx_hooks.runs.archive.storage import THERE, StartOver, Storage, Upload, is_address
@@ -52,7 +52,6 @@ _ENDS = tuple(
 # Bytes of holes in a run whose zeros are hashed; readers take twice as many.
 _MOST_HOLES = 1 << 29
 _WHOLE = "the archive is whole all the same"
-_SMALL = 1 << 17  # another thread is not worth it
 _ZEROS = bytes(CHUNK)
 _TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE}
 
@@ -81,10 +80,15 @@ class Written(NamedTuple):
 
 def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bool) -> None:
     """Raise :class:`FatalError` if no archive of *items* can go to *target*."""
+    _check_place(root, items, target, force=force)
+    _check_replaced(root, target, _is_as_packed)
+
+
+def _check_place(root: bytes, items: Sequence[Item], target: bytes, *, force: bool) -> None:
     name = shown(target)
     codec_for(os.fsdecode(target)).close()
     if is_address(os.fsdecode(target)):
-        _check_address(root, target, force=force)
+        _check_address(target, force=force)
         return
     folder = os.path.dirname(target) or b"."
     if not os.path.isdir(folder):
@@ -97,7 +101,6 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             raise FatalError(f"{shown(place)}: is a {kind}: choose another name")
         if os.path.lexists(place) and not force:
             raise FatalError(f"{shown(place)}: {THERE}")
-    _check_replaced(root, target)
     real = os.path.join(os.path.realpath(folder), b"")
     for item in items:
         if real.startswith(os.path.join(os.path.realpath(os.path.join(root, item.path)), b"")):
@@ -106,11 +109,10 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
             )
 
 
-def _check_address(root: bytes, target: bytes, *, force: bool) -> None:
+def _check_address(target: bytes, *, force: bool) -> None:
     for place in (target, target + os.fsencode(SUFFIX)):
         if Storage(os.fsdecode(place)).exists() and not force:
             raise FatalError(f"{shown(place)}: {THERE}")
-    _check_replaced(root, target)
 
 
 def place_notes(root: bytes, runs: Iterable[bytes], target: bytes) -> list[str]:
@@ -125,7 +127,30 @@ def place_notes(root: bytes, runs: Iterable[bytes], target: bytes) -> list[str]:
     ]
 
 
-def _check_replaced(root: bytes, target: bytes) -> None:
+_IsKnown = Callable[[bytes, Entry, os.stat_result], bool]
+
+
+def _is_as_packed(_: bytes, entry: Entry, status: os.stat_result) -> bool:
+    """Return True for a file that seems to be as it was; all is looked at again before it goes."""
+    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime)
+
+
+def _is_in(runs: Iterable[PackedRun]) -> _IsKnown:
+    """Return what knows files that *runs* have with the same content, unless they have changed."""
+    packed = {join(run.path, entry.path): entry for run in runs for entry in run.entries}
+
+    def is_known(path: bytes, entry: Entry, status: os.stat_result) -> bool:
+        new = packed.get(path)
+        return (
+            new is not None
+            and (new.size, new.sha256, new.data) == (entry.size, entry.sha256, entry.data)
+            and _is_as_packed(path, new, status)
+        )
+
+    return is_known
+
+
+def _check_replaced(root: bytes, target: bytes, is_known: _IsKnown) -> None:
     """Raise :class:`FatalError` where *target* may be all that is left of a run."""
     if is_address(os.fsdecode(target)):
         if not Storage(os.fsdecode(target)).exists():
@@ -137,11 +162,14 @@ def _check_replaced(root: bytes, target: bytes) -> None:
             runs = archive.manifest.runs
     except FatalError as exc:
         raise FatalError(f"{exc}: it is not replaced: choose another name") from exc
-    lost = [
-        run.path
-        for run in runs
-        if tree.not_held(os.path.join(root, run.path), run.entries) is not None
-    ]
+
+    def is_lost(run: PackedRun) -> bool:
+        def is_there(entry: Entry, status: os.stat_result) -> bool:
+            return is_known(join(run.path, entry.path), entry, status)
+
+        return tree.not_held(os.path.join(root, run.path), run.entries, is_there) is not None
+
+    lost = [run.path for run in runs if is_lost(run)]
     if lost:
         more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
         raise FatalError(
@@ -164,10 +192,12 @@ def write(
     that changes meanwhile, or cannot be read, is left out whole; if none is left, there is
     no archive. Raises :class:`FatalError`, and then nothing is left under either name.
     """
-    check_target(root, items, target, force=force)
+    _check_place(root, items, target, force=force)
     is_remote = is_address(os.fsdecode(target))
     beside = target + os.fsencode(SUFFIX)
-    if not is_remote:
+    if is_remote:
+        Storage(os.fsdecode(target)).remove_left_over()
+    else:
         files.remove_left_over(target)
         files.remove_left_over(beside)
         files.remove_left_over_in(os.path.dirname(target), _ENDS)
@@ -202,7 +232,6 @@ def _write(
         output = _output(target)
         cleanup.callback(output.close)
         packer = _Packer(root, codec, output, progress)
-        cleanup.callback(packer.close)
         runs, left_out = packer.pack(items)
         if not runs:
             return Written((), tuple(left_out), 0)
@@ -213,7 +242,7 @@ def _write(
             raise FatalError(f"{shown(target)}: too many files for one archive: pack fewer runs")
         packer.finish(text)
         if output.is_placed_by_sync:
-            _make_way(root, target, beside, force=force)
+            _make_way(root, target, beside, runs, force=force)
         output.sync()
         _verify(output, target, manifest, text, progress)
         copy = _output(beside)
@@ -222,19 +251,24 @@ def _write(
         copy.sync()
         size = output.size
         if not output.is_placed_by_sync:
-            _make_way(root, target, beside, force=force)
+            _make_way(root, target, beside, runs, force=force)
         output.place(replace=force)
         copy.place(replace=force, else_=_WHOLE)
     return Written(tuple(runs), tuple(left_out), size)
 
 
-def _make_way(root: bytes, target: bytes, beside: bytes, *, force: bool) -> None:
-    """Look again at what is to be replaced, for much may have happened since it was first asked."""
+def _make_way(
+    root: bytes, target: bytes, beside: bytes, runs: Sequence[PackedRun], *, force: bool
+) -> None:
+    """Look at all of what is to be replaced, and again at whether it may be.
+
+    What is in *runs* has just been read.
+    """
     is_remote = is_address(os.fsdecode(target))
     if is_remote:
-        _check_address(root, target, force=force)
-    elif force:
-        _check_replaced(root, target)
+        _check_address(target, force=force)
+    if force:
+        _check_replaced(root, target, _is_in(runs))
     # The copy beside an archive is never that of another one.
     if force and is_remote:
         Storage(os.fsdecode(beside)).remove()
@@ -282,13 +316,14 @@ class _Output:
         self._written = 0
         self._waiting: list[bytes] = []
         self._is_placed = False
+        self.back = ReadBack(self._temporary, place, self._bring)
         with _writing(place):
             self.descriptor = files.create(self._temporary)
 
     def write(self, data: bytes) -> None:
         self._waiting.append(data)
         self.size += len(data)
-        if self.size - self._written >= CHUNK:
+        if self.size - self._written >= CHUNK // 2:
             self._flush()
 
     def _flush(self) -> None:
@@ -296,10 +331,12 @@ class _Output:
             files.write_all(self.descriptor, b"".join(self._waiting))
         self._waiting.clear()
         self._written = self.size
+        self.back.grown(self.size)
 
     def cut(self, size: int) -> None:
         """Forget what was written after the first *size* bytes."""
         self._flush()
+        self.back.drop()
         with _writing(self._place):
             os.ftruncate(self.descriptor, size)
             os.lseek(self.descriptor, size, os.SEEK_SET)
@@ -308,10 +345,13 @@ class _Output:
     def sync(self) -> None:
         """Bring all of it to disk, so that what is read next comes from there."""
         self._flush()
+        self._bring(0, self.size)
+
+    def _bring(self, start: int, end: int) -> None:
         with _writing(self._place):
             os.fsync(self.descriptor)
             if sys.platform == "linux":
-                os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(self.descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def place(self, *, replace: bool, else_: str = "nothing was kept") -> None:
         with _writing(self._place, else_):
@@ -324,6 +364,7 @@ class _Output:
             files.sync_folder(os.path.dirname(self._place))
 
     def close(self) -> None:
+        self.back.close()
         if self.descriptor >= 0:
             os.close(self.descriptor)
         if not self._is_placed:
@@ -341,13 +382,13 @@ class _Packer:
         self._progress = progress
         self._done = self._total = 0
         self._sizes: dict[bytes, int] = {}
-        self._hashing = ThreadPoolExecutor(1)
+        # What is sent elsewhere can only be read back when it is whole.
+        self._back = (
+            output.back if isinstance(output, _Output) else ReadBack(b"", b"", lambda *_: None)
+        )
         # Files with several names, by device and number, with the path of the first.
         self._linked: dict[tuple[int, int], tuple[bytes, Entry]] = {}
         self._holes = 0  # of the run that is being packed
-
-    def close(self) -> None:
-        self._hashing.shutdown()
 
     def pack(self, items: Sequence[Item]) -> tuple[list[PackedRun], list[LeftOut]]:
         items = sorted(items, key=lambda item: item.path)
@@ -392,6 +433,7 @@ class _Packer:
     def _pack_run(self, item: Item, start: int) -> PackedRun:
         place = os.path.join(self._root, item.path)
         found = tree.scan(place)
+        self._back.begin(item.path, start)
         section = self._codec.writer(self._output.write)
         entries: list[Entry] = []
         left_out: list[bytes] = []
@@ -410,7 +452,9 @@ class _Packer:
         if changed is not None:
             raise Unfit(changed)
         end = self._output.size
-        return PackedRun(item.path, item.about, tuple(entries), tuple(left_out), start, end)
+        run = PackedRun(item.path, item.about, tuple(entries), tuple(left_out), start, end)
+        self._back.end(run)
+        return run
 
     def _pack_file(self, section: SectionWriter, run: bytes, place: bytes, file: Found) -> Entry:
         status = file.status
@@ -423,7 +467,7 @@ class _Packer:
         if file.type != FILE:
             member.linkname = as_text(file.target)
             section.write(header(member))
-            return Entry(file.path, file.type, mode, mtime, target=file.target)
+            return self._told(Entry(file.path, file.type, mode, mtime, target=file.target))
         identity = (status.st_dev, status.st_ino)
         first = self._linked.get(identity) if status.st_nlink > 1 else None
         if first is not None:
@@ -431,25 +475,38 @@ class _Packer:
             member.type, member.linkname = tarfile.LNKTYPE, as_text(target)
             section.write(header(member))
             self._tell(status.st_size)
-            return entry._replace(
-                path=file.path, type=HARD_LINK, mode=mode, mtime=mtime, target=target
+            return self._told(
+                entry._replace(
+                    path=file.path, type=HARD_LINK, mode=mode, mtime=mtime, target=target
+                )
             )
         with tree.opened(place, file) as descriptor:
-            sha256, data = self._pack_content(section, member, descriptor, file)
-        entry = Entry(file.path, FILE, mode, mtime, status.st_size, sha256, data=data)
+            entry = self._pack_content(
+                section, member, descriptor, Entry(file.path, FILE, mode, mtime), status
+            )
         if status.st_nlink > 1:
             self._linked[identity] = (join(run, file.path), entry)
         return entry
 
+    def _told(self, entry: Entry) -> Entry:
+        self._back.tell(entry)
+        return entry
+
     def _pack_content(
-        self, section: SectionWriter, member: tarfile.TarInfo, descriptor: int, file: Found
-    ) -> tuple[str, int | None]:
+        self,
+        section: SectionWriter,
+        member: tarfile.TarInfo,
+        descriptor: int,
+        entry: Entry,
+        status: os.stat_result,
+    ) -> Entry:
         """Write header and content; what is no data in a sparse file is only told.
 
-        Return the digest, and of how many bytes of data it is where the holes are too many.
+        Return *entry* with the digest, and of how many bytes of data it is where the holes are too
+        many.
         """
-        size = file.status.st_size
-        parts = tree.data_of(descriptor, file.status)
+        size = status.st_size
+        parts = tree.data_of(descriptor, status)
         if parts is None:
             member.size = size
             section.write(header(member))
@@ -459,43 +516,34 @@ class _Packer:
         data_size = sum(length for _, length in parts)
         self._holes += size - data_size
         whole = self._holes <= _MOST_HOLES
+        entry = self._told(entry._replace(size=size, data=None if whole else data_size))
         digest = hashlib.sha256(b"" if whole else map_of(parts, size))
-        jobs: list[Future[None]] = []
-        position = stored = 0
+        position = 0
         for start, length in parts:
-            self._skip(digest if whole else None, start - position, jobs)
-            os.lseek(descriptor, start, os.SEEK_SET)
+            self._skip(digest if whole else None, start - position)
+            if start != position:
+                os.lseek(descriptor, start, os.SEEK_SET)
             left = length
             while left:
                 data = os.read(descriptor, min(left, CHUNK))
                 if not data:
-                    raise Unfit(f"{shown(file.path)} is being written")
+                    raise Unfit(f"{shown(entry.path)} is being written")
                 left -= len(data)
-                if len(data) < _SMALL and not jobs:
-                    digest.update(data)
-                else:
-                    jobs.append(self._hashing.submit(digest.update, data))
+                digest.update(data)
                 section.write(data)
                 self._tell(len(data))
-                if len(jobs) > 8:
-                    jobs.pop(0).result()
             position = start + length
-            stored += length
-        self._skip(digest if whole else None, size - position, jobs)
-        for job in jobs:
-            job.result()
-        section.write(_padding(stored))
-        return digest.hexdigest(), None if whole else data_size
+        self._skip(digest if whole else None, size - position)
+        section.write(_padding(data_size))
+        sha256 = digest.hexdigest()
+        self._back.tell(sha256)
+        return entry._replace(sha256=sha256)
 
-    def _skip(self, digest: Any, count: int, jobs: list[Future[None]]) -> None:
+    def _skip(self, digest: Any, count: int) -> None:
         """Go over a hole, whose zeros belong to *digest* if there is one."""
         if digest is None:
             self._tell(count)
             return
-        if count:
-            for job in jobs:
-                job.result()
-            jobs.clear()
         while count:
             step = min(count, CHUNK)
             digest.update(memoryview(_ZEROS)[:step])
@@ -554,13 +602,20 @@ def _verify(
 ) -> None:
     """Read the file back and compare every byte of content with its digest."""
     total = sum(entry.size for run in manifest.runs for entry in run.entries if entry.type == FILE)
-    done = 0
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress("verifying", done, total)
+
     with Archive(os.fsencode(output.temporary), name=target) as archive:
         if archive.text != text:
             raise FatalError(f"{shown(target)}: reads back otherwise than it was written")
-        for run in manifest.runs:
+        compared = output.back.finish(output.size, tell) if isinstance(output, _Output) else []
+        if compared != list(manifest.runs[: len(compared)]):
+            raise FatalError(f"{shown(target)}: was read back otherwise than it was written")
+        done = sum(entry.size for run in compared for entry in run.entries if entry.type == FILE)
+        for run in manifest.runs[len(compared) :]:
             for _, pieces in archive.members(run):
                 for _, data in pieces:
                     done += len(data)
-                    if progress is not None:
-                        progress("verifying", done, total)
+                    tell(done)

@@ -1,0 +1,205 @@
+"""An archive on disk, read back while it is still being written.
+
+To compare takes about as long as to pack, and both have a processor each. What is read back was
+synced before, and comes from the file; all the same it counts only when the whole archive does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from fx_hooks.runs.archive.manifest import Entry, PackedRun
+from fx_hooks.runs.archive.reader import members, reading, section
+from fx_hooks.runs.archive.sections import CHUNK, Codec, codec_for
+from fx_hooks.util.disk import files_only
+from fx_hooks.util.paths import shown
+
+# Bytes that are synced at once. An archive that has no more is read back when it is whole.
+_STEP = 1 << 23
+# What is written next has no page of memory in common with what is read back.
+_PAGES = CHUNK
+_NO_LIMIT = 1 << 62
+
+
+class _Run:
+    """A run that is being packed, and what is told of it: entries, and after a file its digest."""
+
+    def __init__(self, path: bytes, start: int) -> None:
+        self.path = path
+        self.start = start
+        self.packed: PackedRun | None = None
+        self.is_dropped = False
+        self.told: SimpleQueue[Entry | str | None] = SimpleQueue()
+        self.is_done = threading.Event()
+
+    def entries(self) -> Iterator[Entry]:
+        while isinstance(entry := self.told.get(), Entry):
+            yield entry
+
+    def sha256(self, _: Entry) -> str:
+        return str(self.told.get())
+
+
+class ReadBack:
+    """The reader of the file *path*; *sync* brings what was written between two bounds to disk.
+
+    Whoever writes tells what is packed, in its order in the file.
+    """
+
+    def __init__(self, path: bytes, name: bytes, sync: Callable[[int, int], None]) -> None:
+        self._path = path
+        self._name = name
+        self._sync = sync
+        self._runs: SimpleQueue[_Run | None] = SimpleQueue()
+        self._last = _Run(b"", 0)  # of none there is nothing to read back
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._written = self._readable = 0
+        self._is_stopped = False
+        self._fault: BaseException | None = None
+        self._compared: list[PackedRun] = []
+        self.done = 0  # bytes of content that were compared
+
+    def begin(self, run: bytes, start: int) -> None:
+        self._last = _Run(run, start)
+        self._runs.put(self._last)
+
+    def tell(self, what: Entry | str) -> None:
+        self._last.told.put(what)
+
+    def end(self, packed: PackedRun) -> None:
+        with self._changed:
+            self._last.packed = packed
+            self._changed.notify()
+        self._last.told.put(None)
+
+    def drop(self) -> None:
+        """Forget the last run, whose section is going to be cut off."""
+        with self._changed:
+            self._last.is_dropped = True
+            self._changed.notify()
+        self._last.told.put(None)
+        if self._thread is not None:
+            self._last.is_done.wait()
+        self._written = self._last.start
+        self._readable = min(self._readable, self._written)
+
+    def grown(self, size: int) -> None:
+        """Go on, now that the file has *size* bytes; raise what was found to be wrong with it."""
+        if self._fault is not None:
+            raise self._fault
+        with self._changed:
+            self._written = size
+            self._changed.notify()
+        if self._thread is None and self._last.path and size >= _STEP:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+
+    def finish(self, size: int, progress: Callable[[int], None]) -> list[PackedRun]:
+        """Read the rest of the file, which has *size* bytes, and is synced.
+
+        Return the runs that have been compared; raise what is wrong with them.
+        """
+        if self._thread is None:
+            return []
+        with self._changed:
+            self._written = self._readable = size
+            self._changed.notify()
+        self._runs.put(None)
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            progress(self.done)
+        if self._fault is not None:
+            raise self._fault
+        return self._compared
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
+        self._last.told.put(None)
+        self._runs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        codec = codec_for(os.fsdecode(self._name))
+        while (run := self._runs.get()) is not None:
+            done = self.done
+            try:
+                if not self._is_over(run) and self._fault is None:
+                    self._compared.append(self._check(codec, run))
+            except BaseException as exc:  # it is raised again where the archive is written
+                if not self._is_over(run):
+                    self._fault = exc
+            if run.is_dropped:
+                self.done = done
+            run.is_done.set()
+        codec.close()
+
+    def _check(self, codec: Codec, run: _Run) -> PackedRun:
+        name = shown(self._name)
+        with reading(name), open(self._path, "rb", buffering=0, opener=files_only) as file:
+            file.seek(run.start)
+            chunks = codec.chunks(_Following(file, lambda at: self._available(run, at)), _NO_LIMIT)
+            with section(chunks, _NO_LIMIT) as tar:
+                for _, pieces in members(tar, run.path, run.entries(), name, run.sha256):
+                    for _, data in pieces:
+                        self.done += len(data)
+        assert run.packed is not None
+        return run.packed
+
+    def _is_over(self, run: _Run) -> bool:
+        return self._is_stopped or run.is_dropped
+
+    def _available(self, run: _Run, position: int) -> int:
+        """Wait, and return how many bytes of *run* can be read at *position*, 0 at its end."""
+
+        def is_ready() -> bool:
+            return (
+                self._is_over(run)
+                or self._readable > position
+                or self._written - self._readable >= _STEP
+                or (run.packed is not None and run.packed.end <= position)
+            )
+
+        while True:
+            with self._changed:
+                self._changed.wait_for(is_ready)
+                end = self._readable if run.packed is None else min(self._readable, run.packed.end)
+                if self._is_over(run) or (run.packed is not None and run.packed.end <= position):
+                    return 0
+                if end > position:
+                    return end - position
+                start, written = self._readable, self._written // _PAGES * _PAGES
+            self._sync(start, written)
+            with self._changed:
+                self._readable = max(self._readable, written)
+
+
+class _Following:
+    """A file that grows, read as far as that is *available* at a position."""
+
+    def __init__(self, file: BinaryIO, available: Callable[[int], int]) -> None:
+        self._file = file
+        self._position = file.tell()
+        self._available = available
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next *size* bytes, fewer at the end of the section."""
+        found = b""
+        while len(found) < size and (ready := self._available(self._position)):
+            data = self._file.read(min(size - len(found), ready))
+            self._position += len(data)
+            found = found + data if found else data
+            if not data:
+                break
+        return found
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Sections are read from their start to their end."""
+        raise NotImplementedError
