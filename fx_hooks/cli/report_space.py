@@ -25,6 +25,7 @@ from fx_hooks.runs.usage.measure import NOTHING, Item, Space, measure_history, p
 from fx_hooks.runs.usage.outside import look_outside, tool_folders
 from fx_hooks.runs.usage.usage_json import as_json
 from fx_hooks.runs.usage.usage_text import Answer, plain
+from fx_hooks.util.disk import uncollected
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.extras import install_command
 from fx_hooks.util.paths import shown
@@ -105,7 +106,7 @@ def report_space(
     in_force = policy_in_force(repository, index, policy_file)
     staged = {change.path: change for change in repository.staged()}
     check = IndexCheck(repository, index, staged, Classifier(in_force.policy))
-    with Progress(sys.stderr) as told:
+    with uncollected(), Progress(sys.stderr) as told:
         progress = partial(told, "entries read")
         seen = survey(repository, progress=progress)
         if verify:
