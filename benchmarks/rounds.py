@@ -1,7 +1,7 @@
 """Commands measured against each other: interleaved, shuffled, ratios within a round.
 
 Each is a whole process with all that it starts. Where other work is done on the machine, the
-time on the clock says little: the processor time is measured beside it, and decides with
+time on the clock says little: the processor time is measured next to it, and decides with
 ``--by cpu``.
 """
 

@@ -34,7 +34,7 @@ PRINTED = {
     "core", "diff", "log", "status", "index", "feature", "splitIndex", "submodule", "extensions",
     "format", "notes", "pretty", "i18n", "filter", "branch", "remote", "uploadpack", "commitGraph",
 }  # fmt: skip
-# Values that mean something of their own, beside the others.
+# Values that mean something of their own, next to the others.
 OWN_VALUES = {
     "core.attributesFile": ("/dev/null",),
     "core.commentChar": ("#",),

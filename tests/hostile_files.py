@@ -375,7 +375,7 @@ def _tar_header(first: bytes, form: str, fill: bytes = b"\0", tail: bytes = b"")
 
 
 def _tar_of_text() -> bytes:
-    """A tar archive without a byte that is no text: its member's name stands in a note."""
+    """A tar archive without a byte that is not text: its member's name stands in a note."""
 
     def block(content: bytes, kind: bytes) -> bytes:
         header = bytearray(b"#" * 512)
@@ -674,7 +674,7 @@ def _scripts() -> dict[str, Payload]:
 
 
 def _code() -> dict[str, Payload]:
-    """What torch itself wrote, changed: ``make_hostile.py`` beside the files says how."""
+    """What torch itself wrote, changed: ``make_hostile.py`` next to the files says how."""
     found = {}
     for path in sorted(DATA.glob("*.pt*")):
         script = path.suffix == ".pt"

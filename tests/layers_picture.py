@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 PICTURE = Path(__file__).parent.parent / "docs" / "layers.svg"
-# From top to bottom, a row imports from the rows below it, and from none above or beside it.
+# From top to bottom, a row imports from the rows below it, and from none above or next to it.
 ROWS: tuple[dict[str, str], ...] = (
     {
         "check_artifacts": "hook",

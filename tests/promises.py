@@ -220,7 +220,7 @@ def exit_codes(folder: Path) -> object:
             "interrupted": clean.ended(name, *arguments, variables={"PATH": interrupting}),
             "outside a repository": outside.ended(name, *arguments),
         }
-        # Less than 0: the signal has killed it, which is no promise.
+        # Less than 0: the signal has killed it, which is not a promise.
         return {key: done.returncode for key, done in ends.items() if done.returncode >= 0}
 
     situations = _situations(clean, dirty)
@@ -686,7 +686,7 @@ def files(folder: Path) -> object:
     }
 
 
-# Variables that commands ask for by name, beside those that git itself reads.
+# Variables that commands ask for by name, next to those that git itself reads.
 VARIABLES = (
     *("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE", "GITHUB_ACTIONS", "NO_COLOR"),
     *("PRE_COMMIT_FROM_REF", "PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_REMOTE_NAME"),

@@ -47,7 +47,7 @@ MISJUDGEMENTS = """\
 How right the rules are about repositories that they were made with, and about others, is measured
 on [a page of its own](accuracy.md).
 
-Refused, although it is no artifact. Name it under `keep`:
+Refused, although it is not an artifact. Name it under `keep`:
 
 - a hand-written `multirun.yaml` outside a folder whose name begins with `conf`;
 - test data in a folder of another name (`unit_test/`, `samples/`);
@@ -64,7 +64,7 @@ Not refused, although it is an artifact:
 
 - files without a name of their own in a `logs/` that has a source file right in it:
   `logs/plot.py` makes the folder a package, so `logs/result.csv` passes;
-- `hparams.yaml` alone, without a `version_N/` above it and without its run beside it;
+- `hparams.yaml` alone, without a `version_N/` above it and without its run next to it;
 - output redirected into `*.out` without a number (LaTeX uses that suffix, too) or `*.txt`;
 - real logs and weights of experiments below `tests/`, `spec/` or `fixtures/`: they count as test
   data. A pattern under `ignore` (`/tests/exp/`) ends that for a folder;
@@ -119,7 +119,7 @@ def page(policy: Policy) -> str:
             shown = "[test data](#test-data)" if exceptions == test_data else _list(exceptions)
             lines.append(f"- Except: {shown}")
         if any(entry.binary_only for entry in members):
-            lines.append("- Except: files that are text (a Git LFS pointer is no text)")
+            lines.append("- Except: files that are text (a Git LFS pointer is not text)")
         if any(entry.unless_source for entry in members):
             lines.append("- Except: a folder with source files right in it: it is a package")
         named = [f"{tool}: {source}" if tool else source for tool, source in origins[rule]]

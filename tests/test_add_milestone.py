@@ -273,7 +273,7 @@ def test_safetensors(ran: Repo) -> None:
     assert written(ran)["format"] == "safetensors"
     ran.write(FILE, SCRIPTED)
     refused = add(ran, FILE, "--why", "x", *FIGURE, "--safetensors", "--as", "other")
-    assert "is no file that torch.save wrote" in refused.err
+    assert "is not a file that torch.save wrote" in refused.err
 
 
 @pytest.mark.parametrize("name", ["best.pth.tar", "pytorch_model.bin"])
@@ -313,11 +313,11 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ("plain-folder", lambda _: 0, (RUN, "--why", "x"), f"{RUN}: is a folder: name the model"),
     (
         "text", lambda r: r.write("readme.txt", "text\n"), ("readme.txt", "--why", "x"),
-        "error: readme.txt: is no model file, but text",
+        "error: readme.txt: is not a model file, but text",
     ),
     (
         "empty", lambda r: r.write("e.pt", b""), ("e.pt", "--why", "x"),
-        "error: e.pt: is no model file, but empty",
+        "error: e.pt: is not a model file, but empty",
     ),
     (
         "no-figures", lambda _: 0, (FILE, "--why", "x"),
@@ -350,7 +350,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ),
     (
         "metadata", lambda r: r.write(METADATA, "{"), (FILE, "--why", "x", *FIGURE),
-        "is no JSON",
+        "is not JSON",
     ),
     (
         "other-metadata", lambda r: r.write(METADATA, '{"sha256": "0"}'),
@@ -374,7 +374,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ),
     (
         "link", lambda r: r.link("best_models", "elsewhere"), (FILE, "--why", "x", *FIGURE),
-        "is no directory of its own",
+        "is not a directory of its own",
     ),
     (
         "lfs-required", lambda r: r.write(".fx-hooks.yaml", "best_models: {lfs: required}"),

@@ -179,7 +179,7 @@ def test_live_runs_alone(jobs: Path) -> None:
         pytest.param([f"{ONE}/a.tar.gz"], f"lies in {ONE}, which is to be packed", id="within"),
         pytest.param(["old.tar.gz"], "old.tar.gz: is there already", id="there"),
         pytest.param(["--dry-run", "old.tar.gz"], "old.tar.gz: is there already", id="plan"),
-        pytest.param(["nowhere/a.tar.gz"], "nowhere: is no directory", id="folder"),
+        pytest.param(["nowhere/a.tar.gz"], "nowhere: is not a directory", id="folder"),
         pytest.param(["no-run", "a.tar.gz"], "no-run", id="no such run"),
         pytest.param(["--lis", "a.tar.gz"], "unrecognized arguments: --lis", id="abbreviated"),
     ],

@@ -207,9 +207,9 @@ def test_a_deleted_list(committed: Repo) -> None:
 
 
 METADATA_FAULTS = [
-    pytest.param(b"", "is no JSON: line 1", id="empty"),
+    pytest.param(b"", "is not JSON: line 1", id="empty"),
     pytest.param(b"{}", "lacks the key 'performance'", id="no-keys"),
-    pytest.param(b"[]", "is no JSON object", id="list"),
+    pytest.param(b"[]", "is not a JSON object", id="list"),
     pytest.param(
         b'{"performance": 1}',
         'lacks the key \'config\': add it, such as "config": {"lr": 0.1}',
@@ -395,9 +395,9 @@ def test_a_link_to_weights_is_foreign(approved: Repo) -> None:
 def test_the_folder_as_a_link(repo: Repo, tmp_path: Path) -> None:
     repo.link("best_models", tmp_path)
     repo.git("add", "best_models")
-    refused(repo, "best_models", "is no directory")
+    refused(repo, "best_models", "is not a directory")
     repo.stage(".fx-hooks.yaml", "best_models: {folder: best_models/deeper}\n")
-    refused(repo, "best_models", "is no directory")
+    refused(repo, "best_models", "is not a directory")
 
 
 def test_submodules(approved: Repo) -> None:

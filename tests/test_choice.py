@@ -97,7 +97,7 @@ def test_from_a_folder_below(inside: States, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("config", "config: is no run, and there is none in it: see fx-report-space"),
+        ("config", "config: is not a run, and there is none in it: see fx-report-space"),
         ("outputs/2001-01-01", "outputs/2001-01-01: there is no such run: see fx-report-space"),
         ("none*", "none*: there is no such run: see fx-report-space"),
     ],
@@ -116,9 +116,9 @@ def test_a_name_outside(inside: States, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--older-than", "30"), "'30' is no age: write 90m, 12h, 30d or 8w"),
+        (("--older-than", "30"), "'30' is not an age: write 90m, 12h, 30d or 8w"),
         (("--older-than", "-3d"), "expected one argument"),
-        (("--before", "yesterday"), "'yesterday' is no date: write 2025-06-01"),
+        (("--before", "yesterday"), "'yesterday' is not a date: write 2025-06-01"),
     ],
 )
 def test_bad_values(

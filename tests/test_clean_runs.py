@@ -198,9 +198,9 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
         ([], "say which runs"),
         (["--yes"], "say which runs"),
         (["outputs/none", "--yes"], "there is no such run"),
-        (["train.py", "--yes"], "is no run"),
+        (["train.py", "--yes"], "is not a run"),
         ([".", "--force"], "--force goes with --archive"),
-        ([".", "--keep-last", "x"], "is no number of runs"),
+        ([".", "--keep-last", "x"], "is not a number of runs"),
         ([".", "--keep-best", "score", "--yes"], "write score:min or score:max"),
         ([".", "--keep-best", "neg_mse"], "write neg_mse:min or neg_mse:max"),
         (

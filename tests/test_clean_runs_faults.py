@@ -128,7 +128,7 @@ def test_a_run_that_nobody_has_judged_yet_is_put_back(scene: IndexCheck) -> None
 def with_mounts(scene: IndexCheck, script: str, *options: str) -> subprocess.CompletedProcess[str]:
     """The command after the mounts of a shell *script*, in a namespace of its own.
 
-    ``$root`` is the repository, ``$other`` a folder beside it.
+    ``$root`` is the repository, ``$other`` a folder next to it.
     """
     if sys.platform != "linux":
         pytest.skip("mounts in a namespace of its own")

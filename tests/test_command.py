@@ -106,7 +106,7 @@ def test_exit_codes_hold_whatever_becomes_of_the_output(repo: Repo, call: str, c
     assert said.returncode == code
     assert ended(CLOSED).returncode == code
     assert ended("2>/dev/full").returncode == code
-    # A report that nobody gets is no success.
+    # A report that nobody gets is not a success.
     unwritten = FATAL if said.stdout else code
     assert ended(NOWHERE).returncode == unwritten
     done = ended(">/dev/full")

@@ -1,4 +1,4 @@
-"""What is flagged by its name is looked at: text is no model, a pointer to one is."""
+"""What is flagged by its name is looked at: text is not a model, a pointer to one is."""
 
 from __future__ import annotations
 

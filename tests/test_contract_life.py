@@ -86,7 +86,7 @@ def live(git: Git, *options: str) -> None:
 
     (git.root / METADATA).write_text("")
     git("add", METADATA)
-    assert f"{METADATA}: is no JSON" in git(*commit, code=1)
+    assert f"{METADATA}: is not JSON" in git(*commit, code=1)
     git("reset", "-q", "--hard")
 
     git("rm", "-q", "--cached", LISTING)

@@ -395,8 +395,8 @@ def play(session: Session, repo: Repo) -> dict[str, str]:
     return printed
 
 
-# A newer pip is no fault of ours; and the certificates of a mirror are in the system's store, which
-# uv, with which pipx may install, does not read unless told to.
+# A newer pip is not a fault of ours; and the certificates of a mirror are in the system's store,
+# which uv, with which pipx may install, does not read unless told to.
 INSTALLERS = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
 
 

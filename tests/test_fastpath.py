@@ -116,7 +116,7 @@ def test_imports_of_a_clean_commit(repo: Repo, arguments: list[str], own_policy:
     imported(SCRIPT, *arguments, cwd=repo.root)  # leaves tables behind
     bare = imported_anyway(SCRIPT, cwd=repo.root)
     found = imported(SCRIPT, *arguments, cwd=repo.root)
-    # What a bare interpreter of this installation has loaded already is no news.
+    # What a bare interpreter of this installation has loaded already is not news.
     needed = set() if names_given(arguments) else {"fx_hooks.fastpath.fast_git"}
     if arguments == ["--all-files"]:
         needed |= {f"fx_hooks.fastpath.{name}" for name in ("near_miss", "looked_into")}

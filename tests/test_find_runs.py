@@ -290,7 +290,7 @@ def test_a_pipe_is_no_archive(repo: Repo, words: tuple[str, ...]) -> None:
         cwd=repo.root, capture_output=True, text=True, timeout=20,
     )  # fmt: skip
     assert done.returncode == (1 if words[0] == "--find" else 2)
-    assert "cannot be read: it is no file" in done.stdout + done.stderr
+    assert "cannot be read: it is not a file" in done.stdout + done.stderr
 
 
 def test_a_link_that_leads_nowhere_stops_nobody(repo: Repo, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_of_what_is_printed(repo: Repo, name: str) -> None:
 
 
 def of_rules() -> dict[str, tuple[str, list[str]]]:
-    """A path that each rule refuses, and what has to be beside it."""
+    """A path that each rule refuses, and what has to be next to it."""
     found: dict[str, tuple[str, list[str]]] = {}
     with RULES.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):

@@ -34,7 +34,7 @@ def test_exact_evidence_needs_no_project(
         repo.stage(path)
     result = f"packages/ml/{folder}/bert/config.json"
     repo.stage(result)
-    # A name alone is no evidence, nor is a run somewhere else.
+    # A name alone is not evidence, nor is a run somewhere else.
     repo.stage("other/x/.hydra/config.yaml")
     repo.stage("packages/ml/.gitignore", "")
     assert found() == {"other/x/.hydra/config.yaml"}

@@ -316,7 +316,7 @@ def test_metadata_that_is_no_text_keeps_all_runs(
         commit_elsewhere(repo)
     assert clean(repo, ".") == 1
     assert place.exists()
-    assert "best_models/a_meta.json is no text in UTF-8, and may say" in capfd.readouterr().out
+    assert "best_models/a_meta.json is not text in UTF-8, and may say" in capfd.readouterr().out
 
 
 @POSIX

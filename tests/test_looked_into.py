@@ -218,7 +218,7 @@ def test_a_packed_estimator(repo: Repo, how: str) -> None:
 
 
 def test_an_estimator_behind_other_things(repo: Repo) -> None:
-    """The last step of a pipeline, or beside a scaler; not where a text speaks of one."""
+    """The last step of a pipeline, or next to a scaler; not where a text speaks of one."""
     repo.stage("a.pkl", pickle.dumps(["sklearn.ensemble", "sklearn.svm.SVC", "x\ncsklearn.svm"], 4))
     assert repo.check() == CLEAN
     behind = b"\x80\x04" + b"\x8c\x01a\x94" * 5000 + pickled("sklearn.svm", 4, False)[2:]

@@ -119,7 +119,7 @@ def test_what_is_no_audit(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.json").write_text(text)
     assert check_range.main(["--merge", "x.json", "--html", "page.html"]) == 2
-    assert "x.json: is no audit: write one with" in capfd.readouterr().err
+    assert "x.json: is not an audit: write one with" in capfd.readouterr().err
     assert not (tmp_path / "page.html").exists()
     assert check_range.main(["--merge", "none.json"]) == 2
 
@@ -143,7 +143,7 @@ def test_figures_that_are_none(
         audit["rules"][0]["rule"] = ["<script>"]
     file.write_text(json.dumps(document))
     assert check_range.main(["--merge", str(file)]) == 2
-    assert "is no audit" in capfd.readouterr().err
+    assert "is not an audit" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

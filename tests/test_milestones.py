@@ -84,7 +84,7 @@ FAULTS = [
     pytest.param(one(why="5"), "why: must be in quotes", id="reason-number"),
     pytest.param(one(why="[a]"), "why: must be a text", id="reason-list"),
     pytest.param(one(approved="soon"), "approved: must be a date such as", id="date"),
-    pytest.param(one(approved="2026-02-30"), "approved: '2026-02-30' is no date", id="no-day"),
+    pytest.param(one(approved="2026-02-30"), "approved: '2026-02-30' is not a date", id="no-day"),
     pytest.param(one(format="onnx"), "format: must be one of torch, ", id="format"),
     pytest.param(one(allow_globals="a.B"), "allow_globals: must be a list", id="globals"),
     pytest.param(one(allow_globals="[eval]"), "allow_globals[0]: must be a name", id="no-module"),

@@ -41,8 +41,8 @@ MISSES = {
     ),
     "in no project": (
         {"packages/ml/.fx-hooks.yaml": "ignore: ['*.xyz']\n"},
-        "packages/ml/.fx-hooks.yaml is not read: packages/ml is no project; to make it one, write"
-        " `projects: [packages/ml]` into .fx-hooks.yaml",
+        "packages/ml/.fx-hooks.yaml is not read: packages/ml is not a project; to make it one,"
+        " write `projects: [packages/ml]` into .fx-hooks.yaml",
     ),
 }
 HARMLESS = {

@@ -1083,7 +1083,7 @@ def test_three_thousand_clean_files_in_one_commit(repo: Repo) -> None:
 
 @pytest.fixture
 def scattered(repo: Repo) -> Repo:
-    """Three thousand groups, each beside a source file."""
+    """Three thousand groups, each next to a source file."""
     for number in range(3000):
         repo.write(f"package_number_{number}/x.pt", WEIGHTS)
         repo.write(f"package_number_{number}/m.py", "x = 1\n")
@@ -1120,7 +1120,7 @@ def test_many_rules_and_groups_stay_within_eighty_lines(repo: Repo) -> None:
 
 
 def test_batches_of_a_runner(repo: Repo) -> None:
-    """Each batch mends its part, and saying the same twice is no error."""
+    """Each batch mends its part, and saying the same twice is not an error."""
     repo.stage("x.pt", WEIGHTS)
     repo.stage(f"{RUN}/old.bin")
     repo.commit()

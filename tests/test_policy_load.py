@@ -563,7 +563,7 @@ def test_nested_too_deeply(name: str, opening: str) -> None:
     assert result.stdout.count("\n") == 1
 
 
-# What is no fault.
+# What is not a fault.
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_the_fingerprints_of_a_contract(tmp_path: Path) -> None:
 def test_variables_that_users_set(tmp_path: Path) -> None:
     repo = with_artifacts(tmp_path)
     call = ("fx-check-artifacts", "--all-files")
-    # In a log of GitHub's, the name of a file is no command.
+    # In a log of GitHub's, the name of a file is not a command.
     named = ("fx-check-artifacts", "--", "::error::x.pt")
     repo.write("::error::x.pt", WEIGHTS)
     assert "::stop-commands::" not in repo.run(*named, code=1)

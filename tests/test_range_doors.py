@@ -403,7 +403,7 @@ def test_what_stands_in_a_milestones_place(repo: Repo) -> None:
     commit(repo, "a link")
     result = check(repo, f"{good}..HEAD")
     assert result.code == 1
-    assert "best-models-digest: is no file: a milestone is one" in result.out
+    assert "best-models-digest: is not a file: a milestone is one" in result.out
 
 
 def test_a_list_that_was_broken_in_between_approves_nothing(repo: Repo) -> None:

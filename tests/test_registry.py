@@ -409,7 +409,7 @@ def test_published_elsewhere_and_again(place: Place) -> None:
         assert why in add(repo, MODEL, "--publish", *words).err
     assert "go with --publish" in add(repo, MODEL, "--to", "a/b/c").err
     repo.write("other.pt", STATE)
-    assert "is no milestone" in add(repo, "other.pt", "--publish").err
+    assert "is not a milestone" in add(repo, "other.pt", "--publish").err
     repo.write(METADATA, '{"api_key": "a1a1a1a1a1a1a1a1a1a1a1a1a1"}')
     assert "mend it first" in add(repo, MODEL, "--publish").err
     repo.write(MODEL, SCRIPTED)

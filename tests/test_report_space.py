@@ -102,7 +102,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def odd(repo: Repo) -> Repo:
-    """Links, hard links, sparse files and odd names, in runs and beside them."""
+    """Links, hard links, sparse files and odd names, in runs and next to them."""
     run = "outputs/2024-01-31/23-59-59"
     repo.write(f"{run}/.hydra/config.yaml", "a: 1\n")
     repo.write(f"{run}/model.ckpt", b"\0" * 100_000)

@@ -365,7 +365,7 @@ def test_a_file_that_gets_shorter_while_it_is_read(
 def test_a_run_that_is_not_there(root: Path, tmp_path: Path) -> None:
     written = pack(root, tmp_path / "a.tar.gz", "outputs/gone", RUN, f"{RUN}/train.log")
     assert [left.reason for left in written.left_out] == [
-        "it is no directory",
+        "it is not a directory",
         "it is not there any more, or something in it",
     ]
     assert len(written.runs) == 1
@@ -616,7 +616,7 @@ def test_the_way_it_goes_on_windows(
     ("name", "message"),
     [
         pytest.param("runs.tgz", "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
-        pytest.param("nowhere/a.tar.gz", "nowhere: is no directory: make it first", id="folder"),
+        pytest.param("nowhere/a.tar.gz", "nowhere: is not a directory: make it first", id="folder"),
         pytest.param("folder.tar.gz", "folder.tar.gz: is a directory", id="a directory"),
         pytest.param("x" * 245 + ".tar.gz", "cannot be written: File name too long", id="long"),
         pytest.param("link.tar.gz", "link.tar.gz: is a symbolic link", id="a link", marks=posix),
@@ -700,7 +700,7 @@ def test_a_run_that_goes_while_its_archive_is_replaced(root: Path, tmp_path: Pat
 def test_a_packed_run_that_changes_while_its_archive_is_replaced(
     root: Path, tmp_path: Path
 ) -> None:
-    """That all of it was read a moment ago is no proof then."""
+    """That all of it was read a moment ago is not proof then."""
     pack(root, tmp_path / "a.tar.gz", RUN)
     before = (tmp_path / "a.tar.gz").read_bytes()
     changes = at_the_end_of(

@@ -126,7 +126,7 @@ def test_replacing_killed_at_every_step(root: Path, tmp_path: Path, name: str) -
     for _ in killed_at_every_step(prepare):
         if (out / name).read_bytes() != before:
             assert whole(out / name, expected)
-        # The copy beside it is never that of another one.
+        # The copy next to it is never that of another one.
         if (out / f"{name}.manifest.json").exists():
             with Archive(os.fsencode(out / name)) as archive:
                 assert archive.text == (out / f"{name}.manifest.json").read_bytes()
@@ -162,7 +162,7 @@ def test_packing_where_a_write_fails(
             break
         reason = os.strerror(error)
         if (out / name).exists():
-            # Only the name of the copy beside it is missing, or the name is not synced yet.
+            # Only the name of the copy next to it is missing, or the name is not synced yet.
             assert whole(out / name, expected)
             assert outcome.call in ("link", "open", "fsync")
             assert not outcome.code or outcome.err.endswith(": the archive is whole all the same\n")
@@ -260,7 +260,7 @@ def test_replacing_runs_killed_at_every_step(root: Path, archive: Path, tmp_path
 
 
 def kept(there: Path, run_: str) -> list[dict[bytes, Seen]]:
-    """What was replaced, and is kept beside its place."""
+    """What was replaced, and is kept next to its place."""
     folder, name = os.path.split(there / run_)
     return [seen(place) for place in Path(folder).glob(f"{name}.replaced-*")]
 

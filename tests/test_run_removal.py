@@ -67,7 +67,7 @@ def settle(tree: bytes, path: bytes, *, done: bool = True) -> str | None:
 
 
 def why_it_stays(tree: bytes, differs: Callable[[bytes], str | None] = nothing) -> str:
-    """Why the run stays; it is whole, and nothing lies beside it."""
+    """Why the run stays; it is whole, and nothing lies next to it."""
     before = all_of(tree)
     with pytest.raises(Stays) as caught:
         remove(tree, differs=differs)
@@ -240,7 +240,7 @@ def test_a_link_in_its_place_where_folders_cannot_be_opened(
     size = scan(place(tree)).top.size()
     os.rename(place(tree), place(tree, b"b"))
     os.symlink(place(tree, b"b"), place(tree))
-    with pytest.raises(Stays, match="it is no directory any more"):
+    with pytest.raises(Stays, match="it is not a directory any more"):
         remove_run(tree, RUN, size, differs=nothing, log=lambda: None)
     os.unlink(place(tree))
     with pytest.raises(Stays, match="it cannot be read: No such file"):

@@ -145,10 +145,10 @@ def test_a_forged_archive_that_is_in_order(tmp_path: Path, name: str) -> None:
             id="link and folder",
         ),
         pytest.param([a_run("a", folder(), file("b"), file("b"))], "has a file twice", id="twice"),
-        pytest.param([a_run("a", link("", "/etc"))], "is no directory", id="a link as run"),
-        pytest.param([a_run("a")], "is no directory", id="nothing"),
-        pytest.param([a_run("a", file("b"), folder())], "is no directory", id="later"),
-        pytest.param([a_run("a", folder(), folder(""))], "is no directory", id="twice itself"),
+        pytest.param([a_run("a", link("", "/etc"))], "is not a directory", id="a link as run"),
+        pytest.param([a_run("a")], "is not a directory", id="nothing"),
+        pytest.param([a_run("a", file("b"), folder())], "is not a directory", id="later"),
+        pytest.param([a_run("a", folder(), folder(""))], "is not a directory", id="twice itself"),
         pytest.param([a_run("a", folder()), a_run("a", folder())], "within another", id="same"),
         pytest.param([a_run("a", folder()), a_run("a/b", folder())], "within another", id="inner"),
         pytest.param(
@@ -193,7 +193,7 @@ def test_a_manifest_that_lies(tmp_path: Path, runs: list[dict[str, Any]], messag
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(b"{", "is no JSON", id="no JSON"),
+        pytest.param(b"{", "is not JSON", id="no JSON"),
         pytest.param(b"[]", "is not that of an archive", id="a list"),
         pytest.param(b'{"format": "x"}', "is not that of an archive", id="format"),
         pytest.param(b'{"format": "fx-runs", "version": 2}', "another version", id="version"),
@@ -600,7 +600,7 @@ def test_it_tells_how_far_it_has_come(archive: Path, tmp_path: Path) -> None:
 def test_an_archive_that_goes_away(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that does not answer is no forged archive."""
+    """A disk that does not answer is not a forged archive."""
     with Archive(os.fsencode(archive)) as opened:
 
         def read(*_: object) -> bytes:
@@ -628,7 +628,7 @@ def test_a_link_is_never_written_through(archive: Path, tmp_path: Path) -> None:
     (there / "outputs/a").unlink()
     (there / "outputs").rmdir()
     (there / "outputs").write_text("a file")
-    with pytest.raises(FatalError, match=r"^outputs: is no directory"):
+    with pytest.raises(FatalError, match=r"^outputs: is not a directory"):
         restore(archive, there)
     assert os.listdir(elsewhere) == []
 
@@ -785,7 +785,7 @@ def test_a_repository_of_any_name_is_not_put_back(tmp_path: Path) -> None:
 )
 def test_source_is_no_run(tmp_path: Path, path: str, name: str) -> None:
     forge(tmp_path / "a.tar.gz", a_run(path, folder(), file(name), file("train.log")))
-    with pytest.raises(FatalError, match=f"{path}: holds source files, and is no run"):
+    with pytest.raises(FatalError, match=f"{path}: holds source files, and is not a run"):
         restore(tmp_path / "a.tar.gz", tmp_path / "there")
     assert not (tmp_path / "there" / path).exists()
 

@@ -75,7 +75,7 @@ class Runs(RuleBasedStateMachine):
         return [path for path in self.kinds if (self.root / path).exists()]
 
     def look(self) -> None:
-        """Take the runs as they are: whoever has changed them is no program of ours."""
+        """Take the runs as they are: whoever has changed them is not a program of ours."""
         for path in self.there():
             self.expected[path] = seen(self.root / path)
 

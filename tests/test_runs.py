@@ -511,7 +511,7 @@ def test_metadata_may_name_a_run_by_its_address(
 def test_metadata_that_names_a_job_means_its_runs_too(
     states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever names them alone; those beside it in a sweep are meant by nobody."""
+    """Whoever names them alone; those next to it in a sweep are meant by nobody."""
     for name in ("online", "chdir", "sweep_0"):
         text = json.dumps({"run": os.fsdecode(states.places[name]) + "/model.pt"})
         (states.root / "best_models" / f"{name}_meta.json").write_text(text)

@@ -290,7 +290,7 @@ def test_editors_have_something_to_show() -> None:
         assert key["title"], name
         assert key["description"], name
     for node in subschemas(SCHEMA):
-        # Draft 7 ignores what stands beside a reference.
+        # Draft 7 ignores what stands next to a reference.
         assert "$ref" not in node or len(node) == 1, node
         assert isinstance(node.get("pattern"), str) == ("patternErrorMessage" in node), node
         if node.get("type") == "object" and "properties" in node:

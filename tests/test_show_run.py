@@ -172,7 +172,7 @@ def test_a_run_in_an_archive(
     assert "old.tar.gz" in show(repo, capsys, JOB)
     # Without its log only who names the archive finds it; and what is broken is said.
     os.unlink(repo.root / ".git" / "fx-hooks.deleted.jsonl")
-    assert "is no run" in show(repo, capsys, JOB, code=2)
+    assert "is neither a run nor" in show(repo, capsys, JOB, code=2)
     assert record(repo, capsys, JOB, "--archive", str(place))["archives"] == [str(place)]
     shutil.copy(place, repo.root)
     shutil.copy(f"{place}.manifest.json", repo.root)
@@ -224,9 +224,9 @@ def test_what_is_no_run(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
     repo.write("best_models/b_meta.json", "{")
     repo.write("best_models/c.pt", torch_file())
     for name, why in (
-        ("train.py", "is no run and no milestone"),
-        ("gone", "is no run and no milestone"),
-        ("best_models/c.pt", "is no run and no milestone"),
+        ("train.py", "is neither a run nor a milestone"),
+        ("gone", "is neither a run nor a milestone"),
+        ("best_models/c.pt", "is neither a run nor a milestone"),
         ("best_models/b.pt", "best_models/b_meta.json: cannot be read"),
         ("..", "outside the repository"),
     ):

@@ -203,7 +203,7 @@ def test_one_that_the_server_has_not(place: Place, capfd: pytest.CaptureFixture[
 def test_a_log_that_cannot_be_read_to_its_end(
     place: Place, place_of: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The server has all that can be read here, and that is no proof of the rest."""
+    """The server has all that can be read here, and that is not proof of the rest."""
     log = place.repo.root / place.run / "run-abc.wandb"
     content = bytearray(log.read_bytes())
     if place_of == "in the middle":

@@ -114,7 +114,7 @@ def test_a_run_is_accepted_alone(
     _, other = unpack(repo, "online-ok-015")
     first, *_ = sorted(set(unpack(repo, "online-ok-017")) - {lost, other})
     assert clean_runs.main(["--yes", "--accept-unproven", "wandb/none", "."]) == 2
-    assert "wandb/none: is no run" in capfd.readouterr().err
+    assert "wandb/none: is not a run" in capfd.readouterr().err
     # A folder above does not stand for what is in it.
     assert clean_runs.main(["--yes", "--accept-unproven", "wandb", "."]) == 2
     assert clean_runs.main(["--yes", "--accept-unproven", first, "."]) == 1

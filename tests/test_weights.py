@@ -109,7 +109,7 @@ FAULTS = [
     pytest.param(b"\x80\x02(o.", "from an empty pickle stack", id="obj-of-nothing"),
     pytest.param(b"\x80\x02h\x07.", "asks its memo", id="no-memo"),
     pytest.param(b"\x80\x02}pabc\n.", "numbers its memo", id="memo-of-letters"),
-    pytest.param(b"\x80\x02c\xff\nx\n.", "a name that is no text", id="name-no-text"),
+    pytest.param(b"\x80\x02c\xff\nx\n.", "a name that is not text", id="name-no-text"),
     pytest.param(b"\x80\x02c" + b"x" * 600 + b"\ny\n.", "one without end", id="long-name"),
     pytest.param(b"\x80\x02}." + EMPTY[:-1], "ends before", id="second-is-cut"),
 ]
@@ -332,7 +332,7 @@ def test_a_tensor_that_looks_like_a_pickle_is_none() -> None:
         pytest.param(b"{}", b"", "", id="empty"),
         pytest.param(b'{"__metadata__":{"a":"b"}}', b"", "", id="notes"),
         pytest.param(b'{"__metadata__":{"a":1}}', b"", "not all text", id="odd-notes"),
-        pytest.param(b"{]", b"", "has a broken header: is no JSON", id="no-json"),
+        pytest.param(b"{]", b"", "has a broken header: is not JSON", id="no-json"),
         pytest.param(b"{}x", b"", "has a broken header", id="more"),
         pytest.param(b"{}", b"x", "another length", id="too-long"),
         pytest.param(b'{"a":1}', b"", "describes a tensor wrongly: 1", id="no-tensor"),

@@ -305,7 +305,7 @@ class Classifier:
         """Return the number of the last entry that holds, from *number* down; -1 where none does.
 
         One with ``only_with`` holds where its files are: in the folder that it matches, or
-        beside the file.
+        next to the file.
         """
         missing: frozenset[int] = frozenset()
         while number >= 0:
@@ -450,7 +450,7 @@ def _joined(project: bytes, path: bytes) -> bytes:
 
 
 def _by_project(projects: Projects, tree: Tree) -> dict[bytes, Tree]:
-    """Return *tree* as seen from each project; its own root is no run, nor what is above it."""
+    """Return *tree* as seen from each project; its own root is not a run, nor what is above it."""
     at = projects.finder.at
     runs: dict[bytes, dict[bytes, RunMark]] = {}
     packages: dict[bytes, set[bytes]] = {}

@@ -52,7 +52,7 @@ class Sign(NamedTuple):
         return b"/" + (self.inside + b"/" if self.inside not in (b"", b"*") else b"") + self.name
 
     def folder(self, path: bytes) -> bytes | None:
-        """Return the folder that the file at *path*, whose name is no pattern, speaks of."""
+        """Return the folder that the file at *path*, whose name is not a pattern, speaks of."""
         if not path.endswith(self.tail):
             return None
         folder = path[: -len(self.tail)]

@@ -47,7 +47,7 @@ RULES = {
     "best-models-size": "A milestone is no larger than best_models.max_size.",
     "best-models-stale": "A milestone that is listed is tracked.",
     "best-models-unlisted": "Weights are in Git only as milestones that a person approved.",
-    "best-models-unpaired": "A milestone has its metadata beside it.",
+    "best-models-unpaired": "A milestone has its metadata next to it.",
     "best-models-unsafe": "A milestone runs nothing of its own when it is loaded.",
 }
 
@@ -68,7 +68,7 @@ class Content(NamedTuple):
 
 
 class Surroundings(Protocol):
-    """Facts beside the paths in the folder, asked for only of what is at fault."""
+    """Facts next to the paths in the folder, asked for only of what is at fault."""
 
     def inspection(self, path: bytes) -> Inspection | None:
         """Return what the staged content of weights is; None where that is not known."""
@@ -84,7 +84,7 @@ class Surroundings(Protocol):
 
 
 def metadata_path(path: str) -> str:
-    """Return where the metadata of the model at *path* stands: ``NAME_meta.json`` beside it."""
+    """Return where the metadata of the model at *path* stands: ``NAME_meta.json`` next to it."""
     return os.path.splitext(path)[0] + SUFFIX
 
 
@@ -114,7 +114,7 @@ def check_structure(
         finding(
             path,
             "best-models-link",
-            "is no directory, so nothing in it can be checked",
+            "is not a directory, so nothing in it can be checked",
             _untrack(path),
         )
         for path in sorted(set(index) - set(inside))
@@ -376,7 +376,7 @@ def allow_options(names: Iterable[str]) -> str:
 def check_digest(path: bytes, value: object, pinned: Collection[str]) -> Iterable[Finding]:
     """Yield what is wrong if metadata names a digest that is none of those *pinned* for it."""
     named = value.get("sha256") if isinstance(value, dict) else None
-    # It may be a list, which is no key.
+    # It may be a list, which is not a key.
     if named is not None and pinned and not any(named == sha256 for sha256 in pinned):
         models = " or ".join(sorted(pinned))
         why = f"has another sha256 than the milestone, which has {models}"

@@ -1,7 +1,7 @@
 """Milestones as an earlier command has read them: the list, and models without a fault.
 
 YAML, and the readers of weights, take several times as long to load as all the rest of a commit
-that changes metadata. So both are kept like the compiled tables, in a file beside them, and
+that changes metadata. So both are kept like the compiled tables, in a file next to them, and
 :mod:`fx_hooks.fastpath.table_cache` is as strict about it. What is missing, stale, foreign or
 damaged changes the time, never a verdict.
 """

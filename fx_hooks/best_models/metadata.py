@@ -50,7 +50,7 @@ def read_metadata(content: bytes, *, required: Sequence[str] | None) -> Metadata
     faults = []
     if required is not None:
         if not isinstance(value, dict):
-            return Metadata(value, ("is no JSON object",))
+            return Metadata(value, ("is not a JSON object",))
         faults += [_lacks(key) for key in required if key not in value]
     return Metadata(value, (*faults, *find_private(value)))
 

@@ -105,7 +105,7 @@ def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
     try:
         date.fromisoformat(approved)
     except ValueError:
-        values["approved"].fail(f"'{approved}' is no date")
+        values["approved"].fail(f"'{approved}' is not a date")
     return Milestone(
         path,
         values["sha256"].matching(_SHA256, "must be 64 hex digits in lower case"),

@@ -50,7 +50,7 @@ def opened_model(file: str, called: str = "") -> io.BufferedReader:
     try:
         # A named pipe would wait for a writer.
         if not stat.S_ISREG(os.stat(file).st_mode):
-            raise FatalError(f"{called}: is no regular file")
+            raise FatalError(f"{called}: is not a regular file")
         opened = open(file, "rb")  # noqa: SIM115
     except OSError as exc:
         raise FatalError(f"{called}: cannot be read: {exc.strerror}") from exc
@@ -82,7 +82,7 @@ def read_beside(root: str, path: str) -> bytes | None:
 
 
 def write_plan(root: str, plan: Plan, sha256: str, seen: Mapping[str, bytes | None]) -> None:
-    """Write everything beside its place first, then move it there, the entry last.
+    """Write everything next to its place first, then move it there, the entry last.
 
     Nothing is replaced that is not as it was *seen*.
     """

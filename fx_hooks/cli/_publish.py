@@ -57,7 +57,7 @@ def publish_milestone(
     milestone = load_contract(text, listed_in, project).get(path)
     if milestone is None:
         command = f"fx-add-milestone {quoted(os.fsencode(file))} --why TEXT"
-        raise FatalError(f"{path}: is no milestone: approve it first", command)
+        raise FatalError(f"{path}: is not a milestone: approve it first", command)
     with opened_model(file) as opened:
         if digest(opened) != milestone.sha256:
             command = f"fx-add-milestone --replace {quoted(os.fsencode(file))} --metric NAME=VALUE"

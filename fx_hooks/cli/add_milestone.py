@@ -346,7 +346,7 @@ def _refuse_no_model(file: str, called: str) -> None:
         raise FatalError(f"{called}: is a folder: name the model file in it")
     if is_text_file(os.fsencode(os.path.realpath(file))):
         what = "text" if os.path.getsize(file) else "empty"
-        raise FatalError(f"{called}: is no model file, but {what}")
+        raise FatalError(f"{called}: is not a model file, but {what}")
 
 
 def _named_run(provenance: Provenance, root: str) -> str:
@@ -471,7 +471,7 @@ def _check_folder(root: str, best_models: BestModels) -> None:
     if os.path.lexists(folder) and (
         not os.path.isdir(folder) or os.path.realpath(folder) != os.path.normpath(folder)
     ):
-        raise FatalError(f"{best_models.folder}: is no directory of its own: make it one")
+        raise FatalError(f"{best_models.folder}: is not a directory of its own: make it one")
 
 
 def _destination(

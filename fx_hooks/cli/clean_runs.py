@@ -287,7 +287,7 @@ def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
     known = {run.path for run in found.runs}
     for path in accepted:
         if path not in known:
-            raise FatalError(f"--accept-unproven {shown(path)}: is no run: see fx-report-space")
+            raise FatalError(f"--accept-unproven {shown(path)}: is not a run: see fx-report-space")
 
 
 def _left(left: Sequence[bytes]) -> str:
@@ -632,7 +632,7 @@ def _best(text: str) -> Best:
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs")
     return int(text)
 
 

@@ -115,7 +115,7 @@ def explain(
     else:
         given = [os.fsencode(name) for name in names]
         paths = [_named(name, root, is_folder=_is_folder(name)) for name in names]
-        # What the index has is no folder, whatever is on disk.
+        # What the index has is not a folder, whatever is on disk.
         paths = [path[:-1] if path[:-1] in index else path for path in paths]
     if quiet and paths_only:
         return FOUND if classifier.blocked(paths) else CLEAN

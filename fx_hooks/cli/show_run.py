@@ -111,7 +111,7 @@ def show_run(name: str, *, archives: Sequence[str] = (), as_json: bool = False) 
     if run is None:
         if milestone is None:
             raise FatalError(
-                f"{name}: is no run and no milestone, here or in an archive that is known here."
+                f"{name}: is neither a run nor a milestone, here or in an archive known here."
                 " fx-report-space lists the runs; --archive FILE looks into another archive"
             )
         run = Found(path=named.path)

@@ -245,7 +245,7 @@ def _new_among(
 ) -> "list[bytes]":
     """Return those of *paths* that are staged, or *every* one, that nobody has looked into yet.
 
-    Where nothing is staged this is no commit, and every one counts as well.
+    Where nothing is staged this is not a commit, and every one counts as well.
     """
     from fx_hooks.fastpath.looked_into import read
 

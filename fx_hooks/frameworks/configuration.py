@@ -52,7 +52,7 @@ class Configuration:
         self._answers: dict[str, str | None] = {}
 
     def lines(self, word: str) -> Iterator[tuple[str, int, str]]:
-        """Yield the lines with *word* of what is no Python: file, number, text without comment."""
+        """Yield the lines with *word* of what is not Python: file, number, text without comment."""
         for name, content in self.files.items():
             if not name.endswith(".py") and word.encode() in content:
                 text = content.decode("utf-8", "replace")
@@ -134,6 +134,6 @@ def folder_of(value: str) -> str:
     path = posixpath.normpath(start[: start.rfind("/") + 1] if dollar else start)
     if path in (".", "") or path.startswith(("/", "..", "~")):
         return ""
-    # What is no UTF-8 was read by guessing.
+    # What is not UTF-8 was read by guessing.
     odd = not path.isprintable() or "\ufffd" in path
     return "" if odd else path

@@ -84,7 +84,7 @@ def unstage(paths: Sequence[bytes]) -> list[Command]:
     """Commands that take newly added *paths* out of the index.
 
     ``git reset -- PATH`` rather than ``git restore --staged``: it also works before the
-    first commit, and saying it twice (two batches may print it) is no error.
+    first commit, and saying it twice (two batches may print it) is not an error.
     """
     return _commands("reset -q --", paths)
 

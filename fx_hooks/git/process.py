@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SIGPIPE, _SIGKILL = 13, 9  # signal would have to be imported
-_LOST = 255  # an exit code that nobody knows is no success
+_LOST = 255  # an exit code that nobody knows is not a success
 
 
 class Result(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fx_hooks.policy.model import Policy
 
 _BOM = b"\xef\xbb\xbf"
-# A user's note about fx-hooks is no marker; an indented marker is, but git ignores what
+# A user's note about fx-hooks is not a marker; an indented marker is, but git ignores what
 # an indented comment says.
 _BEGIN = re.compile(rb"[ \t]*# >>> fx-hooks(?: ([^ ]*))? >>>[ \t]*\Z")
 _END = re.compile(rb"[ \t]*# <<< fx-hooks <<<[ \t]*\Z")

@@ -46,7 +46,7 @@ def is_left_out(
 def read(root: bytes, folder: bytes = b"") -> bytes | None:
     """Its bytes; None where there is none.
 
-    Raises :class:`~fx_hooks.util.errors.FatalError` for what is no regular file.
+    Raises :class:`~fx_hooks.util.errors.FatalError` for what is not a regular file.
     """
     place = os.path.join(root, name_in(folder))
     name = shown(name_in(folder))

@@ -519,7 +519,7 @@ class RangeClassifier:
                 artifacts += [self._breach(commit, item, breach) for breach in found_here]
                 continue
             if item.mode in _NO_CONTENT:
-                why = "is no file: a milestone is one"
+                why = "is not a file: a milestone is one"
             else:
                 if item.blob not in digests:
                     digests[item.blob] = self._digest(item.blob)

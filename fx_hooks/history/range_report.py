@@ -287,7 +287,7 @@ def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
     """Return True if a rebase that removes *findings* where they come in meets them again.
 
     A later commit that changes, deletes or renames such a file is a conflict, and what a
-    merge brings in is no commit that could be edited.
+    merge brings in is not a commit that could be edited.
     """
     paths = [finding.path for finding in findings]
     return (

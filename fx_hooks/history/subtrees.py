@@ -55,7 +55,7 @@ def subtree_folders(store: ObjectStore, new: Sequence[str]) -> dict[str, bytes]:
 
 
 def _is_added(store: ObjectStore, merge: str, folder: bytes, own: str) -> bool:
-    """Return True if *merge* has all of *own* in *folder*: what commits say is no proof."""
+    """Return True if *merge* has all of *own* in *folder*: what commits say is not proof."""
     wanted = (f"{merge}:{os.fsdecode(folder)}", f"{own}^{{tree}}")
     found = store.run("rev-parse", "--verify", *wanted[:1], codes=(0, 128))
     return bool(found) and found == store.run("rev-parse", "--verify", wanted[1], codes=(0, 128))

@@ -57,7 +57,7 @@ def parse_baseline(text: bytes, source: str = BASELINE_NAME) -> Baseline:
     Raises :class:`~fx_hooks.util.errors.FatalError` with the line that is no such line.
     """
     if len(text) > MAX_BYTES:
-        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is no baseline")
+        raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is not a baseline")
     contents: set[tuple[bytes, str]] = set()
     paths: set[bytes] = set()
     for number, line in enumerate(text.split(b"\n"), 1):

@@ -143,7 +143,7 @@ def baseline_in_force(repository: Repository, index: Mapping[bytes, IndexEntry])
     place = os.path.join(repository.root, BASELINE_NAME.encode())
     try:
         if not stat.S_ISREG(os.lstat(place).st_mode):
-            raise FatalError(f"{BASELINE_NAME}: is no regular file: put one in its place")
+            raise FatalError(f"{BASELINE_NAME}: is not a regular file: put one in its place")
         with open(place, "rb") as file:
             return parse_baseline(file.read(BASELINE_BYTES + 1))
     except FileNotFoundError:

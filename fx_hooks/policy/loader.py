@@ -386,7 +386,7 @@ def _read(
     names = set(_TAKEN)
     for item, key in items(top.get("ignore"), source, "ignore"):
         rule = _rule(item, source, key, builtin=builtin, tool=tool)
-        # Parts of one built-in rule may need different files beside what they match.
+        # Parts of one built-in rule may need different files next to what they match.
         if rule.name in names and isinstance(item, yaml.MappingNode) and not builtin:
             raise fault(
                 source, item, key, f"the rule name '{rule.name}' is taken: choose another one"

@@ -140,7 +140,7 @@ class Policy(NamedTuple):
         return [(entry.pattern, entry.blocks) for entry in self.entries]
 
     def alone(self) -> list[Entry]:
-        """Return the entries that need no file beside what they match, in order."""
+        """Return the entries that need no file next to what they match, in order."""
         return [entry for entry in self.entries if not entry.only_with]
 
 

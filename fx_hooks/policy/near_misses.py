@@ -116,7 +116,7 @@ def _found(
 
 def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
     return NearMiss(
-        f"{shown(path)} is not read: {shown(folder)} is no project; to make it one, write"
+        f"{shown(path)} is not read: {shown(folder)} is not a project; to make it one, write"
         f" `projects: [{shown(folder)}]` into {POLICY_NAME}",
         False,
     )

@@ -60,7 +60,7 @@ class Output(NamedTuple):
                 print(line, file=stream)
         if self.file is None:
             for line in _document(self.format, report):
-                # What is no text is JSON, or the commands that GitHub is to obey.
+                # What is not text is JSON, or the commands that GitHub is to obey.
                 print(line if self.format == "github" else in_json(line), file=stream)
         return FOUND if report.findings else CLEAN
 

@@ -16,7 +16,7 @@ _WIDTH = 24
 
 
 class Progress:
-    """Call it with what is being done and how much of it is; silent where *stream* is no terminal.
+    """Call it with what is being done and how much of it is; silent where that is not a terminal.
 
     As a context manager it takes its line away at the end, however that comes. ``shows`` says
     whether anybody sees it.

@@ -34,7 +34,7 @@ _LITTER_ENDS = (b".pyc", b".synced", b".syncstate")
 _REWRITTEN = frozenset(
     (b"config.yaml", b"wandb-summary.json", b"wandb-metadata.json", b"output.log")
 )
-# Libraries write a README.md to each model that they save, beside these.
+# Libraries write a README.md to each model that they save, next to these.
 _CARD, _SAVED = b"README.md", frozenset(
     (b"adapter_config.json", b"adapter_model.safetensors", b"model.safetensors", b"config.json",
      b"training_args.bin", b"pytorch_model.bin")

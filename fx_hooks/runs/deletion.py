@@ -270,7 +270,7 @@ def _check(place: bytes, size: Size, differs: Callable[[bytes], str | None]) -> 
     """Raise :class:`Stays` unless *place* is what it was found to be."""
     try:
         if not stat.S_ISDIR(os.lstat(place).st_mode):
-            raise Stays("it is no directory any more")
+            raise Stays("it is not a directory any more")
         found = scan(place, skip=())
     except OSError as exc:
         raise Stays(f"it cannot be read: {exc.strerror}") from exc

@@ -535,7 +535,7 @@ def _is_read(path: bytes) -> bool:
 
 
 def _chosen(path: bytes, folders: Collection[bytes]) -> str:
-    """Return why a run is no run but what somebody chose; empty where it is a run."""
+    """Return why a run is not a run but what somebody chose; empty where it is a run."""
     for folder in sorted(folders):
         if f"{os.fsdecode(path)}/".startswith(f"{os.fsdecode(folder)}/"):
             return f"chosen models are in {shown(folder)}"

@@ -240,7 +240,7 @@ class _Gathered:
         self._listed_in: dict[str, tuple[BestModels, bytes]] = {}
         self._models: set[_Model] = set()
         self._metadata: dict[bytes, set[bytes]] = {}
-        # Sizes of the models beside the metadata, by path.
+        # Sizes of the models next to the metadata, by path.
         self._sizes: dict[bytes, set[int]] = {}
         self.lacks = False
         # Why there may be more than what was read; empty where nothing says so.
@@ -294,7 +294,7 @@ class _Gathered:
             text = content.decode(json.detect_encoding(content))
             if "\0" not in text:
                 return text.encode()
-        self._note(f"{shown(path)} is no text in UTF-8", "save it as UTF-8")
+        self._note(f"{shown(path)} is not text in UTF-8", "save it as UTF-8")
         return content
 
     def _note(self, what: str, mend: str) -> None:

@@ -31,7 +31,7 @@ _CONFIGURATION = (
     b".slurm", b"Makefile", b"Dockerfile", b"Snakefile",
 )  # fmt: skip
 _MAX_BYTES = 1_000_000  # of a file that a person wrote
-# What a path can have where it is written down, beside its separators.
+# What a path can have where it is written down, next to its separators.
 _END = rb"(?![\w.-])"
 
 

@@ -66,7 +66,7 @@ def choose(
     current directory; a folder stands for the runs in it, also one that a pattern
     matches. Age is that of the newest write inside; a sweep is as old as its youngest
     job, and goes as a whole unless one of its jobs is named. Raises
-    :class:`~fx_hooks.util.errors.FatalError` for a name that is no run and holds none.
+    :class:`~fx_hooks.util.errors.FatalError` for a name that is not a run and holds none.
     """
     runs = outermost(survey.runs) if not names else named(survey, names)
     now = time.time() if now is None else now
@@ -85,7 +85,7 @@ def seconds(text: str) -> float:
     """Return an age such as ``30d``, in seconds. Raises :class:`argparse.ArgumentTypeError`."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90m, 12h, 30d or 8w")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age: write 90m, 12h, 30d or 8w")
     return int(match[1]) * float(_UNITS[match[2]])
 
 
@@ -95,7 +95,7 @@ def timestamp(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no date: write 2025-06-01, or 2025-06-01T12:30"
+            f"{text!r} is not a date: write 2025-06-01, or 2025-06-01T12:30"
         ) from None
 
 
@@ -131,5 +131,5 @@ def _meant(survey: Survey, name: str) -> list[Run]:
         target = shown(os.path.relpath(os.path.realpath(place), os.path.realpath(os.getcwdb())))
         raise FatalError(f"{name}: is a symbolic link, and no run: name what it leads to: {target}")
     if os.path.lexists(place):
-        raise FatalError(f"{name}: is no run, and there is none in it: see fx-report-space")
+        raise FatalError(f"{name}: is not a run, and there is none in it: see fx-report-space")
     raise FatalError(f"{name}: there is no such run: see fx-report-space")

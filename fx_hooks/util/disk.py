@@ -44,7 +44,7 @@ def files_only(place: str, flags: int) -> int:
     descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NoFileError(errno.EINVAL, "it is no file", place)
+        raise NoFileError(errno.EINVAL, "it is not a file", place)
     return descriptor
 
 

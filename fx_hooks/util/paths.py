@@ -59,7 +59,7 @@ def parents(path: bytes) -> list[bytes]:
 def shown(path: bytes) -> str:
     r"""Return *path* for reading: as it is if it can be printed, else in quotes and escaped.
 
-    ``'a\n.pt'`` has a line break, ``\xff`` is a byte that is no text. For commands there is
+    ``'a\n.pt'`` has a line break, ``\xff`` is a byte that is not text. For commands there is
     :func:`quoted`, which shells read and people do not.
     Both are the same whatever the encoding of the terminal: some of it goes into files.
     """
@@ -71,7 +71,7 @@ def shown(path: bytes) -> str:
 
 def _escaped(char: str) -> str:
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if char in "\\'":
         return f"\\{char}"

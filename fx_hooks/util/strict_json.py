@@ -29,7 +29,7 @@ def parse_json(text: bytes) -> Any:
     except UnicodeDecodeError as exc:
         raise NotStrict(f"is not UTF-8 (byte {exc.start})") from exc
     except json.JSONDecodeError as exc:
-        raise NotStrict(f"is no JSON: line {exc.lineno}: {exc.msg}") from exc
+        raise NotStrict(f"is not JSON: line {exc.lineno}: {exc.msg}") from exc
     except RecursionError as exc:
         raise NotStrict("is nested too deeply") from exc
     except ValueError as exc:  # an integer with more digits than Python converts
@@ -53,7 +53,7 @@ def _finite(text: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotStrict(f"has {name}, which is no JSON")
+    raise NotStrict(f"has {name}, which is not JSON")
 
 
 def finite(value: Any) -> Any:

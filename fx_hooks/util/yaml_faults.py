@@ -1,4 +1,4 @@
-"""Words for what is wrong with a text that is no YAML: plain ones for common mistakes."""
+"""Words for what is wrong with a text that is not YAML: plain ones for common mistakes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _around(lines: list[str], place: tuple[int, int]) -> tuple[str, str]:
 
 
 def _without_colon(text: str) -> str:
-    """Say what is missing in a line that begins with *text*, which is no key."""
+    """Say what is missing in a line that begins with *text*, which is not a key."""
     if re.match(r"-\S", text):
         return "a blank is missing after '-'"
     match = _key(text)

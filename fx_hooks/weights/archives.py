@@ -190,7 +190,7 @@ def _directory(data: bytes, count: int) -> list[_Entry]:
             raise BrokenArchive("has a member that is a folder")
         # Where the upper half is a mode (of Unix), a program that unpacks makes what it says.
         if not stat.S_ISREG(attributes >> 16) and stat.S_IFMT(attributes >> 16):
-            raise BrokenArchive("has a member that is no file")
+            raise BrokenArchive("has a member that is not a file")
         entries.append(
             _Entry(
                 name=name,

@@ -1,7 +1,7 @@
 """The results of calls of allowed names: functions that rebuild tensors, and plain classes.
 
 The functions are those of ``torch/_utils.py`` (2.13) and what ``weights_only`` allows
-beside them. Each is followed for the arguments that a pickler writes; any other arguments
+next to them. Each is followed for the arguments that a pickler writes; any other arguments
 are refused, because what they would do has not been looked at.
 """
 
@@ -40,7 +40,7 @@ _DEVICE = re.compile(
 )
 _LAYOUT_NAMES = "strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc jagged _mkldnn"
 _LAYOUTS = frozenset(f"torch.{name}" for name in _LAYOUT_NAMES.split())
-# A tuple with more in it is no key: it may be shared so often that it never ends.
+# A tuple with more in it is not a key: it may be shared so often that it never ends.
 MAX_WALK = 64
 
 

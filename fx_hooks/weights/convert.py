@@ -41,7 +41,7 @@ def write_safetensors(source: BinaryIO, target: BinaryIO) -> None:
     """
     inspection, value = read_object(source)
     if inspection.format not in (TORCH, TORCH_LEGACY):
-        raise NotConvertible("is no file that torch.save wrote")
+        raise NotConvertible("is not a file that torch.save wrote")
     if inspection.faults:
         raise NotConvertible(inspection.faults[0])
     if inspection.format == TORCH and _is_big_endian(source):
@@ -134,7 +134,7 @@ def _reason(tensors: Mapping[str, object], entries: int) -> str:
     stored: dict[str, int] = {}
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            return f"holds no state dict: {name!r} is no tensor"
+            return f"holds no state dict: {name!r} is not a tensor"
         if tensor.kind != "strided" or tensor.dtype not in _NAMES:
             kind = tensor.dtype if tensor.kind == "strided" else tensor.kind
             return f"has a tensor {name!r} that safetensors has no form for ({kind})"

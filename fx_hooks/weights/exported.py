@@ -177,7 +177,7 @@ def _check_json(archive: Archive, name: str, member: Member) -> set[str]:
 
 
 def graph_faults(value: Any) -> Iterator[str]:
-    """Yield what in a graph would become code that is no operator of torch."""
+    """Yield what in a graph would become code that is not an operator of torch."""
     waiting: list[tuple[str, Any]] = [("", value)]
     expressions = 0
     known: set[tuple[str, str]] = set()
@@ -221,7 +221,7 @@ def _text_fault(key: str, text: str) -> str:
     if key == "guards_code" and not _is_expression(text, guard=True):
         return "has a guard that is not made of sizes"
     if key in ("target", "as_operator") and not _is_operator(text):
-        return f"calls {text[:80]!r}, which is no operator of torch"
+        return f"calls {text[:80]!r}, which is not an operator of torch"
     if key in _SPECS and not _is_spec(text):
         return "has a structure of arguments that names code"
     if key in _NAMES and not _PATH.match(text):

@@ -1,6 +1,6 @@
 """The format of weights under any name, by how a file begins: a look, not an inspection.
 
-Each is what the one writer of a format puts there, and nothing else. See the sources beside them.
+Each is what the one writer of a format puts there, and nothing else. See the sources next to them.
 How a new one begins has to be in :mod:`fx_hooks.fastpath.unnamed_weights`, too.
 """
 
@@ -89,7 +89,7 @@ def weights_format(head: bytes, size: int) -> str:
 
 
 def _pickle(head: bytes) -> str:
-    # An estimator may stand behind others: the last step of a pipeline, beside a scaler.
+    # An estimator may stand behind others: the last step of a pipeline, next to a scaler.
     return "scikit-learn and the like" if _ESTIMATOR.search(head) else ""
 
 
@@ -125,7 +125,7 @@ def _zip(head: bytes) -> str:
 
 
 def _is_of_torch(name: bytes) -> bool:
-    """Return True for a storage, or for what only torch puts beside ``data.pkl``."""
+    """Return True for a storage, or for what only torch puts next to ``data.pkl``."""
     folder, _, last = name.partition(b"/")
     return bool(folder) and (
         last in (b"version", b"byteorder", b".format_version", b".data/serialization_id")

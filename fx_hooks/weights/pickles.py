@@ -70,7 +70,7 @@ class Reader(Enum):
     PLAIN = "pickle.load"
     TORCH = "torch.load"
     TORCH_LEGACY = "torch.load of what was written before 1.6"
-    TORCHSCRIPT = "torch.jit.load, which is no Python"
+    TORCHSCRIPT = "torch.jit.load, which is not Python"
 
 
 class Budget:
@@ -91,7 +91,7 @@ class Budget:
 class Report:
     """The effects of the pickles of one file.
 
-    ``globals`` are the imports, as ``module.name``, and the classes beside them that
+    ``globals`` are the imports, as ``module.name``, and the classes next to them that
     ``weights_only`` asks for; ``operations`` the names of the operations in use. ``faults``
     say what cannot be known or is never written by a pickler. ``storages`` are the torch
     storages by key, ``persistent`` what other persistent ids begin with. ``calls`` counts the
@@ -216,7 +216,7 @@ class _Machine:
             return data.decode(encoding, errors)
         except UnicodeDecodeError:
             if self.reader is not Reader.PLAIN:
-                self.fault("has a text that is no UTF-8")
+                self.fault("has a text that is not UTF-8")
             return Unknown()
 
     # Stack and memo
@@ -255,7 +255,7 @@ class _Machine:
     def index_line(self) -> int:
         digits = self.line().strip()
         if not _DIGITS.match(digits):
-            raise BrokenPickle("numbers its memo with what is no number")
+            raise BrokenPickle("numbers its memo with what is not a number")
         return int(digits)
 
     # Imports and calls
@@ -291,7 +291,7 @@ class _Machine:
         try:
             self.imported(module.decode(), name.decode())
         except UnicodeDecodeError as exc:
-            raise BrokenPickle("imports a name that is no text") from exc
+            raise BrokenPickle("imports a name that is not text") from exc
 
     def stack_global(self) -> None:
         name, module = self.pop(), self.pop()
@@ -422,7 +422,7 @@ class _Machine:
     def name_code(self, key: str, value: object, known: bool) -> None:
         """Note that *value* is imported, by its name, because it is under *key*."""
         if type(value) is not str:
-            self.report.faults.add(f"has an {key} that is no text")
+            self.report.faults.add(f"has an {key} that is not text")
         elif not known:
             self.allow(value if value.isprintable() else ascii(value))
 

@@ -1,4 +1,4 @@
-"""Text under a weights' name: page templates, Python path files, corpora. It is no model."""
+"""Text under a weights' name: page templates, Python path files, corpora. It is not a model."""
 
 from __future__ import annotations
 

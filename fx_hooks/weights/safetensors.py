@@ -49,7 +49,7 @@ def read_header(file: BinaryIO) -> list[Stored]:
     except NotStrict as exc:
         raise BrokenHeader(f"has a broken header: {exc}") from exc
     if not isinstance(header, dict):
-        raise BrokenHeader("has a header that is no JSON object")
+        raise BrokenHeader("has a header that is not a JSON object")
     notes = header.pop("__metadata__", None)
     if notes is not None and not (
         isinstance(notes, dict) and all(isinstance(value, str) for value in notes.values())

@@ -26,7 +26,7 @@ _PROTOCOL_VERSION = 1001
 MAX_PICKLE = 64 << 20
 _START = 512
 
-# What the notes beside the pickle say.
+# What the notes next to the pickle say.
 NOTES = {
     "version": re.compile(rb"[0-9]{1,4}\n?\Z"),
     "byteorder": re.compile(rb"(little|big)\Z"),
@@ -170,7 +170,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def weights_only_faults(report: Report) -> list[str]:
-    """Return why ``weights_only`` could not load it, beside its globals."""
+    """Return why ``weights_only`` could not load it, next to its globals."""
     faults = sorted(report.faults)
     foreign = sorted(report.operations - torch_allows.OPERATIONS)
     if foreign:

@@ -126,7 +126,7 @@ def _check_extra(archive: Archive, name: str, member: Member) -> set[str]:
         return {f"has {name} with more than {_MAX_EXTRA:,} bytes"}
     content = archive.read(member, _MAX_EXTRA + 1)
     if foreign_start(content[:512]) or content.translate(None, _CONTROL) != content:
-        return {f"has {name}, which is no text"}
+        return {f"has {name}, which is not text"}
     return set()
 
 
@@ -135,7 +135,7 @@ def _check_code(source: bytes) -> set[str]:
     try:
         text = source.decode()
     except UnicodeDecodeError:
-        return {"has code that is no UTF-8"}
+        return {"has code that is not UTF-8"}
     faults = {
         f"has code that calls {name}, which touches files or other machines"
         for name in {match[0] for match in _TOUCH.finditer(text)}

@@ -1,4 +1,4 @@
-"""The pointers of DVC: small YAML files, each beside the data that it stands for.
+"""The pointers of DVC: small YAML files, each next to the data that it stands for.
 
 ``dvc/dvcfile.py`` (DVC_FILE_SUFFIX) and ``dvc/schema.py``: a mapping with ``outs``, as ``dvc
 add`` and ``dvc import`` write it, or ``deps`` and ``cmd`` in old stages.

@@ -136,7 +136,7 @@ def _file_differs(place: bytes, name: str, size: int, answer: Answer) -> str:
     try:
         with open(path, "rb", opener=files_not_links) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return f"{name} is no file"
+                return f"{name} is not a file"
             digest = hashlib.md5(usedforsecurity=False)
             while block := file.read(_BLOCK):
                 digest.update(block)

@@ -58,7 +58,7 @@ def time_scale(first: int, last: int, area: Box) -> tuple[Scale, list[Tick]]:
 
 
 def _dates(first: int, last: int, width: float) -> list[tuple[int, str]]:
-    """Round dates from *first* to *last* that fit beside each other into *width* pixels.
+    """Round dates from *first* to *last* that fit next to each other into *width* pixels.
 
     Only the first one where there is none.
     """

@@ -49,7 +49,7 @@ def as_record(audit: Audit, name: str) -> dict[str, Any]:
 def read_audits(files: Sequence[str]) -> list[Repository]:
     """Return the repositories that *files* are audits of, the heaviest first.
 
-    Raises :class:`~fx_hooks.util.errors.FatalError` for a file that is no audit.
+    Raises :class:`~fx_hooks.util.errors.FatalError` for a file that is not an audit.
     """
     return sorted(map(_read, files), key=lambda one: (-one.artifacts.packed, one.name))
 
@@ -65,7 +65,7 @@ def _read(file: str) -> Repository:
         raise FatalError(f"{one_line(file)}: cannot be read: {exc.strerror}") from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise FatalError(
-            f"{one_line(file)}: is no audit: write one with fx-check-range --all --format json"
+            f"{one_line(file)}: is not an audit: write one with fx-check-range --all --format json"
         ) from exc
 
 

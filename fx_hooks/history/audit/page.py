@@ -453,7 +453,7 @@ def _cell(
     if not audit.artifacts.packed:
         part = row.there.blobs / row.weight.blobs
     text = ""
-    # Beside each other stand folders whose paths begin alike, and end alike.
+    # Next to each other stand folders whose paths begin alike, and end alike.
     if box.height >= 18 and (short := _fitting(differing or name, box.width - 10)):
         text = f'<text x="5" y="14">{escape(short)}</text>'
         if box.height >= 34 and (

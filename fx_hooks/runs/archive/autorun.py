@@ -29,7 +29,7 @@ _NAMES = frozenset(
         ".vscode .vs .idea .fleet .zed .cursor .devcontainer .devcontainer.json .exrc .vimrc",
         ".gvimrc .lvimrc .nvimrc .nvim.lua .vim .nvim .dir-locals.el .dir-locals-2.el .emacs",
         ".emacs.d .spacemacs .gdbinit .lldbinit _vimrc _gvimrc _exrc",
-        # what editors start beside a file, and what names code for it
+        # what editors start next to a file, and what names code for it
         ".pylintrc .pylintrc.toml .flake8 .mypy.ini .coveragerc .latexmkrc latexmkrc .clangd",
         ".eslintrc.js .eslintrc.cjs .prettierrc.js .prettierrc.cjs .babelrc.js",
         # Python, and tools that it is used with

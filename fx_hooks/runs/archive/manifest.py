@@ -18,7 +18,7 @@ from fx_hooks.util.strict_json import NotStrict, parse_json
 
 FORMAT, VERSION = "fx-runs", 1
 START = f'{{"format": "{FORMAT}",'.encode()  # of what to_json writes
-# The member of the tar archive, and the end of the name of the copy beside it.
+# The member of the tar archive, and the end of the name of the copy next to it.
 MEMBER = "fx-runs.manifest.json"
 SUFFIX = ".manifest.json"
 MAX_BYTES = 1 << 28  # more than a million files
@@ -265,7 +265,7 @@ def _check_entries(run: PackedRun, contents: dict[bytes, Entry]) -> None:
     for number, entry in enumerate(run.entries):
         path = entry.path
         if (number == 0) != (path == b"") or (number == 0 and entry.type != FOLDER):
-            raise BadManifest("has a run that is no directory")
+            raise BadManifest("has a run that is not a directory")
         if path and (not is_plain(path) or path.rpartition(b"/")[0] not in folders):
             raise BadManifest("has a file at a path that leads elsewhere")
         if path in seen:
@@ -280,7 +280,7 @@ def _check_entries(run: PackedRun, contents: dict[bytes, Entry]) -> None:
             if other is None or other[4:6] + other[7:] != entry[4:6] + entry[7:]:
                 raise BadManifest("has a hard link to a file that it does not have")
     if not seen:
-        raise BadManifest("has a run that is no directory")
+        raise BadManifest("has a run that is not a directory")
 
 
 def above(path: bytes) -> Iterator[bytes]:

@@ -108,7 +108,9 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     taken = []
     for run in runs:
         if _holds_source(run):
-            raise FatalError(f"{shown(run.path)}: holds source files, and is no run: leave it out")
+            raise FatalError(
+                f"{shown(run.path)}: holds source files, and is not a run: leave it out"
+            )
         if b"" in autorun.left_out(entry.path for entry in run.entries):
             raise FatalError(f"{shown(run.path)}: is a repository, and no run: leave it out")
         if WINDOWS and not all(
@@ -123,7 +125,7 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
                     " it points to, or somewhere else"
                 )
             if parent != run.path and os.path.lexists(place) and not os.path.isdir(place):
-                raise FatalError(f"{shown(parent)}: is no directory: restore somewhere else")
+                raise FatalError(f"{shown(parent)}: is not a directory: restore somewhere else")
         if os.path.lexists(os.path.join(folder, run.path)):
             taken.append(run.path)
     if taken and not force:
@@ -238,7 +240,7 @@ def _locked(path: bytes) -> Iterator[bool]:
 def _settle(staging: bytes, folder: bytes) -> list[Kept]:
     """Put what was to be replaced, and was not, back in its place below *folder*.
 
-    Of what was replaced that is kept, beside its place, which has anything of its own.
+    Of what was replaced that is kept, next to its place, which has anything of its own.
     """
     kept = []
     for number, (path, mode) in enumerate(_replaced(staging)):

@@ -126,7 +126,7 @@ class Storage:
                         self.system.rm_file(found["name"])
 
     def remove(self) -> None:
-        """Remove what is there; that there is nothing is no error."""
+        """Remove what is there; that there is nothing is not an error."""
         with self.asking(), contextlib.suppress(FileNotFoundError):
             self.system.rm_file(self.path)
 

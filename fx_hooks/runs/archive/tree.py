@@ -54,7 +54,7 @@ def scan(place: bytes) -> list[Found]:
     try:
         top = os.lstat(place)
         if not stat.S_ISDIR(top.st_mode):
-            raise Unfit("it is no directory")
+            raise Unfit("it is not a directory")
         return list(_walk(place, Found(b"", top)))
     except FileNotFoundError as exc:
         raise Unfit("it is not there any more, or something in it") from exc

@@ -92,7 +92,7 @@ def _check_place(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
         return
     folder = os.path.dirname(target) or b"."
     if not os.path.isdir(folder):
-        raise FatalError(f"{shown(folder)}: is no directory: make it first")
+        raise FatalError(f"{shown(folder)}: is not a directory: make it first")
     for place in (target, target + os.fsencode(SUFFIX)):
         with _writing(place), contextlib.suppress(FileNotFoundError):
             os.lstat(place)  # its name may be too long
@@ -186,7 +186,7 @@ def write(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Written:
-    """Pack *items* into *target*, with a copy of the manifest beside it.
+    """Pack *items* into *target*, with a copy of the manifest next to it.
 
     When this returns, what it says is in the archive has been read back from disk. A run
     that changes meanwhile, or cannot be read, is left out whole; if none is left, there is
@@ -269,7 +269,7 @@ def _make_way(
         _check_address(target, force=force)
     if force:
         _check_replaced(root, target, _is_in(runs))
-    # The copy beside an archive is never that of another one.
+    # The copy next to an archive is never that of another one.
     if force and is_remote:
         Storage(os.fsdecode(beside)).remove()
     elif force:
@@ -500,7 +500,7 @@ class _Packer:
         entry: Entry,
         status: os.stat_result,
     ) -> Entry:
-        """Write header and content; what is no data in a sparse file is only told.
+        """Write header and content; what is not data in a sparse file is only told.
 
         Return *entry* with the digest, and of how many bytes of data it is where the holes are too
         many.
