@@ -362,7 +362,7 @@ REFUSED: list[tuple[str, Callable[[Repo], object], tuple[str, ...], str]] = [
     ),
     (
         "config", lambda r: r.write(f"{RUN}/config_used.yaml", "a: ["),
-        (FILE, "--why", "x", *FIGURE), "config_used.yaml:2: YAML",
+        (FILE, "--why", "x", *FIGURE), "config_used.yaml:1:4: YAML: the '[' that begins",
     ),
     (
         "bomb",

@@ -411,6 +411,10 @@ IN_WORDS = (
         "1:14: YAML: the '{' that begins here is never closed",
     ),
     (
+        "keep: [\n\n",
+        "1:7: YAML: the '[' that begins here is never closed",
+    ),
+    (
         "keep: [a}\n",
         "1:9: YAML: '}' does not close the '[' of this line",
     ),

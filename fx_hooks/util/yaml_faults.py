@@ -79,6 +79,9 @@ def _in_words(
     if "occurrence" in problem:
         return at(here, "this anchor is there already: give it another name")
     if "node content" in problem:
+        left = _left_open(lines, here)
+        if left is not None:
+            return left
         return at(here, "a value is missing before this")
     if "another document" in problem:
         return at(here, "a second document begins here: write only one, without '---'")
@@ -108,6 +111,18 @@ def _in_words(
                 here, f"the list of line {start[0] + 1} goes on without '- ', or is indented unlike"
             )
         return at(here, "this is indented unlike the lines that it goes on from")
+    return None
+
+
+def _left_open(lines: list[str], here: tuple[int, int]) -> Fault | None:
+    """Return the bracket that is open where a text ends, if *here* is its end."""
+    if any(line.strip() for line in (_around(lines, here)[1], *lines[here[0] + 1 :])):
+        return None
+    for number in range(min(here[0] + 1, len(lines)) - 1, -1, -1):
+        column = max(lines[number].rfind("["), lines[number].rfind("{"))
+        if column >= 0:
+            opened = lines[number][column]
+            return Fault(number + 1, column + 1, f"the '{opened}' that begins here is never closed")
     return None
 
 
