@@ -19,6 +19,9 @@ more artifacts once (latest_peak.tsv.gz), and the fourth, 44 repositories (fourt
 fourth_peak.tsv.gz), the fifth, 40 repositories (fifth.tsv.gz and fifth_peak.tsv.gz), and the sixth,
 43 repositories (sixth.tsv.gz and sixth_peak.tsv.gz).
 
+before.json has the counts of the third sample to the sixth before any rule was mended for them.
+Those together are a table of their own: one small sample says little of a class.
+
 templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
 artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
 """
@@ -43,6 +46,7 @@ from fx_hooks.fastpath.unnamed_weights import least_size
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.weights.magic import HEAD_BYTES
 from fx_hooks.weights.plain_text import is_text
+from tests import together
 from tests.verdicts import APART, read_corpus
 
 FOLDER = Path(__file__).parent / "data" / "outside"
@@ -262,8 +266,8 @@ def in_sample() -> dict[str, object]:
 def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
     """Return the page *text* with the tables of *known* figures in place of those it has."""
     for name, table in (
-        ("figures", _table(known)), ("repositories", _repositories(known)),
-        ("templates", _templates()),
+        ("figures", _table(known)), ("together", _together()),
+        ("repositories", _repositories(known)), ("templates", _templates()),
     ):  # fmt: skip
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
@@ -302,6 +306,28 @@ def _table(known: Mapping[str, Mapping[str, object]]) -> str:
             share, count = found.get(label, (None, 0))
             row.append(f"{_said(share)} of {count:,}" if count else "")
         rows.append(row)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def before() -> dict[str, dict[str, together.Counts]]:
+    """Return the counts of each sample, as it was judged before any rule was mended for it."""
+    found: dict[str, dict[str, together.Counts]] = json.loads(
+        (FOLDER / "before.json").read_text("utf-8")
+    )
+    return found
+
+
+def _together() -> str:
+    known = before()
+    head, peak = {}, {}
+    for name in known:
+        if name in AT_HEAD:
+            peak |= together.at_peak(known[AT_HEAD[name]], known[name])
+        else:
+            head |= known[name]
+    columns = [together.rows(found, MASSES, NAMES) for found in (head, peak)]
+    rows = [("", "at head", "at their peak"), ("---",) * 3]
+    rows += [(key, *(column[key] for column in columns)) for key in columns[0]]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
