@@ -106,7 +106,7 @@ def test_the_plan_says_why_and_does_nothing(
     assert f"    wandb sync {places['job_wandb']}\n" in stays
     assert f"    wandb sync --include-online {places['online_refused_wandb']}\n" in stays
     # W&B fails at it, and at all that is named with it.
-    assert f"    # {places['killed_wandb']}: its log is empty or missing: it cannot" in stays
+    assert f"    # {places['killed_wandb']}: its log is empty, so there is" in stays
     assert result.out.endswith("\nNothing was deleted. To do it:\n    fx-clean-runs --yes .\n")
 
 
@@ -280,10 +280,10 @@ def test_the_last_are_counted_with_what_they_started(
     result = run(repo.root, capfd, ".", "--keep-last", "2")
     kept = [line.split(":")[0] for line in result.out.splitlines() if "one of the last 2" in line]
     assert [name[-1] for name in kept] == ["2", "3", "2", "3"]
-    assert result.out.startswith("4 runs go, ")
+    assert result.out.startswith("4 runs would go, which would free ")
     # Where no job is meant, W&B's runs count as they are.
     result = run(repo.root, capfd, "wandb", "--keep-last", "3")
-    assert result.out.startswith("1 run goes, ")
+    assert result.out.startswith("1 run would go, which would free ")
 
 
 def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
@@ -293,10 +293,9 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
         "wandb/offline-run-20240101_000000-a": "wandb sync {}",
         "wandb/dryrun-20240101_000000-b": "wandb sync --include-online {}",
         "wandb/offline-run-20240101_000000-c": "wandb sync --include-synced {}",
-        "wandb/offline-run-20240101_000000-d": "# {}: its log is empty or missing: it cannot be"
-        " synced, only deleted by hand",
-        "wandb/run-20240101_000000-e": "# {}: its log is empty or missing: it cannot be synced,"
-        " only deleted by hand",
+        "wandb/offline-run-20240101_000000-d": "# {}: its log is missing, so there is nothing to"
+        " sync: only you can delete it, by hand",
+        "wandb/run-20240101_000000-e": "# {}: its log is empty, so there is nothing to sync",
     }  # fmt: skip
     for path in whole:
         run_id = path[-1]
@@ -309,6 +308,8 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
     waiting = "\nW&B does not have all of them. Sync them, and an hour later they may go:\n"
     others = "\nW&B does not have all of these, which stay all the same:\n"
     lines = [f"    {line.format(path)}\n" for path, line in whole.items()]
+    assert "run-e.wandb is empty\n" in result.out
+    assert f"    fx-clean-runs --accept-unproven {[*whole][-1]}\n" in result.out
     assert waiting + "".join(sorted(lines[:3], key=lambda line: line.split()[-1])) in result.out
     assert others + "".join(lines[3:]) in result.out
     # Git tracks something: no sync lets it go.
@@ -751,7 +752,7 @@ def test_what_is_freed_is_what_du_says(repo: Repo, capfd: pytest.CaptureFixture[
     assert before == du(repo.root / "outputs")
     result = run(repo.root, capfd, *names, "--yes")
     freed = human_size(before - du(repo.root / "outputs"))
-    assert plan.out.startswith(f"3 runs go, which frees {freed}:\n")
+    assert plan.out.startswith(f"3 runs would go, which would free {freed}:\n")
     assert f"\nDeleted 3 runs, which freed {freed}.\n" in result.out
     run(repo.root, capfd, "outputs/d", "--yes")
     assert os.listdir(outputs_) == []
@@ -764,7 +765,7 @@ def test_what_an_interruption_left_is_told_and_settled(
     job(repo.root, "outputs/.fx-aside-a.01234567")
     assert run(repo.root, capfd, ".").out == (
         "note: outputs/.fx-aside-a.01234567 is left of an interruption: --yes settles that, too\n"
-        "Nothing goes.\n"
+        "Nothing would go.\n"
     )
     job(repo.root, "outputs/.fx-gone-b.01234567")
     job(repo.root, "outputs/.fx-gone-c.01234567")
@@ -774,7 +775,7 @@ def test_what_an_interruption_left_is_told_and_settled(
     assert result.out == (
         "note: 2 folders are left of an interruption, as outputs/.fx-aside-a.01234567:"
         " --yes settles them, too\n"
-        "Nothing goes.\n"
+        "Nothing would go.\n"
     )
     assert seen(repo.root) == before
     # Another process is at it.

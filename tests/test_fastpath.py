@@ -440,6 +440,7 @@ def test_policy_that_is_not_tracked_counts(repo: Repo) -> None:
 
 def test_policy_that_is_staged_counts_not_the_one_on_disk(repo: Repo) -> None:
     repo.write("x.pt", WEIGHTS)
+    repo.write("secret")
     repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
     repo.write(".fx-hooks.yaml", "keep: [x.pt]\n")
     result = repo.check("x.pt")
@@ -457,6 +458,7 @@ def test_policy_that_is_staged_counts_not_the_one_on_disk(repo: Repo) -> None:
 
 
 def test_policy_staged_and_deleted_from_disk(repo: Repo) -> None:
+    repo.write("x.pt", WEIGHTS)
     repo.stage(".fx-hooks.yaml", "ignore: [/secret]\nkeep: [x.pt]\n")
     repo.remove(".fx-hooks.yaml")
     assert repo.check("x.pt") == CLEAN
@@ -464,6 +466,7 @@ def test_policy_staged_and_deleted_from_disk(repo: Repo) -> None:
 
 
 def test_policy_removed_from_the_index_and_left_on_disk(repo: Repo) -> None:
+    repo.write("secret")
     repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
     repo.commit()
     assert repo.check("secret").code == 1
@@ -527,6 +530,7 @@ def test_policy_in_a_subfolder_is_only_a_file(repo: Repo) -> None:
 
 
 def test_policy_of_another_branch(repo: Repo) -> None:
+    repo.write("x.pt", WEIGHTS)
     repo.git("checkout", "-q", "-b", "side")
     repo.stage(".fx-hooks.yaml", "keep: [x.pt]\n")
     repo.commit()
@@ -620,6 +624,7 @@ def test_a_git_directory_that_is_another_ones(
     other = Repo.init(tmp_path / "other")
     other.stage("run/.hydra/config.yaml", "a: 1\n")
     other.stage("run/result.csv", "1\n")
+    repo.write("run/result.csv", "1\n")
     assert repo.fast_path("run/result.csv")
     monkeypatch.setenv("GIT_DIR", str(other.root / ".git"))
     assert not repo.fast_path("run/result.csv")
@@ -640,6 +645,7 @@ def test_a_repository_within_another(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
     assert repo.check("secret").code == 1
     inner = Repo.init(repo.root / "inner")
+    inner.write("secret")
     assert inner.check("secret") == CLEAN
     assert inner.check("x.pt").code == 1
 

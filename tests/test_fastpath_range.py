@@ -111,11 +111,12 @@ def test_no_tables_hold_for_a_tip_with_another_file(repo: Repo, name: str) -> No
 
 def test_a_file_called_like_an_entry_of_a_tree_is_no_policy(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "keep: ['*.pt']\n")
-    commit(repo, "rules")
+    rules = commit(repo, "rules")
     blob = repo.git("rev-parse", "HEAD:.fx-hooks.yaml").strip()
-    assert check(repo, "HEAD..HEAD") == CLEAN
-    assert fast_path(repo, "HEAD..HEAD")
-    repo.git("checkout", "-q", "-b", "other", "HEAD~1")
+    commit(repo, "code", "src/a.py")
+    assert check(repo, "HEAD~..HEAD") == CLEAN
+    assert fast_path(repo, "HEAD~..HEAD")
+    repo.git("checkout", "-q", "-b", "other", f"{rules}~1")
     commit(repo, "trick", f"x100644 blob {blob}\t.fx-hooks.yaml")
     start = commit(repo, "weights", "model.pt")
     repo.git("checkout", "-q", "main")

@@ -516,6 +516,22 @@ def test_read_back_while_it_is_written(
     assert started == [name]  # the copy of the manifest has no runs
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_a_small_run_that_changes_after_a_large_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The end of the large one is not synced yet, and waits for more to be written."""
+    read_back_meanwhile(monkeypatch)
+    write(root / "outputs/0/noise.bin", os.urandom(5000))
+    write(root / "outputs/1/small.bin", "x")
+    changes = lambda: write(root / "outputs/1/small.bin", "other")  # noqa: E731
+    while_packing(monkeypatch, "small.bin", changes)
+    written = pack(root, tmp_path / name, "outputs/0", "outputs/0-gone", "outputs/1")
+    assert [left.path for left in written.left_out] == [b"outputs/0-gone", b"outputs/1"]
+    restore(tmp_path / name, tmp_path / "there")
+    assert os.listdir(tmp_path / "there/outputs") == ["0"]
+
+
 @pytest.mark.usefixtures("when")
 @pytest.mark.parametrize("name", KINDS)
 def test_a_disk_that_writes_something_else(

@@ -107,9 +107,11 @@ def test_ages_and_reasons(states: States, monkeypatch: pytest.MonkeyPatch) -> No
         assert abs(time.time() - runs[name].last_write - days * DAY) < DAY / 10
         assert abs(runs[name].started - runs[name].last_write) < 600
     assert runs["job_wandb"].reason == "offline, and no run-job.wandb.synced"
-    assert runs["killed"].reason.endswith("offline, and no run-killed.wandb.synced")
+    assert runs["killed"].reason.endswith("offline, and its log run-killed.wandb is empty")
     assert runs["online_failed_wandb"].reason.startswith("exit code 1; online")
-    assert runs["online_killed_wandb"].reason == "online, and it did not come to its end"
+    assert runs["online_killed_wandb"].reason.endswith(
+        "and its log run-onlinekilled.wandb is empty"
+    )
     assert "nothing says that all of it was uploaded" in runs["online_refused_wandb"].reason
 
 

@@ -20,7 +20,6 @@ from fx_hooks.util.terminal import (
     complain,
     on_github,
     one_line,
-    without_commands,
 )
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ def _said(exc: OSError) -> str:
 def _end(code: int, message: str = "") -> int:
     """Print *message* to standard error, if that takes it, and return *code*."""
     if message:
-        lines = message.split("\n")
-        complain("\n".join(without_commands(lines) if on_github() else lines))
+        complain(message)
     _flush_or_drop(sys.stdout)
     _flush_or_drop(sys.stderr)
     return code

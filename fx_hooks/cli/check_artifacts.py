@@ -32,13 +32,14 @@ from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report, artifact_report
 from fx_hooks.util.paths import from_root, parents, shown
-from fx_hooks.util.terminal import one_line
+from fx_hooks.util.terminal import complain, one_line
 
 if TYPE_CHECKING:
     import argparse
 
 NAME = "fx-check-artifacts"
 _FEW = 3
+_MOST_UNKNOWN = 5  # names of no file that are told one by one
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -139,6 +140,7 @@ def check(
             candidates = [*candidates, *staged]
     else:
         candidates = staged
+    _tell_unknown(repository, index, staged, files)
     # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
@@ -174,6 +176,30 @@ def check(
         )
 
     return out.deliver(report, text)
+
+
+def _tell_unknown(
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    staged: Mapping[bytes, Change],
+    files: Iterable[bytes],
+) -> None:
+    """Say which of *files* are nowhere, and may be mistyped: no exit code depends on it."""
+    unknown = [
+        path
+        for path in dict.fromkeys(files)
+        if path not in index
+        and path not in staged
+        and not os.path.lexists(os.path.join(repository.root, path))
+        # A folder that is deleted.
+        and not any(other.startswith(path + b"/") for other in staged)
+    ]
+    for path in unknown[:_MOST_UNKNOWN]:
+        complain(
+            f"{NAME}: note: {shown(path)} is neither tracked nor on disk, so nothing is checked"
+        )
+    if len(unknown) > _MOST_UNKNOWN:
+        complain(f"{NAME}: note: nor are {len(unknown) - _MOST_UNKNOWN:,} more")
 
 
 def _remember_tree(

@@ -28,6 +28,7 @@ from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.reporting.text import Report
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
+from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
     from fx_hooks.history.ranges import Range
@@ -158,6 +159,7 @@ def _run(options: argparse.Namespace) -> int:
         verbose=options.verbose,
         on_server=options.pre_receive,
         by_runner="PRE_COMMIT_REMOTE_NAME" in os.environ and not _is_said(options),
+        said=_said(options),
     )
 
 
@@ -180,6 +182,16 @@ def _is_said(options: argparse.Namespace) -> bool:
     """Return True if the options say the range."""
     ways = (options.pre_push, options.pre_receive, options.range, options.from_ref is not None)
     return any(ways)
+
+
+def _said(options: argparse.Namespace) -> tuple[str, str] | None:
+    """Return both sides of the range where a person has written them."""
+    if options.from_ref is not None:
+        return options.from_ref, options.to_ref
+    if options.range and not options.pre_push:
+        old, _, new = options.range[0].partition("..")
+        return old, new.removeprefix(".") or "HEAD"
+    return None
 
 
 def _ranges(store: ObjectStore, options: argparse.Namespace) -> list[Range]:
@@ -211,10 +223,12 @@ def check(
     verbose: bool = False,
     on_server: bool = False,
     by_runner: bool = False,
+    said: tuple[str, str] | None = None,
 ) -> int:
     """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`.
 
-    *by_runner* says that only the first of *wanted* surely is pushed.
+    *by_runner* says that only the first of *wanted* surely is pushed. *said* are both sides of the
+    range, as somebody wrote them.
     """
     cut_off = ranges.shallow_commits(store)
     results: list[tuple[Range, RangeResult]] = []
@@ -234,6 +248,8 @@ def check(
         results, notes = _without_old_tags(store, results)
     for _, found in results:
         notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
+    if said is not None:
+        notes += [_no_commits(store, one, *said) for one, found in results if not found.commits]
     notes = list(dict.fromkeys(notes))
     guilty = [(one, found) for one, found in results if found.artifacts]
     if policy_ref is None:
@@ -275,6 +291,16 @@ def check(
         return [*lines, *([""] if said else []), *said]
 
     return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
+
+
+def _no_commits(store: ObjectStore, one: Range, old: str, new: str) -> str:
+    """Say that the range *one*, from *old* to *new*, is empty: often that was not meant."""
+    if one.old == ("--remotes",):
+        return f"{one_line(new)} has no commits that no remote has, so nothing is checked"
+    said = f"{one_line(f'{old}..{new}')} has no commits, so nothing is checked"
+    if store.run("rev-list", "-1", *one.old, f"^{one.tip}", "--"):
+        said += f": did you mean {one_line(f'{new}..{old}')}?"
+    return said
 
 
 def _without_old_tags(

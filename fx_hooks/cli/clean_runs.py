@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fx_hooks.cli._common import command_parser, entry_point
 from fx_hooks.frameworks.framework import Outcome
 from fx_hooks.frameworks.registry import KINDS
-from fx_hooks.frameworks.wandb.upload import can_be_synced, sync_command
+from fx_hooks.frameworks.wandb.upload import can_be_synced, has_log, sync_command
 from fx_hooks.git.repository import Repository
 from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
@@ -248,7 +248,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         around = writer.place_notes(root, (run.path for run in found.runs), target)
     for note in (*found.notes, *found.not_looked_into(), *references.notes, *around):
         print(f"note: {one_line(note)}")
-    _show(found, goes, stays, repository.path_to_root())
+    _show(found, goes, stays, repository.path_to_root(), would=not options.yes)
     _show_too_young(found, options)
     left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
     if not options.yes:
@@ -387,16 +387,19 @@ def _named(names: Sequence[str]) -> str:
     return f": they have {', '.join(names[:_NAMED])}{more}"
 
 
-def _show(found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str) -> None:
+def _show(
+    found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str, *, would: bool
+) -> None:
+    """Print what goes, or only *would*, and what stays."""
     folders = [folder for run in goes if (folder := found.scan.find(run.path)) is not None]
     if goes:
         freed = human_size(freed_by(folders).disk)
-        print(
-            f"{plural(len(goes), 'run')} {'goes' if len(goes) == 1 else 'go'}, which frees {freed}:"
-        )
+        go = "would go" if would else "goes" if len(goes) == 1 else "go"
+        frees = "would free" if would else "frees"
+        print(f"{plural(len(goes), 'run')} {go}, which {frees} {freed}:")
         _rows([(run, run.state) for run in goes])
     else:
-        print("Nothing goes.")
+        print("Nothing would go." if would else "Nothing goes.")
     if stays:
         print(f"\n{plural(len(stays), 'run')} {'stays' if len(stays) == 1 else 'stay'}:")
     for stay in stays:
@@ -426,6 +429,7 @@ def _show_too_young(found: Survey, options: argparse.Namespace) -> None:
 
 def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
     """Return how to bring to W&B what it does not have, for runs that wait for that alone."""
+    runs = {run.path: run for run in found.runs}
     waiting, others = set[bytes](), set[bytes]()
     for stay in stays:
         if stay.run.state == UNSYNCED:
@@ -445,10 +449,16 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
             if command is not None:
                 print(f"    {command} {word}")
             else:
-                print(
-                    f"    # {word}: its log is empty or missing: it cannot be synced, only deleted"
-                    " by hand"
-                )
+                print(f"    # {word}: {_nothing_to_sync(found, path, runs[path])}")
+
+
+def _nothing_to_sync(found: Survey, path: bytes, run: Run) -> str:
+    """Return why W&B's *run* cannot be synced, and what else there is to do."""
+    folder = found.scan.find(path)
+    there = folder is not None and has_log(folder)
+    why = f"its log is {'empty' if there else 'missing'}, so there is nothing to sync"
+    # What can be accepted is told of below.
+    return why if run.unproven else f"{why}: only you can delete it, by hand"
 
 
 def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:

@@ -153,6 +153,11 @@ def _clean(
         asked = _runs(places)
     content_of = [] if looked_into else [*attributes, *paths]
     entries = index.entries([POLICY, milestones, *content_of, *asked])
+    if whole_tree is None:
+        # A name of no file may be mistyped.
+        others = [path for path in paths if path not in entries]
+        if not all(map(os.path.lexists, others)):
+            return False
     if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
         return False
     if not as_it_was(entries.get(milestones), listed) or not entries.keys().isdisjoint(asked):

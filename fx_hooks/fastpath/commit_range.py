@@ -63,6 +63,8 @@ def proven_clean(arguments: "list[str]") -> bool:
     log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
     if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
         return False
+    if arguments and not log:
+        return False  # there may be no commits in it, which was not meant
     # Where the log ends with an artifact, nobody has to know what the tip has.
     tree = _tree_with_policy(new, policy, content) if tree is None else tree
     if tree is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ MAX_DEPTH = 20
 _MAX_NODES = 100_000
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Node = yaml.Node
 
 
@@ -25,7 +26,7 @@ class _Deep(Exception):
     """A collection lies so deep that the composer, which calls itself, must not go on."""
 
 
-class _Composing(Loader):  # type: ignore[misc, valid-type]
+class _Watching:
     """Reads a document once, and watches how deep it is.
 
     The two methods are called before and after each node. A tag by its path, which they
@@ -45,14 +46,19 @@ class _Composing(Loader):  # type: ignore[misc, valid-type]
         self._depth -= 1
 
 
-class _ComposingTexts(_Composing):
+class _Texts(_Watching):
     """The same for whom a number is a text like any other, which takes half of the time."""
 
     def resolve(self, _kind: object, _value: object, _implicit: object) -> str:
         return "tag:yaml.org,2002:str"
 
 
-def compose(text: bytes, source: str, loader: type[_Composing] = _Composing) -> yaml.Node | None:
+@functools.cache
+def _composing(base: Any, kind: Any) -> Any:
+    return type(kind.__name__, (kind, base), {})
+
+
+def compose(text: bytes, source: str, kind: Any = _Watching) -> yaml.Node | None:
     """Return the node tree of one YAML document; None if it is empty."""
     if len(text) > MAX_BYTES:
         raise FatalError(f"{source}:1: has more than {MAX_BYTES:,} bytes: this is not such a file")
@@ -67,20 +73,14 @@ def compose(text: bytes, source: str, loader: type[_Composing] = _Composing) -> 
         character = unprintable.group().encode("unicode_escape").decode()
         raise FatalError(f"{source}:{line}: has the character {character}: remove it")
     try:
-        node = yaml.compose(decoded, Loader=loader)
+        node = yaml.compose(decoded, Loader=_composing(Loader, kind))
     except _Deep as exc:
         raise FatalError(f"{source}:{exc}: YAML: nested too deeply") from None
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        line = mark.line + 1 if mark is not None else 1
-        what = exc.problem or exc.context or "not valid"
-        if exc.context and what.startswith("but "):
-            what = f"{exc.context} {what}"
-        if "alias" in what or "alias" in (exc.context or ""):
-            what += " (a pattern that begins with '*' needs quotes: \"*.pt\")"
-        if "tag" in what or "tag" in (exc.context or ""):
-            what += " (put a value that begins with '!' in quotes)"
-        raise FatalError(f"{source}:{line}: YAML: {what}") from exc
+        from fx_hooks.util.yaml_faults import fault_of  # only where something is wrong
+
+        line, column, what = fault_of(exc, decoded)
+        raise FatalError(f"{source}:{line}:{column}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
 
 
@@ -161,7 +161,7 @@ def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
 
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
     """Yield each scalar below mappings: its keys joined by dots, its text, and its line."""
-    waiting = [("", compose(text, source, _ComposingTexts))]
+    waiting = [("", compose(text, source, _Texts))]
     while waiting:
         key, node = waiting.pop()
         if isinstance(node, yaml.MappingNode):

@@ -11,8 +11,9 @@ from typing import TextIO
 
 def complain(text: str) -> None:
     """Print *text* to standard error; where that takes nothing, no exit code depends on it."""
+    lines = text.split("\n")
     with suppress(OSError):
-        print(text, file=sys.stderr)
+        print("\n".join(without_commands(lines) if on_github() else lines), file=sys.stderr)
 
 
 def command_lines(commands: Iterable[object]) -> list[str]:

@@ -12,6 +12,7 @@ from fx_hooks.frameworks.framework import Ending, Evidence, Proof, State
 from fx_hooks.frameworks.wandb.names import RUN_NAME, SYNCED_MARK, id_of, log_name
 from fx_hooks.frameworks.wandb.record import WandbEnd, read_wandb_end
 from fx_hooks.frameworks.wandb.unsent import unsent_file
+from fx_hooks.frameworks.wandb.upload import can_be_synced
 from fx_hooks.frameworks.wandb.uploads import Upload, online_upload, sync_of
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
@@ -32,11 +33,10 @@ def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
         said = _of_log(folder, name, "it is missing or cannot be read", Proof.NOTHING)
         return Ending(State.UNSYNCED, reason, False, (said,))
     ended = end.exit_code is not None
-    said = _of_log(
-        folder, log,
-        f"the run ended with exit code {end.exit_code}" if ended else "it has no word of an end",
-        Proof.ENDED if ended else Proof.NOTHING,
-    )  # fmt: skip
+    says = "it has no word of an end" if can_be_synced(folder) else "it is empty"
+    if ended:
+        says = f"the run ended with exit code {end.exit_code}"
+    said = _of_log(folder, log, says, Proof.ENDED if ended else Proof.NOTHING)
     upload = _upload(folder, log, place, syncs, end)
     if upload.proves is Proof.UPLOADED:
         upload = _with_all_files(upload, folder, place, log)
@@ -61,6 +61,8 @@ def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEn
             return synced
         missing = _of_log(folder, log + SYNCED_MARK, "it is missing", Proof.NOT_UPLOADED)
         reason = f"offline, and no {shown(log + SYNCED_MARK)}"
+        if not can_be_synced(folder):
+            reason = f"offline, and its log {shown(log)} is empty"
         return Upload(Proof.NOT_UPLOADED, reason, (missing,))
     online = online_upload(folder, place, has_ended=end.exit_code is not None)
     if online.proves is Proof.UPLOADED and end.exit_code is None:
@@ -73,7 +75,10 @@ def _upload(folder: Folder, log: bytes, place: bytes, syncs: Syncs, end: WandbEn
         proves = Proof.NOT_UPLOADED if refused else Proof.NOTHING
         return Upload(proves, synced.reason, evidence)
     if end.exit_code is None and online.proves is Proof.NOTHING:
-        return Upload(Proof.NOTHING, "online, and it did not come to its end", evidence)
+        why = "online, and it did not come to its end"
+        if not can_be_synced(folder):
+            why = f"online, and its log {shown(log)} is empty"
+        return Upload(Proof.NOTHING, why, evidence)
     return online
 
 

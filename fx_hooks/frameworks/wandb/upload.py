@@ -20,6 +20,11 @@ def can_be_synced(folder: Folder) -> bool:
     return any(file[0].endswith(_LOG) and file[1] > HEADER_BYTES for file in folder.files)
 
 
+def has_log(folder: Folder) -> bool:
+    """Return True if the W&B run in *folder* has a log, be it empty."""
+    return any(file[0].endswith(_LOG) for file in folder.files)
+
+
 def sync_command(folder: Folder) -> str:
     """``wandb sync`` with the options without which it passes the run over in silence."""
     # As W&B tells them apart: an old `dryrun-` is an online one to it.

@@ -34,7 +34,6 @@ class _Run:
         self.packed: PackedRun | None = None
         self.is_dropped = False
         self.told: SimpleQueue[Entry | str | None] = SimpleQueue()
-        self.is_done = threading.Event()
 
     def entries(self) -> Iterator[Entry]:
         while isinstance(entry := self.told.get(), Entry):
@@ -56,10 +55,12 @@ class ReadBack:
         self._sync = sync
         self._runs: SimpleQueue[_Run | None] = SimpleQueue()
         self._last = _Run(b"", 0)  # of none there is nothing to read back
-        self._thread: threading.Thread | None = None
+        self._current: _Run | None = None
+        self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
         self._written = self._readable = 0
-        self._is_stopped = False
+        self._cuts = 0
+        self._is_stopped = self._is_whole = False
         self._fault: BaseException | None = None
         self._compared: list[PackedRun] = []
         self.done = 0  # bytes of content that were compared
@@ -74,19 +75,23 @@ class ReadBack:
     def end(self, packed: PackedRun) -> None:
         with self._changed:
             self._last.packed = packed
-            self._changed.notify()
+            self._changed.notify_all()
         self._last.told.put(None)
 
-    def drop(self) -> None:
-        """Forget the last run, whose section is going to be cut off."""
+    def cut(self, size: int) -> None:
+        """Forget the run that began where the file is going to end, at *size*, if one did."""
+        if self._last.start < size:
+            return
         with self._changed:
             self._last.is_dropped = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._last.told.put(None)
-        if self._thread is not None:
-            self._last.is_done.wait()
-        self._written = self._last.start
-        self._readable = min(self._readable, self._written)
+        with self._changed:
+            # One of before may still wait for what is written next.
+            self._changed.wait_for(lambda: self._current is not self._last)
+            self._cuts += 1
+            self._written = self._last.start
+            self._readable = min(self._readable, self._written)
 
     def grown(self, size: int) -> None:
         """Go on, now that the file has *size* bytes; raise what was found to be wrong with it."""
@@ -94,25 +99,28 @@ class ReadBack:
             raise self._fault
         with self._changed:
             self._written = size
-            self._changed.notify()
-        if self._thread is None and self._last.path and size >= _STEP:
-            self._thread = threading.Thread(target=self._work, daemon=True)
-            self._thread.start()
+            self._changed.notify_all()
+        if not self._threads and self._last.path and size >= _STEP:
+            for work in (self._keep_synced, self._work):
+                self._threads.append(threading.Thread(target=work, daemon=True))
+                self._threads[-1].start()
 
     def finish(self, size: int, progress: Callable[[int], None]) -> list[PackedRun]:
         """Read the rest of the file, which has *size* bytes, and is synced.
 
         Return the runs that have been compared; raise what is wrong with them.
         """
-        if self._thread is None:
+        if not self._threads:
             return []
         with self._changed:
+            self._is_whole = True
             self._written = self._readable = size
-            self._changed.notify()
+            self._changed.notify_all()
         self._runs.put(None)
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-            progress(self.done)
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(0.1)
+                progress(self.done)
         if self._fault is not None:
             raise self._fault
         return self._compared
@@ -120,25 +128,55 @@ class ReadBack:
     def close(self) -> None:
         with self._changed:
             self._is_stopped = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._last.told.put(None)
         self._runs.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep_synced(self) -> None:
+        """Let the disk write what comes, while what is there is read."""
+
+        def is_ready() -> bool:
+            return self._is_stopped or self._is_whole or whole_pages() - self._readable >= _STEP
+
+        def whole_pages() -> int:
+            return self._written // _PAGES * _PAGES
+
+        while True:
+            with self._changed:
+                self._changed.wait_for(is_ready)
+                if self._is_stopped or self._is_whole:
+                    return
+                start, end, cuts = self._readable, whole_pages(), self._cuts
+            try:
+                self._sync(start, end)
+            except BaseException as exc:  # it is raised again where the archive is written
+                self._fault = exc
+                return
+            with self._changed:
+                if cuts == self._cuts:
+                    self._readable = max(self._readable, end)
+                self._changed.notify_all()
 
     def _work(self) -> None:
         codec = codec_for(os.fsdecode(self._name))
         while (run := self._runs.get()) is not None:
             done = self.done
+            with self._changed:
+                if self._is_over(run) or self._fault is not None:
+                    continue
+                self._current = run
             try:
-                if not self._is_over(run) and self._fault is None:
-                    self._compared.append(self._check(codec, run))
+                self._compared.append(self._check(codec, run))
             except BaseException as exc:  # it is raised again where the archive is written
                 if not self._is_over(run):
                     self._fault = exc
-            if run.is_dropped:
-                self.done = done
-            run.is_done.set()
+            with self._changed:
+                self._current = None
+                if run.is_dropped:
+                    self.done = done
+                self._changed.notify_all()
         codec.close()
 
     def _check(self, codec: Codec, run: _Run) -> PackedRun:
@@ -159,26 +197,15 @@ class ReadBack:
     def _available(self, run: _Run, position: int) -> int:
         """Wait, and return how many bytes of *run* can be read at *position*, 0 at its end."""
 
-        def is_ready() -> bool:
-            return (
-                self._is_over(run)
-                or self._readable > position
-                or self._written - self._readable >= _STEP
-                or (run.packed is not None and run.packed.end <= position)
-            )
+        def is_at_end() -> bool:
+            return self._is_over(run) or (run.packed is not None and run.packed.end <= position)
 
-        while True:
-            with self._changed:
-                self._changed.wait_for(is_ready)
-                end = self._readable if run.packed is None else min(self._readable, run.packed.end)
-                if self._is_over(run) or (run.packed is not None and run.packed.end <= position):
-                    return 0
-                if end > position:
-                    return end - position
-                start, written = self._readable, self._written // _PAGES * _PAGES
-            self._sync(start, written)
-            with self._changed:
-                self._readable = max(self._readable, written)
+        with self._changed:
+            self._changed.wait_for(lambda: is_at_end() or self._readable > position)
+            if is_at_end():
+                return 0
+            end = self._readable if run.packed is None else min(self._readable, run.packed.end)
+            return end - position
 
 
 class _Following:

@@ -336,7 +336,7 @@ class _Output:
     def cut(self, size: int) -> None:
         """Forget what was written after the first *size* bytes."""
         self._flush()
-        self.back.drop()
+        self.back.cut(size)
         with _writing(self._place):
             os.ftruncate(self.descriptor, size)
             os.lseek(self.descriptor, size, os.SEEK_SET)
