@@ -319,15 +319,16 @@ def before() -> dict[str, dict[str, together.Counts]]:
 
 def _together() -> str:
     known = before()
-    head, peak = {}, {}
+    head: dict[str, together.Counts] = {}
+    peak: dict[str, together.Counts] = {}
     for name in known:
         if name in AT_HEAD:
             peak |= together.at_peak(known[AT_HEAD[name]], known[name])
         else:
             head |= known[name]
     columns = [together.rows(found, MASSES, NAMES) for found in (head, peak)]
-    rows = [("", "at head", "at their peak"), ("---",) * 3]
-    rows += [(key, *(column[key] for column in columns)) for key in columns[0]]
+    rows = [["", "at head", "at their peak"], ["---"] * 3]
+    rows += [[key, *(column[key] for column in columns)] for key in columns[0]]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
