@@ -161,9 +161,9 @@ NEEDED: dict[Callable[[Repo], tuple[str, ...]], set[str]] = {
 }
 # Each start of git by posix_spawn asks the system for what each of 64 signals does.
 SCENES = [
-    pytest.param(clean, 0, Counts(git=0, modules=11, system=140), id="clean"),
+    pytest.param(clean, 0, Counts(git=0, modules=11, system=160), id="clean"),
     pytest.param(many, 0, Counts(git=0, modules=11, system=240), id="many-names"),
-    pytest.param(in_project, 0, Counts(git=0, modules=12, system=190), id="in-project"),
+    pytest.param(in_project, 0, Counts(git=0, modules=12, system=210), id="in-project"),
     pytest.param(refused, 1, Counts(git=4, modules=62, system=1650), id="refused"),
     pytest.param(explained, 0, Counts(git=3, modules=53, system=1200), id="explained"),
     pytest.param(metadata, 0, Counts(git=5, modules=63, system=1980), id="metadata"),
