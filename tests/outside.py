@@ -16,7 +16,11 @@ were chosen and labelled when the rules had been mended for the first one. Five 
 artifacts once: peak.tsv.gz has the commit with the most, as REPOSITORY@COMMIT, and was labelled in
 the same way. So were the third sample, 41 repositories (latest.tsv.gz), and those of it that had
 more artifacts once (latest_peak.tsv.gz), and the fourth, 44 repositories (fourth.tsv.gz and
-fourth_peak.tsv.gz), and the fifth, 40 repositories (fifth.tsv.gz and fifth_peak.tsv.gz).
+fourth_peak.tsv.gz), the fifth, 40 repositories (fifth.tsv.gz and fifth_peak.tsv.gz), and the sixth,
+43 repositories (sixth.tsv.gz and sixth_peak.tsv.gz).
+
+before.json has the counts of the third sample to the sixth before any rule was mended for them.
+Those together are a table of their own: one small sample says little of a class.
 
 templates.tsv.gz has the official examples and templates of frameworks, where next to nothing is an
 artifact. Their labels were given by eye to what is refused, after the verdicts; the rest is fine.
@@ -42,6 +46,7 @@ from fx_hooks.fastpath.unnamed_weights import least_size
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.weights.magic import HEAD_BYTES
 from fx_hooks.weights.plain_text import is_text
+from tests import together
 from tests.verdicts import APART, read_corpus
 
 FOLDER = Path(__file__).parent / "data" / "outside"
@@ -64,7 +69,10 @@ NAMES = {
     "W": "Weights & Biases", "H": "Hydra", "L": "logs", "C": "weights", "P": "caches",
     "T": "runs and stores of other tools",
 }  # fmt: skip
-AT_HEAD = {"peak": "later", "latest_peak": "latest", "fourth_peak": "fourth", "fifth_peak": "fifth"}
+AT_HEAD = {
+    "peak": "later", "latest_peak": "latest", "fourth_peak": "fourth", "fifth_peak": "fifth",
+    "sixth_peak": "sixth",
+}  # fmt: skip
 SAMPLES = (
     "paths",
     "later",
@@ -75,6 +83,8 @@ SAMPLES = (
     "fourth_peak",
     "fifth",
     "fifth_peak",
+    "sixth",
+    "sixth_peak",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
 Rules = Mapping[bytes, tuple[str, str]]
@@ -256,8 +266,8 @@ def in_sample() -> dict[str, object]:
 def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
     """Return the page *text* with the tables of *known* figures in place of those it has."""
     for name, table in (
-        ("figures", _table(known)), ("repositories", _repositories(known)),
-        ("templates", _templates()),
+        ("figures", _table(known)), ("together", _together()),
+        ("repositories", _repositories(known)), ("templates", _templates()),
     ):  # fmt: skip
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
@@ -275,6 +285,8 @@ _COLUMNS = {
     "fourth_peak": "fourth ones at their peak", "fourth_peak now": "the same, now",
     "fifth": "fifth ones", "fifth now": "the same, now",
     "fifth_peak": "fifth ones at their peak", "fifth_peak now": "the same, now",
+    "sixth": "sixth ones", "sixth now": "the same, now",
+    "sixth_peak": "sixth ones at their peak", "sixth_peak now": "the same, now",
 }  # fmt: skip
 
 
@@ -297,6 +309,29 @@ def _table(known: Mapping[str, Mapping[str, object]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def before() -> dict[str, dict[str, together.Counts]]:
+    """Return the counts of each sample, as it was judged before any rule was mended for it."""
+    found: dict[str, dict[str, together.Counts]] = json.loads(
+        (FOLDER / "before.json").read_text("utf-8")
+    )
+    return found
+
+
+def _together() -> str:
+    known = before()
+    head: dict[str, together.Counts] = {}
+    peak: dict[str, together.Counts] = {}
+    for name in known:
+        if name in AT_HEAD:
+            peak |= together.at_peak(known[AT_HEAD[name]], known[name])
+        else:
+            head |= known[name]
+    columns = [together.rows(found, MASSES, NAMES) for found in (head, peak)]
+    rows = [["", "at head", "at their peak"], ["---"] * 3]
+    rows += [[key, *(column[key] for column in columns)] for key in columns[0]]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
     rows = ["| repository | first measured | now |", "|---|---|---|"]
     for kind, before, after in (
@@ -307,6 +342,8 @@ def _repositories(known: Mapping[str, Mapping[str, object]]) -> str:
         (", one of the fourth, at its peak", "fourth_peak", "fourth_peak now"),
         (", one of the fifth", "fifth", "fifth now"),
         (", one of the fifth, at its peak", "fifth_peak", "fifth_peak now"),
+        (", one of the sixth", "sixth", "sixth now"),
+        (", one of the sixth, at its peak", "sixth_peak", "sixth_peak now"),
     ):  # fmt: skip
         first, now = (known[name]["repositories with less"] for name in (before, after))
         assert isinstance(first, Mapping)

@@ -7,9 +7,13 @@ from collections import Counter
 import pytest
 
 from tests.outside import (
+    AT_HEAD,
     FINE,
+    MASSES,
+    NAMES,
     PAGE,
     SAMPLES,
+    before,
     figures,
     in_sample,
     judge,
@@ -19,6 +23,7 @@ from tests.outside import (
     read_sample,
     recorded,
 )
+from tests.together import at_peak, counted, rows
 
 
 @pytest.mark.slow
@@ -30,6 +35,41 @@ def test_the_recorded_figures_are_those_of_now() -> None:
         assert measured(name) == known[f"{name} now"]
     assert in_sample() == known["in sample"]
     assert page(PAGE.read_text("utf-8"), known) == PAGE.read_text("utf-8")
+
+
+def test_the_counts_before_a_mend_say_what_was_measured() -> None:
+    """They can no longer be taken anew: the rules have changed."""
+    counts, known = before(), recorded()
+    for name, found in counts.items():
+        whole = at_peak(counts[AT_HEAD[name]], found) if name in AT_HEAD else found
+        said, first = rows(whole, MASSES, NAMES), known[name]
+        assert isinstance(first["recall by class"], dict)
+        assert said["recall per path"].startswith(f"{first['recall per path']:.3f} of ")
+        assert said["recall per repository"].startswith(f"{first['recall per repository']:.3f} of ")
+        assert said["with artifacts"] == str(first["repositories with artifacts"])
+        assert said["precision"].startswith(f"{first['precision']:.3f} of ")
+        assert said["clean repositories flagged"] == (
+            f"{first['clean repositories flagged']} of {first['clean repositories']}"
+        )
+        for label, (share, of) in first["recall by class"].items():
+            assert said[f"recall: {NAMES[label]}"].startswith(f"{share:.3f} of {of:,} paths, ")
+
+
+def test_what_passes_as_test_data_is_no_part_of_a_recall() -> None:
+    judged = [
+        ("a", "C", True, False), ("a", "C", False, False), ("a", "L", False, True),
+        ("b", FINE, False, False), ("c", FINE, True, False), ("d", "L", False, True),
+        ("e", "C", True, False),
+    ]  # fmt: skip
+    found = counted(judged)
+    assert found["a"] == {"C": (1, 2), "L": (0, 0)}
+    said = rows(found, (), {"C": "weights"})
+    assert said == {
+        "repositories": "5", "with artifacts": "3", "recall per path": "0.667 of 3",
+        "recall per path without masses": "0.667 of 3", "recall per repository": "0.750 of 2",
+        "precision": "0.667 of 3", "clean repositories flagged": "1 of 2",
+        "recall: weights": "0.667 of 3 paths, 0.750 of 2 repositories",
+    }  # fmt: skip
 
 
 def test_figures() -> None:

@@ -145,6 +145,33 @@ def test_what_is_wrong_with_a_section(codec: Codec) -> None:
         unpacked(codec, b"rubbish" * 10, 0, 70)
 
 
+@pytest.mark.parametrize("size", [0, 200, 300, 70_000, 3_000_000])
+@pytest.mark.parametrize("options", [{}, {"write_checksum": True}, {"write_content_size": False}])
+def test_frames_as_others_write_them(size: int, options: dict[str, Any]) -> None:
+    codec = sections.codec_for("a.tar.zst")
+    content = DATA[600_000 : 600_000 + size]
+    data = zstandard.ZstdCompressor(**options).compress(content)
+    assert unpacked(codec, data, 0, len(data)) == content
+    codec.close()
+
+
+def test_what_unpacks_to_much_comes_in_pieces() -> None:
+    """Also of blocks that are not packed, without number; what hides them is not a section."""
+    codec = sections.codec_for("a.tar.zst")
+    data = zstandard.ZstdCompressor(write_checksum=True).compress(bytes(50 << 20))
+    assert len(data) < 10_000
+    pieces = list(codec.chunks(io.BytesIO(data), len(data)))
+    assert (sum(map(len, pieces)), max(map(len, pieces))) == (50 << 20, 1 << 17)
+    repeated = b"\x02\0\x10x"  # one byte, 128 KiB of it
+    frame = b"\x28\xb5\x2f\xfd\0\x58" + repeated * 100 + bytes(3) * 5000 + b"\x01\0\0"
+    pieces = list(codec.chunks(io.BytesIO(frame), len(frame)))
+    assert (sum(map(len, pieces)), max(map(len, pieces))) == (100 << 17, 1 << 17)
+    skipped = b"\x50\x2a\x4d\x18" + bytes(4) + frame
+    with pytest.raises(BrokenSection, match="it is damaged"):
+        unpacked(codec, skipped, 0, len(skipped))
+    codec.close()
+
+
 def test_a_foot_that_is_none(codec: Codec) -> None:
     data, _ = packed(codec, b"x")
     size = len(codec.footer(0))
