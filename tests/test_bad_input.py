@@ -35,7 +35,7 @@ def assert_usage_error(result: Result, *words: str) -> None:
 
 
 BAD_POLICIES = [
-    pytest.param("ignore: [\n", "2", id="broken"),
+    pytest.param("ignore: [\n", ":1:9", id="broken"),
     pytest.param("ignore:\n- *.pt\n", ":2", id="alias"),
     pytest.param("keep: ['a\n", "YAML", id="open-quote"),
     pytest.param("\tkeep: []\n", ":1", id="tab"),
