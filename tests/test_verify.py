@@ -116,7 +116,7 @@ def place(
 def test_what_is_confirmed_may_go(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     # Without being asked for, an offline run that was not synced here stays.
     assert clean_runs.main([place.run]) == 0
-    assert "Nothing goes." in capfd.readouterr().out
+    assert "Nothing would go." in capfd.readouterr().out
     assert place.clean() == 0
     assert "1 run goes" in capfd.readouterr().out
     assert place.clean("--yes") == 0
