@@ -118,7 +118,7 @@ def test_what_is_confirmed_may_go(place: Place, capfd: pytest.CaptureFixture[str
     assert clean_runs.main([place.run]) == 0
     assert "Nothing would go." in capfd.readouterr().out
     assert place.clean() == 0
-    assert "1 run goes" in capfd.readouterr().out
+    assert "1 run would go" in capfd.readouterr().out
     assert place.clean("--yes") == 0
     assert not (place.repo.root / place.run).exists()
     assert not place.api.errors
