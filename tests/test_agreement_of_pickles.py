@@ -56,7 +56,9 @@ def compare(pickled: bytes, theirs: bool) -> None:
     ours = refused(pickled)
     assert theirs or ours, "passes here, and torch refuses it"
     if theirs:
-        assert all(any(reason in fault for reason in STRICTER) for fault in ours)
+        rest = [fault for fault in ours if not any(reason in fault for reason in STRICTER)]
+        # Of what was refused for such a reason, nothing more is known.
+        assert not rest or (rest != ours and all(fault.endswith(" of a value") for fault in rest))
 
 
 def test_recorded_answers() -> None:
