@@ -411,6 +411,14 @@ IN_WORDS = (
         "1:14: YAML: the '{' that begins here is never closed",
     ),
     (
+        "keep: ['a[b', [c], # [d\n",
+        "1:7: YAML: the '[' that begins here is never closed",
+    ),
+    (
+        "best_models: {weights: [a, # x\n\n",
+        "1:24: YAML: the '[' that begins here is never closed",
+    ),
+    (
         "keep: [\n\n",
         "1:7: YAML: the '[' that begins here is never closed",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import re
@@ -58,6 +59,18 @@ def _composing(base: Any, kind: Any) -> Any:
     return type(kind.__name__, (kind, base), {})
 
 
+def _left_open(text: str) -> list[yaml.Mark]:
+    """Return where the brackets begin that *text* does not close, the outermost first."""
+    found: list[yaml.Mark] = []
+    with contextlib.suppress(yaml.YAMLError):
+        for token in yaml.scan(text, Loader=Loader):
+            if isinstance(token, (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)):
+                found.append(token.start_mark)
+            elif isinstance(token, (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)):
+                del found[-1:]
+    return found
+
+
 def compose(text: bytes, source: str, kind: Any = _Watching) -> yaml.Node | None:
     """Return the node tree of one YAML document; None if it is empty."""
     if len(text) > MAX_BYTES:
@@ -79,7 +92,7 @@ def compose(text: bytes, source: str, kind: Any = _Watching) -> yaml.Node | None
     except yaml.MarkedYAMLError as exc:
         from fx_hooks.util.yaml_faults import fault_of  # only where something is wrong
 
-        line, column, what = fault_of(exc, decoded)
+        line, column, what = fault_of(exc, decoded, _left_open(decoded))
         raise FatalError(f"{source}:{line}:{column}: YAML: {what}") from exc
     return node if isinstance(node, yaml.Node) else None
 

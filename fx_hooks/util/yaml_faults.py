@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import yaml
 
 _CONFLICT = re.compile(r"<{7} |={7}$|>{7} ")
@@ -22,14 +24,20 @@ class Fault(NamedTuple):
     what: str
 
 
-def fault_of(error: yaml.MarkedYAMLError, text: str) -> Fault:
-    """Return what *error* says of *text*, by the parser in C or the one in Python."""
+def fault_of(error: yaml.MarkedYAMLError, text: str, is_open: Sequence[yaml.Mark]) -> Fault:
+    """Return what *error* says of *text*, by the parser in C or the one in Python.
+
+    *is_open* is where the brackets begin that it does not close, the outermost first.
+    """
     lines = text.split("\n")
     for number, each in enumerate(lines):
         if _CONFLICT.match(each):
             return Fault(number + 1, 1, "this is the mark of a merge conflict: resolve it")
     here, start = _place(error.problem_mark), _place(error.context_mark)
-    found = _in_words(lines, str(error.problem), str(error.context), here or start, start or here)
+    found = _in_words(
+        lines, str(error.problem), str(error.context), here or start, start or here,
+        [(mark.line, mark.column) for mark in is_open],
+    )  # fmt: skip
     if found is not None:
         return found
     what = error.problem or error.context or "not valid"
@@ -49,6 +57,7 @@ def _in_words(
     context: str,
     here: tuple[int, int] | None,
     start: tuple[int, int] | None,
+    is_open: Sequence[tuple[int, int]],
 ) -> Fault | None:
     if here is None or start is None:
         return None
@@ -79,9 +88,8 @@ def _in_words(
     if "occurrence" in problem:
         return at(here, "this anchor is there already: give it another name")
     if "node content" in problem:
-        left = _left_open(lines, here)
-        if left is not None:
-            return left
+        if is_open and not any(map(str.strip, (after, *lines[here[0] + 1 :]))):
+            return at(is_open[-1], _never_closed(lines, is_open[-1]))
         return at(here, "a value is missing before this")
     if "another document" in problem:
         return at(here, "a second document begins here: write only one, without '---'")
@@ -90,10 +98,10 @@ def _in_words(
     if "mapping values are not allowed" in problem:
         return _odd_colon(lines, here)
     if "flow" in context and "or " in problem:
-        opened = _around(lines, start)[1][:1]
         if here[0] > start[0]:
-            return at(start, f"the '{opened}' that begins here is never closed")
+            return at(start, _never_closed(lines, start))
         if after[:1] in ("]", "}"):
+            opened = _around(lines, start)[1][:1]
             return at(here, f"'{after[0]}' does not close the '{opened}' of this line")
         return at(here, "a ',' is missing before this")
     if context.startswith("while parsing a block"):
@@ -114,16 +122,8 @@ def _in_words(
     return None
 
 
-def _left_open(lines: list[str], here: tuple[int, int]) -> Fault | None:
-    """Return the bracket that is open where a text ends, if *here* is its end."""
-    if any(line.strip() for line in (_around(lines, here)[1], *lines[here[0] + 1 :])):
-        return None
-    for number in range(min(here[0] + 1, len(lines)) - 1, -1, -1):
-        column = max(lines[number].rfind("["), lines[number].rfind("{"))
-        if column >= 0:
-            opened = lines[number][column]
-            return Fault(number + 1, column + 1, f"the '{opened}' that begins here is never closed")
-    return None
+def _never_closed(lines: list[str], place: tuple[int, int]) -> str:
+    return f"the '{_around(lines, place)[1][:1]}' that begins here is never closed"
 
 
 def _around(lines: list[str], place: tuple[int, int]) -> tuple[str, str]:
