@@ -125,23 +125,27 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "options"),
     [
-        pytest.param(b"no model", id="no model"),
-        pytest.param(LFS_POINTER, id="pointer"),
-        pytest.param(SCRIPTED, id="scripted"),
-        pytest.param(torch_zip(pickled_call("os.system")), id="malicious"),
+        pytest.param(b"no model", (), id="no model"),
+        pytest.param(LFS_POINTER, (), id="pointer"),
+        pytest.param(SCRIPTED, (), id="scripted"),
+        pytest.param(torch_zip(pickled_call("os.system")), (), id="malicious"),
+        pytest.param(SCRIPTED, ("--safetensors",), id="no tensors"),
+        pytest.param(STATE, ("--as", "a\nb"), id="odd name"),
     ],
 )
-def test_what_the_check_refuses(place: Place, content: bytes, tmp_path: Path) -> None:
+def test_what_the_check_refuses(
+    place: Place, content: bytes, options: tuple[str, ...], tmp_path: Path
+) -> None:
     """In the words that it has for a local file, with the command that mends it."""
     place.artifact.files["m.pt"] = content
     local = tmp_path / "m.pt"
     local.write_bytes(content)
     figures = ("--metric", "accuracy=0.9")
     place.repo.write(METADATA, '{"config": {}}')
-    expected = add(place.repo, str(local), *WHY, *figures)
-    found = place.add(ADDRESS, *figures)
+    expected = add(place.repo, str(local), *WHY, *figures, *options)
+    found = place.add(ADDRESS, *figures, *options)
     assert expected.code == found.code == 2
     assert found.err == expected.err.replace(str(local), ADDRESS)
     os.unlink(place.repo.root / METADATA)

@@ -62,9 +62,12 @@ def opened_model(file: str, called: str = "") -> io.BufferedReader:
 
 @contextmanager
 def as_chosen(
-    original: io.BufferedReader, file: str, safetensors: bool
+    original: io.BufferedReader, called: str, safetensors: bool
 ) -> Iterator[io.BufferedReader | BinaryIO]:
-    """Yield the model that becomes the milestone: the file, or its tensors as safetensors."""
+    """Yield the model that becomes the milestone: the file, or its tensors as safetensors.
+
+    Errors name it as it was *called*.
+    """
     if not safetensors:
         yield original
         return
@@ -72,7 +75,7 @@ def as_chosen(
         try:
             write_safetensors(original, converted)
         except NotConvertible as exc:
-            raise FatalError(f"{file}: {exc}: there is no safetensors file to be made") from exc
+            raise FatalError(f"{called}: {exc}: there is no safetensors file to be made") from exc
         yield converted
 
 

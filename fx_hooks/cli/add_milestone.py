@@ -278,7 +278,7 @@ def _approve(request: Request, source: Source) -> int:
     reason = _reason(request, before, refusal)
     with (
         opened_model(file, request.file) as original,
-        as_chosen(original, file, request.safetensors) as model_file,
+        as_chosen(original, request.file, request.safetensors) as model_file,
     ):
         sha256, size, inspection = digest(model_file), _size(model_file), inspect(model_file)
         facts = read_facts(original)
