@@ -14,6 +14,7 @@ import importlib
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -109,7 +110,7 @@ class Storage:
             return found
 
     def remove_left_over(self) -> None:
-        """Remove what attempts that have ended have left beside this place.
+        """Remove what attempts that have ended have left next to this place.
 
         Whatever is asked of other machines, nothing tells whether a process of theirs lives: what
         nothing was written to for a day is left over.
@@ -332,23 +333,27 @@ def _beside(place: str) -> str:
 
 def _is_left_over(machine: str | None, process: str | None, written: Any) -> bool:
     if machine == _machine():
-        try:
-            os.kill(int(process or 0), 0)
-        except ProcessLookupError:
-            return True
-        except (OSError, OverflowError):
-            pass  # it is somebody else's
-        return False
+        return sys.platform == "linux" and not _lives(int(process or 0))
     if isinstance(written, datetime):
         written = written.timestamp()
     return isinstance(written, (int, float)) and time.time() - written > _DAY
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass  # it is another user's
+    return True
 
 
 @functools.cache
 def _machine() -> str:
     """Return what no other machine has, nor a container that sees other processes.
 
-    Where that is not told, each process has its own, and does not know its leftovers again.
+    Where that is not told, as outside of Linux, each process has its own, and knows no leftovers.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
