@@ -159,7 +159,7 @@ def _run(options: argparse.Namespace) -> int:
         verbose=options.verbose,
         on_server=options.pre_receive,
         by_runner="PRE_COMMIT_REMOTE_NAME" in os.environ and not _is_said(options),
-        said=_said(options),
+        written=_written(options),
     )
 
 
@@ -184,7 +184,7 @@ def _is_said(options: argparse.Namespace) -> bool:
     return any(ways)
 
 
-def _said(options: argparse.Namespace) -> tuple[str, str] | None:
+def _written(options: argparse.Namespace) -> tuple[str, str] | None:
     """Return both sides of the range where a person has written them."""
     if options.from_ref is not None:
         return options.from_ref, options.to_ref
@@ -223,12 +223,12 @@ def check(
     verbose: bool = False,
     on_server: bool = False,
     by_runner: bool = False,
-    said: tuple[str, str] | None = None,
+    written: tuple[str, str] | None = None,
 ) -> int:
     """Report what *wanted* brings in; the exit code. Raises :class:`FatalError`.
 
-    *by_runner* says that only the first of *wanted* surely is pushed. *said* are both sides of the
-    range, as somebody wrote them.
+    *by_runner* says that only the first of *wanted* surely is pushed. *written* are both sides of
+    the range, where a person wrote them.
     """
     cut_off = ranges.shallow_commits(store)
     results: list[tuple[Range, RangeResult]] = []
@@ -248,8 +248,8 @@ def check(
         results, notes = _without_old_tags(store, results)
     for _, found in results:
         notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
-    if said is not None:
-        notes += [_no_commits(store, one, *said) for one, found in results if not found.commits]
+    if written is not None:
+        notes += [_no_commits(store, one, *written) for one, found in results if not found.commits]
     notes = list(dict.fromkeys(notes))
     guilty = [(one, found) for one, found in results if found.artifacts]
     if policy_ref is None:

@@ -314,34 +314,32 @@ class ObjectStore:
         As :meth:`found`, for thousands of folders: commits that are near share most trees, and
         few trees have one of the names, or a folder to look into.
         """
-        every = frozenset(names)
+        # Of each folder, what is looked for right there; and what of these each begins with.
+        wanted = dict.fromkeys(folders, frozenset(names))
         first: dict[frozenset[bytes], set[bytes]] = {}
         found: set[bytes] = set()
-        # Of each folder, what is looked for right there.
-        level = {(b"", f"{commit}^{{tree}}"): _NONE for commit in commits}
+        level = {(b"", f"{commit}^{{tree}}") for commit in commits}
         while level:
-            for wanted in {*level.values()}.difference(first):
-                first[wanted] = {name.partition(b"/")[0] for name in wanted}
+            for here in {wanted.get(folder, _NONE) for folder, _ in level}.difference(first):
+                first[here] = {name.partition(b"/")[0] for name in here}
             signs = (_FOLDER + b" ", *set().union(*first.values()))
             trees = self._trees({tree for _, tree in level}, signs)
-            inner: dict[tuple[bytes, str], frozenset[bytes]] = {}
-            for (folder, tree), wanted in level.items():
+            inner: set[tuple[bytes, str]] = set()
+            for folder, tree in level:
                 entries = trees[tree]
                 if not entries:
                     continue
                 start = folder + b"/" if folder else b""
-                for name in entries.keys() & first[wanted]:
-                    mode, blob = entries[name]
-                    if name in wanted:
+                here = wanted.get(folder, _NONE)
+                for name in entries.keys() & first[here]:
+                    if name in here:
                         found.add(start + name)
-                    if mode == _FOLDER:
-                        below = {one[len(name) + 1 :] for one in wanted
-                                 if one.startswith(name + b"/")}  # fmt: skip
-                        inner[start + name, blob.hex()] = frozenset(below)
+                    below = [one[len(name) + 1 :] for one in here if one.startswith(name + b"/")]
+                    if below:
+                        wanted[start + name] = wanted.get(start + name, _NONE).union(below)
                 for name, (mode, blob) in entries.items():
-                    if mode == _FOLDER and start + name in folders:
-                        place = start + name, blob.hex()
-                        inner[place] = every | inner[place] if place in inner else every
+                    if mode == _FOLDER and start + name in wanted:
+                        inner.add((start + name, blob.hex()))
             level = inner
         return found
 

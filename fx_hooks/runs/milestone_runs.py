@@ -85,6 +85,7 @@ class Chosen(NamedTuple):
     unknown: str = ""
 
     def with_others(self, others: Chosen) -> Chosen:
+        """Return what is chosen here or among *others*."""
         names = {*self.metadata, *others.metadata}
         nothing: frozenset[bytes] = frozenset()
         return Chosen(

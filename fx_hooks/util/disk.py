@@ -222,20 +222,12 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _Found:
+class _State:
     """The state of a scan: what it looks for, and what it has met besides folders and files."""
 
     __slots__ = (
-        "count",
-        "device",
-        "met",
-        "mounts",
-        "problems",
-        "progress",
-        "skip",
-        "told",
-        "wanted",
-    )
+        "count", "device", "met", "mounts", "problems", "progress", "skip", "told", "wanted",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -268,7 +260,7 @@ def _scan(
 ) -> Scan:
     here = os.stat(root)
     top = Folder(b"", None, _disk(here), here.st_mtime, here.st_uid)
-    found = _Found(here.st_dev, skip, wanted, progress)
+    found = _State(here.st_dev, skip, wanted, progress)
     if here.st_ino in wanted:
         found.met.append((b"", here.st_ino))
     left = _walk([(top, root)], found, _ALONE)
@@ -282,7 +274,7 @@ def _scan(
 _Place = tuple[Folder, bytes]
 
 
-def _walk(stack: list[_Place], found: _Found, enough: int = 0) -> list[_Place]:
+def _walk(stack: list[_Place], found: _State, enough: int = 0) -> list[_Place]:
     """Read all folders of *stack* and below; return those that are left, the outermost first.
 
     None are left, unless there are *enough* entries before.
@@ -315,7 +307,7 @@ def _walk(stack: list[_Place], found: _Found, enough: int = 0) -> list[_Place]:
     return stack
 
 
-def _walk_both(left: list[_Place], found: _Found) -> None:
+def _walk_both(left: list[_Place], found: _State) -> None:
     """Read what is *left*, half of it in a process of its own where that can be."""
     theirs = left[1::2]
     other = None
@@ -341,9 +333,9 @@ def _walk_both(left: list[_Place], found: _Found) -> None:
     found.met += met
 
 
-def _read_apart(places: Sequence[_Place], found: _Found) -> tuple[object, ...]:
+def _read_apart(places: Sequence[_Place], found: _State) -> tuple[object, ...]:
     """Read *places* as :func:`_walk` does; return what was found, of nothing but plain types."""
-    mine = _Found(found.device, found.skip, found.wanted, None)
+    mine = _State(found.device, found.skip, found.wanted, None)
     _walk([*places], mine)
     # Each folder comes before those in it.
     folders = [
@@ -377,7 +369,7 @@ def _put_back(places: Sequence[_Place], folders: Iterable[tuple[Any, ...]]) -> N
             open_.append((folder, inside))
 
 
-def _read(folder: Folder, entries: Iterable[os.DirEntry[Any]], found: _Found) -> None:
+def _read(folder: Folder, entries: Iterable[os.DirEntry[Any]], found: _State) -> None:
     """Put what *entries* say into *folder*."""
     is_top = folder.parent is None
     files, folders, links, owner = folder.files, folder.folders, folder.links, folder.owner

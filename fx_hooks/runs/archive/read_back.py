@@ -36,10 +36,12 @@ class _Run:
         self.told: SimpleQueue[Entry | str | None] = SimpleQueue()
 
     def entries(self) -> Iterator[Entry]:
+        """Wait for each entry, and yield it."""
         while isinstance(entry := self.told.get(), Entry):
             yield entry
 
     def sha256(self, _: Entry) -> str:
+        """Wait for the digest of the file whose entry came last."""
         return str(self.told.get())
 
 
@@ -66,13 +68,16 @@ class ReadBack:
         self.done = 0  # bytes of content that were compared
 
     def begin(self, run: bytes, start: int) -> None:
+        """Tell that *run* is packed from byte *start* on."""
         self._last = _Run(run, start)
         self._runs.put(self._last)
 
     def tell(self, what: Entry | str) -> None:
+        """Tell the next entry of the run, or the digest of the file that the last one is of."""
         self._last.told.put(what)
 
     def end(self, packed: PackedRun) -> None:
+        """Tell that all of the run was packed."""
         with self._changed:
             self._last.packed = packed
             self._changed.notify_all()
@@ -126,6 +131,7 @@ class ReadBack:
         return self._compared
 
     def close(self) -> None:
+        """Stop, wherever it is."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
