@@ -352,7 +352,7 @@ def _steps(
     # `keep` never lets weights into the folder of chosen models.
     names = Names(check.classifier.policy.best_models)
     chosen = sorted(
-        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_a("weights", f.path)}
+        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_weights(f.path)}
     )
     if chosen:
         few = chosen if len(chosen) <= _FEW else []
@@ -403,7 +403,7 @@ def _deliverables(
         what = f"{shown(path)} is named in {shown(file)}. "
         keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
         told.add(path)
-        if names.is_a("weights", path):
+        if names.is_weights(path):
             what += f"Add it as a milestone (TEXT says why), or {keep}:"
             steps.append(Step(what, (_approve(path, way),)))
         else:
