@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from fx_hooks.weights.torch_allows import is_blocked
 
-GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+GLOBAL = re.compile(r"[^\W\d]\w*(?:[.][^\W\d]\w*)+")
 
 
 def can_be_allowed(name: str) -> bool:
     """Return True if ``allow_globals`` takes *name*: a dotted name without a blocked module."""
-    return GLOBAL.match(name) is not None and not is_blocked(name)
+    return GLOBAL.fullmatch(name) is not None and not is_blocked(name)
 
 
 class Milestone(NamedTuple):
