@@ -15,6 +15,7 @@ from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath import looked_into
+from fx_hooks.fastpath.artifacts import MOST_TYPED
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
@@ -184,7 +185,10 @@ def _tell_unknown(
     staged: Mapping[bytes, Change],
     files: Iterable[bytes],
 ) -> None:
-    """Say which of *files* are nowhere, and may be mistyped: no exit code depends on it."""
+    """Say which of *files* are nowhere, and may be mistyped: no exit code depends on it.
+
+    Of more than a person types, a runner is told nothing.
+    """
     unknown = [
         path
         for path in dict.fromkeys(files)
@@ -194,6 +198,8 @@ def _tell_unknown(
         # A folder that is deleted.
         and not any(other.startswith(path + b"/") for other in staged)
     ]
+    if len(unknown) > MOST_TYPED:
+        return
     for path in unknown[:_MOST_UNKNOWN]:
         complain(
             f"{NAME}: note: {shown(path)} is neither tracked nor on disk, so nothing is checked"
