@@ -232,7 +232,9 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
     clean = log.read_text()
     path = f"/elsewhere/{folder.name}/run-synced.wandb"
     refusal = {**REFUSAL, "time": "2999-01-01T00:00:00.1Z", "sync_path": path}
-    log.write_text(clean + json.dumps({**refusal, "sync_path": "/x/other/run-synced.wandb"}))
+    others = {**refusal, "sync_path": "/x/other/run-synced.wandb"}
+    harmless = {**refusal, "msg": "sender: received exit more than once, ignoring"}
+    log.write_text(f"{clean}{json.dumps(others)}\n{json.dumps(harmless)}\n")
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
     log.write_text(clean + json.dumps(refusal) + "\n")
     run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
