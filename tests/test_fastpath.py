@@ -1183,6 +1183,23 @@ def test_a_configuration_that_may_name_attributes(
     assert has_other_attributes(str(repo.git_directory)) == named
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("'user.name'='me'", False),
+        ("'core.attributesFile'='x'", True),
+        ("'Include.path'='x'", True),
+    ],
+)
+def test_options_that_may_name_attributes(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, given: str, named: bool
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.setattr(work_tree, "_SYSTEM", ())
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", given)
+    assert has_other_attributes(str(repo.git_directory)) == named
+
+
 @pytest.mark.parametrize("variable", ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"])
 def test_a_configuration_that_git_reads_before_2_32(
     repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str

@@ -598,6 +598,19 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     assert said.endswith(": it belongs to another user: what is in it cannot be deleted")
 
 
+def test_a_link_to_a_folder_of_somebody_else_goes(
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = place(tree, b"theirs")
+    os.mkdir(theirs)
+    os.symlink(theirs, place(tree, b"outputs/a/inner/link"))
+    monkeypatch.setattr(os, "geteuid", lambda: os.lstat(tree).st_uid + 1)
+    monkeypatch.setattr(os, "access", lambda folder, _: not folder.endswith(b"link"))
+    remove(tree)
+    assert os.listdir(place(tree, b"outputs")) == []
+    assert os.path.isdir(theirs)
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="needs another user")
 def test_really_somebody_elses(tree: bytes, tmp_path: Path) -> None:
     size = scan(place(tree)).top.size()

@@ -264,6 +264,7 @@ GAP = GOOD[:DIRECTORY] + b"x" + GOOD[DIRECTORY:]
     [
         pytest.param(patched(GOOD, CENTRAL, 10, b"\x0c"), "compression", id="bzip2"),
         pytest.param(patched(GOOD, CENTRAL, 20, b"\x01"), "two sizes", id="two-sizes"),
+        pytest.param(patched(GOOD, CENTRAL, 38, b"\x10"), "that is a folder", id="folder"),
         pytest.param(patched(GOOD, CENTRAL, 42, b"\0\0"), "overlap", id="overlap"),
         pytest.param(
             patched(GAP, END, 16, (DIRECTORY + 1).to_bytes(4, "little")), "a gap before", id="gap"
