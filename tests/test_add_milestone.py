@@ -29,10 +29,9 @@ from tests.contract_support import (
     approve,
     check,
     pointer,
-    run,
     sha256,
 )
-from tests.support import CLEAN, Repo, Result
+from tests.support import CLEAN, Repo, Result, run
 from tests.weight_files import malicious
 
 SCRIPTS = Path(sys.executable).parent

@@ -11,9 +11,9 @@ from fx_hooks.cli import explain, init
 from fx_hooks.frameworks import NAMES
 from fx_hooks.policy.baseline import Baseline, format_baseline, parse_baseline
 from fx_hooks.util.errors import FatalError
-from tests.contract_support import MODULE, STATE, run
+from tests.contract_support import MODULE, STATE
 from tests.contract_support import check as contract
-from tests.support import CLEAN, WEIGHTS, Repo, Result
+from tests.support import CLEAN, WEIGHTS, Repo, Result, run
 from tests.test_check_range import check as ranges
 
 OLD = "outputs/2024-01-31/12-00-00/metric.csv"

@@ -35,7 +35,7 @@ from tests.faults import (
 from tests.faults import run as in_fork
 from tests.realruns.states import States, live_run
 from tests.run_trees import Seen, mark_as_synced, restore, seen, write
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, captured
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
 DAY = 86_400_000_000_000
@@ -68,14 +68,7 @@ def wandb(
 
 
 def run(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> Result:
-    capfd.readouterr()
-    with working_directory(root):
-        try:
-            code = clean_runs.main(arguments)
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    out, err = capfd.readouterr()
-    return Result(code, out, err)
+    return captured(capfd, clean_runs.main, *arguments, cwd=root)
 
 
 def nobody(root: bytes) -> Processes:  # noqa: ARG001

@@ -22,7 +22,7 @@ from fx_hooks.runs.archive.storage import Upload
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.query import parse_query
 from fx_hooks.util.errors import FatalError
-from tests.contract_support import run
+from tests.support import run
 from tests.test_kept_runs import job as make_job
 from tests.test_storage import ObjectStore, Server, alone
 

@@ -11,9 +11,9 @@ import pytest
 from fx_hooks import check_range
 from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.cli import clean_runs, explain, init
-from tests.contract_support import META, STATE, entry, listing, run
+from tests.contract_support import META, STATE, entry, listing
 from tests.monorepos import RECORD
-from tests.support import CLEAN, Repo, git_version, run_main
+from tests.support import CLEAN, Repo, git_version, run, run_main
 
 RUN = "outputs/2026-11-23/15-21-46"
 

@@ -41,7 +41,7 @@ from fx_hooks.best_models.milestones import (
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.cli._milestone_files import (
     Plan,
     as_chosen,
@@ -134,7 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="the collection that --publish links it to, such as wandb-registry-model/NAME",
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_policy_option(parser)
     return parser
 
 

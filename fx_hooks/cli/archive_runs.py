@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
@@ -56,9 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="say which runs in the archives of a folder or address have such figures, for example"
         " 'val/acc > 0.9 and not loss >= 1'",
     )
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="of --list and --find"
-    )
+    add_format_option(parser, "--list and --find")
     parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     return parser

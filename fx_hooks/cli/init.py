@@ -21,7 +21,7 @@ from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.best_models.staged_models import checks
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner
 from fx_hooks.cli._trial import try_hooks
 from fx_hooks.cli._undo import recorded, remember, state_of, states_in, take_back
@@ -113,9 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--undo", action="store_true", help="take back what fx-init wrote in this clone"
     )
     parser.add_argument("--report", action="store_true", help="say what is found, write nothing")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="the format of --report"
-    )
+    add_format_option(parser, "--report")
     return parser
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import NotARepository, Repository
 from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_disk
 from fx_hooks.policy.loader import rule_origins
@@ -52,8 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
         failed="usage, policy or git error, or no rule of that name",
     )
     parser.add_argument("rules", nargs="*", metavar="RULE", help="only these rules")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_format_option(parser)
+    add_policy_option(parser)
     return parser
 
 
