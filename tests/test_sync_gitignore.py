@@ -980,7 +980,7 @@ def test_lines_before_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!x.log\n*.swp\n" + BLOCK.decode())
     assert (code, lines) == (
         1,
-        [".gitignore:1: has lost its effect: the block behind it decides", LINES_ADVICE],
+        [".gitignore:1: has no effect: the block below it decides", LINES_ADVICE],
     )
 
 
@@ -988,7 +988,7 @@ def test_lines_before_the_block_that_hold_elsewhere(repo: Repo) -> None:
     """The block closes /wandb; src/wandb is theirs."""
     assert findings(repo, "wandb/\noutputs/\n/wandb/\n" + BLOCK.decode()) == (
         1,
-        [".gitignore:3: has lost its effect: the block behind it decides", LINES_ADVICE],
+        [".gitignore:3: has no effect: the block below it decides", LINES_ADVICE],
     )
 
 

@@ -89,12 +89,12 @@ class Acceptance:
                 )
             elif self.baseline.names(verdict.path, entry.blob):
                 against[verdict.path] = (
-                    "lists it without the id of its content, which it has to have here"
+                    "lists it without the id of its content, which is needed here"
                     if self.is_harmless(entry.blob)
-                    else "lists it, and never accepts what would run code"
+                    else "lists it, but never accepts a model that would run code"
                 )
             elif self.baseline.lists(verdict.path):
-                against[verdict.path] = "lists it with another content"
+                against[verdict.path] = "lists it with other content"
             found.append(verdict)
         return found, against
 

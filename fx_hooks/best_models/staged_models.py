@@ -380,6 +380,6 @@ def _not_here(path: bytes, entry: IndexEntry) -> Finding:
     return contract.finding(
         path,
         "best-models-missing",
-        "is not in this clone, so nothing can be said of it",
+        "is not in this clone, so it cannot be checked",
         f"git cat-file -e {entry.blob}",
     )

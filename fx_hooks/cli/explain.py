@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stdin",
         action="store_true",
-        help="read paths, one per line, and treat them as one tree, together with what git tracks",
+        help="read paths, one per line, and judge them as one tree, together with what git tracks",
     )
     parser.add_argument(
         "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"

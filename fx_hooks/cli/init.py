@@ -460,8 +460,8 @@ def _other_places(
         for other in starts:
             if found.path.startswith(start):
                 yield (
-                    f"{found.setting}: {found.tool} writes to {found.path}/, or to {at_root}/ where"
-                    f" it is started at the root, as {other} may: then write /{at_root} under"
+                    f"{found.setting}: {found.tool} writes to {found.path}/, or to {at_root}/ if"
+                    f" it is started at the root, as {other} may do: then write /{at_root} under"
                     f" `ignore` in {POLICY_NAME}"
                 )
             break
@@ -470,7 +470,7 @@ def _other_places(
         if re.search(rb"(?<![\w./-])" + re.escape(folder) + rb"(?![\w-])", contents.get(name, b"")):
             yield (
                 f"{found.setting}: {found.tool} writes to {found.path}/, or to"
-                f" {shown(folder)}/{found.path}/ where it is started there: then write"
+                f" {shown(folder)}/{found.path}/ if it is started there: then write"
                 f" {shown(b'/' + folder)}/{found.path} under `ignore` in {POLICY_NAME}"
             )
 

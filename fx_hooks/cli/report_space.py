@@ -58,14 +58,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--older-than",
         metavar="AGE",
         type=_age,
-        help="only what was last written longer ago, such as 30d",
+        help="only what was last written to longer ago than AGE, such as 30d",
     )
     parser.add_argument(
         "--top",
         metavar="N",
         type=int,
         default=_TOP,
-        help="list so many (default: %(default)s; 0: all)",
+        help="list the first N (default: %(default)s; 0: all)",
     )
     parser.add_argument(
         "--verify", action="store_true", help="ask W&B whether it has all of its runs"

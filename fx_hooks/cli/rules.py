@@ -45,9 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "List the rules that are in force here, in the project around the current folder, in their"
-        " order: what they refuse, why, and where that is written. The last pattern that matches a"
-        " path decides. Outside a repository you see the built-in rules.",
+        "List the rules that hold in the current folder, in their order: what they refuse, why, and"
+        " where they are written. The last pattern that matches a path decides. Outside a"
+        " repository, you see the built-in rules.",
         "0",
         failed="usage, policy or git error, or no rule of that name",
     )
