@@ -132,7 +132,7 @@ def test_replace(ran: Repo) -> None:
 
 CHANGED = STATE[:700] + bytes([STATE[700] ^ 1]) + STATE[701:]
 OLD_FIGURES = f"""\
-The figures in {METADATA} are those of the file before. Give new ones:
+The figures in {METADATA} are those of the old file. Give new ones:
     fx-add-milestone --replace {MODEL} --metric NAME=VALUE
 """
 

@@ -165,7 +165,7 @@ def test_live_runs_alone(jobs: Path) -> None:
         pytest.param(["a.zip"], "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
         pytest.param(["outputs"], "an archive is called", id="only a run"),
         pytest.param(["b.tar.gz", ONE], "the archive comes last: b.tar.gz", id="as for tar"),
-        pytest.param(["--list", "a", "--restore", "b"], "are two things", id="both"),
+        pytest.param(["--list", "a", "--restore", "b"], "do not go together", id="both"),
         pytest.param(["--format", "json", "a.tar.gz"], "--format goes with --list", id="format"),
         pytest.param(["--list", "no.tar.gz"], "no.tar.gz: cannot be read: No such", id="missing"),
         pytest.param(["--restore", "no.tar.gz"], "cannot be read: No such", id="missing too"),

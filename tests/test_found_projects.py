@@ -146,9 +146,9 @@ def test_init_offers_the_root_where_a_project_is_started_there(monorepo: Repo, t
     line = "python packages/ml/src/train.py" if there else "cd packages/ml && python src/train.py"
     monorepo.stage("scripts/train.sh", f"{line}\n")
     said = run(init.main, "--dry-run", cwd=monorepo.root).out
-    offered = "/, or to experiments/ where it is started at the root, as scripts/train.sh may: then"
+    offered = "/, or to experiments/ if it is started at the root, as scripts/train.sh may do: then"
     assert (offered in said) == there
-    assert ("or to tracking/wandb/ where it is started at the root" in said) == there
+    assert ("or to tracking/wandb/ if it is started at the root" in said) == there
 
 
 @pytest.mark.parametrize(

@@ -503,7 +503,7 @@ def test_a_plan_says_that_it_is_for_ever(repo: Repo, capfd: pytest.CaptureFixtur
     write(job(repo.root, "outputs/2026-01-06/10-00-00") / "notes.md", "x\n")
     with working_directory(repo.root):
         assert clean_runs.main((".",)) == 0
-    assert "What is deleted cannot be brought back" in capfd.readouterr().out
+    assert "You cannot bring back what is deleted" in capfd.readouterr().out
 
 
 @POSIX

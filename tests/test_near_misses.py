@@ -15,7 +15,7 @@ from tests.support import CLEAN, Repo, Result, mostly_slow, run, run_main
 MISSES = {
     "spelling": (
         {".fx-hooks.yml": "ignore: ['*.xyz']\n"},
-        "!.fx-hooks.yml is not read, as the policy is called .fx-hooks.yaml:"
+        "!.fx-hooks.yml is not read, because the policy is called .fx-hooks.yaml:"
         " git mv -f .fx-hooks.yml .fx-hooks.yaml",
     ),
     "underscore": ({".fx_hooks.yaml": ""}, "!.fx_hooks.yaml is not read"),
