@@ -540,8 +540,8 @@ def test_a_process_of_which_nobody_wants_more_ends(
 ) -> None:
     repository = Repository()
     instead(f"echo $$ > '{tmp_path}/id'\nprintf 'a\\0'\nexec sleep 600")
-    fields = repository.streams(("log",), (b"", b""))
-    assert next(fields) == b"a"
+    fields = repository.batches(("log",), (b"", b""))
+    assert next(fields) == [b"a"]
     fields.close()  # type: ignore[attr-defined]
     with repository.opened_blob(NOBODY) as content:
         assert content.read(2) == b"a\0"

@@ -93,7 +93,8 @@ class TreeReader:
         self._signs = {group: tuple(map(Sign.of, group)) for group in self._groups}
         self.deeper = {sign.inside for signs in self._signs.values() for sign in signs}
         self.deeper -= {b"", b"*"}
-        names = {sign.name for signs in self._signs.values() for sign in signs}
+        self._asked = {group: {sign.name for sign in signs} for group, signs in self._signs.items()}
+        names = set().union(*self._asked.values())
         # Any name at all is asked for, too, where a folder only has to hold something.
         self._any = _ANY in names
         wild = sorted(name for name in names if is_wild(name) and name != _ANY)
@@ -160,10 +161,14 @@ class TreeReader:
         The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
         Neither is a directory with source files, for the same reason one level deeper.
         """
-        with_all = {group: self._holding(signs, found) for group, signs in self._signs.items()}
+        with_all = {
+            group: self._holding(signs, found)
+            for group, signs in self._signs.items()
+            if self._asked[group] <= found.holders.keys()
+        }
         runs: dict[bytes, RunMark] = {}
         for mark in self._marks:
-            for folder in with_all[files_of(mark)]:
+            for folder in with_all.get(files_of(mark), ()):
                 if folder and folder not in found.packages:
                     runs.setdefault(folder, mark)
         # Where runs go in a project, the others are runs as well, be they without a mark.

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fx_hooks.reporting import output
     from fx_hooks.reporting.finding import Finding
 
-STEP = 1000
 _SHIFT = 32
 _TIMES = (1 << _SHIFT) - 1
 _Weights = Mapping[str, "tuple[int, int] | None"]
@@ -163,17 +162,16 @@ class _Collector:
         self.blobs: dict[str, int] = {}
         self.submodules: set[str] = set()
         self._progress = progress
-        self._count = 0
 
-    def take(self, item: Introduction) -> None:
+    def take(self, items: Sequence[Introduction]) -> None:
+        blobs = self.blobs
         # The newest commit comes first, so the last one said is the oldest.
-        before = self.blobs.get(item.blob, 0) & _TIMES
-        self.blobs[item.blob] = (item.commit << _SHIFT) | (before + 1 & _TIMES)
-        if item.mode == SUBMODULE_MODE:
-            self.submodules.add(item.blob)
-        self._count += 1
-        if not self._count % STEP:
-            self._progress("commits", item.commit, self._commits)
+        for commit, _, mode, blob in items:
+            blobs[blob] = (commit << _SHIFT) | ((blobs.get(blob, 0) & _TIMES) + 1 & _TIMES)
+            if mode == SUBMODULE_MODE:
+                self.submodules.add(blob)
+        if items:
+            self._progress("commits", items[-1].commit, self._commits)
 
     def first(self, blob: str) -> int:
         """Return the number of the oldest commit that brought *blob*."""
