@@ -104,6 +104,7 @@ class TreeReader:
         self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
         self._ends = tuple({_behind_wild(name) for name in wild if not _first_wild(name)})
         self._policy = policy
+        self._silent: set[bytes] = set()
 
     @cached_property
     def _generated(self) -> Matcher:
@@ -130,6 +131,23 @@ class TreeReader:
         """Return True if a *folder* that holds *names* directly is a package."""
         sources = [folder + b"/" + name for name in names if is_source(name)]
         return len(self._generated.blocked(sources)) < len(sources)
+
+    def look_into(self, folder: bytes, entries: Mapping[bytes, object]) -> tuple[set[bytes], bool]:
+        """Return the names that are asked for of a *folder* with *entries*, and True for a package.
+
+        A history has the same folder many times: names that said nothing are known by then.
+        """
+        names = entries.keys() - self._silent
+        telling = {
+            name
+            for name in names
+            if name in self._literal or self._may_be_wild(name) or is_source(name)
+        }
+        self._silent |= names - telling
+        found = self.names_in(telling)
+        if entries and self._any:
+            found.add(_ANY)
+        return found, self.is_package(folder, telling)
 
     def look(self, paths: Iterable[bytes]) -> Found:
         """Return what the files at *paths* say of the folders that they are in."""

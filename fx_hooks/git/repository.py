@@ -229,13 +229,12 @@ class ObjectStore:
                 self._sizes[blob] = found[0]
         return {blob: self._sizes.get(blob) for blob in wanted}
 
-    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...] | None]]:
         """Yield each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
 
         On disk it is compressed, and in a pack it may be what differs from another object.
         """
-        for blob, found in self._measured(blobs, "%(objectsize) %(objectsize:disk)"):
-            yield blob, None if found is None else (found[0], found[1])
+        return self._measured(blobs, "%(objectsize) %(objectsize:disk)")
 
     def _measured(
         self, blobs: Iterable[str], form: str
@@ -243,19 +242,19 @@ class ObjectStore:
         """Yield each object with the numbers that git says of it in that *form*."""
         wanted = list(dict.fromkeys(blobs))
         option = f"--batch-check={form}"
-        count = form.count("%")
+        fields = form.count("%")
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
             output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
-            lines = output.split(b"\n")[:-1]
+            count = output.count(b"\n")
             if b"missing" not in output:
                 numbers = map(int, output.split())
-                yield from zip(wanted, zip(*[numbers] * count, strict=True), strict=False)
+                yield from zip(wanted, zip(*[numbers] * fields, strict=True), strict=False)
             else:
-                for blob, line in zip(wanted, lines, strict=False):
+                for blob, line in zip(wanted, output.split(b"\n")[:-1], strict=False):
                     gone = line.endswith(b" missing")
                     yield blob, None if gone else tuple(map(int, line.split()))
-            wanted = wanted[len(lines) :]
+            wanted = wanted[count:]
             if not errors or not wanted:
                 break
             yield wanted.pop(0), None

@@ -25,7 +25,7 @@ from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.subtrees import subtree_folders
-from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.history.walk import Introduction, Row, Walk
 from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiled import tables_loose
 from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
@@ -178,7 +178,7 @@ class RangeClassifier:
         old: Iterable[str] = (),
         *,
         also: Sequence[str] = (),
-        each: Callable[[Sequence[Introduction]], None] | None = None,
+        each: Callable[[Sequence[Row]], None] | None = None,
         sizes: Callable[[], Mapping[str, int | None]] | None = None,
     ) -> RangeResult:
         """Return all artifacts that the commits of *new* bring in, without those of *old*.
@@ -224,19 +224,22 @@ class RangeClassifier:
         """Return *suspects* but for what is refused only because another project's root is ours."""
         blocks = self._classifier.blocks
         within = Within(folders)
+        asked = {item: item.path + b"/" * (item.mode == SUBMODULE_MODE) for item in suspects}
+        here = self._classifier.decided(dict.fromkeys(asked.values()))
+        below = self._classifier.decided(b"-/" + path for path in here)
         # Those that would pass in a folder: mostly none, and then nobody has to be asked.
-        doubtful = set()
-        for item in suspects:
-            path = item.path + b"/" * (item.mode == SUBMODULE_MODE)
-            if blocks(path) and not blocks(b"-/" + path) and within.outermost(item.path) is None:
-                doubtful.add(item)
+        doubtful = {
+            item
+            for item, path in asked.items()
+            if here[path] and not below[b"-/" + path] and within.outermost(item.path) is None
+        }
         places = subtree_folders(self._store, new) if doubtful else {}
 
         def counts(item: Introduction) -> bool:
             place = places.get(commits[item.commit])
             if place is None or item not in doubtful:
                 return True
-            return blocks(place + b"/" + item.path + b"/" * (item.mode == SUBMODULE_MODE))
+            return blocks(place + b"/" + asked[item])
 
         return [item for item in suspects if counts(item)]
 
@@ -252,7 +255,7 @@ class RangeClassifier:
         rule = BEST_MODELS_RULE if breach else item.rule
         return self._acceptance.accepts(item.path, item.blob, rule)
 
-    def _sift(self, walk: Walk, new: str, each: Callable[[Sequence[Introduction]], None] | None) -> _Sifted:
+    def _sift(self, walk: Walk, new: str, each: Callable[[Sequence[Row]], None] | None) -> _Sifted:
         """Return what the patterns block, possible milestones, and what else to look at."""
         known: dict[bytes, bool | None] = {}
         undecided: dict[str, tuple[bytes, ...]] = {}
@@ -261,20 +264,20 @@ class RangeClassifier:
         changed: dict[str, list[str]] = {}
         chosen: set[bytes] = set()
         watched: set[bytes] = set()
-        for items in walk.batches():
+        for rows in walk.batches():
             if each is not None:
-                each(items)
-            for path in self._decide(items, known):
+                each(rows)
+            for path in self._decide(rows, known):
                 place = self._chosen_in(self._around(path))
                 if path.startswith(place.folder):
                     chosen.add(path)
                 if path in place.watched:
                     watched.add(path)
-            for item in items:
-                _, path, mode, blob = item
+            for row in rows:
+                number, path, mode, blob = row
                 blocked = known[path if mode != SUBMODULE_MODE else path + b"/"]
                 if blocked:
-                    suspects.append(item)
+                    suspects.append(Introduction._make(row))
                     continue
                 if blocked is None and mode not in _NO_CONTENT:
                     before = undecided.get(blob)
@@ -283,9 +286,9 @@ class RangeClassifier:
                     elif path not in before:
                         undecided[blob] = (*before, path)
                 if path in chosen:
-                    models.append(item)
+                    models.append(Introduction._make(row))
                 if path in watched:
-                    changed.setdefault(os.fsdecode(path), []).append(walk.commits[item.commit])
+                    changed.setdefault(os.fsdecode(path), []).append(walk.commits[number])
         for path in walk.removed:
             if path in self._chosen_in(self._around(path)).watched:
                 changed.setdefault(os.fsdecode(path), [])
@@ -293,15 +296,13 @@ class RangeClassifier:
         admitted = [path for path, blocked in known.items() if blocked is False]
         return _Sifted(suspects, models, changed, marked, undecided, admitted)
 
-    def _decide(
-        self, items: Iterable[Introduction], known: dict[bytes, bool | None]
-    ) -> list[bytes]:
-        """Put the verdicts on the paths of *items* into *known*; return those that are new there.
+    def _decide(self, rows: Iterable[Row], known: dict[bytes, bool | None]) -> list[bytes]:
+        """Put the verdicts on the paths of *rows* into *known*; return those that are new there.
 
         A submodule is a folder, to patterns that match only those, and has a slash at its end.
         """
         new = {}
-        for _, path, mode, _ in items:
+        for _, path, mode, _ in rows:
             if mode == SUBMODULE_MODE:
                 new[path + b"/"] = path
             elif path not in known:
@@ -494,9 +495,10 @@ class RangeClassifier:
                 reader = self._classifier.of_project(project).trees
                 below = folder[len(project) + 1 :] if project else folder
                 found = grouped.setdefault(project, Found({}, set()))
-                for name in reader.names_in(entries):
+                names, is_package = reader.look_into(below, entries)
+                for name in names:
                     found.holders.setdefault(name, set()).add(below)
-                if folder in folders and reader.is_package(below, entries):
+                if is_package and folder in folders:
                     found.packages.add(below)
             trees[number] = self._classifier.tree_of(grouped)
         return trees, listed

@@ -44,6 +44,9 @@ class Introduction(NamedTuple):
     blob: str
 
 
+Row = tuple[int, bytes, int, str]  # the fields of an introduction
+
+
 class Walk:
     """All that the commits reachable from *new* and not from *old* bring in.
 
@@ -71,18 +74,18 @@ class Walk:
         self._paths = [f":(top,literal){os.fsdecode(path)}" for path in paths]
 
     def __iter__(self) -> Iterator[Introduction]:
-        for items in self.batches():
-            yield from items
+        for rows in self.batches():
+            yield from map(Introduction._make, rows)
 
-    def batches(self) -> Iterator[list[Introduction]]:
-        """Yield what the commits bring in, in lists."""
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the same in lists, and as plain tuples: there may be millions."""
         whole = self._new[:1] == ["--all"] and not self._old and not self._paths
         modes: dict[bytes, int] = {}
         number = -1
         outside = False
         left: tuple[bytes, ...] = ()
         for batch in self._differences() if whole else self._log():
-            found: list[Introduction] = []
+            found: list[Row] = []
             fields = chain(left, batch)
             left = ()
             for field in fields:
@@ -122,7 +125,7 @@ class Walk:
                 known = modes.get(mode)
                 if known is None:
                     known = modes[mode] = int(mode, 8)
-                found.append(Introduction(number, path, known, blob.decode()))
+                found.append((number, path, known, blob.decode()))
             yield found
         if number + 1 != len(self.commits):
             # `diff-tree` says nothing of commits that it cannot read.
