@@ -189,7 +189,7 @@ FAULTS = {
     ),
     "rule-keep": (
         "ignore: [{rule: keep, paths: [a]}]\n",
-        "1: ignore[0]: the rule name 'keep' is taken: choose another one",
+        "1: ignore[0].rule: the rule name 'keep' is taken: choose another one",
     ),
     # Rules to disable.
     "disable-hint": (
@@ -261,7 +261,7 @@ FAULTS = {
     ),
     "projects-may-projects": (
         "projects_may: [projects]\n",
-        "1: projects_may[0]: 'projects': known are ignore, keep, disable, best_models",
+        "1: projects_may[0]: 'projects': must be one of ignore, keep, disable, best_models",
     ),
     "folder-newline": (
         'best_models: {folder: "a\\nb"}\n',

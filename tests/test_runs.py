@@ -375,12 +375,14 @@ def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyP
     # Those that may still be under way, for all that is known.
     unknown = {name: LIVE for name, days in AGES.items() if days < 7}
     assert {name: runs[name].state for name in AGES} == STATES | unknown
-    # Young, without an end, and nobody to ask.
-    shift = (AGES["online_killed"] - 2) * DAY
-    monkeypatch.chdir(states.root)
-    runs = by_name(states, survey(Repository(), now=time.time() - shift))
-    assert runs["online_killed_wandb"].state == LIVE
-    assert "could not be seen from here" in runs["online_killed_wandb"].reason
+    # Young, without an end, and nobody to ask. One says nothing, the log of the other is lost.
+    next(states.path("killed_wandb").glob("run-*.wandb")).unlink()
+    for name in ("online_killed_wandb", "killed_wandb"):
+        shift = (AGES[name.removesuffix("_wandb")] - 2) * DAY
+        monkeypatch.chdir(states.root)
+        runs = by_name(states, survey(Repository(), now=time.time() - shift))
+        assert runs[name].state == LIVE
+        assert "could not be seen from here" in runs[name].reason
 
 
 def test_what_is_no_run(states: States, monkeypatch: pytest.MonkeyPatch) -> None:

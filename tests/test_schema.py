@@ -20,6 +20,7 @@ from fx_hooks.frameworks import rules_file
 from fx_hooks.policy import loader
 from fx_hooks.policy.loader import BUILTIN_FILE, load_policy
 from fx_hooks.util.errors import FatalError
+from tests.schemas import documents
 
 SCHEMA: dict[str, Any] = json.loads(
     Path(BUILTIN_FILE).with_name("schema.json").read_text(encoding="utf-8")
@@ -158,6 +159,7 @@ REJECTED: dict[str, object] = {
     "rule-name-ends-in-dash": rule(rule="scratch-"),
     "rule-name-is-empty": rule(rule=""),
     "rule-name-is-reserved": rule(rule="keep"),
+    "rule-name-of-milestones": rule(rule="milestone"),
     "flag-is-text": rule(binary_only="yes"),
     "flag-is-a-number": rule(unless_source=1),
     "flag-is-empty": rule(unless_source=None),
@@ -232,6 +234,11 @@ ONLY_LOADER: dict[str, object] = {
     "range-runs-backwards": keep("[z-a]"),
     "range-holds-a-slash": keep("[+-9]"),
 }
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_is_made_from_the_tables_of_the_loader(path: Path) -> None:
+    assert path.read_text("utf-8") == documents()[path], "run python -m tests.schemas"
 
 
 def test_is_a_schema() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.weights import archives, pickles
-from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.content import Format, Inspection, inspect
 from tests.weight_files import (
     EMPTY,
     NO_KEYS,
@@ -154,7 +154,7 @@ def test_the_memo_is_followed() -> None:
 
 def test_operations_that_weights_only_does_not_know() -> None:
     content = b"\x80\x04" + stack_global("collections", "OrderedDict") + b")R."
-    assert look(content) == Inspection("pickle")
+    assert look(content) == Inspection(Format.PICKLE)
     (fault,) = look(torch_zip(content)).faults
     assert "(SHORT_BINUNICODE, STACK_GLOBAL)" in fault
 

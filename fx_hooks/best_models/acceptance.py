@@ -38,7 +38,7 @@ class Acceptance:
         chosen = rule == BEST_MODELS_RULE or path.startswith(self._folder)
         if blob is None or not self.baseline.names(path, blob, by_content=chosen):
             return False
-        may_be_weights = rule == WEIGHTS_RULE or self._names.is_a("weights", path)
+        may_be_weights = rule == WEIGHTS_RULE or self._names.is_weights(path)
         return not may_be_weights or self.is_harmless(blob)
 
     def is_harmless(self, blob: str) -> bool:

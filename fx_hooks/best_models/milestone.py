@@ -7,21 +7,21 @@ from typing import NamedTuple
 
 from fx_hooks.weights.torch_allows import is_blocked
 
-GLOBAL = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+GLOBAL = re.compile(r"[^\W\d]\w*(?:[.][^\W\d]\w*)+")
 
 
 def can_be_allowed(name: str) -> bool:
     """Return True if ``allow_globals`` takes *name*: a dotted name without a blocked module."""
-    return GLOBAL.match(name) is not None and not is_blocked(name)
+    return GLOBAL.fullmatch(name) is not None and not is_blocked(name)
 
 
 class Milestone(NamedTuple):
     """One approved model.
 
     ``sha256`` (64 lower-case hex digits) and ``size`` (bytes) pin its content, ``why``
-    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is one
-    of :data:`fx_hooks.weights.inspection.FORMATS` or None; ``allow_globals`` are names that its
-    pickle may import beyond what torch accepts. ``line`` is where it is listed.
+    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is the name
+    of a :class:`fx_hooks.weights.inspection.Format` or None; ``allow_globals`` are names that
+    its pickle may import beyond what torch accepts. ``line`` is where it is listed.
     ``artifact`` is the address of the file that it is a copy of, in an artifact of W&B's with
     the digest ``artifact_digest``.
     """

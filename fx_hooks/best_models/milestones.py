@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from fx_hooks.best_models.milestone import GLOBAL, Milestone
 from fx_hooks.frameworks.wandb.address import parse
@@ -17,23 +16,13 @@ from fx_hooks.git.commands import from_folder
 from fx_hooks.policy.milestone_list import load_milestones, milestone_entries
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted
-from fx_hooks.util.strict_yaml import Node, line_of, mapping_nodes, sequence_nodes
-from fx_hooks.weights.inspection import FORMATS
+from fx_hooks.util.strict_yaml import Node, fault, line_of, mapping, string
+from fx_hooks.util.yaml_keys import Key, Keys, ListOf, Matching, OneOf, read_keys
+from fx_hooks.weights.inspection import Format
 from fx_hooks.weights.torch_allows import is_blocked
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import BestModels
-
-_REQUIRED = ("sha256", "size", "why", "approved")
-# In the order in which an entry is written.
-KEYS = (
-    "sha256", "size", "format", "why", "approved", "by", "allow_globals", "artifact",
-    "artifact_digest",
-)  # fmt: skip
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_ARTIFACT_DIGEST = re.compile(r"[0-9a-f]{32}\Z")
-_SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
 class IncompleteEntry(FatalError):
@@ -85,96 +74,93 @@ def named_from_root(project: bytes) -> Iterator[None]:
 
 def _milestone(path: str, line: int, node: Node, source: str) -> Milestone:
     place = f"milestones.{path}"
-    found = mapping_nodes(node, source, place)
-    for name, (key, _) in found.items():
-        if name not in KEYS:
-            close = difflib.get_close_matches(name, KEYS, 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(KEYS)}"
-            raise FatalError(f"{source}:{line_of(key)}: {place}.{name}: unknown key: {hint}")
-    for name in _REQUIRED:
-        if name not in found:
+    nodes = mapping(node, source, place, KEYS)
+    for name, key in KEYS.items():
+        if key.required and name not in nodes:
             raise IncompleteEntry(
                 f"{source}:{line}: {place}: has no '{name}': fx-add-milestone --replace writes it",
                 path,
             )
     for name, other in (("artifact", "artifact_digest"), ("artifact_digest", "artifact")):
-        if name in found and other not in found:
+        if name in nodes and other not in nodes:
             raise FatalError(f"{source}:{line}: {place}: has '{name}' and no '{other}'")
-    values = {name: _Value(source, f"{place}.{name}", node) for name, (_, node) in found.items()}
-    approved = values["approved"].matching(_DATE, "must be a date such as 2026-01-31")
+    return Milestone(path, line=line, **read_keys(nodes, source, place, KEYS))
+
+
+def _reason(node: Node, source: str, key: str) -> str:
+    text = " ".join(string(node, source, key).split())
+    if not text:
+        raise fault(source, node, key, "must be a text that is not empty")
+    return text
+
+
+def _size(node: Node, source: str, key: str) -> int:
+    return int(_DIGITS(node, source, key))
+
+
+def _date(node: Node, source: str, key: str) -> str:
+    day = _DAY(node, source, key)
     try:
-        date.fromisoformat(approved)
+        date.fromisoformat(day)
     except ValueError:
-        values["approved"].fail(f"'{approved}' is not a date")
-    return Milestone(
-        path,
-        values["sha256"].matching(_SHA256, "must be 64 hex digits in lower case"),
-        int(values["size"].matching(_SIZE, "must be a number of bytes")),
-        values["why"].text(),
-        approved,
-        values["by"].text() if "by" in values else None,
-        values["format"].one_of(FORMATS) if "format" in values else None,
-        values["allow_globals"].globals() if "allow_globals" in values else (),
-        line,
-        values["artifact"].artifact() if "artifact" in values else None,
-        values["artifact_digest"].matching(_ARTIFACT_DIGEST, "must be 32 hex digits in lower case")
-        if "artifact_digest" in values
-        else None,
-    )
+        raise fault(source, node, key, f"'{day}' is not a date") from None
+    return day
 
 
-class _Value:
-    """One value of an entry, and where it stands."""
+def _global(node: Node, source: str, key: str) -> str:
+    name = _GLOBAL(node, source, key)
+    if is_blocked(name):
+        raise fault(
+            source, node, key, f"'{name}': you cannot allow what is in os, posix, nt or sys"
+        )
+    return name
 
-    def __init__(self, source: str, key: str, node: Node) -> None:
-        self._source = source
-        self._key = key
-        self._node = node
 
-    def fail(self, message: str) -> NoReturn:
-        raise FatalError(f"{self._source}:{line_of(self._node)}: {self._key}: {message}")
+def _artifact(node: Node, source: str, key: str) -> str:
+    text = string(node, source, key)
+    if parse(text) is None:
+        what = "must be an address: wandb:ENTITY/PROJECT/ARTIFACT:VERSION/FILE"
+        raise fault(source, node, key, what)
+    return text
 
-    def _plain(self, message: str) -> str:
-        # YAML reads dates, numbers and digests of digits alone as values of their own.
-        if not isinstance(self._node.value, str):
-            self.fail(message)
-        return self._node.value
 
-    def matching(self, form: re.Pattern[str], message: str) -> str:
-        value = self._plain(message)
-        if not form.match(value):
-            self.fail(message)
-        return value
-
-    def text(self) -> str:
-        value = self._plain("must be a text")
-        text = " ".join(value.split())
-        if not text or self._node.tag != "tag:yaml.org,2002:str":
-            self.fail("must be a text that is not empty" if not text else "must be in quotes")
-        return text
-
-    def one_of(self, known: tuple[str, ...]) -> str:
-        message = f"must be one of {', '.join(known)}"
-        value = self._plain(message)
-        if value not in known:
-            self.fail(message)
-        return value
-
-    def artifact(self) -> str:
-        value = self._plain("must be a text")
-        if parse(value) is None:
-            self.fail("must be an address: wandb:ENTITY/PROJECT/ARTIFACT:VERSION/FILE")
-        return value
-
-    def globals(self) -> tuple[str, ...]:
-        names = []
-        for number, item in enumerate(sequence_nodes(self._node, self._source, self._key)):
-            value = _Value(self._source, f"{self._key}[{number}]", item)
-            name = value.matching(GLOBAL, "must be a name such as package.module.Class")
-            if is_blocked(name):
-                value.fail(f"'{name}': you cannot allow what is in os, posix, nt or sys")
-            names.append(name)
-        return tuple(names)
+_DIGITS = Matching("0|[1-9][0-9]{0,17}", "must be a number of bytes")
+_DAY = Matching("[0-9]{4}-[0-9]{2}-[0-9]{2}", "must be a date such as 2026-01-31")
+_GLOBAL = Matching(GLOBAL.pattern, "must be a name such as package.module.Class")
+# In the order in which an entry is written.
+KEYS: Keys = {
+    "sha256": Key(
+        Matching("[0-9a-f]{64}", "must be 64 hex digits in lower case"),
+        "the digest of its content",
+        "SHA-256 as 64 hex digits in lower case; that of the content, also where Git LFS keeps it.",
+        required=True,
+    ),
+    "size": Key(_size, "its size in bytes", required=True),
+    "format": Key(
+        OneOf(tuple(one.value for one in Format)),
+        "its format",
+        "Has to be named for torchscript and pt2, which torch's weights_only cannot load; where it"
+        " is named, the content has to have it.",
+    ),
+    "why": Key(_reason, "why this model was chosen", required=True),
+    "approved": Key(_date, "the day of the approval", required=True),
+    "by": Key(_reason, "who approved it"),
+    "allow_globals": Key(
+        ListOf(_global),
+        "what its pickle may import",
+        "Names such as package.module.Class, beyond those that torch's weights_only accepts.",
+    ),
+    "artifact": Key(
+        _artifact,
+        "the artifact of W&B that it is a copy of",
+        "wandb:ENTITY/PROJECT/ARTIFACT:VERSION/FILE; fx-check-best-models --verify asks for it.",
+    ),
+    "artifact_digest": Key(
+        Matching("[0-9a-f]{32}", "must be 32 hex digits in lower case"),
+        "the digest of that artifact",
+        "Of all that is in it, as W&B gives it: 32 hex digits in lower case.",
+    ),
+}
 
 
 def with_entry(text: str, milestone: Milestone, best_models: BestModels) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -108,8 +108,9 @@ class ContractCheck:
         models = [item for item in self.milestones.values() if item.path in wanted]
         paths = {os.fsencode(path) for path in wanted}
         found += self._contents(models, touched)
-        found += self._metadata([path for path in self._files("metadata") if path in paths])
-        found += self._documents([path for path in self._files("documents") if path in paths])
+        names = self._names
+        found += self._metadata([path for path in self._files(names.is_metadata) if path in paths])
+        found += self._documents([path for path in self._files(names.is_document) if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
     def terms(self, path: bytes, acceptance: Acceptance) -> list[str]:
@@ -218,8 +219,8 @@ class ContractCheck:
         contents = self._repository.contents(links.values())
         return {path: contents[blob] for path, blob in links.items() if blob in contents}
 
-    def _files(self, kind: str) -> list[bytes]:
-        """Regular files in the folder under a name of this *kind*, but the list itself."""
+    def _files(self, is_wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """Return the regular files in the folder that are wanted, but the list itself."""
         return [
             path
             for path, entry in self._index.items()
@@ -227,7 +228,7 @@ class ContractCheck:
             and path.startswith(self._folder)
             and path != self._file
             and os.fsdecode(path) not in self.milestones
-            and self._names.is_a(kind, path)
+            and is_wanted(path)
         ]
 
     def _contents(
@@ -317,7 +318,7 @@ class ContractCheck:
 
     def _documents(self, paths: list[bytes]) -> Iterable[Finding]:
         for path in paths:
-            if self._names.is_a("metadata", path):
+            if self._names.is_metadata(path):
                 continue
             with nameless_file() as file:
                 if not self._repository.copy_blob(self._index[path].blob, file):

@@ -76,7 +76,7 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
 from fx_hooks.util.terminal import command_lines
-from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
+from fx_hooks.weights.content import NAMED_FORMATS, Format, Inspection, inspect
 from fx_hooks.weights.plain_text import is_text_file
 
 NAME = "fx-add-milestone"
@@ -113,7 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=[one.value for one in Format],
         help="the format that it has; torchscript and pt2 hold code, so you have to name them",
     )
     parser.add_argument(
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name=options.name,
             lfs=options.lfs,
             allow_globals=tuple(options.allow_global),
-            format_name=options.format,
+            format=Format(options.format) if options.format else None,
             safetensors=options.safetensors,
             replace=options.replace,
             dry_run=options.dry_run,
@@ -180,7 +180,7 @@ class Request:
     name: str | None = None
     lfs: bool = False
     allow_globals: tuple[str, ...] = ()
-    format_name: str | None = None
+    format: Format | None = None
     safetensors: bool = False
     replace: bool = False
     dry_run: bool = False
@@ -200,7 +200,7 @@ class Request:
             ("--replace", self.replace),
         ):
             words += [option] * chosen
-        words += [] if self.format_name is None else ["--format", self.format_name]
+        words += [] if self.format is None else ["--format", self.format]
         words += [word for name in self.allow_globals for word in ("--allow-global", name)]
         return " ".join(quoted(os.fsencode(word)) for word in (*words, *more))
 
@@ -241,7 +241,7 @@ def add_milestone(request: Request) -> int:
         repository = Repository()
         index = repository.index_by_path()
         best_models = policy_in_force(repository, index, request.policy_file).policy.best_models
-        return Names(best_models).is_a("weights", os.fsencode(name))
+        return Names(best_models).is_weights(os.fsencode(name))
 
     with shown_progress() as progress, source_of(request.file, is_model, progress) as source:
         return _approve(request, source)
@@ -286,7 +286,7 @@ def _approve(request: Request, source: Source) -> int:
     _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     approved, by = date.today().isoformat(), before.by if before is not None else None
-    format_name = _format(inspection, request.format_name, before)
+    format_name = _format(inspection, request.format, before)
     same = source.artifact is None and before is not None and before.sha256 == sha256
     milestone = Milestone(
         model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed)),
@@ -451,10 +451,11 @@ def _ignore_file(
     return None if after == before else (before, after)
 
 
-def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
+def _format(inspection: Inspection, asked: Format | None, before: Milestone | None) -> str | None:
     """Return the format to write down; formats that hold code only where the user names them."""
     if inspection.format not in NAMED_FORMATS or asked is not None:
-        return asked or inspection.format
+        written = asked or inspection.format
+        return written and written.value
     return before.format if before is not None else None
 
 
@@ -496,7 +497,7 @@ def _destination(
         path = os.fsdecode(here)
     else:
         chosen = name if name is not None else os.path.basename(os.path.abspath(file))
-        given = name is not None and not names.is_a("weights", os.fsencode(chosen))
+        given = name is not None and not names.is_weights(os.fsencode(chosen))
         if given and not safetensors:
             chosen += _suffix(file)
         path = f"{folder}/{chosen}"
@@ -505,7 +506,7 @@ def _destination(
     parts = path.split("/")
     if {"", ".", ".."} & set(parts) or not path.isprintable() or "\\" in path:
         raise FatalError(f"{path!r}: choose a plain name with --as NAME")
-    if not names.is_a("weights", os.fsencode(path)):
+    if not names.is_weights(os.fsencode(path)):
         raise FatalError(
             f"{called if name is None else path}: a milestone is called"
             f" {', '.join(best_models.weights)}: choose a name with --as"

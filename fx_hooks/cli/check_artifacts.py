@@ -15,6 +15,7 @@ from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath import looked_into
+from fx_hooks.fastpath.artifacts import MOST_TYPED
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
@@ -184,7 +185,10 @@ def _tell_unknown(
     staged: Mapping[bytes, Change],
     files: Iterable[bytes],
 ) -> None:
-    """Say which of *files* are nowhere, and may be mistyped: no exit code depends on it."""
+    """Say which of *files* are nowhere, and may be mistyped: no exit code depends on it.
+
+    Of more than a person types, a runner is told nothing.
+    """
     unknown = [
         path
         for path in dict.fromkeys(files)
@@ -194,6 +198,8 @@ def _tell_unknown(
         # A folder that is deleted.
         and not any(other.startswith(path + b"/") for other in staged)
     ]
+    if len(unknown) > MOST_TYPED:
+        return
     for path in unknown[:_MOST_UNKNOWN]:
         complain(
             f"{NAME}: note: {shown(path)} is neither tracked nor on disk, so nothing is checked"
@@ -352,7 +358,7 @@ def _steps(
     # `keep` never lets weights into the folder of chosen models.
     names = Names(check.classifier.policy.best_models)
     chosen = sorted(
-        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_a("weights", f.path)}
+        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_weights(f.path)}
     )
     if chosen:
         few = chosen if len(chosen) <= _FEW else []
@@ -403,7 +409,7 @@ def _deliverables(
         what = f"{shown(path)} is named in {shown(file)}. "
         keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
         told.add(path)
-        if names.is_a("weights", path):
+        if names.is_weights(path):
             what += f"Add it as a milestone (TEXT says why), or {keep}:"
             steps.append(Step(what, (_approve(path, way),)))
         else:

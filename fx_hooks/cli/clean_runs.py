@@ -51,7 +51,7 @@ from fx_hooks.runs.inventory import (
     survey,
 )
 from fx_hooks.runs.liveness import find_processes
-from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.metrics import Best, Way, direction, numbers, value_of
 from fx_hooks.runs.protection import Protection
 from fx_hooks.runs.references import References
 from fx_hooks.runs.usage.usage_text import age, aligned
@@ -358,10 +358,10 @@ def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[byte
     of_runs = {
         run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
     }
-    choose = min if best.way == MIN else max
+    choose = min if best.way is Way.MIN else max
     known = {}
     for path, metrics in of_runs.items():
-        values = [value for each in metrics if (value := value_of(each, best)) is not None]
+        values = [value for each in metrics if (value := value_of(each, *best)) is not None]
         if values:
             known[path] = choose(values)
     if not known:
@@ -371,7 +371,7 @@ def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[byte
         raise FatalError(
             f"--keep-best {best.metric}: none of the chosen runs has such a metric{_named(names)}"
         )
-    size = "smallest" if best.way == MIN else "largest"
+    size = "smallest" if best.way is Way.MIN else "largest"
     extreme = choose(known.values())
     return {
         path: f"the {size} {best.metric}, {value:g}"
@@ -619,8 +619,8 @@ def _lasting(target: str) -> str:
 
 def _best(text: str) -> Best:
     metric, colon, way = text.rpartition(":")
-    if metric and colon and way in (MIN, MAX):
-        return Best(metric, way)
+    if metric and colon and way in [one.value for one in Way]:
+        return Best(metric, Way(way))
     known = direction(text)
     if known is None:
         raise argparse.ArgumentTypeError(

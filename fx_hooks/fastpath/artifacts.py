@@ -43,6 +43,7 @@ STAGED = (
 _SUBMODULE_MODE = 0o160000
 _MANY = 50  # files to look into, in place of asking git which are new; paths to ask for at once
 HOMES = (b"/outputs", b"/multirun", b"/logs")
+MOST_TYPED = 50  # names that a person may have written
 
 
 def proven_clean(arguments: "list[str]") -> bool:
@@ -154,9 +155,9 @@ def _clean(
     content_of = [] if looked_into else [*attributes, *paths]
     entries = index.entries([POLICY, milestones, *content_of, *asked])
     if whole_tree is None:
-        # A name of no file may be mistyped.
+        # A name of no file may be mistyped, but nobody types many.
         others = [path for path in paths if path not in entries]
-        if not all(map(os.path.lexists, others)):
+        if len(others) <= MOST_TYPED and not all(map(os.path.lexists, others)):
             return False
     if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
         return False

@@ -45,8 +45,8 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
 _SOURCES = (
     "frameworks/__init__.py", "policy/compiled.py", "policy/compiler.py", "policy/loader.py",
-    "policy/model.py", "policy/patterns.py", "policy/project_policies.py",
-    "policy/source_names.py", "util/strict_yaml.py",
+    "policy/model.py", "policy/patterns.py", "policy/policy_file.py", "policy/project_policies.py",
+    "policy/source_names.py", "util/strict_yaml.py", "util/yaml_keys.py",
 )  # fmt: skip
 
 

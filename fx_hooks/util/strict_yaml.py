@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import yaml
@@ -21,6 +21,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Node = yaml.Node
+Scalar = yaml.ScalarNode
 
 
 class _Deep(Exception):
@@ -205,18 +206,24 @@ def mapping(
     node: yaml.Node | None,
     source: str,
     key: str,
-    known: tuple[str, ...],
+    known: Iterable[str],
     expected: str = "must be a mapping",
 ) -> dict[str, yaml.Node]:
+    """Return the values of a mapping that has only *known* keys."""
     if node is None or (not key and is_null(node)):
         return {}
     found = mapping_nodes(node, source, key, expected)
     for name, (name_node, _) in found.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
-            raise fault(source, name_node, f"{key}.{name}" if key else name, f"unknown key: {hint}")
+            what = f"unknown key: {hint(name, known, 'known are')}"
+            raise fault(source, name_node, f"{key}.{name}" if key else name, what)
     return {name: value for name, (_, value) in found.items()}
+
+
+def hint(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return which of the *known* words *word* may be; all of them after *otherwise* if none."""
+    close = difflib.get_close_matches(word, known, 1)
+    return f"did you mean '{close[0]}'?" if close else f"{otherwise} {', '.join(known)}"
 
 
 def mapping_nodes(
@@ -242,16 +249,11 @@ def mapping_nodes(
     return found
 
 
-def sequence_nodes(node: yaml.Node, source: str, key: str) -> list[yaml.Node]:
-    """Return the items of a list."""
+def items(node: yaml.Node, source: str, key: str) -> list[tuple[yaml.Node, str]]:
+    """Return the items of a list, each with its key."""
     if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
         raise fault(source, node, key, f"must be a list, not {kind(node)}")
-    return list(node.value)
-
-
-def items(node: yaml.Node | None, source: str, key: str) -> list[tuple[yaml.Node, str]]:
-    nodes = [] if node is None else sequence_nodes(node, source, key)
-    return [(item, f"{key}[{number}]") for number, item in enumerate(nodes)]
+    return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
 
 
 def string(node: yaml.Node, source: str, key: str) -> str:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 SCHEME = "wandb:"
 # W&B's own rules for names: wandb/sdk/artifacts/_validators.py. An alias has no slash and no colon.
-_ADDRESS = re.compile(
-    r"wandb:(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<name>[\w.-]+)"
+ADDRESS = re.compile(
+    r"wandb:(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<name>[A-Za-z0-9_.-]+)"
     r":(?P<version>[^/:\s]+)(?:/(?P<file>[^\s].*))?",
     re.ASCII,
 )
@@ -39,7 +39,7 @@ class Address(NamedTuple):
 
 def parse(text: str) -> Address | None:
     """Return the address that *text* is; None if it is none."""
-    match = _ADDRESS.fullmatch(text)
+    match = ADDRESS.fullmatch(text)
     if match is None or not is_plain(match["file"] or "file"):
         return None
     return Address(**{key: value or "" for key, value in match.groupdict().items()})

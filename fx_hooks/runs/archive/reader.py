@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 from fx_hooks.runs.archive.manifest import (
-    FILE,
-    FOLDER,
-    HARD_LINK,
-    LINK,
     MAX_BYTES,
     MEMBER,
     BadManifest,
     Entry,
     Manifest,
     PackedRun,
+    Type,
     as_bytes,
     from_json,
     join,
@@ -42,10 +39,10 @@ _ZEROS = bytes(CHUNK)
 # What is not content: a header with names as long as names can be, padding, and the end.
 _HEADERS = 1 << 15
 _TYPES = {
-    FILE: tarfile.REGTYPE,
-    FOLDER: tarfile.DIRTYPE,
-    LINK: tarfile.SYMTYPE,
-    HARD_LINK: tarfile.LNKTYPE,
+    Type.FILE: tarfile.REGTYPE,
+    Type.FOLDER: tarfile.DIRTYPE,
+    Type.LINK: tarfile.SYMTYPE,
+    Type.HARD_LINK: tarfile.LNKTYPE,
 }
 
 
@@ -185,7 +182,7 @@ def _pieces(
     name: str,
     sha256_of: Callable[[Entry], str],
 ) -> Pieces:
-    if entry.type != FILE:
+    if entry.type is not Type.FILE:
         return
     with reading(name):
         whole = entry.data is None
@@ -300,7 +297,7 @@ def _agrees(name: bytes, entry: Entry, member: tarfile.TarInfo) -> bool:
         and member.mode == entry.mode
         and nanoseconds(mtime) == entry.mtime
         and as_bytes(member.linkname) == entry.target
-        and real_size(member) == (entry.size if entry.type == FILE else 0)
+        and real_size(member) == (entry.size if entry.type is Type.FILE else 0)
     )
 
 
