@@ -594,7 +594,6 @@ def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.Mon
     terminal = Terminal()
     monkeypatch.setattr("fx_hooks.reporting.progress.PATIENCE", 0)
     monkeypatch.setattr("fx_hooks.reporting.progress.PAUSE", 0)
-    monkeypatch.setattr("fx_hooks.history.audit.whole_history.STEP", 1)
     monkeypatch.setattr("sys.stderr", terminal)
     with working_directory(repo.root):
         assert check_range.main(["--all"]) == 0
