@@ -451,7 +451,7 @@ def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         not_opened(patch, place(tree, left))
         said = settle(tree, left, done=False)
-    assert said == f"{left.decode()} is left of an interruption, and stays: Permission denied"
+    assert said == f"{left.decode()} is left from an interruption, and stays: Permission denied"
     with monkeypatch.context() as patch:
         fails(patch, "geteuid", 1, error=errno.EIO)
         said = settle(tree, left, done=False)
