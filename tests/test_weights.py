@@ -355,6 +355,11 @@ def test_a_tensor_that_looks_like_a_pickle_is_none() -> None:
         pytest.param(
             b'{"a":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}', bytes(8), "a gap", id="gap"
         ),
+        # The library multiplies from the front, too.
+        pytest.param(
+            b'{"a":{"dtype":"F32","shape":[%d,4,0],"data_offsets":[0,0]}}' % (1 << 62), b"",
+            "wrongly", id="overflow",
+        ),
     ],
 )  # fmt: skip
 def test_safetensors(header: bytes, data: bytes, fault: str) -> None:
