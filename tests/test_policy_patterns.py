@@ -166,6 +166,8 @@ def test_a_surrogate_that_stands_for_no_byte() -> None:
         pytest.param(("??",), "ü".encode(), 0, id="two-question-marks-two-bytes"),
         pytest.param(("à",), "à".encode(), 0, id="last-byte-like-a-blank"),
         pytest.param(("*[ab]à",), "xaà".encode(), 0, id="expression-with-last-byte-like-a-blank"),
+        pytest.param(("*p[m-z]*q*",), b"xpqx", -1, id="no-byte-counts-twice"),
+        pytest.param(("*p[m-z]*q*",), b"xpqqx", 0, id="one-run-right-behind-another"),
         pytest.param(("\udcff*",), b"\xff1", 0, id="not-utf-8"),
         pytest.param(("A",), b"a", -1, id="case"),
         pytest.param(("*", "a", "*"), b"a", 2, id="the-last-one-decides"),
