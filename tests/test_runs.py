@@ -257,6 +257,23 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == UNSYNCED
 
 
+def test_a_sync_that_was_refused_says_more_than_the_run(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = states.path("online_refused_wandb")
+    (record,) = folder.glob("run-*.wandb")
+    mark = record.with_name(f"{record.name}.synced")
+    mark.touch()
+    os.utime(mark, (record.stat().st_mtime,) * 2)
+    path, then = f"/elsewhere/{folder.name}/{record.name}", "2999-01-02T00:00:00Z"
+    refusal = {**REFUSAL, "time": then, "sync_path": path}
+    log = states.root / "wandb" / "logs" / "debug-sync.29990101.000000.log"
+    log.write_text(whole_sync(path, then) + json.dumps(refusal))
+    run = by_name(states, look(states.root, monkeypatch))["online_refused_wandb"]
+    reason = "not all of its files could be uploaded when it was synced"
+    assert (run.state, run.reason, run.unproven) == (UNSYNCED, reason, False)
+
+
 def test_what_the_real_sync_leaves_when_it_is_refused_files(
     states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
