@@ -29,7 +29,6 @@ from fx_hooks.git.repository import (
     zsplit,
 )
 from fx_hooks.policy.in_force import policy_in_force, staged_text
-from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
@@ -191,9 +190,10 @@ def _find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> C
     policies, *of_folders = gathered.ids(repository, trees, (POLICY_NAME, *known))
     texts = repository.contents(policies) if policies else {}
     gathered.lacks = gathered.lacks or len(texts) < len(policies)
-    if texts:
-        from fx_hooks.policy.project_policies import named_folders  # slow to load
     for text in texts.values():
+        from fx_hooks.policy.loader import load_policy  # reads YAML: slow to load
+        from fx_hooks.policy.project_policies import named_folders
+
         with contextlib.suppress(FatalError):  # another branch's own affair
             other = load_policy(text)
             for project in (b"", *named_folders(other.folders)):

@@ -390,11 +390,10 @@ def _read(folder: Folder, entries: Iterable[os.DirEntry[Any]], found: _State) ->
         except OSError as exc:
             problems.append((_below(folder, name), exc.strerror or str(exc)))
             continue
-        # All at once, which is faster than by name.
-        mode, inode, of_device, names, uid, _, size, *_ = status
-        if inode in wanted:
-            found.met.append((_below(folder, name), inode))
-        disk = size
+        if status.st_ino in wanted:
+            found.met.append((_below(folder, name), status.st_ino))
+        mode = status.st_mode
+        size = disk = status.st_size
         if sys.platform != "win32":
             disk = status.st_blocks * _BLOCK
         # Junctions of Windows are directories that lead elsewhere.
@@ -405,14 +404,15 @@ def _read(folder: Folder, entries: Iterable[os.DirEntry[Any]], found: _State) ->
             on_disk += disk
             if mtime > newest:
                 newest = mtime
-            if names > 1:
-                links.append(HardLink((of_device, inode), names, size, disk))
-            if uid != owner or mode & _OPEN_MASK == _OPEN_FILE:
-                folder.add_other(uid, mode)
-        elif of_device != device and _HAS_BLOCKS:
+            if status.st_nlink > 1:
+                key = (status.st_dev, status.st_ino)
+                links.append(HardLink(key, status.st_nlink, size, disk))
+            if status.st_uid != owner or mode & _OPEN_MASK == _OPEN_FILE:
+                folder.add_other(status.st_uid, mode)
+        elif status.st_dev != device and _HAS_BLOCKS:
             found.mounts.append(_below(folder, name))
         else:
-            folders[name] = inner = Folder(name, folder, disk, status.st_mtime, uid)
+            folders[name] = inner = Folder(name, folder, disk, status.st_mtime, status.st_uid)
             if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
                 inner.add_other(status.st_uid, mode)
     folder.sums = total, on_disk, newest
