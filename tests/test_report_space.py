@@ -28,7 +28,7 @@ from fx_hooks.util.disk import Scan, scan
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import DAY, States, live_run
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, captured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +39,7 @@ POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
 
 def run(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> Result:
     """The command in *root*, in this process."""
-    capfd.readouterr()
-    with working_directory(root):
-        try:
-            code = report_space.main(arguments)
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    out, err = capfd.readouterr()
-    return Result(code, out, err)
+    return captured(capfd, report_space.main, *arguments, cwd=root)
 
 
 def record(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

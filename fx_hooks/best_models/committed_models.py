@@ -16,14 +16,12 @@ from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.best_models.staged_models import digest, document_fault
 from fx_hooks.git.repository import (
-    LFS_POINTER_BYTES,
     LINK_MODE,
     SUBMODULE_MODE,
     IndexEntry,
     ObjectStore,
-    lfs_pointer,
+    pointer_in,
 )
-from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.milestone import Milestone
@@ -66,14 +64,13 @@ class CommittedModels:
     def _read(self, blob: str) -> Content | None:
         from fx_hooks.weights.content import inspect  # the readers take long to load
 
-        with nameless_file() as file:
-            if not self._store.copy_blob(blob, file):
+        with self._store.blob_file(blob) as file:
+            if file is None:
                 return None
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             if pointer is not None:
                 return Content(pointer.size, pointer.oid, True, True, None)
+            size = file.seek(0, os.SEEK_END)
             return Content(size, digest(file), False, False, inspect(file))
 
     def model(self, blob: str, milestone: Milestone) -> list[Finding]:
@@ -113,10 +110,8 @@ class CommittedModels:
     def _faults_of(self, blob: str, kind: _Kind) -> list[tuple[str, str]]:
         """Return the rules that the blob of a file of this *kind* breaks, and why."""
         if kind is _Kind.DOCUMENT:
-            with nameless_file() as file:
-                if not self._store.copy_blob(blob, file):
-                    return []
-                fault = document_fault(file)
+            with self._store.blob_file(blob) as file:
+                fault = "" if file is None else document_fault(file)
             return [("best-models-foreign", fault)] if fault else []
         size = self._store.sizes([blob])[blob]
         if size is None:

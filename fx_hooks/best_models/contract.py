@@ -42,7 +42,7 @@ RULES = {
     "best-models-format": "A milestone is in a format that can be checked before it is loaded.",
     "best-models-lfs": "A milestone is in Git LFS where .gitattributes and the policy say so.",
     "best-models-link": "The folder holds files: no links out of it, no submodules.",
-    "best-models-metadata": "Metadata is JSON that says what is required, and gives nothing away.",
+    "best-models-metadata": "Metadata is JSON with all required keys and without secrets.",
     "best-models-missing": "What has to be checked is in the clone.",
     "best-models-size": "A milestone is no larger than best_models.max_size.",
     "best-models-stale": "A milestone that is listed is tracked.",

@@ -14,19 +14,17 @@ from fx_hooks.best_models.kept_milestones import KeptMilestones
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.fastpath.loose_objects import beginning
 from fx_hooks.git.repository import (
-    LFS_POINTER_BYTES,
     LINK_MODE,
     SUBMODULE_MODE,
     IndexEntry,
     LfsPointer,
     Repository,
-    lfs_pointer,
+    pointer_in,
 )
 from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.in_force import staged_text
 from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.acceptance import Acceptance
@@ -161,12 +159,10 @@ class ContractCheck:
         blob = self._at_head.get(path)
         if blob is None or sha256 is None:
             return blob is not None
-        with nameless_file() as file:
-            if not self._repository.copy_blob(blob, file):
+        with self._repository.blob_file(blob) as file:
+            if file is None:
                 return False
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             return sha256 == (digest(file) if pointer is None else pointer.oid)
 
     @cached_property
@@ -269,13 +265,12 @@ class ContractCheck:
     def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
         from fx_hooks.weights.content import inspect  # the readers take long to load
 
-        with nameless_file() as file:
-            if not self._repository.copy_blob(self._index[path].blob, file):
+        with self._repository.blob_file(self._index[path].blob) as file:
+            if file is None:
                 return None
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             if pointer is None:
+                size = file.seek(0, os.SEEK_END)
                 return Content(size, digest(file), False, wants_lfs, inspect(file))
         inspection = self._inspect_lfs(path, pointer)
         return Content(pointer.size, pointer.oid, True, wants_lfs, inspection)
@@ -320,8 +315,8 @@ class ContractCheck:
         for path in paths:
             if self._names.is_metadata(path):
                 continue
-            with nameless_file() as file:
-                if not self._repository.copy_blob(self._index[path].blob, file):
+            with self._repository.blob_file(self._index[path].blob) as file:
+                if file is None:
                     yield _not_here(path, self._index[path])
                     continue
                 fault = document_fault(file)
@@ -385,6 +380,6 @@ def _not_here(path: bytes, entry: IndexEntry) -> Finding:
     return contract.finding(
         path,
         "best-models-missing",
-        "is not in this clone, so nothing can be said of it",
+        "is not in this clone, so it cannot be checked",
         f"git cat-file -e {entry.blob}",
     )

@@ -41,7 +41,7 @@ from fx_hooks.best_models.milestones import (
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.cli._milestone_files import (
     Plan,
     as_chosen,
@@ -91,50 +91,68 @@ def make_parser() -> argparse.ArgumentParser:
         "Approve FILE as a milestone: copy it into the folder of chosen models, pin its digest,"
         " and write down the figures and the configuration of the run that made it.",
         "0: approved",
-        failed="it cannot be, and nothing was written",
+        failed="not approved, and nothing was written",
     )
     parser.add_argument(
         "file",
         metavar="FILE",
         help="a file, or wandb:ENTITY/PROJECT/ARTIFACT:VERSION[/FILE], which is fetched from W&B",
     )
-    parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
     parser.add_argument(
-        "--metric", metavar="NAME=VALUE", action="append", default=[], help="a figure of its own"
+        "--why",
+        metavar="TEXT",
+        help="why you chose it; with --replace, the old reason stays without this",
     )
-    parser.add_argument("--as", metavar="NAME", dest="name", help="its name in the folder")
-    parser.add_argument("--lfs", action="store_true", help="send it to Git LFS")
+    parser.add_argument(
+        "--metric",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a metric of the model, such as accuracy=0.9",
+    )
+    parser.add_argument(
+        "--as", metavar="NAME", dest="name", help="the name of the milestone in the folder"
+    )
+    parser.add_argument("--lfs", action="store_true", help="keep the model in Git LFS")
     parser.add_argument(
         "--allow-global",
         metavar="NAME",
         action="append",
         default=[],
-        help="a name that its pickle may import",
+        help="let its pickle import NAME, such as package.module.Class",
     )
     parser.add_argument(
         "--format",
         choices=[one.value for one in Format],
-        help="the format that it has; torchscript and pt2 hold code, so you have to name them",
+        help="the format of the file; name torchscript and pt2, because they hold code",
     )
     parser.add_argument(
         "--safetensors",
         action="store_true",
         help="write the milestone as safetensors, from the state dict of a torch file",
     )
-    parser.add_argument("--replace", action="store_true", help="approve changed content again")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="approve a milestone again, because its content changed",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="log the milestone FILE to W&B as an artifact, and say what is sent",
+        help="log the milestone FILE to W&B as an artifact, and print what is sent",
     )
-    parser.add_argument("--to", metavar="ENTITY/PROJECT/ARTIFACT", help="what --publish calls it")
+    parser.add_argument(
+        "--to",
+        metavar="ENTITY/PROJECT/ARTIFACT",
+        help="the name of the artifact that --publish logs",
+    )
     parser.add_argument(
         "--collection",
         metavar="PATH",
         help="the collection that --publish links it to, such as wandb-registry-model/NAME",
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_policy_option(parser)
     return parser
 
 
@@ -360,7 +378,7 @@ def _old_figures(model: str, root: str) -> list[str]:
     about = shown(os.fsencode(from_here(metadata_path(model), root)))
     command = f"{NAME} --replace {quoted(os.fsencode(from_here(model, root)))}"
     return [
-        f"The figures in {about} are those of the file before. Give new ones:",
+        f"The figures in {about} are those of the old file. Give new ones:",
         *command_lines((f"{command} --metric NAME=VALUE",)),
     ]
 

@@ -58,8 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="take new artifacts out of the index, and leave them on disk; only by hand, not in a"
-        " hook",
+        help="take new artifacts out of the index, and leave them on disk; for you, not for a hook",
     )
     output.add_options(parser)
     return parser

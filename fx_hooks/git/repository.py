@@ -448,6 +448,12 @@ class ObjectStore:
         return _start(arguments, self._where, stdout=file).returncode == 0
 
     @contextmanager
+    def blob_file(self, blob: str) -> Iterator[BinaryIO | None]:
+        """Yield the content of *blob* as a file that can seek; None if it is not in this clone."""
+        with nameless_file() as file:
+            yield file if self.copy_blob(blob, file) else None
+
+    @contextmanager
     def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
         """Yield the content of *blob* as a stream, empty if it is not in this clone.
 
@@ -754,6 +760,13 @@ def lfs_pointer(content: bytes) -> LfsPointer | None:
     if kind != b"sha256" or not re.match(_LFS_OID, oid) or not re.match(_LFS_SIZE, values[2]):
         return None
     return LfsPointer(oid.decode("ascii", "replace"), int(values[2]))
+
+
+def pointer_in(file: BinaryIO) -> LfsPointer | None:
+    """Return the pointer of Git LFS that all of *file* is, or None."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
 
 
 class NotARepository(FatalError):

@@ -64,9 +64,9 @@ class _Model(NamedTuple):
 
 
 _LACKING = (
-    "this clone lacks what other branches say of their milestones, one of which may have come from"
+    "this clone lacks metadata of milestones in other branches, and one of them may have come from"
     " it: if it is a partial clone, git fetch --refetch --no-filter (before git 2.36, clone it"
-    " again in full); otherwise git fsck says more"
+    " again in full); otherwise see git fsck"
 )
 
 
@@ -222,8 +222,8 @@ def _look_at_submodules(root: bytes, index: Iterable[IndexEntry], folders: Itera
             os.path.lexists(os.path.join(root, path, b".git"))
         ):
             raise FatalError(
-                f"{shown(path)}: is a submodule that is not checked out, and runs that models in it"
-                " came from are not known"
+                f"{shown(path)}: is a submodule that is not checked out, so nobody knows which runs"
+                " the models in it came from"
             )
 
 
@@ -532,8 +532,8 @@ def _index_of(repository: Repository, git_directory: str, root: bytes) -> bytes:
     """
     if os.path.lexists(os.path.join(git_directory, "locked")) and not os.path.lexists(root):
         raise FatalError(
-            f"{shown(root)}: this work tree is locked and not there, and runs that its milestones"
-            " came from are not known: mount it, or git worktree unlock it if it is gone"
+            f"{shown(root)}: this work tree is locked and not there, so nobody knows which runs its"
+            " milestones came from: mount it, or git worktree unlock it if it is gone"
         )
     if os.path.lexists(os.path.join(git_directory, "index")):
         _look_at_sums(git_directory)
@@ -547,7 +547,7 @@ def _look_at_sums(git_directory: str, index: str | None = None) -> None:
         for place in damaged_indices(git_directory, index):
             raise FatalError(
                 f"{shown(os.fsencode(place))}: is damaged: it may name runs that models came from."
-                " If you delete it, git reset makes it anew, and what was staged is not any more"
+                " If you delete it, git reset writes a new one, and nothing is staged any more"
             )
     except OSError as exc:
         _unread(exc)

@@ -114,7 +114,9 @@ def _steps(
         kept = {path for path, blob in here if (path, blob) not in there}
         steps.append(rewrite_history(rest, kept))
     if mine:
-        what = "No remote has all of them yet. See how to take those out that are only here:"
+        what = (
+            "Some of these commits are on no remote yet. To see how to take the files out of those:"
+        )
         steps.append(Step(what, commands))
     guilty = [name for name, tip in stashes if in_stash - ranges.without(store, in_stash, (tip,))]
     if guilty:

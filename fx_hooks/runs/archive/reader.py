@@ -113,7 +113,7 @@ class Archive:
                     raise BadManifest("its manifest is not the last file")
             manifest = from_json(text)
             if (manifest.runs[-1].end if manifest.runs else 0) != start:
-                raise BadManifest("its manifest does not tell of all that is in it")
+                raise BadManifest("it has more in it than its manifest lists")
         return text, manifest
 
     def members(self, run: PackedRun) -> Iterator[tuple[Entry, Pieces]]:
@@ -171,7 +171,7 @@ def members(
             raise BadManifest(f"{_shown(run, entry)} is not what its manifest says")
         yield entry, _pieces(tar, member, run, entry, name, sha256_of)
     if tar.next() is not None:
-        raise BadManifest("its manifest does not tell of all that is in it")
+        raise BadManifest("it has more in it than its manifest lists")
 
 
 def _pieces(
@@ -197,7 +197,9 @@ def _pieces(
         if whole:
             _hash_zeros(digest, entry.size - end)
         if digest.hexdigest() != sha256_of(entry):
-            raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
+            raise BadManifest(
+                f"{_shown(run, entry)} does not have the digest that the manifest gives"
+            )
 
 
 @contextlib.contextmanager

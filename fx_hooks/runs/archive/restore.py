@@ -106,10 +106,10 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     for run in runs:
         if _holds_source(run):
             raise FatalError(
-                f"{shown(run.path)}: holds source files, and is not a run: leave it out"
+                f"{shown(run.path)}: holds source files, so it is not a run: leave it out"
             )
         if b"" in autorun.left_out(entry.path for entry in run.entries):
-            raise FatalError(f"{shown(run.path)}: is a repository, and no run: leave it out")
+            raise FatalError(f"{shown(run.path)}: is a repository, not a run: leave it out")
         if WINDOWS and not all(
             is_plain(join(run.path, entry.path), windows=True) for entry in run.entries
         ):

@@ -57,7 +57,7 @@ def scan(place: bytes) -> list[Found]:
             raise Unfit("it is not a directory")
         return list(_walk(place, Found(b"", top)))
     except FileNotFoundError as exc:
-        raise Unfit("it is not there any more, or something in it") from exc
+        raise Unfit("it is gone, or something in it is") from exc
     except OSError as exc:
         name = os.path.relpath(os.fsencode(exc.filename or place), place)
         raise Unfit(f"{shown(name)} cannot be read: {exc.strerror}") from exc

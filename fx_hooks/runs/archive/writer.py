@@ -118,7 +118,7 @@ def place_notes(root: bytes, runs: Iterable[bytes], target: bytes) -> list[str]:
         return []
     real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
     return [
-        f"{shown(target)} lies in {shown(path)}, which stays as long as it is there"
+        f"{shown(target)} lies in the run {shown(path)}, which stays until you move the archive"
         for path in runs
         if real.startswith(os.path.join(os.path.realpath(os.path.join(root, path)), b""))
     ]
@@ -610,10 +610,10 @@ def _verify(
 
     with Archive(os.fsencode(output.temporary), name=target) as archive:
         if archive.text != text:
-            raise FatalError(f"{shown(target)}: reads back otherwise than it was written")
+            raise FatalError(f"{shown(target)}: what was read back is not what was written")
         compared = output.back.finish(output.size, tell) if isinstance(output, _Output) else []
         if compared != list(manifest.runs[: len(compared)]):
-            raise FatalError(f"{shown(target)}: was read back otherwise than it was written")
+            raise FatalError(f"{shown(target)}: what was read back is not what was written")
         done = sum(
             entry.size for run in compared for entry in run.entries if entry.type is Type.FILE
         )
