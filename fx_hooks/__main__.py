@@ -23,7 +23,7 @@ COMMANDS = {
     "add-milestone": ("cli.add_milestone", "approve one model"),
     "report-space": ("cli.report_space", "say what takes space, and what frees it"),
     "archive-runs": ("cli.archive_runs", "pack runs into an archive, and restore them"),
-    "clean-runs": ("cli.clean_runs", "delete runs that nothing is lost with"),
+    "clean-runs": ("cli.clean_runs", "delete runs without losing anything"),
     "show-run": ("cli.show_run", "say where a run is, what it was, and how to run it again"),
     "completion": ("cli.completion", "complete all of this in your shell"),
 }
@@ -104,7 +104,7 @@ def _answer(first: str) -> int:
         print("\nKeep machine-learning repositories clean.\n\ncommands:")
         for name, (_, purpose) in COMMANDS.items():
             print(f"  {name:{width}}  {purpose}")
-        print("\n`fx-hooks COMMAND --help` says more of one.")
+        print("\n`fx-hooks COMMAND --help` tells you more about a command.")
         return 0 if first else 2
 
     import difflib

@@ -53,6 +53,17 @@ def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at all processes takes long, and few tests have one that has to do with runs."""
+    from fx_hooks.cli import clean_runs
+    from fx_hooks.runs import deletion, inventory
+    from fx_hooks.runs.liveness import Processes
+
+    for module in (inventory, clean_runs, deletion):
+        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+
+
+@pytest.fixture
 def home(tmp_path: Path, git_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and an environment in which git knows nothing but a name."""
     for name in os.environ:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from fx_hooks import check_best_models
 from fx_hooks.cli import add_milestone
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, run
 
 WEIGHTS = Path(__file__).parent / "data" / "weights"
 STATE = (WEIGHTS / "state_dict.pt").read_bytes()
@@ -57,16 +54,6 @@ def approve(repo: Repo, content: bytes = STATE, **more: str | None) -> None:
     repo.stage(MODEL, content)
     repo.stage(METADATA, META)
     repo.stage(LISTING, listing(entry(content, MODEL, **more)))
-
-
-def run(main: Callable[[Sequence[str]], int], *arguments: str, cwd: Path) -> Result:
-    out, err = io.StringIO(), io.StringIO()
-    with working_directory(cwd), redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = main(list(arguments))
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
 
 
 def check(repo: Repo, *arguments: str, cwd: str = ".") -> Result:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 # Modules, and the tests that are to notice a change in them.
 TESTED = {
-    "artifacts/classifier": "verdicts explain",
+    "artifacts/classifier": "verdicts explain content",
     "artifacts/unnamed": "looked_into trees",
     "best_models/contract": "best_models milestones",
     "best_models/metadata": "provenance best_models",

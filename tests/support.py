@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,16 +73,41 @@ def working_directory(path: str | bytes | Path) -> Iterator[None]:
         os.chdir(before)
 
 
+def exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as exc:  # of argparse
+        return int(exc.code or 0)
+
+
 def run_main(arguments: list[str]) -> Result:
     """``fx-check-artifacts`` in this process."""
     printed = (io.BytesIO(), io.BytesIO())
     out, err = (io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in printed)
     with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = main(arguments)
-        except SystemExit as exc:
-            code = int(exc.code or 0)
+        code = exit_code(main, arguments)
     return Result(code, printed[0].getvalue().decode(), printed[1].getvalue().decode())
+
+
+def run(main: Callable[[Sequence[str]], int], *arguments: str, cwd: str | Path) -> Result:
+    """The command *main* in this process, started in *cwd*."""
+    out, err = io.StringIO(), io.StringIO()
+    with working_directory(cwd), redirect_stdout(out), redirect_stderr(err):
+        code = exit_code(main, arguments)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def captured(
+    capfd: pytest.CaptureFixture[str],
+    main: Callable[[Sequence[str]], int],
+    *arguments: str,
+    cwd: Path,
+) -> Result:
+    """The same, with what the programs print that it starts."""
+    capfd.readouterr()
+    with working_directory(cwd):
+        code = exit_code(main, arguments)
+    return Result(code, *capfd.readouterr())
 
 
 class Repo:

@@ -29,10 +29,9 @@ from tests.contract_support import (
     approve,
     check,
     pointer,
-    run,
     sha256,
 )
-from tests.support import CLEAN, Repo, Result
+from tests.support import CLEAN, Repo, Result, run
 from tests.weight_files import malicious
 
 SCRIPTS = Path(sys.executable).parent
@@ -133,7 +132,7 @@ def test_replace(ran: Repo) -> None:
 
 CHANGED = STATE[:700] + bytes([STATE[700] ^ 1]) + STATE[701:]
 OLD_FIGURES = f"""\
-The figures in {METADATA} are those of the file before. Give new ones:
+The figures in {METADATA} are those of the old file. Give new ones:
     fx-add-milestone --replace {MODEL} --metric NAME=VALUE
 """
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -18,9 +16,10 @@ from fx_hooks.runs.archive import byte_progress
 from fx_hooks.runs.archive import listing as run_listing
 from fx_hooks.runs.archive.manifest import Manifest, PackedRun
 from fx_hooks.runs.archive.reader import Archive
+from tests import support
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result
 
 DAY = 86_400
 ONE, TWO, NEW = "outputs/2025-05-01/12-00-00", "outputs/2025-05-02/12-00-00", "outputs/new/job"
@@ -28,13 +27,7 @@ ONE, TWO, NEW = "outputs/2025-05-01/12-00-00", "outputs/2025-05-02/12-00-00", "o
 
 def run(folder: Path, *arguments: str) -> Result:
     """``fx-archive-runs`` in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with working_directory(folder), redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = archive_runs.main(list(arguments))
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
+    return support.run(archive_runs.main, *arguments, cwd=folder)
 
 
 def a_job(root: Path, path: str, days: float) -> None:
@@ -172,7 +165,7 @@ def test_live_runs_alone(jobs: Path) -> None:
         pytest.param(["a.zip"], "an archive is called NAME.tar.gz or NAME.tar.zst", id="name"),
         pytest.param(["outputs"], "an archive is called", id="only a run"),
         pytest.param(["b.tar.gz", ONE], "the archive comes last: b.tar.gz", id="as for tar"),
-        pytest.param(["--list", "a", "--restore", "b"], "are two things", id="both"),
+        pytest.param(["--list", "a", "--restore", "b"], "do not go together", id="both"),
         pytest.param(["--format", "json", "a.tar.gz"], "--format goes with --list", id="format"),
         pytest.param(["--list", "no.tar.gz"], "no.tar.gz: cannot be read: No such", id="missing"),
         pytest.param(["--restore", "no.tar.gz"], "cannot be read: No such", id="missing too"),

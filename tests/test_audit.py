@@ -17,6 +17,7 @@ from fx_hooks.history.audit.figures import (
     MOST_POINTS,
     Audit,
     Brought,
+    Part,
     Rest,
     Row,
     Weight,
@@ -63,7 +64,7 @@ def test_sums_per_rule_and_directory() -> None:
     assert (audit.there, audit.gone) == (Weight(1, 600, 300, 0), Weight(3, 2300, 1150, 0))
     weights, runs = audit.rules
     assert runs._replace(files=()) == Row(
-        "wandb-runs", None, 2, "all", Weight(3, 900, 450), Weight(1, 600, 300), 2, 2
+        "wandb-runs", None, 2, Part.ALL, Weight(3, 900, 450), Weight(1, 600, 300), 2, 2
     )
     assert (weights.rule, weights.heaviest, weights.gone) == ("weights", 3, Weight(1, 2000, 1000))
     assert names(audit.folders) == [

@@ -11,9 +11,9 @@ from fx_hooks.cli import explain, init
 from fx_hooks.frameworks import NAMES
 from fx_hooks.policy.baseline import Baseline, format_baseline, parse_baseline
 from fx_hooks.util.errors import FatalError
-from tests.contract_support import MODULE, STATE, run
+from tests.contract_support import MODULE, STATE
 from tests.contract_support import check as contract
-from tests.support import CLEAN, WEIGHTS, Repo, Result
+from tests.support import CLEAN, WEIGHTS, Repo, Result, run
 from tests.test_check_range import check as ranges
 
 OLD = "outputs/2024-01-31/12-00-00/metric.csv"
@@ -153,13 +153,11 @@ def test_it_is_explained(grown: Repo) -> None:
     more = "- exp/module.pt\n- best_models/new.pt\n"
     grown.stage(NAME, (grown.root / NAME).read_text() + more)
     said = told(OLD, "exp/module.pt", "best_models/new.pt").splitlines()
-    assert said[1] == f"    {NAME} lists it with another content"
-    assert said[3] == f"    {NAME} lists it, and never accepts what would run code"
-    assert said[5] == (
-        f"    {NAME} lists it without the id of its content, which it has to have here"
-    )
+    assert said[1] == f"    {NAME} lists it with other content"
+    assert said[3] == f"    {NAME} lists it, but never accepts a model that would run code"
+    assert said[5] == (f"    {NAME} lists it without the id of its content, which is needed here")
     changed = json.loads(told("--format", "json", OLD))
-    assert (changed["verdict"], changed["baseline"]) == ("blocked", "lists it with another content")
+    assert (changed["verdict"], changed["baseline"]) == ("blocked", "lists it with other content")
 
 
 def test_a_path_alone_is_not_enough_in_best_models(grown: Repo) -> None:

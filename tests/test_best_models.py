@@ -28,10 +28,9 @@ from tests.contract_support import (
     facts,
     listing,
     pointer,
-    run,
     sha256,
 )
-from tests.support import CLEAN, Repo, working_directory
+from tests.support import CLEAN, Repo, run, working_directory
 from tests.weight_files import malicious, torch_zip
 
 LFS = "*.pt filter=lfs diff=lfs merge=lfs -text\n"

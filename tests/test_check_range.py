@@ -105,9 +105,9 @@ def test_added_and_deleted_again(remote: Repo, repo: Repo) -> None:  # noqa: ARG
   weights: model weights are large and temporary
   - model.pt  17 B, gone since
 
-No remote has these commits yet. A rebase would stop where such a file changes or goes away again,\
- so rewrite them with git-filter-repo (pip install git-filter-repo). Commit everything before, and\
- copy the files elsewhere if you need them:
+No remote has these commits yet. A rebase would stop, because a later commit changes or deletes\
+ such a file. So rewrite them with git-filter-repo (pip install git-filter-repo). First commit\
+ everything, and copy the files elsewhere if you need them:
     git diff --stat --exit-code HEAD && git filter-repo --force --refs {base}..main\
  --invert-paths \\
         --path=model.pt \\
@@ -594,7 +594,6 @@ def test_the_audit_draws_a_bar_on_a_terminal(repo: Repo, monkeypatch: pytest.Mon
     terminal = Terminal()
     monkeypatch.setattr("fx_hooks.reporting.progress.PATIENCE", 0)
     monkeypatch.setattr("fx_hooks.reporting.progress.PAUSE", 0)
-    monkeypatch.setattr("fx_hooks.history.audit.whole_history.STEP", 1)
     monkeypatch.setattr("sys.stderr", terminal)
     with working_directory(repo.root):
         assert check_range.main(["--all"]) == 0

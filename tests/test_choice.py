@@ -69,6 +69,11 @@ def test_ages_are_passed_not_reached() -> None:
     assert is_chosen("--before", f"{written}.5", now=2000.0)
 
 
+def test_units_of_an_age() -> None:
+    ages = [selection.seconds(text) for text in ("90m", "12h", "30d", "8w")]
+    assert ages == [5_400, 43_200, 2_592_000, 4_838_400]
+
+
 def test_by_ending(inside: States) -> None:
     assert chosen(inside, "--failed") == {"online_failed", "online_failed_wandb"}
     assert chosen(inside) - chosen(inside, "--not-milestones") == {"chosen", "chosen_wandb"}

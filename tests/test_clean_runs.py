@@ -35,7 +35,7 @@ from tests.faults import (
 from tests.faults import run as in_fork
 from tests.realruns.states import States, live_run
 from tests.run_trees import Seen, mark_as_synced, restore, seen, write
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, captured
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
 DAY = 86_400_000_000_000
@@ -68,14 +68,7 @@ def wandb(
 
 
 def run(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> Result:
-    capfd.readouterr()
-    with working_directory(root):
-        try:
-            code = clean_runs.main(arguments)
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    out, err = capfd.readouterr()
-    return Result(code, out, err)
+    return captured(capfd, clean_runs.main, *arguments, cwd=root)
 
 
 def nobody(root: bytes) -> Processes:  # noqa: ARG001
@@ -305,8 +298,10 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
             write(repo.root / path / f"run-{run_id}.wandb", content, mtime=then)
     write(repo.root / "wandb/offline-run-20240101_000000-c/run-c.wandb.synced", "", mtime=then // 2)
     result = run(repo.root, capfd, ".")
-    waiting = "\nW&B does not have all of them. Sync them, and an hour later they may go:\n"
-    others = "\nW&B does not have all of these, which stay all the same:\n"
+    waiting = (
+        "\nW&B does not have all of these. Sync them, and an hour later you can delete them:\n"
+    )
+    others = "\nW&B does not have all of these. Even when they are synced, they stay:\n"
     lines = [f"    {line.format(path)}\n" for path, line in whole.items()]
     assert "run-e.wandb is empty\n" in result.out
     assert f"    fx-clean-runs --accept-unproven {[*whole][-1]}\n" in result.out
@@ -657,7 +652,7 @@ def test_a_log_that_cannot_be_written(
     (left,) = (repo.root / "outputs").glob(".fx-gone-a.*")
     assert result.code == 1
     assert result.out.endswith(
-        "\nLeft aside, until fx-clean-runs --yes can settle it:\n"
+        "\nMoved aside, and not deleted yet (fx-clean-runs --yes tries again):\n"
         "  outputs/a: the log cannot be written: No space left on device; until then its folder is"
         f" {left.name}\n"
     )
@@ -701,7 +696,8 @@ def test_what_cannot_be_deleted_is_named_each_time(
     reason = f"only a part of it could be deleted: Operation not permitted; the rest is {left}"
     assert result.out.endswith(
         "Deleted 0 runs, which freed 0 B.\n\n"
-        f"Left aside, until fx-clean-runs --yes can settle it:\n  outputs/a: {reason}\n"
+        "Moved aside, and not deleted yet (fx-clean-runs --yes tries again):\n"
+        f"  outputs/a: {reason}\n"
     )
     result = run(repo.root, capfd, ".", "--yes")
     assert result == Result(
@@ -764,7 +760,8 @@ def test_what_an_interruption_left_is_told_and_settled(
 ) -> None:
     job(repo.root, "outputs/.fx-aside-a.01234567")
     assert run(repo.root, capfd, ".").out == (
-        "note: outputs/.fx-aside-a.01234567 is left of an interruption: --yes settles that, too\n"
+        "note: outputs/.fx-aside-a.01234567 is left from an interruption:"
+        " --yes finishes that, too\n"
         "Nothing would go.\n"
     )
     job(repo.root, "outputs/.fx-gone-b.01234567")
@@ -773,8 +770,8 @@ def test_what_an_interruption_left_is_told_and_settled(
     before = seen(repo.root)
     result = run(repo.root, capfd, ".")
     assert result.out == (
-        "note: 2 folders are left of an interruption, as outputs/.fx-aside-a.01234567:"
-        " --yes settles them, too\n"
+        "note: 2 folders are left from an interruption, such as outputs/.fx-aside-a.01234567:"
+        " --yes finishes them, too\n"
         "Nothing would go.\n"
     )
     assert seen(repo.root) == before
@@ -812,7 +809,10 @@ def test_a_run_that_cannot_be_packed_stays(
     monkeypatch.setattr(writer, "write", write_late)
     result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
     assert result.code == 1
-    assert "outputs/a: it is not there any more" in result.out.partition("Still in its place:")[2]
+    assert (
+        "outputs/a: it is gone, or something in it is"
+        in result.out.partition("Still in its place:")[2]
+    )
     assert os.listdir(repo.root / "outputs") == ["a"]
 
 
@@ -857,7 +857,8 @@ def test_an_archive_in_a_run_that_is_there_keeps_it(
         assert result.code == 0
         notes = [line for line in result.out.splitlines() if line.startswith("note: ")]
         assert notes == [
-            f"note: {target} lies in {path}, which stays as long as it is there" for path in around
+            f"note: {target} lies in the run {path}, which stays until you move the archive"
+            for path in around
         ]
     assert not (repo.root / "multirun/s/0").exists()
     assert run(repo.root, capfd, "multirun/s", "--yes").code == bool(around)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fx_hooks.cli import explain
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, exit_code, working_directory
 
 POLICY = """\
 ignore:
@@ -62,10 +62,7 @@ def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> Result:
         if stdin is not None:
             patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with redirect_stdout(out), redirect_stderr(err):
-            try:
-                code = explain.main(arguments)
-            except SystemExit as exc:
-                code = exc.code if isinstance(exc.code, int) else -1
+            code = exit_code(explain.main, arguments)
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Result(code, *texts)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.check_artifacts import main
-from fx_hooks.fastpath import looked_into, table_cache
+from fx_hooks.fastpath import looked_into, table_cache, work_tree
 from fx_hooks.fastpath.artifacts import proven_clean
+from fx_hooks.fastpath.work_tree import has_other_attributes
 from fx_hooks.policy.compiler import compile_tables
 from tests.support import (
     CLEAN,
@@ -1161,6 +1162,42 @@ def test_a_filter_by_attributes_of_other_places(
     assert repo.git("cat-file", "-s", ":data/part").strip() == str(len(SAFETENSORS))
     assert not repo.fast_path("--", "data/part")
     assert repo.check("--", "data/part").code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[user]\n\tname = me\n", False),
+        ("[core]\n\tattributesFile = x\n", True),
+        # Not read to its end, so it may name some.
+        ("# much\n" * 10_000, True),
+    ],
+)
+def test_a_configuration_that_may_name_attributes(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, text: str, named: bool
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.setattr(work_tree, "_SYSTEM", ())
+    assert not has_other_attributes(str(repo.git_directory))
+    Path(os.environ["HOME"], ".gitconfig").write_text(text)
+    assert has_other_attributes(str(repo.git_directory)) == named
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("'user.name'='me'", False),
+        ("'core.attributesFile'='x'", True),
+        ("'Include.path'='x'", True),
+    ],
+)
+def test_options_that_may_name_attributes(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, given: str, named: bool
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.setattr(work_tree, "_SYSTEM", ())
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", given)
+    assert has_other_attributes(str(repo.git_directory)) == named
 
 
 @pytest.mark.parametrize("variable", ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"])

@@ -22,7 +22,7 @@ from fx_hooks.runs.archive.storage import Upload
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.query import parse_query
 from fx_hooks.util.errors import FatalError
-from tests.contract_support import run
+from tests.support import run
 from tests.test_kept_runs import job as make_job
 from tests.test_storage import ObjectStore, Server, alone
 
@@ -277,7 +277,7 @@ def test_places_that_cannot_be_searched(repo: Repo, tmp_path: Path) -> None:
     assert done.code == 1
     assert "not searched: " in done.out
     for words in (("--list", "x.tar.gz"), ("--restore", "x.tar.gz")):
-        assert "are two things" in find(repo, "a > 1", *words).err
+        assert "do not go together" in find(repo, "a > 1", *words).err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")

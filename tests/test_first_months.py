@@ -17,7 +17,7 @@ import pytest
 
 from tests.contract_support import STATE
 from tests.support import Repo
-from tests.test_examples import INSTALLERS, published
+from tests.test_examples import published, shell
 
 __all__ = ["published"]
 
@@ -43,19 +43,9 @@ class Team:
         self.commands = 0
 
     def does(self, command: str, code: int = 0) -> str:
-        done = subprocess.run(
-            ("bash", "-c", command),
-            cwd=self.repo.root,
-            env=os.environ | INSTALLERS,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        self.said = shell(self.repo, command, code=code)
         self.commands += 1
-        self.said = done.stdout
-        return done.stdout
+        return self.said
 
     def does_what_is_said(self) -> None:
         """Run the `git add` that was printed."""

@@ -22,8 +22,8 @@ from fx_hooks.cli import (
     rules,
     show_run,
 )
-from tests.contract_support import LISTING, METADATA, MODEL, MODULE, STATE, WEIGHTS, approve, run
-from tests.support import CLEAN, Repo, Result, run_main, working_directory
+from tests.contract_support import LISTING, METADATA, MODEL, MODULE, STATE, WEIGHTS, approve
+from tests.support import CLEAN, Repo, Result, run, run_main, working_directory
 from tests.test_best_models import METADATA_FAULTS
 from tests.test_printed_commands import SCENES
 from tests.weight_files import malicious

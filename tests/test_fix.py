@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fx_hooks import sync_gitignore
-from tests.contract_support import STATE, run
-from tests.support import CLEAN, Repo
+from tests.contract_support import STATE
+from tests.support import CLEAN, Repo, run
 
 RUN = "wandb/run-20250101_000000-a1b2c3d4/files/x.json"
 

@@ -11,9 +11,9 @@ import pytest
 from fx_hooks import check_range
 from fx_hooks.artifacts.found_projects import as_globs, find_projects
 from fx_hooks.cli import clean_runs, explain, init
-from tests.contract_support import META, STATE, entry, listing, run
+from tests.contract_support import META, STATE, entry, listing
 from tests.monorepos import RECORD
-from tests.support import CLEAN, Repo, git_version, run_main
+from tests.support import CLEAN, Repo, git_version, run, run_main
 
 RUN = "outputs/2026-11-23/15-21-46"
 
@@ -146,9 +146,9 @@ def test_init_offers_the_root_where_a_project_is_started_there(monorepo: Repo, t
     line = "python packages/ml/src/train.py" if there else "cd packages/ml && python src/train.py"
     monorepo.stage("scripts/train.sh", f"{line}\n")
     said = run(init.main, "--dry-run", cwd=monorepo.root).out
-    offered = "/, or to experiments/ where it is started at the root, as scripts/train.sh may: then"
+    offered = "/, or to experiments/ if it is started at the root, as scripts/train.sh may do: then"
     assert (offered in said) == there
-    assert ("or to tracking/wandb/ where it is started at the root" in said) == there
+    assert ("or to tracking/wandb/ if it is started at the root" in said) == there
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -540,13 +541,27 @@ def test_a_process_of_which_nobody_wants_more_ends(
 ) -> None:
     repository = Repository()
     instead(f"echo $$ > '{tmp_path}/id'\nprintf 'a\\0'\nexec sleep 600")
-    fields = repository.streams(("log",), (b"", b""))
-    assert next(fields) == b"a"
-    fields.close()  # type: ignore[attr-defined]
+    lists = repository.batches(("log",), (b"", b""))
+    assert next(chain.from_iterable(lists)) == b"a"
+    lists.close()  # type: ignore[attr-defined]
     with repository.opened_blob(NOBODY) as content:
         assert content.read(2) == b"a\0"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "id").read_text()), 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="git is a script of ours")
+@pytest.mark.usefixtures("either_way")
+def test_two_processes_at_a_time_answer_in_order(
+    instead: Callable[[str], None], tmp_path: Path
+) -> None:
+    repository = Repository()
+    instead(f"cat\nprintf '\\0b\\0'\n: > '{tmp_path}/'$$.ran")
+    lists = repository.batches(("log",), (b"1", b"2", b"3", b"4"))
+    said = chain.from_iterable(lists)
+    assert [*islice(said, 3)] == [b"1", b"b", b"2"]
+    assert len(list(tmp_path.glob("*.ran"))) <= 3
+    assert [*said] == [b"b", b"3", b"b", b"4", b"b"]
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux tells")

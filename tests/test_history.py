@@ -55,6 +55,44 @@ def test_a_merge_brings_in_only_what_no_side_has(empty: Repo) -> None:
     ]
 
 
+def test_a_whole_history_is_read_in_parts(empty: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(empty, "one", "a", "b")
+    empty.git("checkout", "-q", "-b", "side")
+    commit(empty, "side", "b", "c")
+    empty.git("checkout", "-q", "main")
+    empty.git("rm", "-q", "a")
+    commit(empty, "two", "d")
+    commit(empty, "nothing")
+    empty.git("merge", "-q", "--no-ff", "--no-commit", "side")
+    commit(empty, "merge", "evil")
+    with working_directory(empty.root):
+        log, whole = Walk(ObjectStore(), ["HEAD"]), Walk(ObjectStore(), ["--all"])
+        monkeypatch.setattr("fx_hooks.history.walk._FEW", 1)
+        found, expected = ([(walk.commits[item.commit], *item[1:]) for item in walk]
+                           for walk in (whole, log))  # fmt: skip
+    # Those of the same second may come in another order.
+    assert sorted(found) == sorted(expected)
+    assert len(found) == 6
+    assert sorted(whole.commits) == sorted(log.commits)
+    assert len(whole.times) == len(whole.commits) == 5
+    assert whole.removed == {b"a"}
+    assert [commit for commit, *_ in found] == sorted(
+        (commit for commit, *_ in found), key=whole.commits.index
+    )
+
+
+def test_a_commit_that_is_lost_is_an_error(empty: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(empty, "one", "a")
+    lost = commit(empty, "two", "b")
+    commit(empty, "three", "c")
+    # From here on git knows what commits there are without reading them.
+    empty.git("commit-graph", "write", "--reachable")
+    (empty.root / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    monkeypatch.setattr("fx_hooks.history.walk._FEW", 1)
+    with working_directory(empty.root), pytest.raises(FatalError, match="git fsck says more"):
+        list(Walk(ObjectStore(), ["--all"]))
+
+
 def test_an_octopus_and_a_merge_that_takes_one_side_alone(empty: Repo) -> None:
     base = commit(empty, "base", "base")
     for name in ("x", "y", "z"):

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fx_hooks.cli import _runners, init
 from fx_hooks.frameworks.framework import RunDirectory
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.runs.layouts import run_directories
+from tests import support
 from tests.support import Repo, Result, mostly_slow, working_directory
 
 SNIPPET = f"""\
@@ -44,13 +45,7 @@ ALL_DONE = Result(0, "All is in place.\nNo tracked file breaks the policy.\n", "
 
 
 def run(repo: Repo, *arguments: str) -> Result:
-    out, err = io.StringIO(), io.StringIO()
-    with working_directory(repo.root), redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = init.main(arguments)
-        except SystemExit as exc:
-            code = exc.code if isinstance(exc.code, int) else -1
-    return Result(code, out.getvalue(), err.getvalue())
+    return support.run(init.main, *arguments, cwd=repo.root)
 
 
 def in_step(repo: Repo) -> bool:

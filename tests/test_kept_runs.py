@@ -15,8 +15,6 @@ import pytest
 
 from fx_hooks.cli import archive_runs, clean_runs
 from fx_hooks.git.alone import NAME
-from fx_hooks.runs import deletion, inventory
-from fx_hooks.runs.liveness import Processes
 from fx_hooks.util import files
 from tests.run_trees import DAY, write
 from tests.support import Repo, git_version, working_directory
@@ -26,11 +24,7 @@ JOB = "outputs/2026-01-05/10-00-00"
 DIGEST = "4" * 64
 
 
-@pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking at all processes takes long, and none of them has to do with these runs."""
-    for module in (inventory, clean_runs, deletion):
-        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+pytestmark = pytest.mark.usefixtures("no_processes")
 
 
 def ago(days: float) -> int:
@@ -509,7 +503,7 @@ def test_a_plan_says_that_it_is_for_ever(repo: Repo, capfd: pytest.CaptureFixtur
     write(job(repo.root, "outputs/2026-01-06/10-00-00") / "notes.md", "x\n")
     with working_directory(repo.root):
         assert clean_runs.main((".",)) == 0
-    assert "What is deleted cannot be brought back" in capfd.readouterr().out
+    assert "You cannot bring back what is deleted" in capfd.readouterr().out
 
 
 @POSIX

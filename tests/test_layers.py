@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import fx_hooks
-from tests.support import mostly_slow
 
 ROOT = Path(fx_hooks.__file__).parent
 
@@ -34,6 +34,7 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
+@cache
 def imports(name: str) -> list[Import]:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     return list(read_imports(tree, local=False))
@@ -171,7 +172,7 @@ def test_no_module_runs_in_a_circle() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("command", mostly_slow(sorted(COMMANDS | ENTRY_POINTS), 3))
+@pytest.mark.parametrize("command", sorted(COMMANDS | ENTRY_POINTS))
 def test_a_command_imports_no_other(command: str) -> None:
     entry = f"fx_hooks.{command.rpartition('.')[2]}"
     assert importers(command) <= {entry} - {command}

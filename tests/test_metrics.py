@@ -7,23 +7,26 @@ import math
 import pytest
 
 from fx_hooks.runs.archive.listing import figures
-from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.metrics import Way, direction, numbers, value_of
 
 
 @pytest.mark.parametrize(
     ("way", "names"),
     [
-        (MIN, "loss val/loss val_loss val.loss valLoss eval-loss loss1 losses/kl WER eval/wer"),
-        (MIN, "cer RMSEVal test_rmse mse fid_score word_error top1_error nll val_ppl"),
-        (MAX, "acc answer_accuracy val/acc topAcc top5_acc f1 F1Score macro-f1 mAP map50-95 ap"),
-        (MAX, "auroc valAUC mIoU recall@10 ndcg10 R2 episode_reward bleu"),
+        (Way.MIN, "loss val/loss val_loss val.loss valLoss eval-loss loss1 losses/kl WER eval/wer"),
+        (Way.MIN, "cer RMSEVal test_rmse mse fid_score word_error top1_error nll val_ppl"),
+        (
+            Way.MAX,
+            "acc answer_accuracy val/acc topAcc top5_acc f1 F1Score macro-f1 mAP map50-95 ap",
+        ),
+        (Way.MAX, "auroc valAUC mIoU recall@10 ndcg10 R2 episode_reward bleu"),
         # Words that only contain one, words that nobody knows, words against each other.
         (None, "confidence answer_score powerful lower masque merry officer fidelity glossy"),
         (None, "score epoch x throughput val/score acc_error loss/accuracy"),
         (None, "neg_mse neg_mean_squared_error inv_loss loss_reduction negativeLoss"),
     ],
 )
-def test_directions(way: str | None, names: str) -> None:
+def test_directions(way: Way | None, names: str) -> None:
     assert {name: direction(name) for name in names.split()} == dict.fromkeys(names.split(), way)
 
 
@@ -49,12 +52,12 @@ def test_directions(way: str | None, names: str) -> None:
     ],
 )
 def test_values(metrics: dict[str, object], name: str, value: float | None) -> None:
-    assert value_of(metrics, Best(name, MAX)) == value
+    assert value_of(metrics, name, Way.MAX) == value
 
 
 def test_what_a_listing_shows_is_found() -> None:
     metrics = {"val": {"acc": 0.25, "deep": {"f1": 0.5}}, "train/loss": 2, "_step": 7}
     for word in figures(metrics).split(", "):
         name, _, value = word.rpartition(" ")
-        assert value_of(metrics, Best(name, MIN)) == float(value)
+        assert value_of(metrics, name, Way.MIN) == float(value)
     assert dict(numbers(metrics)) == {"val.acc": 0.25, "val.deep.f1": 0.5, "train/loss": 2}

@@ -14,7 +14,7 @@ from fx_hooks.best_models.milestone import Milestone
 from fx_hooks.best_models.milestones import load_contract, with_entry
 from fx_hooks.policy.loader import BUILTIN_FILE, load_policy
 from fx_hooks.util.errors import FatalError
-from fx_hooks.weights.content import FORMATS
+from fx_hooks.weights.content import Format
 from tests.contract_support import LISTING, MODEL, STATE, entry, listing, sha256
 
 BEST_MODELS = load_policy().best_models
@@ -108,7 +108,7 @@ def test_faults_name_file_line_and_key(text: str, fault: str) -> None:
 
 def test_the_schema_knows_every_key_and_format() -> None:
     keys = SCHEMA["definitions"]["milestone"]["properties"]
-    assert tuple(keys["format"]["enum"]) == FORMATS
+    assert tuple(keys["format"]["enum"]) == tuple(Format)
     assert set(keys) == set(Milestone._fields) - {"path", "line"}
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from fx_hooks import check_best_models, check_range
 from fx_hooks.cli import explain, init
-from tests.contract_support import STATE, run
-from tests.support import CLEAN, Repo, Result, mostly_slow, run_main
+from tests.contract_support import STATE
+from tests.support import CLEAN, Repo, Result, mostly_slow, run, run_main
 
 # Files, and what is said of them; those with "!" were meant to be a policy.
 MISSES = {
     "spelling": (
         {".fx-hooks.yml": "ignore: ['*.xyz']\n"},
-        "!.fx-hooks.yml is not read, as the policy is called .fx-hooks.yaml:"
+        "!.fx-hooks.yml is not read, because the policy is called .fx-hooks.yaml:"
         " git mv -f .fx-hooks.yml .fx-hooks.yaml",
     ),
     "underscore": ({".fx_hooks.yaml": ""}, "!.fx_hooks.yaml is not read"),

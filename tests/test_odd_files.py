@@ -26,10 +26,9 @@ from tests.contract_support import (
     check,
     entry,
     listing,
-    run,
 )
 from tests.odd_files import odd_files
-from tests.support import CLEAN, Repo, Result
+from tests.support import CLEAN, Repo, Result, run
 
 FILES = odd_files()
 

@@ -9,8 +9,8 @@ import pytest
 
 from fx_hooks import sync_gitignore
 from fx_hooks.cli import explain, init
-from tests.contract_support import META, METADATA, STATE, add, check, run
-from tests.support import Repo, Result, run_main, working_directory
+from tests.contract_support import META, METADATA, STATE, add, check
+from tests.support import Repo, Result, run, run_main, working_directory
 from tests.test_printed_commands import commands_of
 
 POLICIES = {

@@ -19,8 +19,8 @@ import pytest
 import fx_hooks
 from fx_hooks import check_best_models, check_range, sync_gitignore
 from fx_hooks.cli import add_milestone, init
-from tests.contract_support import META, METADATA, MODEL, MODULE, STATE, approve, run
-from tests.support import Repo, Result, run_main, working_directory
+from tests.contract_support import META, METADATA, MODEL, MODULE, STATE, approve
+from tests.support import Repo, Result, run, run_main, working_directory
 from tests.weight_files import malicious
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shells are those of POSIX")

@@ -16,9 +16,8 @@ from fx_hooks.fastpath import gitignore as ignore_state
 from fx_hooks.fastpath.gitignore import proven_in_step
 from fx_hooks.gitignore import blocks, kept_blocks
 from fx_hooks.gitignore.block import block_lines
-from tests.contract_support import run
 from tests.project_trees import disagreements, draw_cases
-from tests.support import Repo, Result
+from tests.support import Repo, Result, run
 from tests.test_projects import LAYOUTS, put
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from fx_hooks.fastpath.projects import changed, differences
 from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
-from tests.contract_support import META, STATE, entry, facts, listing, run
-from tests.support import CLEAN, Repo, run_main
+from tests.contract_support import META, STATE, entry, facts, listing
+from tests.support import CLEAN, Repo, run, run_main
 
 # What is refused, and what passes, at the root of a repository.
 REFUSED = (

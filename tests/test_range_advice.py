@@ -62,14 +62,18 @@ def test_an_artifact_that_stays_is_taken_out_by_a_rebase(remote: Repo, repo: Rep
     assert all((repo.root / name).exists() for name in ("a.pt", "-x.pt", "q'u o.pt"))
 
 
-def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
-    commit(repo, "bad", "a.pt")
+def merge_side(repo: Repo) -> None:
     repo.git("checkout", "-q", "-b", "side")
     commit(repo, "side", "src/side.py")
     repo.git("checkout", "-q", "main")
     commit(repo, "main", "src/main.py")
     repo.git("merge", "-q", "--no-verify", "--no-ff", "-m", "merge", "side")
     repo.git("branch", "-q", "-D", "side")
+
+
+def test_with_merges_in_between(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
+    commit(repo, "bad", "a.pt")
+    merge_side(repo)
     result = check(repo, "origin/main..HEAD")
     assert "git rebase -q --rebase-merges --onto HEAD" in result.out
     follow(repo, result)
@@ -175,12 +179,7 @@ def test_several_commits_are_edited(remote: Repo, repo: Repo, merged: bool) -> N
     commit(repo, "fine", "src/b.py")
     second = commit(repo, "worse", "b.pt", "src/c.py")
     if merged:
-        repo.git("checkout", "-q", "-b", "side")
-        commit(repo, "side", "src/side.py")
-        repo.git("checkout", "-q", "main")
-        commit(repo, "main", "src/main.py")
-        repo.git("merge", "-q", "--no-verify", "--no-ff", "-m", "merge", "side")
-        repo.git("branch", "-q", "-D", "side")
+        merge_side(repo)
     result = check(repo, "origin/main..HEAD")
     assert f"mark {second[:10]}, {first[:10]} as 'edit'" in result.out
     follow(repo, result, f"{first} {second}")

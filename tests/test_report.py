@@ -8,29 +8,21 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fx_hooks.git.commands import cover, unstage, untrack
-from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import MAX_LINES, artifact_report
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import from_root, human_size, quoted, shown
+from tests.test_formats import finding
 
-
-def finding(
-    path: bytes,
-    group: bytes | None = None,
-    *,
-    rule: str = "weights",
-    why: str = "weights are large",
-    advice: str = "",
-    size: int | None = 2048,
-) -> Finding:
-    return Finding(path, rule, why, advice, path if group is None else group, size, False)
+if TYPE_CHECKING:
+    from fx_hooks.reporting.finding import Finding
 
 
 def report(

@@ -28,7 +28,7 @@ from fx_hooks.util.disk import Scan, scan
 from tests.realruns.cloud import cloud
 from tests.realruns.make import environment
 from tests.realruns.states import DAY, States, live_run
-from tests.support import Repo, Result, working_directory
+from tests.support import Repo, Result, captured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +39,7 @@ POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX file systems")
 
 def run(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> Result:
     """The command in *root*, in this process."""
-    capfd.readouterr()
-    with working_directory(root):
-        try:
-            code = report_space.main(arguments)
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-    out, err = capfd.readouterr()
-    return Result(code, out, err)
+    return captured(capfd, report_space.main, *arguments, cwd=root)
 
 
 def record(root: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -165,6 +158,24 @@ def test_each_thing_has_its_kind(odd: Repo, capfd: pytest.CaptureFixture[str]) -
     # Counted with the run already.
     (same,) = [item for item in found["items"] if item["path"] == "data/same.ckpt"]
     assert (same["disk"], same["files"]) == (0, 1)
+
+
+def test_checkpoints_are_known_by_their_names_and_those_of_folders(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name counts in one folder and not in another; each name is decided once."""
+    monkeypatch.setattr("fx_hooks.runs.usage.measure._MOST_NAMES", 2)
+    for number in (1, 2):
+        job = f"outputs/2024-01-31/23-59-5{number}"
+        repo.write(f"{job}/.hydra/config.yaml", b"a: 1\n")
+        for name, size in {
+            "a.pt": 1, "test/a.pt": 10, "models/x.index": 100, "models/x.csv": 1000,
+            "one.ckpt/plain.txt": 10_000, "plain.txt": 100_000, "saved_model.pb": 1_000_000,
+        }.items():  # fmt: skip
+            repo.write(f"{job}/{name}", b"x" * size)
+    found = record(repo.root, capfd)
+    sizes = [item["checkpoints"]["bytes"] for item in found["items"] if item["kind"] == "Hydra job"]
+    assert sizes == [1_010_101] * 2
 
 
 @pytest.mark.slow

@@ -249,14 +249,14 @@ def _answer() -> Answer:
         items=items,
         outside=outside,
         remedies=[
-            Remedy("41 runs that may go", ["fx-clean-runs ."], 15 * gib + 176 * mib),
+            Remedy("41 runs that you can delete", ["fx-clean-runs ."], 15 * gib + 176 * mib),
             Remedy(
-                "artifacts that W&B downloads again",
+                "artifacts that W&B can download again",
                 ["wandb artifact cache cleanup 0GB"],
                 5 * gib,
             ),
             Remedy(
-                "1 run that W&B does not have yet: an hour after the sync",
+                "1 run that W&B does not have yet: sync, wait an hour, delete",
                 [
                     "wandb sync wandb/offline-run-20260914_081155-x1p9k2aa",
                     "fx-clean-runs outputs/2026-09-14/08-11-52",

@@ -366,7 +366,7 @@ def test_a_run_that_is_not_there(root: Path, tmp_path: Path) -> None:
     written = pack(root, tmp_path / "a.tar.gz", "outputs/gone", RUN, f"{RUN}/train.log")
     assert [left.reason for left in written.left_out] == [
         "it is not a directory",
-        "it is not there any more, or something in it",
+        "it is gone, or something in it is",
     ]
     assert len(written.runs) == 1
 
@@ -397,7 +397,7 @@ def test_what_has_changed_since(root: Path, tmp_path: Path) -> None:
     base = os.fsencode(root)
     assert writer.changed_since(base, packed) is None
     (root / RUN).rename(root / "aside")
-    assert writer.changed_since(base, packed) == ("it is not there any more, or something in it")
+    assert writer.changed_since(base, packed) == ("it is gone, or something in it is")
     assert writer.changed_since(base, packed, os.fsencode(root / "aside")) is None
     mtime = (root / "aside").stat().st_mtime_ns
     (root / "aside/model.pt").rename(root / "model.pt")
@@ -473,7 +473,7 @@ def test_what_reads_back_otherwise(
         real(self, text.replace(b"fx-hooks ", b"fx-hookz "))
 
     monkeypatch.setattr(writer._Packer, "finish", finish)
-    with pytest.raises(FatalError, match="reads back otherwise than it was written"):
+    with pytest.raises(FatalError, match="what was read back is not what was written"):
         pack(root, tmp_path / "a.tar.gz", RUN)
     assert os.listdir(tmp_path) == ["root"]
 

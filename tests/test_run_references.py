@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.cli import clean_runs
-from fx_hooks.runs import deletion, inventory
-from fx_hooks.runs.liveness import Processes
 from tests.realruns.make import environment
 from tests.run_trees import DAY, mark_as_synced, write
 from tests.support import Repo, working_directory
@@ -26,11 +24,7 @@ OTHER = "outputs/2026-01-06/10-00-00"
 RUN = "wandb/offline-run-20260107_100000-abc"
 
 
-@pytest.fixture(autouse=True)
-def unused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking at all processes takes long, and none has to do with the runs."""
-    for module in (inventory, clean_runs, deletion):
-        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+pytestmark = pytest.mark.usefixtures("no_processes")
 
 
 def ago(days: float) -> int:

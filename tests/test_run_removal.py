@@ -451,7 +451,7 @@ def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         not_opened(patch, place(tree, left))
         said = settle(tree, left, done=False)
-    assert said == f"{left.decode()} is left of an interruption, and stays: Permission denied"
+    assert said == f"{left.decode()} is left from an interruption, and stays: Permission denied"
     with monkeypatch.context() as patch:
         fails(patch, "geteuid", 1, error=errno.EIO)
         said = settle(tree, left, done=False)
@@ -596,6 +596,19 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
     assert said.endswith(": it belongs to another user: what is in it cannot be deleted")
+
+
+def test_a_link_to_a_folder_of_somebody_else_goes(
+    tree: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = place(tree, b"theirs")
+    os.mkdir(theirs)
+    os.symlink(theirs, place(tree, b"outputs/a/inner/link"))
+    monkeypatch.setattr(os, "geteuid", lambda: os.lstat(tree).st_uid + 1)
+    monkeypatch.setattr(os, "access", lambda folder, _: not folder.endswith(b"link"))
+    remove(tree)
+    assert os.listdir(place(tree, b"outputs")) == []
+    assert os.path.isdir(theirs)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs another user")

@@ -337,7 +337,7 @@ def test_runs_that_the_manifest_does_not_tell_of(tmp_path: Path) -> None:
     footer = codec.footer(len(whole))
     codec.close()
     (tmp_path / "c.tar.gz").write_bytes(whole + rest[: -len(footer)] + footer)
-    with pytest.raises(FatalError, match="does not tell of all that is in it"):
+    with pytest.raises(FatalError, match="has more in it than its manifest lists"):
         Archive(os.fsencode(tmp_path / "c.tar.gz"))
 
 
@@ -772,7 +772,7 @@ def test_a_repository_of_any_name_is_not_put_back(tmp_path: Path) -> None:
     restore(tmp_path / "a.tar.gz", tmp_path / "there")
     assert {*seen(tmp_path / "there")} == {b"outputs", b"outputs/a"}
     forge(tmp_path / "b.tar.gz", a_run("b", folder(), file("HEAD"), folder("objects")))
-    with pytest.raises(FatalError, match="is a repository, and no run"):
+    with pytest.raises(FatalError, match="is a repository, not a run"):
         restore(tmp_path / "b.tar.gz", tmp_path / "there")
 
 
@@ -785,7 +785,7 @@ def test_a_repository_of_any_name_is_not_put_back(tmp_path: Path) -> None:
 )
 def test_source_is_no_run(tmp_path: Path, path: str, name: str) -> None:
     forge(tmp_path / "a.tar.gz", a_run(path, folder(), file(name), file("train.log")))
-    with pytest.raises(FatalError, match=f"{path}: holds source files, and is not a run"):
+    with pytest.raises(FatalError, match=f"{path}: holds source files, so it is not a run"):
         restore(tmp_path / "a.tar.gz", tmp_path / "there")
     assert not (tmp_path / "there" / path).exists()
 
@@ -815,8 +815,8 @@ def test_a_hard_link_to_what_is_not_put_back(tmp_path: Path) -> None:
         ({"data": 9}, "more data than it is long"),
         ({"data": -1}, "has a data that is none"),
         ({"data": "4"}, "has no data where it has to"),
-        ({"data": 4}, "has not the digest of its manifest"),
-        ({"data": 0}, "has not the digest of its manifest"),
+        ({"data": 4}, "does not have the digest that the manifest gives"),
+        ({"data": 0}, "does not have the digest that the manifest gives"),
         ({"data": 0, "size": 1 << 60}, "is not what its manifest says"),
         ({"data": 1 << 59, "size": 1 << 60}, "is said to hold more than it can"),
     ],

@@ -232,7 +232,9 @@ def test_a_sync_that_was_refused_files(states: States, monkeypatch: pytest.Monke
     clean = log.read_text()
     path = f"/elsewhere/{folder.name}/run-synced.wandb"
     refusal = {**REFUSAL, "time": "2999-01-01T00:00:00.1Z", "sync_path": path}
-    log.write_text(clean + json.dumps({**refusal, "sync_path": "/x/other/run-synced.wandb"}))
+    others = {**refusal, "sync_path": "/x/other/run-synced.wandb"}
+    harmless = {**refusal, "msg": "sender: received exit more than once, ignoring"}
+    log.write_text(f"{clean}{json.dumps(others)}\n{json.dumps(harmless)}\n")
     assert by_name(states, look(states.root, monkeypatch))["synced_wandb"].state == SYNCED
     log.write_text(clean + json.dumps(refusal) + "\n")
     run = by_name(states, look(states.root, monkeypatch))["synced_wandb"]
@@ -375,12 +377,14 @@ def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyP
     # Those that may still be under way, for all that is known.
     unknown = {name: LIVE for name, days in AGES.items() if days < 7}
     assert {name: runs[name].state for name in AGES} == STATES | unknown
-    # Young, without an end, and nobody to ask.
-    shift = (AGES["online_killed"] - 2) * DAY
-    monkeypatch.chdir(states.root)
-    runs = by_name(states, survey(Repository(), now=time.time() - shift))
-    assert runs["online_killed_wandb"].state == LIVE
-    assert "could not be seen from here" in runs["online_killed_wandb"].reason
+    # Young, without an end, and nobody to ask. One says nothing, the log of the other is lost.
+    next(states.path("killed_wandb").glob("run-*.wandb")).unlink()
+    for name in ("online_killed_wandb", "killed_wandb"):
+        shift = (AGES[name.removesuffix("_wandb")] - 2) * DAY
+        monkeypatch.chdir(states.root)
+        runs = by_name(states, survey(Repository(), now=time.time() - shift))
+        assert runs[name].state == LIVE
+        assert "a process that cannot be seen" in runs[name].reason
 
 
 def test_what_is_no_run(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -610,7 +614,7 @@ def test_what_nobody_sees_from_here(states: States, monkeypatch: pytest.MonkeyPa
         assert said.startswith(note)
         judged = by_name(states, look(states.root, monkeypatch, now=young))
         assert judged["online_killed_wandb"].state == LIVE
-        assert "could not be seen from here" in judged["online_killed_wandb"].reason
+        assert "a process that cannot be seen" in judged["online_killed_wandb"].reason
         assert judged["online_killed"].reason == judged["online_killed_wandb"].reason
         assert judged["lightning_0"].state == FINISHED
         version = time.time() - (45 - 2) * DAY

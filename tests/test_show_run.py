@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from fx_hooks.cli import add_milestone, archive_runs, clean_runs, show_run
-from fx_hooks.runs import deletion, inventory
-from fx_hooks.runs.liveness import Processes
 from tests.run_trees import write
 from tests.support import SCRIPT, Repo, working_directory
 from tests.test_kept_runs import JOB, ago
@@ -30,11 +28,7 @@ hydra:
 """
 
 
-@pytest.fixture(autouse=True)
-def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking at all processes takes long, and none of them has to do with these runs."""
-    for module in (inventory, clean_runs, deletion):
-        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+pytestmark = pytest.mark.usefixtures("no_processes")
 
 
 @pytest.fixture

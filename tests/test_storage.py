@@ -26,9 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fx_hooks.cli import archive_runs, clean_runs, show_run
-from fx_hooks.runs import deletion, inventory
 from fx_hooks.runs.archive import manifest, storage, tree
-from fx_hooks.runs.liveness import Processes
 from tests.run_trees import seen, write
 from tests.support import Repo, working_directory
 from tests.test_kept_runs import ago
@@ -135,10 +133,7 @@ register_implementation("tosftp", Server, clobber=True)
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Looking at all processes takes long, and none of them has to do with these runs."""
-    for module in (inventory, clean_runs, deletion):
-        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+def alone(no_processes: None) -> Iterator[None]:  # noqa: ARG001
     ObjectStore.fails_at, ObjectStore.count = None, 0
     yield
     ObjectStore.fails_at = None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from fx_hooks.gitignore.block import block_lines, rewritten
 from fx_hooks.gitignore.line_findings import LINES_ADVICE
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.util.errors import FatalError
-from tests import agreement
+from tests import agreement, support
 from tests.support import IS_ROOT, Repo, Result, mostly_slow, working_directory
 
 if TYPE_CHECKING:
@@ -31,13 +29,7 @@ IN_STEP = Result(0, "", "")
 
 
 def run(repo: Repo, *arguments: str, cwd: str = ".") -> Result:
-    out, err = io.StringIO(), io.StringIO()
-    with working_directory(repo.root / cwd), redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = sync_gitignore.main(arguments)
-        except SystemExit as exc:
-            code = exc.code if isinstance(exc.code, int) else -1
-    return Result(code, out.getvalue(), err.getvalue())
+    return support.run(sync_gitignore.main, *arguments, cwd=repo.root / cwd)
 
 
 def staged(repo: Repo, *arguments: str, cwd: str = ".") -> Result:
@@ -988,7 +980,7 @@ def test_lines_before_the_block(repo: Repo) -> None:
     code, lines = findings(repo, "!x.log\n*.swp\n" + BLOCK.decode())
     assert (code, lines) == (
         1,
-        [".gitignore:1: has lost its effect: the block behind it decides", LINES_ADVICE],
+        [".gitignore:1: has no effect: the block below it decides", LINES_ADVICE],
     )
 
 
@@ -996,7 +988,7 @@ def test_lines_before_the_block_that_hold_elsewhere(repo: Repo) -> None:
     """The block closes /wandb; src/wandb is theirs."""
     assert findings(repo, "wandb/\noutputs/\n/wandb/\n" + BLOCK.decode()) == (
         1,
-        [".gitignore:3: has lost its effect: the block behind it decides", LINES_ADVICE],
+        [".gitignore:3: has no effect: the block below it decides", LINES_ADVICE],
     )
 
 

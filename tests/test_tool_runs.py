@@ -19,7 +19,7 @@ from fx_hooks.cli import clean_runs
 from fx_hooks.frameworks.framework import Proof
 from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.git.repository import Repository
-from fx_hooks.runs import deletion, inventory
+from fx_hooks.runs import inventory
 from fx_hooks.runs.inventory import FAILED, FINISHED, LIVE, Run, kept_because, survey
 from fx_hooks.runs.liveness import Processes
 from tests.realruns.snapshots import read_listing
@@ -106,11 +106,7 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def unused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    """Looking at all processes takes long, and none has to do with the runs."""
-    for module in (inventory, clean_runs, deletion):
-        monkeypatch.setattr(module, "find_processes", lambda _: Processes((), frozenset()))
+pytestmark = pytest.mark.usefixtures("home", "no_processes")
 
 
 def unpack(repo: Repo, tool: str, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fx_hooks.weights import torch_allows
-from fx_hooks.weights.content import SAFETENSORS, TORCH, TORCH_LEGACY, Inspection, inspect
+from fx_hooks.weights.content import Format, Inspection, inspect
 from tests.weight_files import (
     EMPTY,
     as_zip,
@@ -155,7 +155,11 @@ def loads(torch: Any, content: bytes) -> bool:
 
 def passes(found: Inspection) -> bool:
     """Whether a milestone without further word would pass."""
-    return found.format in (TORCH, TORCH_LEGACY) and not found.globals and not found.faults
+    return (
+        found.format in (Format.TORCH, Format.TORCH_LEGACY)
+        and not found.globals
+        and not found.faults
+    )
 
 
 def test_the_lists_are_those_of_torch(torch: Any) -> None:
@@ -201,7 +205,7 @@ def test_the_globals_are_torchs(torch: Any, honest: dict[str, bytes]) -> None:
             unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
         except Exception:  # no torch zip, or pickle operations that it does not know
             continue
-        if found.format == TORCH:
+        if found.format == Format.TORCH:
             # It prints imports alone, and then asks for the class of a dtype as well.
             more = set(found.globals) - set(unsafe)
             assert set(unsafe) <= set(found.globals), name
@@ -253,7 +257,7 @@ def test_safetensors_headers_are_judged_like_the_library_does() -> None:
     for name, (header, data) in HEADERS.items():
         content = safetensors(header, data)
         found = inspect(io.BytesIO(content))
-        ours = found.format == SAFETENSORS and not found.faults
+        ours = found.format == Format.SAFETENSORS and not found.faults
         try:
             library.load(content)
             theirs = True

@@ -1,4 +1,4 @@
-"""Where a process may be unseen, a run without a word of its end is live for a week."""
+"""Where a process may be unseen, a run that does not say that it has ended is live for a week."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ ROOT = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or shutil.which("unshare") is None,
     reason="needs root on Linux",
 )
-NOTE = "processes may be unseen, and a run without a word of its end is live for a week"
+NOTE = (
+    "some processes cannot be seen, so a run that does not say that it has ended counts as live for"
+    " a week"
+)
 
 
 @pytest.fixture

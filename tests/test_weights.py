@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.weights import archives, pickles
-from fx_hooks.weights.content import Inspection, inspect
+from fx_hooks.weights.content import Format, Inspection, inspect
 from tests.weight_files import (
     EMPTY,
     NO_KEYS,
@@ -154,7 +154,7 @@ def test_the_memo_is_followed() -> None:
 
 def test_operations_that_weights_only_does_not_know() -> None:
     content = b"\x80\x04" + stack_global("collections", "OrderedDict") + b")R."
-    assert look(content) == Inspection("pickle")
+    assert look(content) == Inspection(Format.PICKLE)
     (fault,) = look(torch_zip(content)).faults
     assert "(SHORT_BINUNICODE, STACK_GLOBAL)" in fault
 
@@ -255,6 +255,8 @@ def patched(content: bytes, signature: bytes, offset: int, value: bytes) -> byte
 
 GOOD = torch_zip(EMPTY)
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+DIRECTORY = GOOD.index(CENTRAL)
+GAP = GOOD[:DIRECTORY] + b"x" + GOOD[DIRECTORY:]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,11 @@ LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
     [
         pytest.param(patched(GOOD, CENTRAL, 10, b"\x0c"), "compression", id="bzip2"),
         pytest.param(patched(GOOD, CENTRAL, 20, b"\x01"), "two sizes", id="two-sizes"),
+        pytest.param(patched(GOOD, CENTRAL, 38, b"\x10"), "that is a folder", id="folder"),
         pytest.param(patched(GOOD, CENTRAL, 42, b"\0\0"), "overlap", id="overlap"),
+        pytest.param(
+            patched(GAP, END, 16, (DIRECTORY + 1).to_bytes(4, "little")), "a gap before", id="gap"
+        ),
         pytest.param(
             patched(patched(GOOD, CENTRAL, 20, b"\xff"), CENTRAL, 24, b"\xff"),
             "in another way",
@@ -356,6 +362,11 @@ def test_safetensors(header: bytes, data: bytes, fault: str) -> None:
     assert found.format == "safetensors"
     assert fault in " ".join(found.faults)
     assert bool(found.faults) == bool(fault)
+
+
+def test_what_is_no_tensor_is_shown_in_part() -> None:
+    (fault,) = look(safetensors(b'{"a":"%s"}' % (b"x" * 90), b"")).faults
+    assert fault == 'describes a tensor wrongly: "' + "x" * 79
 
 
 BITS = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fx_hooks import sync_gitignore
-from tests.contract_support import STATE, run
-from tests.support import Repo  # noqa: TC001
+from tests.contract_support import STATE
+from tests.support import Repo, run
 
 SCRIPTS = Path(sys.executable).parent
 ALWAYS = {"always_run": True, "language": "system"}

@@ -127,5 +127,7 @@ def test_what_would_change_something_else(text: str) -> None:
 
 
 def test_an_alias() -> None:
-    with pytest.raises(FatalError, match=r"^f:3: k: stands for a list elsewhere: write the list"):
+    with pytest.raises(
+        FatalError, match=r"^f:3: k: is an alias of a list elsewhere: write the list"
+    ):
         with_items(b"a: &a\n  - b\nk: *a\n", "f", "k", lambda indent: [f"{indent}- x"])

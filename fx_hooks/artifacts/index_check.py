@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -146,15 +146,7 @@ class IndexCheck:
 
     def _pointers_among(self, paths: Iterable[bytes]) -> set[bytes]:
         """Return those of *paths* that are pointers of DVC."""
-        blobs = {}
-        found = set()
-        for path in paths:
-            entry = self.index.get(path)
-            if entry is None:
-                if is_pointer_file(os.path.join(self.repository.root, path)):
-                    found.add(path)
-            elif entry.mode not in (LINK_MODE, SUBMODULE_MODE):
-                blobs[path] = entry.blob
+        found, blobs = self._untracked(paths, is_pointer_file)
         return found | pointers(self.repository, blobs)
 
     def _is_submodule(self, path: bytes) -> bool:
@@ -163,17 +155,23 @@ class IndexCheck:
 
     def _text_among(self, paths: Iterable[bytes]) -> set[bytes]:
         """Return those of *paths* whose content is text, and no pointer to weights."""
-        blobs = {}
-        text = set()
+        text, blobs = self._untracked(paths, is_text_file)
+        found = text_blobs(self.repository, set(blobs.values()))
+        return text | {path for path, blob in blobs.items() if blob in found}
+
+    def _untracked(
+        self, paths: Iterable[bytes], is_wanted: Callable[[bytes], bool]
+    ) -> tuple[set[bytes], dict[bytes, str]]:
+        """Return the wanted among *paths* that only the work tree has; the blobs of the others."""
+        found, blobs = set(), {}
         for path in paths:
             entry = self.index.get(path)
             if entry is None:
-                if is_text_file(os.path.join(self.repository.root, path)):
-                    text.add(path)
+                if is_wanted(os.path.join(self.repository.root, path)):
+                    found.add(path)
             elif entry.mode not in (LINK_MODE, SUBMODULE_MODE):
                 blobs[path] = entry.blob
-        found = text_blobs(self.repository, set(blobs.values()))
-        return text | {path for path, blob in blobs.items() if blob in found}
+        return found, blobs
 
     def is_new(self, path: bytes) -> bool:
         """Return True if ``HEAD`` does not have *path*: it is being added, or git ignores it."""

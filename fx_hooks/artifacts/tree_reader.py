@@ -93,7 +93,8 @@ class TreeReader:
         self._signs = {group: tuple(map(Sign.of, group)) for group in self._groups}
         self.deeper = {sign.inside for signs in self._signs.values() for sign in signs}
         self.deeper -= {b"", b"*"}
-        names = {sign.name for signs in self._signs.values() for sign in signs}
+        self._asked = {group: {sign.name for sign in signs} for group, signs in self._signs.items()}
+        names = set().union(*self._asked.values())
         # Any name at all is asked for, too, where a folder only has to hold something.
         self._any = _ANY in names
         wild = sorted(name for name in names if is_wild(name) and name != _ANY)
@@ -103,6 +104,7 @@ class TreeReader:
         self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
         self._ends = tuple({_behind_wild(name) for name in wild if not _first_wild(name)})
         self._policy = policy
+        self._silent: set[bytes] = set()
 
     @cached_property
     def _generated(self) -> Matcher:
@@ -129,6 +131,23 @@ class TreeReader:
         """Return True if a *folder* that holds *names* directly is a package."""
         sources = [folder + b"/" + name for name in names if is_source(name)]
         return len(self._generated.blocked(sources)) < len(sources)
+
+    def look_into(self, folder: bytes, entries: Mapping[bytes, object]) -> tuple[set[bytes], bool]:
+        """Return the names that are asked for of a *folder* with *entries*, and True for a package.
+
+        A history has the same folder many times: names that said nothing are known by then.
+        """
+        names = entries.keys() - self._silent
+        telling = {
+            name
+            for name in names
+            if name in self._literal or self._may_be_wild(name) or is_source(name)
+        }
+        self._silent |= names - telling
+        found = self.names_in(telling)
+        if entries and self._any:
+            found.add(_ANY)
+        return found, self.is_package(folder, telling)
 
     def look(self, paths: Iterable[bytes]) -> Found:
         """Return what the files at *paths* say of the folders that they are in."""
@@ -160,10 +179,14 @@ class TreeReader:
         The root never is a run: with ``hydra.run.dir=.`` the whole repository would be one.
         Neither is a directory with source files, for the same reason one level deeper.
         """
-        with_all = {group: self._holding(signs, found) for group, signs in self._signs.items()}
+        with_all = {
+            group: self._holding(signs, found)
+            for group, signs in self._signs.items()
+            if self._asked[group] <= found.holders.keys()
+        }
         runs: dict[bytes, RunMark] = {}
         for mark in self._marks:
-            for folder in with_all[files_of(mark)]:
+            for folder in with_all.get(files_of(mark), ()):
                 if folder and folder not in found.packages:
                     runs.setdefault(folder, mark)
         # Where runs go in a project, the others are runs as well, be they without a mark.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import looked_into
-from fx_hooks.fastpath.unnamed_weights import LARGE, least_size, may_be_one
+from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
@@ -41,26 +41,25 @@ def look_into(
 
     What was looked into before is not opened again. *sizes* are those that are known.
     """
-    # By blob: from how many bytes on it is looked into, by any name that it has.
-    wanted: dict[str, int] = {}
-    least: dict[bytes, int] = {}
     nothing, known, trees = looked_into.read(store.git_directory)
-    for path, blob in paths:
-        if bytes.fromhex(blob) not in nothing:
-            if path not in least:
-                least[path] = least_size(path)
-            wanted[blob] = min(least[path], wanted.get(blob, LARGE))
+    paths = list(paths)
     if sizes is None:
-        sizes = store.sizes(wanted)
+        new = (blob for _, blob in paths if bytes.fromhex(blob) not in nothing)
+        sizes = store.sizes(dict.fromkeys(new))
+    least: dict[bytes, int] = {}
     asked: dict[str, int] = {}
     whole = True
-    for blob, bound in wanted.items():
+    for path, blob in paths:
+        bound = least.get(path)
+        if bound is None:
+            bound = least[path] = least_size(path)
         size = sizes.get(blob)
-        whole &= size is not None
-        if size is not None and size >= bound:
+        if size is None:
+            whole = whole and bytes.fromhex(blob) in nothing
+        elif size >= bound and bytes.fromhex(blob) not in nothing:
             asked[blob] = size
-    new = [blob for blob in asked if bytes.fromhex(blob) not in known]
-    heads = store.heads(new, HEAD_BYTES)
+    unknown = [blob for blob in asked if bytes.fromhex(blob) not in known]
+    heads = store.heads(unknown, HEAD_BYTES)
     found = {blob: judged(head, asked[blob]) for blob, head in heads.items()}
     if found:
         refused = {bytes.fromhex(blob): rule for blob, rule in found.items() if rule is not None}
@@ -70,7 +69,7 @@ def look_into(
     rules = ((blob, known.get(bytes.fromhex(blob)), size) for blob, size in asked.items())
     return Unnamed(
         {blob: (rule, size) for blob, rule, size in rules if rule is not None},
-        whole and len(found) == len(new),
+        whole and len(found) == len(unknown),
     )
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models.file_names import Names
-from fx_hooks.git.repository import LFS_POINTER_BYTES, IndexEntry, ObjectStore, lfs_pointer
+from fx_hooks.git.repository import IndexEntry, ObjectStore, pointer_in
 from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.model import BEST_MODELS_RULE, WEIGHTS_RULE, Policy
-from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
     from fx_hooks.artifacts.classifier import Verdict
@@ -38,7 +37,7 @@ class Acceptance:
         chosen = rule == BEST_MODELS_RULE or path.startswith(self._folder)
         if blob is None or not self.baseline.names(path, blob, by_content=chosen):
             return False
-        may_be_weights = rule == WEIGHTS_RULE or self._names.is_a("weights", path)
+        may_be_weights = rule == WEIGHTS_RULE or self._names.is_weights(path)
         return not may_be_weights or self.is_harmless(blob)
 
     def is_harmless(self, blob: str) -> bool:
@@ -59,13 +58,10 @@ class Acceptance:
         from fx_hooks.weights.content import Inspection, inspect
 
         if blob not in self._inspected:
-            with nameless_file() as file:
+            with self._store.blob_file(blob) as file:
                 found = None
-                if self._store.copy_blob(blob, file):
-                    size = file.seek(0, 2)
-                    file.seek(0)
-                    is_pointer = size < LFS_POINTER_BYTES and lfs_pointer(file.read()) is not None
-                    found = Inspection(None) if is_pointer else inspect(file)
+                if file is not None:
+                    found = inspect(file) if pointer_in(file) is None else Inspection(None)
             self._inspected[blob] = found
         return self._inspected[blob]
 
@@ -93,12 +89,12 @@ class Acceptance:
                 )
             elif self.baseline.names(verdict.path, entry.blob):
                 against[verdict.path] = (
-                    "lists it without the id of its content, which it has to have here"
+                    "lists it without the id of its content, which is needed here"
                     if self.is_harmless(entry.blob)
-                    else "lists it, and never accepts what would run code"
+                    else "lists it, but never accepts a model that would run code"
                 )
             elif self.baseline.lists(verdict.path):
-                against[verdict.path] = "lists it with another content"
+                against[verdict.path] = "lists it with other content"
             found.append(verdict)
         return found, against
 

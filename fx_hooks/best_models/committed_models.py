@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models import contract
@@ -15,19 +16,25 @@ from fx_hooks.best_models.file_names import Names
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.best_models.staged_models import digest, document_fault
 from fx_hooks.git.repository import (
-    LFS_POINTER_BYTES,
     LINK_MODE,
     SUBMODULE_MODE,
     IndexEntry,
     ObjectStore,
-    lfs_pointer,
+    pointer_in,
 )
-from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.milestone import Milestone
     from fx_hooks.policy.model import Policy
     from fx_hooks.reporting.finding import Finding
+
+
+class _Kind(Enum):
+    """A kind of files: ``METADATA`` is that of a model, ``JSON`` any other."""
+
+    METADATA = 1
+    JSON = 2
+    DOCUMENT = 3
 
 
 class CommittedModels:
@@ -42,7 +49,7 @@ class CommittedModels:
         self._best_models = policy.best_models_of(project).below(project)
         self._names = Names(self._best_models)
         self._contents: dict[str, Content | None] = {}
-        self._faults: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._faults: dict[tuple[str, _Kind], list[tuple[str, str]]] = {}
 
     def content(self, blob: str) -> Content | None:
         """Return the content of a model's *blob*; None where it is not in this clone.
@@ -57,14 +64,13 @@ class CommittedModels:
     def _read(self, blob: str) -> Content | None:
         from fx_hooks.weights.content import inspect  # the readers take long to load
 
-        with nameless_file() as file:
-            if not self._store.copy_blob(blob, file):
+        with self._store.blob_file(blob) as file:
+            if file is None:
                 return None
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             if pointer is not None:
                 return Content(pointer.size, pointer.oid, True, True, None)
+            size = file.seek(0, os.SEEK_END)
             return Content(size, digest(file), False, False, inspect(file))
 
     def model(self, blob: str, milestone: Milestone) -> list[Finding]:
@@ -91,21 +97,21 @@ class CommittedModels:
             if not found and mode == LINK_MODE and path in paired:
                 found = [contract.linked_metadata(path)]
             return found
-        metadata = self._names.is_a("metadata", path)
-        if not metadata and not self._names.is_a("documents", path):
+        if self._names.is_metadata(path):
+            kind = _Kind.METADATA if path.endswith(SUFFIX.encode()) else _Kind.JSON
+        elif self._names.is_document(path):
+            kind = _Kind.DOCUMENT
+        else:
             return []
-        kind = "document" if not metadata else SUFFIX if path.endswith(SUFFIX.encode()) else "json"
         if (blob, kind) not in self._faults:
             self._faults[blob, kind] = self._faults_of(blob, kind)
         return [contract.finding(path, rule, why) for rule, why in self._faults[blob, kind]]
 
-    def _faults_of(self, blob: str, kind: str) -> list[tuple[str, str]]:
+    def _faults_of(self, blob: str, kind: _Kind) -> list[tuple[str, str]]:
         """Return the rules that the blob of a file of this *kind* breaks, and why."""
-        if kind == "document":
-            with nameless_file() as file:
-                if not self._store.copy_blob(blob, file):
-                    return []
-                fault = document_fault(file)
+        if kind is _Kind.DOCUMENT:
+            with self._store.blob_file(blob) as file:
+                fault = "" if file is None else document_fault(file)
             return [("best-models-foreign", fault)] if fault else []
         size = self._store.sizes([blob])[blob]
         if size is None:
@@ -113,6 +119,6 @@ class CommittedModels:
         if size > MAX_BYTES:
             why = f"has {size:,} bytes: metadata has at most {MAX_BYTES:,}"
             return [("best-models-metadata", why)]
-        required = self._best_models.required_keys if kind == SUFFIX else None
+        required = self._best_models.required_keys if kind is _Kind.METADATA else None
         metadata = read_metadata(self._store.contents([blob]).get(blob, b""), required=required)
         return [("best-models-metadata", fault) for fault in metadata.faults]

@@ -42,7 +42,7 @@ RULES = {
     "best-models-format": "A milestone is in a format that can be checked before it is loaded.",
     "best-models-lfs": "A milestone is in Git LFS where .gitattributes and the policy say so.",
     "best-models-link": "The folder holds files: no links out of it, no submodules.",
-    "best-models-metadata": "Metadata is JSON that says what is required, and gives nothing away.",
+    "best-models-metadata": "Metadata is JSON with all required keys and without secrets.",
     "best-models-missing": "What has to be checked is in the clone.",
     "best-models-size": "A milestone is no larger than best_models.max_size.",
     "best-models-stale": "A milestone that is listed is tracked.",
@@ -132,7 +132,7 @@ def check_structure(
                 fault = "is a symbolic link: the metadata of a milestone is a file"
         if fault:
             findings.append(finding(path, "best-models-link", fault, _untrack(path)))
-        elif path in blocked and names.is_a("weights", path) and entry.mode != LINK_MODE:
+        elif path in blocked and names.is_weights(path) and entry.mode != LINK_MODE:
             findings.append(_unlisted(path, index, best_models, around))
         elif path in blocked:
             findings.append(
@@ -205,7 +205,7 @@ def _check_entry(
     if path not in index:
         yield _stale(path, place, around)
         return
-    if not names.is_a("weights", path):
+    if not names.is_weights(path):
         patterns = ", ".join(best_models.weights)
         why = f"is listed in {place}, but no model has such a name ({patterns})"
         yield finding(path, "best-models-foreign", why)

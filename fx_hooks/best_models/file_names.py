@@ -18,15 +18,22 @@ class Names:
     """
 
     def __init__(self, best_models: BestModels) -> None:
-        self._patterns = {
-            "metadata": best_models.metadata,
-            "documents": best_models.documents,
-            "weights": best_models.weights,
-        }
-        self._matchers: dict[str, Matcher] = {}
+        self._best_models = best_models
+        self._matchers: dict[tuple[str, ...], Matcher] = {}
 
-    def is_a(self, kind: str, path: bytes) -> bool:
-        """Return True if the file's name matches one of the policy's patterns for *kind*."""
-        if kind not in self._matchers:
-            self._matchers[kind] = Matcher(tables_of_names(self._patterns[kind]))
-        return bool(self._matchers[kind].blocked([path.rpartition(b"/")[2]]))
+    def is_metadata(self, path: bytes) -> bool:
+        """Return True if the policy lets the file in as metadata."""
+        return self._matches(self._best_models.metadata, path)
+
+    def is_document(self, path: bytes) -> bool:
+        """Return True if the policy lets the file in as a document."""
+        return self._matches(self._best_models.documents, path)
+
+    def is_weights(self, path: bytes) -> bool:
+        """Return True if the file's name is one of weights, which only milestones may have."""
+        return self._matches(self._best_models.weights, path)
+
+    def _matches(self, patterns: tuple[str, ...], path: bytes) -> bool:
+        if patterns not in self._matchers:
+            self._matchers[patterns] = Matcher(tables_of_names(patterns))
+        return bool(self._matchers[patterns].blocked([path.rpartition(b"/")[2]]))

@@ -19,9 +19,9 @@ class Milestone(NamedTuple):
     """One approved model.
 
     ``sha256`` (64 lower-case hex digits) and ``size`` (bytes) pin its content, ``why``
-    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is one
-    of :data:`fx_hooks.weights.inspection.FORMATS` or None; ``allow_globals`` are names that its
-    pickle may import beyond what torch accepts. ``line`` is where it is listed.
+    and ``approved`` (a date, ``YYYY-MM-DD``) say who may rely on it. ``format`` is the name
+    of a :class:`fx_hooks.weights.inspection.Format` or None; ``allow_globals`` are names that
+    its pickle may import beyond what torch accepts. ``line`` is where it is listed.
     ``artifact`` is the address of the file that it is a copy of, in an artifact of W&B's with
     the digest ``artifact_digest``.
     """

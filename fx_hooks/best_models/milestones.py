@@ -18,7 +18,7 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted
 from fx_hooks.util.strict_yaml import Node, fault, line_of, mapping, string
 from fx_hooks.util.yaml_keys import Key, Keys, ListOf, Matching, OneOf, read_keys
-from fx_hooks.weights.inspection import FORMATS
+from fx_hooks.weights.inspection import Format
 from fx_hooks.weights.torch_allows import is_blocked
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ KEYS: Keys = {
     ),
     "size": Key(_size, "its size in bytes", required=True),
     "format": Key(
-        OneOf(FORMATS),
+        OneOf(tuple(one.value for one in Format)),
         "its format",
         "Has to be named for torchscript and pt2, which torch's weights_only cannot load; where it"
         " is named, the content has to have it.",

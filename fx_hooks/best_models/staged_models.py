@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,19 +14,17 @@ from fx_hooks.best_models.kept_milestones import KeptMilestones
 from fx_hooks.best_models.metadata import MAX_BYTES, SUFFIX, read_metadata
 from fx_hooks.fastpath.loose_objects import beginning
 from fx_hooks.git.repository import (
-    LFS_POINTER_BYTES,
     LINK_MODE,
     SUBMODULE_MODE,
     IndexEntry,
     LfsPointer,
     Repository,
-    lfs_pointer,
+    pointer_in,
 )
 from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.in_force import staged_text
 from fx_hooks.policy.model import POLICY_NAME, Policy
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.temporary import nameless_file
 
 if TYPE_CHECKING:
     from fx_hooks.best_models.acceptance import Acceptance
@@ -108,8 +106,9 @@ class ContractCheck:
         models = [item for item in self.milestones.values() if item.path in wanted]
         paths = {os.fsencode(path) for path in wanted}
         found += self._contents(models, touched)
-        found += self._metadata([path for path in self._files("metadata") if path in paths])
-        found += self._documents([path for path in self._files("documents") if path in paths])
+        names = self._names
+        found += self._metadata([path for path in self._files(names.is_metadata) if path in paths])
+        found += self._documents([path for path in self._files(names.is_document) if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
 
     def terms(self, path: bytes, acceptance: Acceptance) -> list[str]:
@@ -160,12 +159,10 @@ class ContractCheck:
         blob = self._at_head.get(path)
         if blob is None or sha256 is None:
             return blob is not None
-        with nameless_file() as file:
-            if not self._repository.copy_blob(blob, file):
+        with self._repository.blob_file(blob) as file:
+            if file is None:
                 return False
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             return sha256 == (digest(file) if pointer is None else pointer.oid)
 
     @cached_property
@@ -218,8 +215,8 @@ class ContractCheck:
         contents = self._repository.contents(links.values())
         return {path: contents[blob] for path, blob in links.items() if blob in contents}
 
-    def _files(self, kind: str) -> list[bytes]:
-        """Regular files in the folder under a name of this *kind*, but the list itself."""
+    def _files(self, is_wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """Return the regular files in the folder that are wanted, but the list itself."""
         return [
             path
             for path, entry in self._index.items()
@@ -227,7 +224,7 @@ class ContractCheck:
             and path.startswith(self._folder)
             and path != self._file
             and os.fsdecode(path) not in self.milestones
-            and self._names.is_a(kind, path)
+            and is_wanted(path)
         ]
 
     def _contents(
@@ -268,13 +265,12 @@ class ContractCheck:
     def _content(self, path: bytes, wants_lfs: bool) -> Content | None:
         from fx_hooks.weights.content import inspect  # the readers take long to load
 
-        with nameless_file() as file:
-            if not self._repository.copy_blob(self._index[path].blob, file):
+        with self._repository.blob_file(self._index[path].blob) as file:
+            if file is None:
                 return None
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            pointer = lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+            pointer = pointer_in(file)
             if pointer is None:
+                size = file.seek(0, os.SEEK_END)
                 return Content(size, digest(file), False, wants_lfs, inspect(file))
         inspection = self._inspect_lfs(path, pointer)
         return Content(pointer.size, pointer.oid, True, wants_lfs, inspection)
@@ -317,10 +313,10 @@ class ContractCheck:
 
     def _documents(self, paths: list[bytes]) -> Iterable[Finding]:
         for path in paths:
-            if self._names.is_a("metadata", path):
+            if self._names.is_metadata(path):
                 continue
-            with nameless_file() as file:
-                if not self._repository.copy_blob(self._index[path].blob, file):
+            with self._repository.blob_file(self._index[path].blob) as file:
+                if file is None:
                     yield _not_here(path, self._index[path])
                     continue
                 fault = document_fault(file)
@@ -384,6 +380,6 @@ def _not_here(path: bytes, entry: IndexEntry) -> Finding:
     return contract.finding(
         path,
         "best-models-missing",
-        "is not in this clone, so nothing can be said of it",
+        "is not in this clone, so it cannot be checked",
         f"git cat-file -e {entry.blob}",
     )

@@ -76,7 +76,17 @@ def _columns() -> int:
 
 def add_policy_option(parser: argparse.ArgumentParser) -> None:
     """Give *parser* the option for a policy from another file."""
-    parser.add_argument("--policy", metavar="FILE", help="use FILE instead of .fx-hooks.yaml")
+    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+
+
+def add_format_option(parser: argparse.ArgumentParser, what: str = "the output") -> None:
+    """Give *parser* the option that makes *what* JSON, for a command that reports no findings."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help=f"the format of {what} (default: text)",
+    )
 
 
 def entry_point(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:

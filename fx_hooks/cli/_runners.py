@@ -282,7 +282,7 @@ def _lefthook(hooks: _Hooks, name: str) -> Runner:
         lines += _lefthook_lines({s: cs for s, cs in wanted.items() if cs}, ending)
     if not proven:
         what = "lefthook-local" if local else "extends or remotes"
-        lines.append(f"What {what} changes of it, only a trial shows:")
+        lines.append(f"{what} may change that. Only a trial shows it:")
         lines += command_lines(("fx-init --try",))
     installed = {s: hooks.starts(s) and "lefthook" in hooks.text(s) for s in STAGES}
     if not lines and not all(installed.values()):

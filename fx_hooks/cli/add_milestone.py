@@ -41,7 +41,7 @@ from fx_hooks.best_models.milestones import (
 from fx_hooks.best_models.provenance import Provenance, find_provenance
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.cli._milestone_files import (
     Plan,
     as_chosen,
@@ -76,7 +76,7 @@ from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
 from fx_hooks.util.terminal import command_lines
-from fx_hooks.weights.content import FORMATS, NAMED_FORMATS, Inspection, inspect
+from fx_hooks.weights.content import NAMED_FORMATS, Format, Inspection, inspect
 from fx_hooks.weights.plain_text import is_text_file
 
 NAME = "fx-add-milestone"
@@ -91,50 +91,68 @@ def make_parser() -> argparse.ArgumentParser:
         "Approve FILE as a milestone: copy it into the folder of chosen models, pin its digest,"
         " and write down the figures and the configuration of the run that made it.",
         "0: approved",
-        failed="it cannot be, and nothing was written",
+        failed="not approved, and nothing was written",
     )
     parser.add_argument(
         "file",
         metavar="FILE",
         help="a file, or wandb:ENTITY/PROJECT/ARTIFACT:VERSION[/FILE], which is fetched from W&B",
     )
-    parser.add_argument("--why", metavar="TEXT", help="why this model; kept with --replace")
     parser.add_argument(
-        "--metric", metavar="NAME=VALUE", action="append", default=[], help="a figure of its own"
+        "--why",
+        metavar="TEXT",
+        help="why you chose it; with --replace, the old reason stays without this",
     )
-    parser.add_argument("--as", metavar="NAME", dest="name", help="its name in the folder")
-    parser.add_argument("--lfs", action="store_true", help="send it to Git LFS")
+    parser.add_argument(
+        "--metric",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a metric of the model, such as accuracy=0.9",
+    )
+    parser.add_argument(
+        "--as", metavar="NAME", dest="name", help="the name of the milestone in the folder"
+    )
+    parser.add_argument("--lfs", action="store_true", help="keep the model in Git LFS")
     parser.add_argument(
         "--allow-global",
         metavar="NAME",
         action="append",
         default=[],
-        help="a name that its pickle may import",
+        help="let its pickle import NAME, such as package.module.Class",
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
-        help="the format that it has; torchscript and pt2 hold code, so you have to name them",
+        choices=[one.value for one in Format],
+        help="the format of the file; name torchscript and pt2, because they hold code",
     )
     parser.add_argument(
         "--safetensors",
         action="store_true",
         help="write the milestone as safetensors, from the state dict of a torch file",
     )
-    parser.add_argument("--replace", action="store_true", help="approve changed content again")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="approve a milestone again, because its content changed",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be written")
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="log the milestone FILE to W&B as an artifact, and say what is sent",
+        help="log the milestone FILE to W&B as an artifact, and print what is sent",
     )
-    parser.add_argument("--to", metavar="ENTITY/PROJECT/ARTIFACT", help="what --publish calls it")
+    parser.add_argument(
+        "--to",
+        metavar="ENTITY/PROJECT/ARTIFACT",
+        help="the name of the artifact that --publish logs",
+    )
     parser.add_argument(
         "--collection",
         metavar="PATH",
         help="the collection that --publish links it to, such as wandb-registry-model/NAME",
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_policy_option(parser)
     return parser
 
 
@@ -161,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name=options.name,
             lfs=options.lfs,
             allow_globals=tuple(options.allow_global),
-            format_name=options.format,
+            format=Format(options.format) if options.format else None,
             safetensors=options.safetensors,
             replace=options.replace,
             dry_run=options.dry_run,
@@ -180,7 +198,7 @@ class Request:
     name: str | None = None
     lfs: bool = False
     allow_globals: tuple[str, ...] = ()
-    format_name: str | None = None
+    format: Format | None = None
     safetensors: bool = False
     replace: bool = False
     dry_run: bool = False
@@ -200,7 +218,7 @@ class Request:
             ("--replace", self.replace),
         ):
             words += [option] * chosen
-        words += [] if self.format_name is None else ["--format", self.format_name]
+        words += [] if self.format is None else ["--format", self.format]
         words += [word for name in self.allow_globals for word in ("--allow-global", name)]
         return " ".join(quoted(os.fsencode(word)) for word in (*words, *more))
 
@@ -241,7 +259,7 @@ def add_milestone(request: Request) -> int:
         repository = Repository()
         index = repository.index_by_path()
         best_models = policy_in_force(repository, index, request.policy_file).policy.best_models
-        return Names(best_models).is_a("weights", os.fsencode(name))
+        return Names(best_models).is_weights(os.fsencode(name))
 
     with shown_progress() as progress, source_of(request.file, is_model, progress) as source:
         return _approve(request, source)
@@ -286,7 +304,7 @@ def _approve(request: Request, source: Source) -> int:
     _check_target(os.path.join(root, model), model, request, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     approved, by = date.today().isoformat(), before.by if before is not None else None
-    format_name = _format(inspection, request.format_name, before)
+    format_name = _format(inspection, request.format, before)
     same = source.artifact is None and before is not None and before.sha256 == sha256
     milestone = Milestone(
         model, sha256, size, reason, approved, by, format_name, tuple(dict.fromkeys(allowed)),
@@ -360,7 +378,7 @@ def _old_figures(model: str, root: str) -> list[str]:
     about = shown(os.fsencode(from_here(metadata_path(model), root)))
     command = f"{NAME} --replace {quoted(os.fsencode(from_here(model, root)))}"
     return [
-        f"The figures in {about} are those of the file before. Give new ones:",
+        f"The figures in {about} are those of the old file. Give new ones:",
         *command_lines((f"{command} --metric NAME=VALUE",)),
     ]
 
@@ -451,10 +469,11 @@ def _ignore_file(
     return None if after == before else (before, after)
 
 
-def _format(inspection: Inspection, asked: str | None, before: Milestone | None) -> str | None:
+def _format(inspection: Inspection, asked: Format | None, before: Milestone | None) -> str | None:
     """Return the format to write down; formats that hold code only where the user names them."""
     if inspection.format not in NAMED_FORMATS or asked is not None:
-        return asked or inspection.format
+        written = asked or inspection.format
+        return written and written.value
     return before.format if before is not None else None
 
 
@@ -496,7 +515,7 @@ def _destination(
         path = os.fsdecode(here)
     else:
         chosen = name if name is not None else os.path.basename(os.path.abspath(file))
-        given = name is not None and not names.is_a("weights", os.fsencode(chosen))
+        given = name is not None and not names.is_weights(os.fsencode(chosen))
         if given and not safetensors:
             chosen += _suffix(file)
         path = f"{folder}/{chosen}"
@@ -505,7 +524,7 @@ def _destination(
     parts = path.split("/")
     if {"", ".", ".."} & set(parts) or not path.isprintable() or "\\" in path:
         raise FatalError(f"{path!r}: choose a plain name with --as NAME")
-    if not names.is_a("weights", os.fsencode(path)):
+    if not names.is_weights(os.fsencode(path)):
         raise FatalError(
             f"{called if name is None else path}: a milestone is called"
             f" {', '.join(best_models.weights)}: choose a name with --as"

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.reporting.layout import plural
 from fx_hooks.runs import selection
@@ -37,10 +37,11 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), read it back, and say what is in"
-        " it; or put runs of it back below the current directory. A RUN is a path or a glob.",
+        "Pack runs into ARCHIVE (NAME.tar.gz or NAME.tar.zst), and read it back to see that it is"
+        " whole. Or list an archive, restore runs below the current folder, or find runs in"
+        " archives. A RUN is a path or a glob.",
         "0: all is done; 1: runs were left out, or a folder cannot be read",
-        failed="it cannot be done, and nothing was",
+        failed="nothing was done",
         usage=f"{NAME} [options] [RUN ...] ARCHIVE\n"
         f"       {NAME} --list ARCHIVE [--format json] [RUN ...]\n"
         f"       {NAME} --restore ARCHIVE [--force] [RUN ...]\n"
@@ -48,18 +49,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="RUN ... ARCHIVE", help=argparse.SUPPRESS)
     selection.add_options(parser)
-    parser.add_argument("--list", metavar="ARCHIVE", help="say what is in an archive")
-    parser.add_argument("--restore", metavar="ARCHIVE", help="put runs back, below this directory")
+    parser.add_argument("--list", metavar="ARCHIVE", help="list what is in an archive")
+    parser.add_argument("--restore", metavar="ARCHIVE", help="put runs back, below this folder")
     parser.add_argument(
         "--find",
         metavar="CONDITION",
-        help="say which runs in the archives of a folder or address have such figures, for example"
-        " 'val/acc > 0.9 and not loss >= 1'",
+        help="list the runs whose metrics fit, such as 'val/acc > 0.9 and not loss >= 1', from the"
+        " archives at each PLACE, a folder or an address",
     )
+    add_format_option(parser, "--list and --find")
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="of --list and --find"
+        "--force", action="store_true", help="replace an archive or a run that exists"
     )
-    parser.add_argument("--force", action="store_true", help="replace what is there already")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     return parser
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = selection.parsed(parser, argv)
     given = [name for name in ("list", "restore", "find") if getattr(options, name) is not None]
     if len(given) > 1:
-        parser.error(f"--{given[0]} and --{given[1]} are two things")
+        parser.error(f"--{given[0]} and --{given[1]} do not go together")
     if given not in (["list"], ["find"]) and options.format != "text":
         parser.error("--format goes with --list and --find")
     if options.find is not None:

@@ -58,8 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="take new artifacts out of the index, and leave them on disk; only by hand, not in a"
-        " hook",
+        help="take new artifacts out of the index, and leave them on disk; for you, not for a hook",
     )
     output.add_options(parser)
     return parser
@@ -358,7 +357,7 @@ def _steps(
     # `keep` never lets weights into the folder of chosen models.
     names = Names(check.classifier.policy.best_models)
     chosen = sorted(
-        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_a("weights", f.path)}
+        {f.path for f in findings if f.rule == BEST_MODELS_RULE and names.is_weights(f.path)}
     )
     if chosen:
         few = chosen if len(chosen) <= _FEW else []
@@ -409,7 +408,7 @@ def _deliverables(
         what = f"{shown(path)} is named in {shown(file)}. "
         keep = f"keep it by adding {_entry(literal(os.fsdecode(path)))}"
         told.add(path)
-        if names.is_a("weights", path):
+        if names.is_weights(path):
             what += f"Add it as a milestone (TEXT says why), or {keep}:"
             steps.append(Step(what, (_approve(path, way),)))
         else:

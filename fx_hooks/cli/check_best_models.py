@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="ask W&B, too, whether it has the artifacts that milestones are copies of",
+        help="also ask W&B for the artifacts that milestones are copies of",
     )
     add_policy_option(parser)
     output.add_options(parser)

@@ -52,8 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "range", nargs="*", metavar="A..B", help="the commits that B has and A does not"
     )
-    parser.add_argument("--from-ref", metavar="A", help="with --to-ref: the old side")
-    parser.add_argument("--to-ref", metavar="B", help="with --from-ref: the new side")
+    parser.add_argument("--from-ref", metavar="A", help="the start of the range, with --to-ref")
+    parser.add_argument("--to-ref", metavar="B", help="the end of the range, with --from-ref")
     parser.add_argument(
         "--pre-push",
         action="store_true",
@@ -70,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--merge",
         nargs="+",
         metavar="FILE",
-        help="show audits of several repositories, which --all --format json has written, as one",
+        help="make one audit of several; each FILE was written by --all --format json",
     )
     parser.add_argument(
         "--html", metavar="FILE", help="with --all or --merge: write the audit as a web page"
@@ -87,8 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tags",
         action="store_true",
-        help="with a pre-push runner, which does not say what is pushed: also check the tags that"
-        " the remote does not have",
+        help="with a pre-push runner: also check the tags that the remote does not have, because"
+        " the runner does not say which tags you push",
     )
     parser.add_argument("--verbose", action="store_true", help="name every file")
     output.add_options(parser)

@@ -51,7 +51,7 @@ from fx_hooks.runs.inventory import (
     survey,
 )
 from fx_hooks.runs.liveness import find_processes
-from fx_hooks.runs.metrics import MAX, MIN, Best, direction, numbers, value_of
+from fx_hooks.runs.metrics import Best, Way, direction, numbers, value_of
 from fx_hooks.runs.protection import Protection
 from fx_hooks.runs.references import References
 from fx_hooks.runs.usage.usage_text import age, aligned
@@ -82,51 +82,53 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "Say which of the chosen runs may go, which stay and why, and how much room that makes;"
-        " delete them with --yes. A RUN is a path or a glob; a folder stands for the runs in it."
-        " Runs that are live, that W&B does not have, that a milestone came from or that Git"
-        " tracks files of are never deleted.",
-        "0: done, or the plan is shown; 1: with --yes, a run that you chose is still there, and no"
-        " --keep said so, or a folder cannot be read; with --verify, W&B did not confirm one that"
-        " you chose",
+        "Show which of the chosen runs you can delete, how much space that frees, and why the"
+        " others stay. With --yes, delete them. A RUN is a path or a glob; a folder stands for the"
+        " runs in it. This never deletes a run that is live, that W&B does not have, that a"
+        " milestone came from, or that has files which Git tracks.",
+        "0: done, or the plan is shown; 1: with --yes, a run that you chose stayed without a --keep"
+        " option, or a folder could not be read; with --verify, W&B did not confirm a run that you"
+        " chose",
         usage=f"{NAME} [options] [RUN ...]",
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help=argparse.SUPPRESS)
     selection.add_options(parser)
-    parser.add_argument("--keep-last", type=_number, metavar="N", help="keep the N newest of them")
+    parser.add_argument("--keep-last", type=_number, metavar="N", help="keep the N newest runs")
     parser.add_argument(
         "--keep-best",
         type=_best,
         metavar="METRIC",
-        help="keep the one with the best METRIC; METRIC:min or METRIC:max says which that is",
+        help="keep the run with the best METRIC; add :min or :max if its name does not tell which",
     )
-    parser.add_argument("--archive", metavar="FILE", help="pack them into FILE first")
+    parser.add_argument("--archive", metavar="FILE", help="pack the runs into FILE first")
     parser.add_argument(
         "--include-added",
         metavar="RUN",
         action="append",
         default=[],
-        help="RUN may go with the files that were added to it",
+        help="delete RUN even if somebody has added files to it",
     )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument(
         "--accept-unproven",
         action="append",
         default=[],
         metavar="RUN",
-        help="take RUN for uploaded where nothing proves it, and nothing speaks against it",
+        help="count RUN as uploaded if nothing proves it, and nothing speaks against it",
     )
     parser.add_argument(
-        "--explain", metavar="RUN", help="only say what was read of RUN, and what that proves"
+        "--explain", metavar="RUN", help="only show what was read about RUN, and what that proves"
     )
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="ask W&B whether it has all of the runs, and delete none that it does not confirm",
+        help="ask W&B for each of its runs, and keep those that it does not confirm",
     )
-    parser.add_argument("--yes", action="store_true", help="delete them")
+    parser.add_argument("--yes", action="store_true", help="delete the runs")
     parser.add_argument(
-        "--undo", action="store_true", help="bring back what an interrupted --yes has left aside"
+        "--undo",
+        action="store_true",
+        help="put back the runs that an interrupted --yes had moved aside",
     )
     return parser
 
@@ -254,7 +256,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if not options.yes:
         if goes:
             print(
-                "\nWhat is deleted cannot be brought back: --undo is for what was interrupted."
+                "\nYou cannot bring back what is deleted: --undo only helps after an interruption."
                 f"\nNothing was deleted. To do it:\n    {NAME} --yes {rule}"
             )
         return FOUND if _unconfirmed(found, stays, answers) else CLEAN
@@ -292,10 +294,10 @@ def _check_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
 
 def _left(left: Sequence[bytes]) -> str:
     if len(left) == 1:
-        return f"{shown(left[0])} is left of an interruption: --yes settles that, too"
+        return f"{shown(left[0])} is left from an interruption: --yes finishes that, too"
     return (
-        f"{len(left):,} folders are left of an interruption, as {shown(left[0])}: --yes settles"
-        " them, too"
+        f"{len(left):,} folders are left from an interruption, such as {shown(left[0])}: --yes"
+        " finishes them, too"
     )
 
 
@@ -358,10 +360,10 @@ def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[byte
     of_runs = {
         run.path: [_metrics(found, other) for other in found.belonging(run)] for run in chosen
     }
-    choose = min if best.way == MIN else max
+    choose = min if best.way is Way.MIN else max
     known = {}
     for path, metrics in of_runs.items():
-        values = [value for each in metrics if (value := value_of(each, best)) is not None]
+        values = [value for each in metrics if (value := value_of(each, *best)) is not None]
         if values:
             known[path] = choose(values)
     if not known:
@@ -371,7 +373,7 @@ def _kept_as_best(found: Survey, chosen: Sequence[Run], best: Best) -> dict[byte
         raise FatalError(
             f"--keep-best {best.metric}: none of the chosen runs has such a metric{_named(names)}"
         )
-    size = "smallest" if best.way == MIN else "largest"
+    size = "smallest" if best.way is Way.MIN else "largest"
     extreme = choose(known.values())
     return {
         path: f"the {size} {best.metric}, {value:g}"
@@ -438,8 +440,11 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
             would_go = may_go and all(_sync(found, path) for path in paths)
             (waiting if would_go else others).update(paths)
     for title, some in (
-        ("W&B does not have all of them. Sync them, and an hour later they may go:", waiting),
-        ("W&B does not have all of these, which stay all the same:", others - waiting),
+        (
+            "W&B does not have all of these. Sync them, and an hour later you can delete them:",
+            waiting,
+        ),
+        ("W&B does not have all of these. Even when they are synced, they stay:", others - waiting),
     ):
         if some:
             print(f"\n{title}")
@@ -466,7 +471,7 @@ def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
     runs = {run.path: run for run in found.runs}
     paths = {path for stay in stays for path in _unsynced(found, stay.run) if runs[path].unproven}
     if paths:
-        print("\nNothing proves that these are uploaded. If you have seen that they are:")
+        print("\nNothing proves that these are uploaded. If you have seen them in W&B:")
     for path in sorted(paths):
         word = quoted(posixpath.join(os.fsencode(way), path))
         print(f"    {NAME} --accept-unproven {word}")
@@ -602,7 +607,7 @@ class _Deletion:
         its = "its" if len(self._in_place) == 1 else "their"
         for title, stays in (
             (f"Still in {its} place:", self._in_place),
-            (f"Left aside, until {NAME} --yes can settle it:", self._aside),
+            (f"Moved aside, and not deleted yet ({NAME} --yes tries again):", self._aside),
             ("Not there any more:", self._gone),
         ):
             if stays:
@@ -619,8 +624,8 @@ def _lasting(target: str) -> str:
 
 def _best(text: str) -> Best:
     metric, colon, way = text.rpartition(":")
-    if metric and colon and way in (MIN, MAX):
-        return Best(metric, way)
+    if metric and colon and way in [one.value for one in Way]:
+        return Best(metric, Way(way))
     known = direction(text)
     if known is None:
         raise argparse.ArgumentTypeError(

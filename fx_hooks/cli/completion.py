@@ -27,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "Print the completion of all commands for a shell. In bash and zsh:"
+        "Print a script with which your shell completes all commands. In bash and zsh:"
         ' eval "$(fx-hooks completion bash)"; in fish: fx-hooks completion fish | source.',
         "0",
         failed="usage error, or shtab is missing",

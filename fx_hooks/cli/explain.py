@@ -12,7 +12,7 @@ from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import Tree
 from fx_hooks.best_models.acceptance import Acceptance
-from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.fastpath.artifacts import plain
 from fx_hooks.git.repository import IndexEntry, NotARepository, Repository
 from fx_hooks.policy import near_misses
@@ -42,13 +42,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stdin",
         action="store_true",
-        help="read paths, one per line, and treat them as one tree, together with what git tracks",
+        help="read paths, one per line, and judge them as one tree, together with what git tracks",
     )
     parser.add_argument(
         "-z", action="store_true", help="with --stdin: paths end in NUL, not newline"
     )
     parser.add_argument("--paths-only", action="store_true", help="decide by the patterns alone")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format_option(parser)
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing; exit 1 if a path is blocked"
     )

@@ -21,7 +21,7 @@ from fx_hooks.artifacts.index_check import IndexCheck, rm_needs_force
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.best_models.staged_models import checks
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner
 from fx_hooks.cli._trial import try_hooks
 from fx_hooks.cli._undo import recorded, remember, state_of, states_in, take_back
@@ -113,9 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--undo", action="store_true", help="take back what fx-init wrote in this clone"
     )
     parser.add_argument("--report", action="store_true", help="say what is found, write nothing")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="the format of --report"
-    )
+    add_format_option(parser, "--report")
     return parser
 
 
@@ -462,8 +460,8 @@ def _other_places(
         for other in starts:
             if found.path.startswith(start):
                 yield (
-                    f"{found.setting}: {found.tool} writes to {found.path}/, or to {at_root}/ where"
-                    f" it is started at the root, as {other} may: then write /{at_root} under"
+                    f"{found.setting}: {found.tool} writes to {found.path}/, or to {at_root}/ if"
+                    f" it is started at the root, as {other} may do: then write /{at_root} under"
                     f" `ignore` in {POLICY_NAME}"
                 )
             break
@@ -472,7 +470,7 @@ def _other_places(
         if re.search(rb"(?<![\w./-])" + re.escape(folder) + rb"(?![\w-])", contents.get(name, b"")):
             yield (
                 f"{found.setting}: {found.tool} writes to {found.path}/, or to"
-                f" {shown(folder)}/{found.path}/ where it is started there: then write"
+                f" {shown(folder)}/{found.path}/ if it is started there: then write"
                 f" {shown(b'/' + folder)}/{found.path} under `ignore` in {POLICY_NAME}"
             )
 

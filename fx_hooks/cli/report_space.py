@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fx_hooks.artifacts.classifier import Classifier
 from fx_hooks.artifacts.index_check import IndexCheck
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting.progress import Progress
@@ -50,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
         " history, tracked artifacts, and W&B's folders at home. Changes nothing.",
         "0; 1: something could not be read, and sizes are a lower bound",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format_option(parser)
     parser.add_argument(
         "--sort", choices=("size", "age", "name"), default="size", help="what is listed first"
     )
@@ -58,19 +58,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--older-than",
         metavar="AGE",
         type=_age,
-        help="only what was last written longer ago, such as 30d",
+        help="only what was last written to longer ago than AGE, such as 30d",
     )
     parser.add_argument(
         "--top",
         metavar="N",
         type=int,
         default=_TOP,
-        help="list so many (default: %(default)s; 0: all)",
+        help="list the first N (default: %(default)s; 0: all)",
     )
     parser.add_argument(
         "--verify", action="store_true", help="ask W&B whether it has all of its runs"
     )
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_policy_option(parser)
     return parser
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import NotARepository, Repository
 from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_disk
 from fx_hooks.policy.loader import rule_origins
@@ -45,15 +45,15 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser(
         NAME,
-        "List the rules that are in force here, in the project around the current folder, in their"
-        " order: what they refuse, why, and where that is written. The last pattern that matches a"
-        " path decides. Outside a repository you see the built-in rules.",
+        "List the rules that hold in the current folder, in their order: what they refuse, why, and"
+        " where they are written. The last pattern that matches a path decides. Outside a"
+        " repository, you see the built-in rules.",
         "0",
         failed="usage, policy or git error, or no rule of that name",
     )
     parser.add_argument("rules", nargs="*", metavar="RULE", help="only these rules")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--policy", metavar="FILE", help="use this file, not .fx-hooks.yaml")
+    add_format_option(parser)
+    add_policy_option(parser)
     return parser
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.best_models.contract import metadata_path
-from fx_hooks.cli._common import command_parser, entry_point
+from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.frameworks.framework import Details
 from fx_hooks.frameworks.run_files import at
 from fx_hooks.git.repository import Repository
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="look into this archive, too; you may give it more than once",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format_option(parser)
     return parser
 
 

@@ -14,23 +14,21 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fx_hooks.util.str_enum import StrEnum
+
 if TYPE_CHECKING:
     from fx_hooks.frameworks.configuration import Configuration
     from fx_hooks.util.disk import Folder, Scan
 
 
-class State(str, Enum):
-    """The state of a run. It is a text, for JSON and messages."""
+class State(StrEnum):
+    """The state of a run."""
 
     LIVE = "live"
     UNSYNCED = "unsynced"
     SYNCED = "synced"
     FINISHED = "finished"
     FAILED = "failed"
-
-    def __str__(self) -> str:
-        """Return the text: as a part of messages, in every version of Python."""
-        return self.value
 
 
 class Role(Enum):
@@ -42,8 +40,8 @@ class Role(Enum):
     GROUP = "group"  # of jobs, each of which is a run of its own
 
 
-class Proof(str, Enum):
-    """The conclusion of a piece of evidence. It is a text, for JSON and messages."""
+class Proof(StrEnum):
+    """The conclusion of a piece of evidence."""
 
     IN_USE = "in use"
     NOT_IN_USE = "not in use"
@@ -51,10 +49,6 @@ class Proof(str, Enum):
     UPLOADED = "uploaded"
     NOT_UPLOADED = "not uploaded"
     NOTHING = "nothing"
-
-    def __str__(self) -> str:
-        """Return the text: as a part of messages, in every version of Python."""
-        return self.value
 
 
 class Evidence(NamedTuple):
@@ -80,7 +74,7 @@ class Ending(NamedTuple):
     failed: bool = False
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """The outcome of asking a server whether it has a run."""
 
     CONFIRMED = "confirmed"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import islice
 from typing import IO, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, ASKING, OFFLINE, QUIET
@@ -154,32 +156,45 @@ class ObjectStore:
         They come while git still runs, so that the caller need not hold all of them. Raises
         :class:`FatalError` at the end if git has failed.
         """
-        yield from self.streams(arguments, (stdin,))
+        for fields in self.batches(arguments, (stdin,)):
+            yield from fields
 
-    def streams(self, arguments: Sequence[str], stdins: Sequence[bytes]) -> Iterator[bytes]:
-        """Yield the same of a command for each of *stdins*, one after the other.
+    def batches(
+        self, arguments: Sequence[str], stdins: Iterable[bytes]
+    ) -> Iterator[Sequence[bytes]]:
+        """Yield the same of a command for each of *stdins*, one after the other, in lists.
 
-        All of them run at once; what the later ones say waits on the disk meanwhile.
+        Two of them run at once: what the second one says waits on the disk meanwhile. So there is
+        work for another core, and if there are many of them, also while the caller is at work.
         """
         with ExitStack() as files:
-            started: list[tuple[Process, BinaryIO | None, BinaryIO]] = []
-            for stdin in stdins:
-                questions, errors = (files.enter_context(holding(text)) for text in (stdin, b""))
-                answers = files.enter_context(nameless_file()) if started else None
-                process = _started(arguments, self._where, questions, errors, answers)
-                # If the caller wants no more, git ends at once.
-                files.callback(process.stop)
-                started.append((process, answers, errors))
-            for process, answers, errors in started:
+            left = iter(stdins)
+            started: deque[tuple[Process, BinaryIO | None, BinaryIO]] = deque()
+
+            def start() -> None:
+                for stdin in islice(left, 1):
+                    questions, errors = (files.enter_context(holding(x)) for x in (stdin, b""))
+                    answers = files.enter_context(nameless_file()) if started else None
+                    process = _started(arguments, self._where, questions, errors, answers)
+                    # If the caller wants no more, git ends at once.
+                    files.callback(process.stop)
+                    started.append((process, answers, errors))
+
+            start()
+            start()
+            while started:
+                process, answers, errors = started[0]
                 if process.stdout is not None:
                     yield from _fields(process.stdout.fileno())
                 code = process.wait()
+                start()
                 if answers is not None:
                     answers.seek(0)
                     yield from _fields(answers.fileno())
                 if code:
                     errors.seek(0)
                     raise self._failure(arguments, errors.read())
+                started.popleft()
 
     def path_to_root(self) -> str:
         """Return the path from the user's folder to the root: ``../..``; empty in the root.
@@ -214,13 +229,12 @@ class ObjectStore:
                 self._sizes[blob] = found[0]
         return {blob: self._sizes.get(blob) for blob in wanted}
 
-    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    def weigh(self, blobs: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...] | None]]:
         """Yield each object with its size and its size on disk, in bytes; None as in :meth:`sizes`.
 
         On disk it is compressed, and in a pack it may be what differs from another object.
         """
-        for blob, found in self._measured(blobs, "%(objectsize) %(objectsize:disk)"):
-            yield blob, None if found is None else (found[0], found[1])
+        return self._measured(blobs, "%(objectsize) %(objectsize:disk)")
 
     def _measured(
         self, blobs: Iterable[str], form: str
@@ -228,19 +242,19 @@ class ObjectStore:
         """Yield each object with the numbers that git says of it in that *form*."""
         wanted = list(dict.fromkeys(blobs))
         option = f"--batch-check={form}"
-        count = form.count("%")
+        fields = form.count("%")
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
             output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
-            lines = output.split(b"\n")[:-1]
+            count = output.count(b"\n")
             if b"missing" not in output:
                 numbers = map(int, output.split())
-                yield from zip(wanted, zip(*[numbers] * count, strict=True), strict=False)
+                yield from zip(wanted, zip(*[numbers] * fields, strict=True), strict=False)
             else:
-                for blob, line in zip(wanted, lines, strict=False):
+                for blob, line in zip(wanted, output.split(b"\n")[:-1], strict=False):
                     gone = line.endswith(b" missing")
                     yield blob, None if gone else tuple(map(int, line.split()))
-            wanted = wanted[len(lines) :]
+            wanted = wanted[count:]
             if not errors or not wanted:
                 break
             yield wanted.pop(0), None
@@ -432,6 +446,12 @@ class ObjectStore:
         """
         arguments = ("cat-file", "blob", blob)
         return _start(arguments, self._where, stdout=file).returncode == 0
+
+    @contextmanager
+    def blob_file(self, blob: str) -> Iterator[BinaryIO | None]:
+        """Yield the content of *blob* as a file that can seek; None if it is not in this clone."""
+        with nameless_file() as file:
+            yield file if self.copy_blob(blob, file) else None
 
     @contextmanager
     def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
@@ -742,6 +762,13 @@ def lfs_pointer(content: bytes) -> LfsPointer | None:
     return LfsPointer(oid.decode("ascii", "replace"), int(values[2]))
 
 
+def pointer_in(file: BinaryIO) -> LfsPointer | None:
+    """Return the pointer of Git LFS that all of *file* is, or None."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+
+
 class NotARepository(FatalError):
     """The current directory is in no work tree."""
 
@@ -877,13 +904,13 @@ def _run_as_user(words: Sequence[str], folder: str, output: BinaryIO | int | Non
         raise FatalError(f"{words[0]} was not found: install it, or put it on PATH") from exc
 
 
-def _fields(descriptor: int) -> Iterator[bytes]:
+def _fields(descriptor: int) -> Iterator[list[bytes]]:
     """Yield the NUL-terminated fields read from *descriptor*, as soon as they are there."""
     rest = b""
     while chunk := os.read(descriptor, _CHUNK):
         fields = (rest + chunk).split(b"\0")
         rest = fields.pop()
-        yield from fields
+        yield fields
 
 
 def _started(

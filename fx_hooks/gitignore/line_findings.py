@@ -40,7 +40,7 @@ BLOCK, LINE, TRACKED = "gitignore-block", "gitignore-line", "gitignore-tracked"
 # What each rule is about; what a finding says is about one line or file.
 RULES = {
     BLOCK: "The managed block of .gitignore follows the policy.",
-    LINE: "No line around the managed block contradicts the policy, or says nothing.",
+    LINE: "No line around the managed block contradicts the policy, or has no effect.",
     TRACKED: "What is ignored is not tracked.",
 }
 LINES_ADVICE = (
@@ -132,7 +132,7 @@ def findings_around(
         if by and all(
             line is not None and line.file == FILE.encode() and line.number in inside for line in by
         ):
-            at_fault.setdefault(place, "has lost its effect: the block behind it decides")
+            at_fault.setdefault(place, "has no effect: the block below it decides")
     lines = [
         Finding(place.file, LINE, fault, "", place.file, None, True, line=place.number)
         for place, fault in sorted(at_fault.items())

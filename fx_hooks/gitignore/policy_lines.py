@@ -88,13 +88,19 @@ class _Line(NamedTuple):
     directories: bool = False
 
 
-def sections(policy: Policy) -> list[Section]:
+def sections(policy: Policy) -> tuple[Section, ...]:
     """Return the block for *policy*, rule by rule, without rules that no line is left of.
 
     For every path of a file or link git then ignores (with ``core.ignorecase=false``,
     and no other ignore file that has its say) what the patterns block.
     """
-    patterns = [_pattern(entry) for entry in policy.alone()]
+    return _sections(tuple(policy.alone()))
+
+
+# To compare all lines with each other takes a second, and some commands ask more than once.
+@lru_cache(maxsize=4)
+def _sections(entries: tuple[Entry, ...]) -> tuple[Section, ...]:
+    patterns = [_pattern(entry) for entry in entries]
     wild = sum(not is_single(pattern.glob) for pattern in patterns)
     # Milestones are few lines each, and near to nothing else.
     others = sum(pattern.entry.rule != MILESTONE_RULE for pattern in patterns)
@@ -145,7 +151,7 @@ def _in_full(patterns: Sequence[_Pattern]) -> Iterator[_Line]:
             yield from _opened(entry, glob, [_Allowed((None, "*"), 2)])
 
 
-def _in_sections(lines: Iterable[_Line]) -> list[Section]:
+def _in_sections(lines: Iterable[_Line]) -> tuple[Section, ...]:
     found: list[Section] = []
     for line in lines:
         entry = line.entry
@@ -154,7 +160,7 @@ def _in_sections(lines: Iterable[_Line]) -> list[Section]:
         found[-1] = found[-1]._replace(
             lines=(*found[-1].lines, _text(line)), tools=(*found[-1].tools, entry.tool)
         )
-    return found
+    return tuple(found)
 
 
 def says_the_same(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict, Within
@@ -26,7 +25,7 @@ from fx_hooks.best_models.metadata import read_metadata
 from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.git.repository import LINK_MODE, SUBMODULE_MODE
 from fx_hooks.history.subtrees import subtree_folders
-from fx_hooks.history.walk import Introduction, Walk
+from fx_hooks.history.walk import Introduction, Row, Walk
 from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiled import tables_loose
 from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
     from fx_hooks.reporting.finding import Finding
 
-_AT_ONCE = 1000  # paths to decide: much faster than one by one
 DIGEST_RULE = "best-models-digest"
 
 
@@ -180,14 +178,14 @@ class RangeClassifier:
         old: Iterable[str] = (),
         *,
         also: Sequence[str] = (),
-        each: Callable[[Introduction], None] | None = None,
+        each: Callable[[Sequence[Row]], None] | None = None,
         sizes: Callable[[], Mapping[str, int | None]] | None = None,
     ) -> RangeResult:
         """Return all artifacts that the commits of *new* bring in, without those of *old*.
 
         *new* is a commit, or ``--all``; then there is nothing old, and commits that no ref leads
         to may count *also*. *each* is called with everything that the commits bring in, artifact
-        or not, and *sizes* then, if the caller knows those of all blobs.
+        or not, many at a time, and *sizes* then, if the caller knows those of all blobs.
         """
         old = list(old)
         walk = Walk(self._store, [new, *also], old)
@@ -226,19 +224,22 @@ class RangeClassifier:
         """Return *suspects* but for what is refused only because another project's root is ours."""
         blocks = self._classifier.blocks
         within = Within(folders)
+        asked = {item: item.path + b"/" * (item.mode == SUBMODULE_MODE) for item in suspects}
+        here = self._classifier.decided(dict.fromkeys(asked.values()))
+        below = self._classifier.decided(b"-/" + path for path in here)
         # Those that would pass in a folder: mostly none, and then nobody has to be asked.
-        doubtful = set()
-        for item in suspects:
-            path = item.path + b"/" * (item.mode == SUBMODULE_MODE)
-            if blocks(path) and not blocks(b"-/" + path) and within.outermost(item.path) is None:
-                doubtful.add(item)
+        doubtful = {
+            item
+            for item, path in asked.items()
+            if here[path] and not below[b"-/" + path] and within.outermost(item.path) is None
+        }
         places = subtree_folders(self._store, new) if doubtful else {}
 
         def counts(item: Introduction) -> bool:
             place = places.get(commits[item.commit])
             if place is None or item not in doubtful:
                 return True
-            return blocks(place + b"/" + item.path + b"/" * (item.mode == SUBMODULE_MODE))
+            return blocks(place + b"/" + asked[item])
 
         return [item for item in suspects if counts(item)]
 
@@ -254,32 +255,40 @@ class RangeClassifier:
         rule = BEST_MODELS_RULE if breach else item.rule
         return self._acceptance.accepts(item.path, item.blob, rule)
 
-    def _sift(self, walk: Walk, new: str, each: Callable[[Introduction], None] | None) -> _Sifted:
+    def _sift(self, walk: Walk, new: str, each: Callable[[Sequence[Row]], None] | None) -> _Sifted:
         """Return what the patterns block, possible milestones, and what else to look at."""
         known: dict[bytes, bool | None] = {}
         undecided: dict[str, tuple[bytes, ...]] = {}
         suspects: list[Introduction] = []
         models: list[Introduction] = []
         changed: dict[str, list[str]] = {}
-        places: dict[bytes, _Chosen] = {}
-        for item, asked in self._asked(walk, known):
+        chosen: set[bytes] = set()
+        watched: set[bytes] = set()
+        for rows in walk.batches():
             if each is not None:
-                each(item)
-            path = item.path
-            if path not in places:
-                places[path] = self._chosen_in(self._around(path))
-            blocked = known[asked]
-            if blocked:
-                suspects.append(item)
-                continue
-            if blocked is None and item.mode not in _NO_CONTENT:
-                before = undecided.get(item.blob, ())
-                if path not in before:
-                    undecided[item.blob] = (*before, path)
-            if path.startswith(places[path].folder):
-                models.append(item)
-            if path in places[path].watched:
-                changed.setdefault(os.fsdecode(path), []).append(walk.commits[item.commit])
+                each(rows)
+            for path in self._decide(rows, known):
+                place = self._chosen_in(self._around(path))
+                if path.startswith(place.folder):
+                    chosen.add(path)
+                if path in place.watched:
+                    watched.add(path)
+            for row in rows:
+                number, path, mode, blob = row
+                blocked = known[path if mode != SUBMODULE_MODE else path + b"/"]
+                if blocked:
+                    suspects.append(Introduction._make(row))
+                    continue
+                if blocked is None and mode not in _NO_CONTENT:
+                    before = undecided.get(blob)
+                    if before is None:
+                        undecided[blob] = (path,)
+                    elif path not in before:
+                        undecided[blob] = (*before, path)
+                if path in chosen:
+                    models.append(Introduction._make(row))
+                if path in watched:
+                    changed.setdefault(os.fsdecode(path), []).append(walk.commits[number])
         for path in walk.removed:
             if path in self._chosen_in(self._around(path)).watched:
                 changed.setdefault(os.fsdecode(path), [])
@@ -287,18 +296,19 @@ class RangeClassifier:
         admitted = [path for path, blocked in known.items() if blocked is False]
         return _Sifted(suspects, models, changed, marked, undecided, admitted)
 
-    def _asked(
-        self, walk: Walk, known: dict[bytes, bool | None]
-    ) -> Iterator[tuple[Introduction, bytes]]:
-        """Yield what *walk* brings in, each with the path whose verdict *known* then has."""
-        left = iter(walk)
-        while items := list(islice(left, _AT_ONCE)):
-            # A submodule is a folder, to patterns that match only those.
-            asked = [item.path + b"/" * (item.mode == SUBMODULE_MODE) for item in items]
-            known.update(
-                self._classifier.decided(dict.fromkeys(path for path in asked if path not in known))
-            )
-            yield from zip(items, asked, strict=True)
+    def _decide(self, rows: Iterable[Row], known: dict[bytes, bool | None]) -> list[bytes]:
+        """Put the verdicts on the paths of *rows* into *known*; return those that are new there.
+
+        A submodule is a folder, to patterns that match only those, and has a slash at its end.
+        """
+        new = {}
+        for _, path, mode, _ in rows:
+            if mode == SUBMODULE_MODE:
+                new[path + b"/"] = path
+            elif path not in known:
+                new[path] = path
+        known.update(self._classifier.decided(asked for asked in new if asked not in known))
+        return [*new.values()]
 
     def _marked(
         self, ends: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]
@@ -451,47 +461,60 @@ class RangeClassifier:
             for path in items:
                 if self._classifier.needs_files(path):
                     wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
+        judged = {number: chosen.union(*(self._homes.get(folder, ()) for folder in chosen))
+                  for number, chosen in wanted.items()}  # fmt: skip
         inside = {
             number: {
-                place
-                for folder in chosen
-                for place in (
-                    folder,
-                    *(folder + b"/" + name for name in self._deeper(folder)),
-                    *self._inner.get(folder, ()),
-                    *self._seen_for_home(folder),
-                )
+                *judged[number],
+                *(place for folder in judged[number] for place in self._inner.get(folder, ())),
+                *(place for folder in chosen for place in self._seen_for_home(folder)),
             }
             for number, chosen in wanted.items()
         }
-        places = [(commits[number], place) for number, found in inside.items() for place in found]
-        listed = dict(self._store.folders(places))
+        listed = self._listed(commits, inside)
+        # Of what may be below, little is there: git would look for ten folders in each.
+        deeper = {
+            number: {
+                folder + b"/" + name
+                for folder in folders
+                if (commits[number], folder) in listed
+                for name in self._deeper(folder)
+                if name.partition(b"/")[0] in listed[commits[number], folder]
+            }
+            for number, folders in judged.items()
+        }
+        listed |= self._listed(commits, deeper)
         trees = {}
-        for number, chosen in wanted.items():
+        for number, folders in judged.items():
             grouped: dict[bytes, Found] = {}
-            runs = {run for home in chosen for run in self._homes.get(home, ())}
-            for folder in inside[number]:
-                entries = listed.get((commits[number], folder), {})
+            for folder in inside[number] | deeper[number]:
+                entries = listed.get((commits[number], folder))
+                if entries is None:
+                    continue
                 project = self._project_of(folder)
                 reader = self._classifier.of_project(project).trees
                 below = folder[len(project) + 1 :] if project else folder
                 found = grouped.setdefault(project, Found({}, set()))
-                for name in reader.names_in(entries):
+                names, is_package = reader.look_into(below, entries)
+                for name in names:
                     found.holders.setdefault(name, set()).add(below)
-                if (folder in chosen or folder in runs) and reader.is_package(below, entries):
+                if is_package and folder in folders:
                     found.packages.add(below)
             trees[number] = self._classifier.tree_of(grouped)
         return trees, listed
 
+    def _listed(
+        self, commits: Sequence[str], places: Mapping[int, Collection[bytes]]
+    ) -> dict[tuple[str, bytes], dict[bytes, str]]:
+        """Return what is in folders, by commit and folder, without those that are not there."""
+        asked = [(commits[number], place) for number, found in places.items() for place in found]
+        return {place: entries for place, entries in self._store.folders(asked) if entries}
+
     def _seen_for_home(self, folder: bytes) -> Iterator[bytes]:
         """Yield the folders that say whether *folder* is where the runs of a project go."""
-        runs = self._homes.get(folder, ())
-        if runs:
+        if folder in self._homes:
             above = folder.rpartition(b"/")[0]
             yield from (above, above + b"/conf")
-        for run in runs:
-            yield from (run, *(run + b"/" + name for name in self._deeper(run)))
-            yield from self._inner.get(run, ())
 
     def _deeper(self, folder: bytes) -> Collection[bytes]:
         """Return the folders below *folder* that files are looked for in."""

@@ -180,8 +180,8 @@ def take_back_stash(name: str, others: int = 0) -> Step:
     which = [] if name in ("", "stash@{0}") or "@{" not in name else [name]
     more = f" Then run this again for {others:,} more." if others else ""
     what = (
-        "Only your stash has them, and no one gets it. Take it back, so that nothing of it is"
-        f" lost; the hooks look at what you commit of it.{more}"
+        "Only your stash has them, and nobody else gets that. Apply it, so that you lose nothing;"
+        f" the hooks check what you commit of it.{more}"
     )
     return Step(what, [git_commands.Command("git", "stash", "pop", "-q", *which)])
 
@@ -190,12 +190,12 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
     """Return the steps that remove *findings* from commits that no one else has."""
     ids = list(dict.fromkeys(finding.commit.id for finding in findings if finding.commit))
     if place.is_tag:
-        what = f"Delete the tag {place.name}, and tag the commit that you mean when it is clean:"
+        what = f"Delete the tag {place.name}, and set it again on a clean commit:"
         return [Step(what, [git_commands.Command("git", "tag", "-d", place.name)])]
     if place.is_stash:
         return [take_back_stash(place.name)]
     if not place.branch and not place.checked_out:
-        what = "Check out the branch that has them, and run this again. These have the last one:"
+        what = "Check out a branch that has them, and run this again. These branches do:"
         return [Step(what, [git_commands.Command("git", "branch", "--contains", ids[0])])]
     there = [] if place.checked_out else [f"git checkout -q {quoted(place.name.encode())} --"]
     if ids == [place.tip]:
@@ -212,9 +212,9 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
         start = "" if place.parent is None else f"{place.parent[:10]}.."
         refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
         what = (
-            f"{whose}. A rebase would stop where such a file changes or"
-            f" goes away again, so rewrite them with {_FILTER_REPO}. Commit everything before, and"
-            " copy the files elsewhere if you need them:"
+            f"{whose}. A rebase would stop, because a later commit changes or deletes such a file."
+            f" So rewrite them with {_FILTER_REPO}. First commit everything, and copy the files"
+            " elsewhere if you need them:"
         )
         command = _filter_repo(findings, place.kept, refs)
         look = f"git diff --stat --exit-code HEAD && {command}"

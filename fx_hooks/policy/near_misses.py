@@ -132,7 +132,7 @@ def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], store: Objec
     else:
         mend = f"say it in {shown(right)}, as YAML, then {remove}"
     return NearMiss(
-        f"{shown(path)} is not read, as the policy is called {POLICY_NAME}: {mend}", True
+        f"{shown(path)} is not read, because the policy is called {POLICY_NAME}: {mend}", True
     )
 
 

@@ -437,7 +437,7 @@ def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled
         return None
     except OSError as exc:
         return Settled(
-            f"{shown(path)} is left of an interruption, and stays: {exc.strerror}", False
+            f"{shown(path)} is left from an interruption, and stays: {exc.strerror}", False
         )
     try:
         if descriptor is not None and not files.lock(descriptor):

@@ -154,11 +154,11 @@ def kept_because(
     if run.obstacle:
         return run.obstacle
     if run.is_unusual and not is_named:
-        return "it is where chosen models may be, not runs: it goes only when you name it itself"
+        return "chosen models may be here: to delete it, name this folder itself"
     if run.added and not with_added:
         return run.added
     if KINDS[run.kind].only_copy and not archived:
-        return "it usually exists nowhere else: add --archive FILE, which packs it before"
+        return "it usually exists nowhere else: add --archive FILE, which packs it first"
     return None
 
 
@@ -255,7 +255,7 @@ def _scanned(
         processes = find_processes(root)
     except FatalError as exc:
         processes = Processes((), frozenset({None}))
-        notes.append(f"{exc}; until then a run is live by its files alone")
+        notes.append(f"{exc}; until then only the files of a run say whether it is live")
     try:
         tree = scan(root, wanted=processes.numbered, progress=progress)
     except OSError as exc:
@@ -308,9 +308,7 @@ class _Endings:
         ending = self._endings[run.kind](run.folder)
         ending = ending._replace(evidence=(seen, written, *ending.evidence))
         if not ending.ended and age < _UNSEEN and not all_seen:
-            why = (
-                "it does not say that it has ended, and a process of it could not be seen from here"
-            )
+            why = "it does not say that it has ended, and a process that cannot be seen may use it"
             return Ending(State.LIVE, why, False, ending.evidence)
         if run.path in self._confirmations:
             ending = _confirmed(ending, self._confirmations[run.path])
@@ -583,17 +581,18 @@ def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
     owners = {owner for run in found if run.within is None for owner in run.folder.owners()}
     if processes.hidden:
         notes.append(
-            f"{processes.hidden}: processes may be unseen, and a run without a word of its end"
-            " is live for a week"
+            f"{processes.hidden}: some processes cannot be seen, so a run that does not say that it"
+            " has ended counts as live for a week"
         )
     elif None not in processes.unseen and not all(map(processes.sees, owners)):
         notes.append(
-            "processes of other users cannot be seen: their runs are live by their files alone"
+            "processes of other users cannot be seen: only the files of their runs say whether they"
+            " are live"
         )
     if processes.shared:
         notes.append(
-            f"this is {processes.shared}: processes of other machines cannot be seen, and their"
-            " runs are live by their files alone"
+            f"this is {processes.shared}: processes of other machines cannot be seen, so only the"
+            " files of their runs say whether they are live"
         )
     return notes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
-MIN, MAX = "min", "max"
 _SMALLER = {
     "bpb", "bpc", "brier", "cer", "cost", "crossentropy", "eer", "err", "error", "errors",
     "fid", "loss", "losses", "lpips", "mae", "mape", "mse", "nll", "perplexity", "ppl",
@@ -30,21 +30,28 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _KEPT = ("best", "value", "last")
 
 
+class Way(Enum):
+    """The better one of two values, as people write it."""
+
+    MIN = "min"
+    MAX = "max"
+
+
 class Best(NamedTuple):
-    """A metric, and whether its smallest (``min``) or largest (``max``) value is the best."""
+    """A metric, and which of its values is the best."""
 
     metric: str
-    way: str
+    way: Way
 
 
-def direction(name: str) -> str | None:
+def direction(name: str) -> Way | None:
     """Return which way the metric *name* is better; None if no word, or two words, tell."""
     words = set()
     for word in (*_PART.findall(name), *_WORD.findall(name)):
         words |= {word.lower(), word.lower().rstrip("0123456789")}
     if words & _TURNED or bool(words & _SMALLER) == bool(words & _LARGER):
         return None
-    return MIN if words & _SMALLER else MAX
+    return Way.MIN if words & _SMALLER else Way.MAX
 
 
 def numbers(metrics: Any, name: str = "") -> Iterator[tuple[str, float]]:
@@ -57,11 +64,12 @@ def numbers(metrics: Any, name: str = "") -> Iterator[tuple[str, float]]:
         yield name, metrics
 
 
-def value_of(metrics: Mapping[str, Any], best: Best) -> float | None:
-    """Return what *metrics* have for a metric; a nested one is found by dots and by slashes."""
+def value_of(metrics: Mapping[str, Any], metric: str, way: Way | None = None) -> float | None:
+    """Return what *metrics* have for *metric*; a nested one is found by dots and by slashes."""
     found = {name: float(value) for name, value in numbers(metrics) if math.isfinite(value)}
     by_dots = {name.replace("/", "."): value for name, value in found.items()}
-    for name in (best.metric, *(f"{best.metric}.{kept}" for kept in (best.way, *_KEPT))):
+    first = "value" if way is None else way.value
+    for name in (metric, *(f"{metric}.{kept}" for kept in (first, *_KEPT))):
         for names, wanted in ((found, name), (by_dots, name.replace("/", "."))):
             if wanted in names:
                 return names[wanted]

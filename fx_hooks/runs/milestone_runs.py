@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from fx_hooks.best_models.metadata import SUFFIX
-from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git.index_sum import damaged_indices
@@ -30,9 +29,7 @@ from fx_hooks.git.repository import (
     zsplit,
 )
 from fx_hooks.policy.in_force import policy_in_force, staged_text
-from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.model import POLICY_NAME
-from fx_hooks.policy.project_policies import named_folders
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
@@ -67,9 +64,9 @@ class _Model(NamedTuple):
 
 
 _LACKING = (
-    "this clone lacks what other branches say of their milestones, one of which may have come from"
+    "this clone lacks metadata of milestones in other branches, and one of them may have come from"
     " it: if it is a partial clone, git fetch --refetch --no-filter (before git 2.36, clone it"
-    " again in full); otherwise git fsck says more"
+    " again in full); otherwise see git fsck"
 )
 
 
@@ -194,6 +191,9 @@ def _find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> C
     texts = repository.contents(policies) if policies else {}
     gathered.lacks = gathered.lacks or len(texts) < len(policies)
     for text in texts.values():
+        from fx_hooks.policy.loader import load_policy  # reads YAML: slow to load
+        from fx_hooks.policy.project_policies import named_folders
+
         with contextlib.suppress(FatalError):  # another branch's own affair
             other = load_policy(text)
             for project in (b"", *named_folders(other.folders)):
@@ -222,8 +222,8 @@ def _look_at_submodules(root: bytes, index: Iterable[IndexEntry], folders: Itera
             os.path.lexists(os.path.join(root, path, b".git"))
         ):
             raise FatalError(
-                f"{shown(path)}: is a submodule that is not checked out, and runs that models in it"
-                " came from are not known"
+                f"{shown(path)}: is a submodule that is not checked out, so nobody knows which runs"
+                " the models in it came from"
             )
 
 
@@ -262,6 +262,8 @@ class _Gathered:
         return full
 
     def list_strictly(self, text: bytes, best_models: BestModels) -> None:
+        from fx_hooks.best_models.milestones import load_contract  # reads YAML: slow to load
+
         listed_in, project = self._listed_in.get(best_models.folder, (best_models, b""))
         self._models |= {
             _Model(os.fsencode(path), one.sha256, one.size)
@@ -530,8 +532,8 @@ def _index_of(repository: Repository, git_directory: str, root: bytes) -> bytes:
     """
     if os.path.lexists(os.path.join(git_directory, "locked")) and not os.path.lexists(root):
         raise FatalError(
-            f"{shown(root)}: this work tree is locked and not there, and runs that its milestones"
-            " came from are not known: mount it, or git worktree unlock it if it is gone"
+            f"{shown(root)}: this work tree is locked and not there, so nobody knows which runs its"
+            " milestones came from: mount it, or git worktree unlock it if it is gone"
         )
     if os.path.lexists(os.path.join(git_directory, "index")):
         _look_at_sums(git_directory)
@@ -545,7 +547,7 @@ def _look_at_sums(git_directory: str, index: str | None = None) -> None:
         for place in damaged_indices(git_directory, index):
             raise FatalError(
                 f"{shown(os.fsencode(place))}: is damaged: it may name runs that models came from."
-                " If you delete it, git reset makes it anew, and what was staged is not any more"
+                " If you delete it, git reset writes a new one, and nothing is staged any more"
             )
     except OSError as exc:
         _unread(exc)

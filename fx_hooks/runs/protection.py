@@ -51,7 +51,7 @@ class Protection:
     def _reason(self, run: Run, place: bytes) -> str | None:
         own = os.fsencode(self._repository.git_directory)
         if os.path.lexists(os.path.join(own, b"index.lock")):
-            return "git is at work on the index, or was killed at that: index.lock is there"
+            return "index.lock is there: git is changing the index, or was killed while it did"
         state = self._seen()
         if state != self._state:
             index = {entry.path: entry for entry in self._repository.index()}
@@ -63,7 +63,7 @@ class Protection:
         below = run.path + b"/"
         number = bisect_left(self._tracked, below)
         if self._tracked[number : number + 1] and self._tracked[number].startswith(below):
-            return f"git tracks {shown(self._tracked[number])} by now"
+            return f"git tracks {shown(self._tracked[number])} now"
         folder: Folder | None = self._tree.find(run.path)
         if folder is None:
             return None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fx_hooks.runs.metrics import Best, value_of
+from fx_hooks.runs.metrics import value_of
 from fx_hooks.util.errors import FatalError
 
 _MOST_CHARACTERS, _MOST_WORDS, _DEEPEST = 2000, 400, 50
@@ -137,7 +137,7 @@ class _Reader:
         bound = float(self._take("number", "a number"))
 
         def test(metrics: Mapping[str, Any]) -> Truth:
-            value = value_of(metrics, Best(name, "value"))
+            value = value_of(metrics, name)
             return None if value is None else compare(value, bound)
 
         return test

@@ -28,14 +28,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Return the options by which runs are chosen; they narrow each other down."""
     chosen = parser.add_argument_group("which runs")
     chosen.add_argument(
-        "--older-than", type=seconds, metavar="AGE", help="not written to for 30d (m, h, d, w)"
+        "--older-than",
+        type=seconds,
+        metavar="AGE",
+        help="last written to longer ago than AGE: 90m, 12h, 30d or 8w",
     )
     chosen.add_argument(
-        "--before", type=timestamp, metavar="DATE", help="not written to since 2025-06-01"
+        "--before",
+        type=timestamp,
+        metavar="DATE",
+        help="last written to before DATE, such as 2025-06-01",
     )
-    chosen.add_argument("--failed", action="store_true", help="only those that failed")
+    chosen.add_argument("--failed", action="store_true", help="only runs that failed")
     chosen.add_argument(
-        "--not-milestones", action="store_true", help="none that a chosen model came from"
+        "--not-milestones", action="store_true", help="no runs that a milestone came from"
     )
 
 

@@ -51,7 +51,7 @@ def with_items(text: bytes, source: str, key: str, items: Items, *, indent: str 
         margin = " " * name.start_mark.column
         if _place(value) < _place(name):
             raise FatalError(
-                f"{source}:{line_of(name)}: {key}: stands for a list elsewhere: write the list"
+                f"{source}:{line_of(name)}: {key}: is an alias of a list elsewhere: write the list"
                 " here, then run fx-init again"
             )
         if is_null(value) or (value.value == [] and value.tag == "tag:yaml.org,2002:seq"):

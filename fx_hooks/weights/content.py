@@ -12,17 +12,7 @@ from typing import BinaryIO
 
 from fx_hooks.weights.archives import Archive, BrokenArchive
 from fx_hooks.weights.exported import read_exported
-from fx_hooks.weights.inspection import (
-    EXPORTED,
-    FORMATS,
-    NAMED_FORMATS,
-    PICKLE,
-    SAFETENSORS,
-    TORCH,
-    TORCH_LEGACY,
-    TORCHSCRIPT,
-    Inspection,
-)
+from fx_hooks.weights.inspection import NAMED_FORMATS, Format, Inspection
 from fx_hooks.weights.magic import LEGACY_MAGIC
 from fx_hooks.weights.pickles import BrokenPickle, Budget, Report, read_pickle
 from fx_hooks.weights.polyglots import find_foreign, imports_as_pickle
@@ -35,10 +25,7 @@ from fx_hooks.weights.torch_files import (
 )
 from fx_hooks.weights.torchscript import read_torchscript
 
-__all__ = [
-    "EXPORTED", "FORMATS", "NAMED_FORMATS", "PICKLE", "SAFETENSORS", "TORCH", "TORCHSCRIPT",
-    "TORCH_LEGACY", "Inspection", "inspect", "read_object",
-]  # fmt: skip
+__all__ = ["NAMED_FORMATS", "Format", "Inspection", "inspect", "read_object"]
 
 _MAX_FAULTS = 20
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -82,11 +69,13 @@ def _safetensors(file: BinaryIO) -> Inspection:
     try:
         stored = tuple(read_header(file))
     except BrokenHeader as exc:
-        return Inspection(SAFETENSORS, faults=(str(exc),))
+        return Inspection(Format.SAFETENSORS, faults=(str(exc),))
     faults: tuple[str, ...] = ()
     if imports_as_pickle(file, Budget()):
         faults = ("is a pickle as well, for other readers",)
-    return Inspection(SAFETENSORS, (), faults, sum(tensor.elements for tensor in stored), stored)
+    return Inspection(
+        Format.SAFETENSORS, (), faults, sum(tensor.elements for tensor in stored), stored
+    )
 
 
 def _plain_pickle(file: BinaryIO, *, sure: bool) -> tuple[Inspection, object]:
@@ -112,7 +101,7 @@ def _plain_pickle(file: BinaryIO, *, sure: bool) -> tuple[Inspection, object]:
             return Inspection(None), None
         faults.append(str(exc))
     faults = [*sorted(report.faults), *persistent_faults(report), *faults]
-    return Inspection(PICKLE, unsafe(report), tuple(faults), left=left), value
+    return Inspection(Format.PICKLE, unsafe(report), tuple(faults), left=left), value
 
 
 def _archive(file: BinaryIO) -> tuple[Inspection, object]:

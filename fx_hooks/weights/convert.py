@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Literal
 
 from fx_hooks.weights.archives import Archive
-from fx_hooks.weights.content import TORCH, TORCH_LEGACY, read_object
+from fx_hooks.weights.content import Format, read_object
 from fx_hooks.weights.values import ITEM_BYTES, Tensor
 from fx_hooks.weights.values import Mapping as Dictionary
 
@@ -20,6 +20,7 @@ _NAMES = {
     "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "float8_e8m0fnu": "F8_E8M0",
     "float8_e4m3fnuz": "F8_E4M3FNUZ", "float8_e5m2fnuz": "F8_E5M2FNUZ",
 }  # fmt: skip
+_TORCH = (Format.TORCH, Format.TORCH_LEGACY)
 # Where trainers keep a model's state dict in a checkpoint.
 _KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 _CHUNK = 1 << 20
@@ -40,11 +41,11 @@ def write_safetensors(source: BinaryIO, target: BinaryIO) -> None:
     that share memory become tensors of their own. Raises :class:`NotConvertible`.
     """
     inspection, value = read_object(source)
-    if inspection.format not in (TORCH, TORCH_LEGACY):
+    if inspection.format not in _TORCH:
         raise NotConvertible("is not a file that torch.save wrote")
     if inspection.faults:
         raise NotConvertible(inspection.faults[0])
-    if inspection.format == TORCH and _is_big_endian(source):
+    if inspection.format == Format.TORCH and _is_big_endian(source):
         raise NotConvertible("was written on a big-endian machine")
     tensors = _state_dict(value)
     # The library, too, puts large elements first, so that all of them are aligned.
@@ -75,7 +76,7 @@ def count_parameters(source: BinaryIO) -> int | None:
     A checkpoint has more than the model: an optimizer keeps twice as many numbers.
     """
     inspection, value = read_object(source)
-    if inspection.format not in (TORCH, TORCH_LEGACY) or not isinstance(value, Dictionary):
+    if inspection.format not in _TORCH or not isinstance(value, Dictionary):
         return inspection.parameters
     try:
         tensors = _state_dict(value).values()

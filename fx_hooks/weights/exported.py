@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fx_hooks.util.strict_json import NotStrict, parse_json
 from fx_hooks.weights.archives import Archive, BrokenArchive, Member
-from fx_hooks.weights.inspection import EXPORTED, TORCH, Inspection, Stored
+from fx_hooks.weights.inspection import Format, Inspection, Stored
 from fx_hooks.weights.polyglots import foreign_start
 from fx_hooks.weights.torch_files import MAX_PICKLE, NOTES, check_note, read_torch
 from fx_hooks.weights.torchscript import TOUCHING
@@ -113,7 +113,7 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
             inner = _nested(archive, member, budget)
             globals_.update(inner.globals)
             faults |= {f"holds {name}, which {fault}" for fault in inner.faults}
-            if inner.format != TORCH and not inner.faults:
+            if inner.format != Format.TORCH and not inner.faults:
                 faults.add(f"holds {name}, which torch.save did not write")
             stored += [
                 Stored(f"{name}:{item.name}", item.dtype, item.elements, item.start, item.length)
@@ -123,7 +123,9 @@ def read_exported(archive: Archive, stem: str, budget: Budget) -> Inspection:
             stored.append(Stored(name, "uint8", member.size, member.start, member.size))
         elif not _EXTRA.match(name) or not _is_text(archive, member):
             faults.add(f"has {name!r}, which torch.export.save does not write")
-    return Inspection(EXPORTED, tuple(sorted(globals_)), tuple(sorted(faults)), None, tuple(stored))
+    return Inspection(
+        Format.EXPORTED, tuple(sorted(globals_)), tuple(sorted(faults)), None, tuple(stored)
+    )
 
 
 def _raw_names(archive: Archive, members: Mapping[str, Member]) -> set[str]:

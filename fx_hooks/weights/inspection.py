@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TORCH = "torch"
-TORCH_LEGACY = "torch-legacy"
-TORCHSCRIPT = "torchscript"
-EXPORTED = "pt2"
-SAFETENSORS = "safetensors"
-PICKLE = "pickle"
-FORMATS = (TORCH, TORCH_LEGACY, TORCHSCRIPT, EXPORTED, SAFETENSORS, PICKLE)
+from fx_hooks.util.str_enum import StrEnum
+
+
+class Format(StrEnum):
+    """The format of a weight file, as people name it."""
+
+    TORCH = "torch"
+    TORCH_LEGACY = "torch-legacy"
+    TORCHSCRIPT = "torchscript"
+    EXPORTED = "pt2"
+    SAFETENSORS = "safetensors"
+    PICKLE = "pickle"
+
+
 # weights_only cannot load these: the user has to say that they are meant.
-NAMED_FORMATS = frozenset({TORCHSCRIPT, EXPORTED})
+NAMED_FORMATS = frozenset({Format.TORCHSCRIPT, Format.EXPORTED})
 
 
 class Stored(NamedTuple):
@@ -31,7 +38,7 @@ class Stored(NamedTuple):
 class Inspection(NamedTuple):
     """The properties of a weight file.
 
-    ``format`` is one of :data:`FORMATS`, None where it is none of them. ``globals`` are
+    ``format`` is None where it is none of those. ``globals`` are
     the names that its pickles import, or make an object of, and torch's ``weights_only``
     does not accept. ``faults`` are sentences about the file, without a subject: what is
     broken in it, what cannot be known, and what else another reader would take it for.
@@ -40,7 +47,7 @@ class Inspection(NamedTuple):
     the file that belong to nothing: none, or there is a fault.
     """
 
-    format: str | None
+    format: Format | None
     globals: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     parameters: int | None = None

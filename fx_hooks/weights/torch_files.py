@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from fx_hooks.weights import torch_allows
-from fx_hooks.weights.inspection import TORCH, TORCH_LEGACY, Inspection, Stored
+from fx_hooks.weights.inspection import Format, Inspection, Stored
 from fx_hooks.weights.pickles import BrokenPickle, Budget, Reader, Report, read_pickle
 from fx_hooks.weights.polyglots import foreign_start
 
@@ -53,7 +53,7 @@ def read_torch(archive: Archive, stem: str, budget: Budget) -> tuple[Inspection,
     faults |= missing | {f"has {name!r}, which torch.save does not write" for name in members}
     return (
         Inspection(
-            TORCH,
+            Format.TORCH,
             unsafe(report),
             (*weights_only_faults(report), *sorted(faults)),
             sum(item.elements for item in stored),
@@ -127,7 +127,9 @@ def read_legacy(file: BinaryIO, budget: Budget) -> tuple[Inspection, object]:
     except BrokenPickle as exc:
         faults.append(str(exc))
     faults = [*weights_only_faults(report), *faults]
-    found = Inspection(TORCH_LEGACY, unsafe(report), tuple(faults), elements, tuple(stored), left)
+    found = Inspection(
+        Format.TORCH_LEGACY, unsafe(report), tuple(faults), elements, tuple(stored), left
+    )
     return found, value
 
 

@@ -10,7 +10,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from fx_hooks.weights.inspection import TORCHSCRIPT, Inspection, Stored
+from fx_hooks.weights.inspection import Format, Inspection, Stored
 from fx_hooks.weights.pickles import BrokenPickle, Budget, Reader, Report
 from fx_hooks.weights.polyglots import foreign_start
 from fx_hooks.weights.torch_files import (
@@ -102,7 +102,7 @@ def read_torchscript(archive: Archive, stem: str, budget: Budget) -> Inspection:
         if match and match[1] not in _CLASSES:
             faults.add(f"makes an object of {name}")
     return Inspection(
-        TORCHSCRIPT,
+        Format.TORCHSCRIPT,
         names,
         (*sorted(report.faults | faults), *persistent_faults(report)),
         sum(item.elements for item in stored),

@@ -33,7 +33,7 @@ def wandb_ending(folder: Folder, root: bytes, syncs: Syncs) -> Ending:
         said = _of_log(folder, name, "it is missing or cannot be read", Proof.NOTHING)
         return Ending(State.UNSYNCED, reason, False, (said,))
     ended = end.exit_code is not None
-    says = "it has no word of an end" if can_be_synced(folder) else "it is empty"
+    says = "it does not say that the run has ended" if can_be_synced(folder) else "it is empty"
     if ended:
         says = f"the run ended with exit code {end.exit_code}"
     said = _of_log(folder, log, says, Proof.ENDED if ended else Proof.NOTHING)
@@ -88,7 +88,7 @@ def _with_all_files(upload: Upload, folder: Folder, place: bytes, log: bytes) ->
     if path is None:
         return upload
     said = _of_log(folder, path, "nothing says that W&B was told to send it", Proof.NOTHING)
-    reason = f"W&B may not have {shown(path)}, which the run has not handed over by wandb.save"
+    reason = f"W&B may not have {shown(path)}, which the program did not give to wandb.save"
     return Upload(Proof.NOTHING, reason, (*upload.evidence, said))
 
 

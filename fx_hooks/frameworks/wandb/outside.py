@@ -65,7 +65,7 @@ def artifacts_free(folder: Folder) -> Freed:
     left = _file_blocks(folder, b"tmp")
     options = "--remove-temp " * bool(left)
     return Freed(
-        "artifacts that W&B downloads again",
+        "artifacts that W&B can download again",
         f"wandb artifact cache cleanup {options}0GB",
         _file_blocks(folder, b"obj") + left,
     )

@@ -121,7 +121,7 @@ def sync_of(folder: Folder, log: bytes, syncs: Syncs, end: WandbEnd | None) -> U
     if not _has_read_all(sync, written, end):
         said = _evidence(sync.place, "all was sent before the last word", Proof.NOTHING)
         return Upload(Proof.NOTHING, "it was written to after it had been synced", (said,))
-    said = _evidence(sync.place, "the server took all of it, and the last word", Proof.UPLOADED)
+    said = _evidence(sync.place, "the server took all of it, and the last request", Proof.UPLOADED)
     return Upload(Proof.UPLOADED, "it has been synced", (*evidence, said))
 
 
@@ -162,7 +162,7 @@ def online_upload(folder: Folder, place: bytes, *, has_ended: bool) -> Upload:
         return Upload(Proof.NOT_UPLOADED, _NOT_ALL, (said,))
     ends = [found.end() for found in COMPLETE.finditer(tail)]
     if ends and any(map(ANSWERED.search, tail[ends[-1] :].splitlines())):
-        said = _evidence(path, "the server took all of it, and the last word", Proof.UPLOADED)
+        said = _evidence(path, "the server took all of it, and the last request", Proof.UPLOADED)
         return Upload(Proof.UPLOADED, "online, and all of it was uploaded", (said,))
     said = _evidence(path, "nothing says that all was sent and taken", Proof.NOTHING)
     return Upload(Proof.NOTHING, _NOT_SAID, (said,))

@@ -13,6 +13,7 @@ import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ _DAY = 86_400
 _YEAR = 366 * _DAY
 
 
-# What of a directory a row stands for.
-ALL, ITSELF, OTHERS = "all", "itself", "others"
+class Part(Enum):
+    """The part of a directory that a row stands for."""
+
+    ALL = 1
+    ITSELF = 2  # the files right in it
+    OTHERS = 3  # those directories in it that have no row
 
 
 class Brought(NamedTuple):
@@ -89,16 +94,15 @@ class Weight(NamedTuple):
 class Row(NamedTuple):
     """A rule, or one of its directories.
 
-    ``folder`` is None for a rule as a whole. A row stands for ``folders`` directories:
-    for ALL from ``folder`` down, for the files right in it (ITSELF), or for OTHERS in it
-    that have no row of their own. ``heaviest`` is the number of the commit that brought
-    most of it. ``files`` are its files if they are few.
+    ``folder`` is None for a rule as a whole. A row stands for ``folders`` directories, those
+    of its ``part`` of ``folder``. ``heaviest`` is the number of the commit that brought most
+    of it. ``files`` are its files if they are few.
     """
 
     rule: str
     folder: bytes | None
     folders: int
-    part: str
+    part: Part
     weight: Weight
     there: Weight
     commits: int
@@ -229,7 +233,7 @@ class _Sum:
         for commit, packed in other.commits.items():
             self.commits[commit] = self.commits.get(commit, 0) + packed
 
-    def row(self, rule: str, folder: bytes | None, part: str = ALL) -> Row:
+    def row(self, rule: str, folder: bytes | None, part: Part = Part.ALL) -> Row:
         heaviest = max(self.commits, key=lambda number: self.commits[number])
         weights = (Weight(*self.all), Weight(*self.there))
         files = tuple(sorted(self.files)) if len(self.files) <= FEW_FILES else ()
@@ -423,7 +427,7 @@ def _rows_above(
             left = _Sum()
             for sums in (*own, *light):
                 left.take(sums)
-            rows.append(left.row(rule, folder, OTHERS if light else ITSELF))
+            rows.append(left.row(rule, folder, Part.OTHERS if light else Part.ITSELF))
     return rows
 
 
@@ -440,14 +444,14 @@ def _order(row: Row) -> tuple[int, int, str, bytes]:
 
 def folder_name(row: Row, show: Callable[[bytes], str]) -> str:
     """Return a name for the directories of *row*; *show* makes a path readable."""
-    count = f"{row.folders:,} {'other ' * (row.part == OTHERS)}director"
+    count = f"{row.folders:,} {'other ' * (row.part is Part.OTHERS)}director"
     count += "y" if row.folders == 1 else "ies"
     if not row.folder:
-        return "the root" if row.part == ITSELF or row.folders == 1 else count
+        return "the root" if row.part is Part.ITSELF or row.folders == 1 else count
     name = show(row.folder) + "/"
-    if row.part == ITSELF:
+    if row.part is Part.ITSELF:
         return f"{name} itself"
-    return f"{name}, {count}" if row.part == OTHERS else name
+    return f"{name}, {count}" if row.part is Part.OTHERS else name
 
 
 def percent(share: float | None) -> str:

@@ -18,9 +18,9 @@ from fx_hooks import __version__
 from fx_hooks.history.audit.audit_text import notes, still, weighs
 from fx_hooks.history.audit.chart import Tick, band, day, line, size_scale, time_scale
 from fx_hooks.history.audit.figures import (
-    ALL,
     Audit,
     CommitRow,
+    Part,
     Point,
     Repository,
     Row,
@@ -424,7 +424,9 @@ def _head(rule: Row, box: Box) -> str:
 
 def _differing(rows: Sequence[Row]) -> dict[Row, str]:
     """Return the part of each directory's path in which it differs from the others."""
-    paths = {row: readable(row.folder).split("/") for row in rows if row.folder and row.part == ALL}
+    paths = {
+        row: readable(row.folder).split("/") for row in rows if row.folder and row.part is Part.ALL
+    }
     if len(paths) < 2:
         return {}
     short = min(map(len, paths.values()))

@@ -16,7 +16,7 @@ from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
 from fx_hooks.history.audit.merged import as_record
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import rewrite_history, take_back_stash
-from fx_hooks.history.walk import Introduction, describe
+from fx_hooks.history.walk import Row, describe
 from fx_hooks.reporting.layout import Step, step_lines
 from fx_hooks.reporting.progress import Progress
 from fx_hooks.reporting.text import Report
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from fx_hooks.reporting import output
     from fx_hooks.reporting.finding import Finding
 
-STEP = 1000
-_SHIFT = 32
-_TIMES = (1 << _SHIFT) - 1
-_Weights = Mapping[str, "tuple[int, int] | None"]
+_Weights = Mapping[str, "tuple[int, ...] | None"]
 
 
 def audit(
@@ -64,7 +61,7 @@ def audit(
         # Only who looks at a bar wants to know how long it is.
         total = int(store.run("rev-list", "--count", "--all", *older)) if progress.shows else None
         collector = _Collector(progress, total)
-        weights: dict[str, tuple[int, int] | None] = {}
+        weights: dict[str, tuple[int, ...] | None] = {}
 
         def weigh() -> dict[str, int | None]:
             weights.update(_weigh(store, collector, progress))
@@ -79,7 +76,8 @@ def audit(
     figures = figures.with_commits(
         {number: described[result.commits[number]] for number in numbers}
     )
-    findings = findings_of(store, result.artifacts, _sizes(weights), there)
+    sizes = _sizes({item.blob: weights[item.blob] for item in result.artifacts})
+    findings = findings_of(store, result.artifacts, sizes, there)
     steps = _steps(store, findings, refs, stashes, there, command) if findings else []
     if html is not None:
         page.write_page(html, page.page(figures, _name(store), steps))
@@ -116,7 +114,9 @@ def _steps(
         kept = {path for path, blob in here if (path, blob) not in there}
         steps.append(rewrite_history(rest, kept))
     if mine:
-        what = "No remote has all of them yet. See how to take those out that are only here:"
+        what = (
+            "Some of these commits are on no remote yet. To see how to take the files out of those:"
+        )
         steps.append(Step(what, commands))
     guilty = [name for name, tip in stashes if in_stash - ranges.without(store, in_stash, (tip,))]
     if guilty:
@@ -155,39 +155,37 @@ def _passed_over(refs: Sequence[str]) -> list[str]:
 class _Collector:
     """Each blob of the history: the number of the commit that had it first, and how often it came.
 
-    Both in one number, for there may be millions of them.
+    ``again`` counts those alone that came more than once: there may be millions of others.
     """
 
     def __init__(self, progress: Progress, commits: int | None) -> None:
         self._commits = commits
-        self.blobs: dict[str, int] = {}
+        self.first: dict[str, int] = {}
+        self.again: Counter[str] = Counter()
         self.submodules: set[str] = set()
         self._progress = progress
-        self._count = 0
 
-    def take(self, item: Introduction) -> None:
-        # The newest commit comes first, so the last one said is the oldest.
-        before = self.blobs.get(item.blob, 0) & _TIMES
-        self.blobs[item.blob] = (item.commit << _SHIFT) | (before + 1 & _TIMES)
-        if item.mode == SUBMODULE_MODE:
-            self.submodules.add(item.blob)
-        self._count += 1
-        if not self._count % STEP:
-            self._progress("commits", item.commit, self._commits)
-
-    def first(self, blob: str) -> int:
-        """Return the number of the oldest commit that brought *blob*."""
-        return self.blobs[blob] >> _SHIFT
+    def take(self, rows: Sequence[Row]) -> None:
+        first = self.first
+        for commit, _, mode, blob in rows:
+            if blob in first:
+                self.again[blob] += 1
+            # The newest commit comes first, so the last one said is the oldest.
+            first[blob] = commit
+            if mode == SUBMODULE_MODE:
+                self.submodules.add(blob)
+        if rows:
+            self._progress("commits", rows[-1][0], self._commits)
 
     def times(self, blob: str) -> int:
         """Return how often commits brought it, at whatever path."""
-        return self.blobs[blob] & _TIMES
+        return 1 + self.again[blob]
 
 
 def _weigh(store: ObjectStore, collector: _Collector, progress: Progress) -> _Weights:
     # Of a submodule there is nothing here but the id of its commit.
-    weights: dict[str, tuple[int, int] | None] = dict.fromkeys(collector.submodules, (0, 0))
-    blobs = [blob for blob in collector.blobs if blob not in weights]
+    weights: dict[str, tuple[int, ...] | None] = dict.fromkeys(collector.submodules, (0, 0))
+    blobs = [blob for blob in collector.first if blob not in weights]
     progress("blobs", 0, len(blobs))
     weights.update(store.weigh(blobs))
     return weights
@@ -231,7 +229,7 @@ def _figures(
     for blob, item in artifacts.items():
         size, packed = weights[blob] or (None, None)
         shared = collector.times(blob) > times[blob]
-        first = collector.first(blob)
+        first = collector.first[blob]
         brought.append(
             Brought(item.path, item.rule, item.group, first, size, packed, blob in stays, shared)
         )
@@ -243,9 +241,10 @@ def _rest(
 ) -> Iterator[Rest]:
     """Yield all other blobs, by commit: there may be millions of them."""
     sums: dict[int, list[int]] = {}
+    others = artifacts.keys() | collector.submodules
     for blob, weight in weights.items():
-        if blob not in artifacts and blob not in collector.submodules:
-            commit = collector.first(blob)
+        if blob not in others:
+            commit = collector.first[blob]
             total = sums.get(commit)
             if total is None:
                 total = sums[commit] = [0, 0, 0, 0]

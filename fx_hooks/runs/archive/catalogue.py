@@ -25,7 +25,7 @@ from fx_hooks.runs.archive.manifest import (
 )
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.storage import Storage, is_address
-from fx_hooks.runs.metrics import Best, value_of
+from fx_hooks.runs.metrics import value_of
 from fx_hooks.util.disk import files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
@@ -255,5 +255,5 @@ def as_lines(found: Searched, query: Query) -> Iterator[str]:
 
 def _value(hit: Hit, name: str) -> str:
     metrics = hit.about.get("metrics")
-    value = value_of(metrics, Best(name, "value")) if isinstance(metrics, dict) else None
+    value = value_of(metrics, name) if isinstance(metrics, dict) else None
     return "" if value is None else f"{value:.6g}"

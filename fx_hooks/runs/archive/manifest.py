@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fx_hooks.runs.archive.autorun import runs_code
+from fx_hooks.util.str_enum import StrEnum
 from fx_hooks.util.strict_json import NotStrict, parse_json
 
 FORMAT, VERSION = "fx-runs", 1
@@ -22,13 +23,23 @@ START = f'{{"format": "{FORMAT}",'.encode()  # of what to_json writes
 MEMBER = "fx-runs.manifest.json"
 SUFFIX = ".manifest.json"
 MAX_BYTES = 1 << 28  # more than a million files
-FILE, FOLDER, LINK, HARD_LINK = "file", "directory", "link", "hard link"
-_TYPES = frozenset({FILE, FOLDER, LINK, HARD_LINK})
 _NANO = 1_000_000_000
 _MTIME = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MODE = re.compile(r"[0-7]{4}\Z")
 _LARGEST = 1 << 62
+
+
+class Type(StrEnum):
+    """The type of an entry of a run, as the manifest has it."""
+
+    FILE = "file"
+    FOLDER = "directory"
+    LINK = "link"
+    HARD_LINK = "hard link"
+
+
+_TYPES = {one.value: one for one in Type}
 
 
 class BadManifest(Exception):
@@ -47,7 +58,7 @@ class Entry(NamedTuple):
     """
 
     path: bytes
-    type: str
+    type: Type
     mode: int
     mtime: int
     size: int = 0
@@ -83,7 +94,7 @@ class PackedRun(NamedTuple):
     @property
     def files(self) -> int:
         """The number of files and links in it."""
-        return sum(entry.type != FOLDER for entry in self.entries)
+        return sum(entry.type is not Type.FOLDER for entry in self.entries)
 
 
 def map_of(parts: Iterable[tuple[int, int]], size: int) -> bytes:
@@ -94,7 +105,7 @@ def map_of(parts: Iterable[tuple[int, int]], size: int) -> bytes:
 
 def counts(entry: Entry) -> bool:
     """Return True if *entry* takes space of its own."""
-    return entry.type in (FILE, LINK)
+    return entry.type in (Type.FILE, Type.LINK)
 
 
 class Manifest(NamedTuple):
@@ -167,12 +178,12 @@ def _entry_fields(entry: Entry) -> Iterator[tuple[str, Any]]:
     yield "type", entry.type
     yield "mode", f"{entry.mode:04o}"
     yield "mtime", decimal(entry.mtime)
-    if entry.type in (FILE, HARD_LINK):
+    if entry.type in (Type.FILE, Type.HARD_LINK):
         yield "size", entry.size
         yield "sha256", entry.sha256
     if entry.data is not None:
         yield "data", entry.data
-    if entry.type in (LINK, HARD_LINK):
+    if entry.type in (Type.LINK, Type.HARD_LINK):
         yield "target", as_text(entry.target)
 
 
@@ -219,20 +230,20 @@ def _run(value: Any) -> PackedRun:
 
 
 def _entry(value: Any) -> Entry:
-    kind, mode = _field(value, "type", str), _field(value, "mode", str)
-    if kind not in _TYPES or not _MODE.match(mode):
+    kind, mode = _TYPES.get(_field(value, "type", str)), _field(value, "mode", str)
+    if kind is None or not _MODE.match(mode):
         raise BadManifest("has an entry of another type")
     size, sha256, target = 0, "", b""
-    if kind in (FILE, HARD_LINK):
+    if kind in (Type.FILE, Type.HARD_LINK):
         size, sha256 = _number(value, "size"), _field(value, "sha256", str)
         if not _SHA256.match(sha256):
             raise BadManifest("has a digest that is none")
-    if kind in (LINK, HARD_LINK):
+    if kind in (Type.LINK, Type.HARD_LINK):
         target = as_bytes(_field(value, "target", str))
         if not target or b"\0" in target:
             raise BadManifest("has a link without a target")
     data = None
-    if kind in (FILE, HARD_LINK) and "data" in value:
+    if kind in (Type.FILE, Type.HARD_LINK) and "data" in value:
         data = _number(value, "data")
         if data > size:
             raise BadManifest("has a file with more data than it is long")
@@ -264,18 +275,18 @@ def _check_entries(run: PackedRun, contents: dict[bytes, Entry]) -> None:
     seen: set[bytes] = set()
     for number, entry in enumerate(run.entries):
         path = entry.path
-        if (number == 0) != (path == b"") or (number == 0 and entry.type != FOLDER):
+        if (number == 0) != (path == b"") or (number == 0 and entry.type is not Type.FOLDER):
             raise BadManifest("has a run that is not a directory")
         if path and (not is_plain(path) or path.rpartition(b"/")[0] not in folders):
             raise BadManifest("has a file at a path that leads elsewhere")
         if path in seen:
             raise BadManifest("has a file twice")
         seen.add(path)
-        if entry.type == FOLDER:
+        if entry.type is Type.FOLDER:
             folders.add(path)
-        elif entry.type == FILE:
+        elif entry.type is Type.FILE:
             contents[join(run.path, path)] = entry
-        elif entry.type == HARD_LINK:
+        elif entry.type is Type.HARD_LINK:
             other = contents.get(entry.target)
             if other is None or other[4:6] + other[7:] != entry[4:6] + entry[7:]:
                 raise BadManifest("has a hard link to a file that it does not have")

@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 from fx_hooks.runs.archive.manifest import (
-    FILE,
-    FOLDER,
-    HARD_LINK,
-    LINK,
     MAX_BYTES,
     MEMBER,
     BadManifest,
     Entry,
     Manifest,
     PackedRun,
+    Type,
     as_bytes,
     from_json,
     join,
@@ -42,10 +39,10 @@ _ZEROS = bytes(CHUNK)
 # What is not content: a header with names as long as names can be, padding, and the end.
 _HEADERS = 1 << 15
 _TYPES = {
-    FILE: tarfile.REGTYPE,
-    FOLDER: tarfile.DIRTYPE,
-    LINK: tarfile.SYMTYPE,
-    HARD_LINK: tarfile.LNKTYPE,
+    Type.FILE: tarfile.REGTYPE,
+    Type.FOLDER: tarfile.DIRTYPE,
+    Type.LINK: tarfile.SYMTYPE,
+    Type.HARD_LINK: tarfile.LNKTYPE,
 }
 
 
@@ -116,7 +113,7 @@ class Archive:
                     raise BadManifest("its manifest is not the last file")
             manifest = from_json(text)
             if (manifest.runs[-1].end if manifest.runs else 0) != start:
-                raise BadManifest("its manifest does not tell of all that is in it")
+                raise BadManifest("it has more in it than its manifest lists")
         return text, manifest
 
     def members(self, run: PackedRun) -> Iterator[tuple[Entry, Pieces]]:
@@ -174,7 +171,7 @@ def members(
             raise BadManifest(f"{_shown(run, entry)} is not what its manifest says")
         yield entry, _pieces(tar, member, run, entry, name, sha256_of)
     if tar.next() is not None:
-        raise BadManifest("its manifest does not tell of all that is in it")
+        raise BadManifest("it has more in it than its manifest lists")
 
 
 def _pieces(
@@ -185,7 +182,7 @@ def _pieces(
     name: str,
     sha256_of: Callable[[Entry], str],
 ) -> Pieces:
-    if entry.type != FILE:
+    if entry.type is not Type.FILE:
         return
     with reading(name):
         whole = entry.data is None
@@ -200,7 +197,9 @@ def _pieces(
         if whole:
             _hash_zeros(digest, entry.size - end)
         if digest.hexdigest() != sha256_of(entry):
-            raise BadManifest(f"{_shown(run, entry)} has not the digest of its manifest")
+            raise BadManifest(
+                f"{_shown(run, entry)} does not have the digest that the manifest gives"
+            )
 
 
 @contextlib.contextmanager
@@ -300,7 +299,7 @@ def _agrees(name: bytes, entry: Entry, member: tarfile.TarInfo) -> bool:
         and member.mode == entry.mode
         and nanoseconds(mtime) == entry.mtime
         and as_bytes(member.linkname) == entry.target
-        and real_size(member) == (entry.size if entry.type == FILE else 0)
+        and real_size(member) == (entry.size if entry.type is Type.FILE else 0)
     )
 
 

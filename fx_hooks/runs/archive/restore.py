@@ -23,13 +23,10 @@ from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.policy.source_names import is_source
 from fx_hooks.runs.archive import autorun, tree
 from fx_hooks.runs.archive.manifest import (
-    FILE,
-    FOLDER,
-    HARD_LINK,
-    LINK,
     BadManifest,
     Entry,
     PackedRun,
+    Type,
     above,
     as_bytes,
     as_text,
@@ -109,10 +106,10 @@ def check_places(folder: bytes, runs: Sequence[PackedRun], *, force: bool) -> No
     for run in runs:
         if _holds_source(run):
             raise FatalError(
-                f"{shown(run.path)}: holds source files, and is not a run: leave it out"
+                f"{shown(run.path)}: holds source files, so it is not a run: leave it out"
             )
         if b"" in autorun.left_out(entry.path for entry in run.entries):
-            raise FatalError(f"{shown(run.path)}: is a repository, and no run: leave it out")
+            raise FatalError(f"{shown(run.path)}: is a repository, not a run: leave it out")
         if WINDOWS and not all(
             is_plain(join(run.path, entry.path), windows=True) for entry in run.entries
         ):
@@ -442,17 +439,21 @@ class _Unpacking:
     def unpack(self, runs: Sequence[PackedRun]) -> None:
         """Unpack *runs*, and what their hard links need from others, and sync all of it."""
         wanted = {run.path for run in runs}
-        targets = {entry.target for run in runs for entry in run.entries if entry.type == HARD_LINK}
+        targets = {
+            entry.target for run in runs for entry in run.entries if entry.type is Type.HARD_LINK
+        }
         needed = [
             run
             for run in self._archive.manifest.runs
             if run.path in wanted
             or any(
-                join(run.path, entry.path) in targets for entry in run.entries if entry.type == FILE
+                join(run.path, entry.path) in targets
+                for entry in run.entries
+                if entry.type is Type.FILE
             )
         ]
         self._total = sum(
-            entry.size for run in needed for entry in run.entries if entry.type == FILE
+            entry.size for run in needed for entry in run.entries if entry.type is Type.FILE
         )
         first = self._stagings[runs[0].path].place if runs else b""
         for run in needed:
@@ -473,7 +474,7 @@ class _Unpacking:
     ) -> None:
         """Use up what is not put back; keep it in *place* where a hard link needs it."""
         path = join(run.path, entry.path)
-        if entry.type == FILE and path in targets:
+        if entry.type is Type.FILE and path in targets:
             content = os.path.join(place, b"content-%d" % len(self._contents))
             with _writing(path):
                 self._write_file(content, entry, pieces)
@@ -500,11 +501,11 @@ class _Unpacking:
             with _writing(join(run.path, entry.path)):
                 if entry.path in refused:
                     self._set_aside(run, entry, pieces, targets, aside)
-                elif entry.type == FOLDER:
+                elif entry.type is Type.FOLDER:
                     os.mkdir(place, stat.S_IRWXU)
-                elif entry.type == LINK:
+                elif entry.type is Type.LINK:
                     self._make_link(place, entry, run)
-                elif entry.type == FILE:
+                elif entry.type is Type.FILE:
                     self._write_file(place, entry, pieces)
                     self._contents[join(run.path, entry.path)] = place
                 else:
@@ -546,12 +547,12 @@ class _Unpacking:
         refused = self._refused(run)
         entries = [entry for entry in run.entries if entry.path not in refused]
         for entry in entries:
-            if entry.type in (FILE, HARD_LINK):
+            if entry.type in (Type.FILE, Type.HARD_LINK):
                 _sync_file(os.path.join(top, entry.path))
-            elif entry.type == FOLDER:
+            elif entry.type is Type.FOLDER:
                 files.sync_folder(os.path.join(top, entry.path))
         for entry in reversed(entries[1:]):
-            if entry.type != LINK:
+            if entry.type is not Type.LINK:
                 place = os.path.join(top, entry.path)
                 os.chmod(place, mode_of(entry))
                 _set_time(place, entry, None)
@@ -574,7 +575,7 @@ def _set_time(place: bytes, entry: Entry, descriptor: int | None) -> None:
     times = (entry.mtime, entry.mtime)
     if CAN_SET_LINK_TIMES:
         os.utime(place, ns=times, dir_fd=descriptor, follow_symlinks=False)
-    elif entry.type != LINK:
+    elif entry.type is not Type.LINK:
         os.utime(place, ns=times)
 
 

@@ -174,11 +174,7 @@ class _Gzip:
         return _GZIP_FOOTER.pack(*head, last, b"\x03\0", 0, 0)
 
     def last_section(self, file: Readable) -> tuple[int, int]:
-        end, footer = _tail(file, _GZIP_FOOTER.size)
-        last: int = _GZIP_FOOTER.unpack(footer)[6]
-        if footer != self.footer(last) or last >= end:
-            raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
-        return last, end
+        return _last_section(file, self.footer, _GZIP_FOOTER, 6)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -245,11 +241,7 @@ class _Zstd:
         return _ZSTD_FOOTER.pack(_ZSTD_SKIPPABLE, 16, _MARK, last)
 
     def last_section(self, file: Readable) -> tuple[int, int]:
-        end, footer = _tail(file, _ZSTD_FOOTER.size)
-        last: int = _ZSTD_FOOTER.unpack(footer)[3]
-        if footer != self.footer(last) or last >= end:
-            raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
-        return last, end
+        return _last_section(file, self.footer, _ZSTD_FOOTER, 3)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -434,10 +426,14 @@ def _check_end(rest: bytes, file: Readable, left: int) -> None:
         raise BrokenSection("it is longer than it says")
 
 
-def _tail(file: Readable, size: int) -> tuple[int, bytes]:
-    end = max(file.seek(0, os.SEEK_END) - size, 0)
+def _last_section(
+    file: Readable, footer: Callable[[int], bytes], form: struct.Struct, field: int
+) -> tuple[int, int]:
+    """Return the bounds of the last section, whose start is a *field* of the footer's *form*."""
+    end = max(file.seek(0, os.SEEK_END) - form.size, 0)
     file.seek(end)
-    footer = file.read(size)
-    if len(footer) < size:
+    found = file.read(form.size)
+    last: int = form.unpack(found)[field] if len(found) == form.size else end
+    if last >= end or found != footer(last):
         raise BrokenSection("it is cut off, or was not written by fx-archive-runs")
-    return end, footer
+    return last, end

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from fx_hooks.runs.archive.manifest import FILE, FOLDER, LINK, Entry, map_of
+from fx_hooks.runs.archive.manifest import Entry, Type, map_of
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.paths import shown
 
@@ -39,14 +39,14 @@ class Found(NamedTuple):
     target: bytes = b""
 
     @property
-    def type(self) -> str:
-        """As a manifest names it; empty for what cannot be packed."""
+    def type(self) -> Type | None:
+        """Its type in a manifest; None for what cannot be packed."""
         mode = self.status.st_mode
         if stat.S_ISDIR(mode):
-            return FOLDER
+            return Type.FOLDER
         if stat.S_ISLNK(mode):
-            return LINK
-        return FILE if stat.S_ISREG(mode) else ""
+            return Type.LINK
+        return Type.FILE if stat.S_ISREG(mode) else None
 
 
 def scan(place: bytes) -> list[Found]:
@@ -57,7 +57,7 @@ def scan(place: bytes) -> list[Found]:
             raise Unfit("it is not a directory")
         return list(_walk(place, Found(b"", top)))
     except FileNotFoundError as exc:
-        raise Unfit("it is not there any more, or something in it") from exc
+        raise Unfit("it is gone, or something in it is") from exc
     except OSError as exc:
         name = os.path.relpath(os.fsencode(exc.filename or place), place)
         raise Unfit(f"{shown(name)} cannot be read: {exc.strerror}") from exc
@@ -73,7 +73,7 @@ def _walk(place: bytes, top: Found) -> Iterator[Found]:
     while waiting:
         item = waiting.pop()
         yield item
-        if item.type != FOLDER:
+        if item.type is not Type.FOLDER:
             continue
         with os.scandir(os.path.join(place, item.path) if item.path else place) as entries:
             names = sorted(entries, key=lambda entry: entry.name, reverse=True)
@@ -103,12 +103,12 @@ def difference(place: bytes, entries: Sequence[Entry], left_out: Sequence[bytes]
             return f"{shown(entry.path)} is gone"
         status = item.status
         same = (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (entry.mode, entry.mtime)
-        if entry.type == FOLDER:
-            same = same and item.type == FOLDER
-        elif entry.type == LINK:
+        if entry.type is Type.FOLDER:
+            same = same and item.type is Type.FOLDER
+        elif entry.type is Type.LINK:
             same = same and item.target == entry.target
         else:
-            same = same and (item.type, status.st_size) == (FILE, entry.size)
+            same = same and (item.type, status.st_size) == (Type.FILE, entry.size)
         if not same:
             return f"{shown(entry.path) or 'its directory'} has changed"
     return f"{shown(min(found))} is new" if found else None
@@ -127,9 +127,9 @@ def not_held(
     for entry in entries:
         path = os.path.join(place, entry.path) if entry.path else place
         try:
-            if entry.type == FOLDER:
+            if entry.type is Type.FOLDER:
                 held = stat.S_ISDIR(os.lstat(path).st_mode)
-            elif entry.type == LINK:
+            elif entry.type is Type.LINK:
                 held = os.readlink(path) == entry.target
             else:
                 made = _beginning if entry.data is None else _sparse
@@ -183,11 +183,11 @@ def only_in(place: bytes, other: bytes) -> str | None:
         return str(exc)
     for item in found:
         same = there.get(item.path)
-        if item.type == FOLDER:
+        if item.type is Type.FOLDER:
             continue
         if same is None or _identity(item) != _identity(same):
             return shown(item.path)
-        if item.type == FILE and not _same_content(place, other, item.path):
+        if item.type is Type.FILE and not _same_content(place, other, item.path):
             return shown(item.path)
     return None
 

@@ -20,16 +20,13 @@ from typing import Any, NamedTuple
 from fx_hooks import __version__
 from fx_hooks.runs.archive import tree
 from fx_hooks.runs.archive.manifest import (
-    FILE,
-    FOLDER,
-    HARD_LINK,
-    LINK,
     MAX_BYTES,
     MEMBER,
     SUFFIX,
     Entry,
     Manifest,
     PackedRun,
+    Type,
     as_text,
     decimal,
     join,
@@ -53,7 +50,7 @@ _ENDS = tuple(
 _MOST_HOLES = 1 << 29
 _WHOLE = "the archive is whole all the same"
 _ZEROS = bytes(CHUNK)
-_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, LINK: tarfile.SYMTYPE}
+_TYPES = {Type.FILE: tarfile.REGTYPE, Type.FOLDER: tarfile.DIRTYPE, Type.LINK: tarfile.SYMTYPE}
 
 
 class Item(NamedTuple):
@@ -121,7 +118,7 @@ def place_notes(root: bytes, runs: Iterable[bytes], target: bytes) -> list[str]:
         return []
     real = os.path.join(os.path.realpath(os.path.dirname(target) or b"."), b"")
     return [
-        f"{shown(target)} lies in {shown(path)}, which stays as long as it is there"
+        f"{shown(target)} lies in the run {shown(path)}, which stays until you move the archive"
         for path in runs
         if real.startswith(os.path.join(os.path.realpath(os.path.join(root, path)), b""))
     ]
@@ -414,7 +411,7 @@ class _Packer:
         size = 0
         with contextlib.suppress(Unfit):
             found = tree.scan(os.path.join(self._root, item.path))
-            size = sum(file.status.st_size for file in found if file.type == FILE)
+            size = sum(file.status.st_size for file in found if file.type is Type.FILE)
         self._sizes[item.path] = size
         return size
 
@@ -440,10 +437,10 @@ class _Packer:
         self._holes = 0
         try:
             for file in found:
-                if not file.type:
+                if file.type is None:
                     left_out.append(file.path)
                     continue
-                entries.append(self._pack_file(section, item.path, place, file))
+                entries.append(self._pack_file(section, item.path, place, file, file.type))
             section.close()
         except BaseException:
             section.abandon()
@@ -456,18 +453,20 @@ class _Packer:
         self._back.end(run)
         return run
 
-    def _pack_file(self, section: SectionWriter, run: bytes, place: bytes, file: Found) -> Entry:
+    def _pack_file(
+        self, section: SectionWriter, run: bytes, place: bytes, file: Found, kind: Type
+    ) -> Entry:
         status = file.status
         mode, mtime = stat.S_IMODE(status.st_mode), status.st_mtime_ns
         member = tarfile.TarInfo(as_text(join(run, file.path)))
-        member.type, member.mode = _TYPES[file.type], mode
+        member.type, member.mode = _TYPES[kind], mode
         member.uid, member.gid = status.st_uid, status.st_gid
         member.mtime = mtime // 1_000_000_000
         member.pax_headers = {"mtime": decimal(mtime)}
-        if file.type != FILE:
+        if kind is not Type.FILE:
             member.linkname = as_text(file.target)
             section.write(header(member))
-            return self._told(Entry(file.path, file.type, mode, mtime, target=file.target))
+            return self._told(Entry(file.path, kind, mode, mtime, target=file.target))
         identity = (status.st_dev, status.st_ino)
         first = self._linked.get(identity) if status.st_nlink > 1 else None
         if first is not None:
@@ -477,12 +476,12 @@ class _Packer:
             self._tell(status.st_size)
             return self._told(
                 entry._replace(
-                    path=file.path, type=HARD_LINK, mode=mode, mtime=mtime, target=target
+                    path=file.path, type=Type.HARD_LINK, mode=mode, mtime=mtime, target=target
                 )
             )
         with tree.opened(place, file) as descriptor:
             entry = self._pack_content(
-                section, member, descriptor, Entry(file.path, FILE, mode, mtime), status
+                section, member, descriptor, Entry(file.path, Type.FILE, mode, mtime), status
             )
         if status.st_nlink > 1:
             self._linked[identity] = (join(run, file.path), entry)
@@ -601,7 +600,9 @@ def _verify(
     progress: Progress | None,
 ) -> None:
     """Read the file back and compare every byte of content with its digest."""
-    total = sum(entry.size for run in manifest.runs for entry in run.entries if entry.type == FILE)
+    total = sum(
+        entry.size for run in manifest.runs for entry in run.entries if entry.type is Type.FILE
+    )
 
     def tell(done: int) -> None:
         if progress is not None:
@@ -609,11 +610,13 @@ def _verify(
 
     with Archive(os.fsencode(output.temporary), name=target) as archive:
         if archive.text != text:
-            raise FatalError(f"{shown(target)}: reads back otherwise than it was written")
+            raise FatalError(f"{shown(target)}: what was read back is not what was written")
         compared = output.back.finish(output.size, tell) if isinstance(output, _Output) else []
         if compared != list(manifest.runs[: len(compared)]):
-            raise FatalError(f"{shown(target)}: was read back otherwise than it was written")
-        done = sum(entry.size for run in compared for entry in run.entries if entry.type == FILE)
+            raise FatalError(f"{shown(target)}: what was read back is not what was written")
+        done = sum(
+            entry.size for run in compared for entry in run.entries if entry.type is Type.FILE
+        )
         for run in manifest.runs[len(compared) :]:
             for _, pieces in archive.members(run):
                 for _, data in pieces:

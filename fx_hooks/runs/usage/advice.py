@@ -105,13 +105,14 @@ def _of_runs(
     few = max(len(free), len(unsynced)) <= _FEW
     found = []
     if free:
-        what = f"{_count(len(free), 'run')} that may go"
+        what = f"{_count(len(free), 'run')} that you can delete"
         found.append(Remedy(what, _clean(free, few, older_than, ways), _freed(free)))
     if unsynced:
         paths = sorted(
             path for path, top in waiting.items() if top in {item.path for item in unsynced}
         )
-        what = f"{_count(len(unsynced), 'run')} that W&B does not have yet: an hour after the sync"
+        count = _count(len(unsynced), "run")
+        what = f"{count} that W&B does not have yet: sync, wait an hour, delete"
         # One a command: a log that W&B cannot read ends it, and online runs are passed over
         # in silence without the option.
         commands = [ways.commands(sync_command(folders[path]), [path])[0] for path in paths]
@@ -184,8 +185,8 @@ def _of_tracked(space: Space, index: Collection[bytes], path_to_root: str) -> li
     paths = cover(space.tracked, index)
     commands = untrack(paths, force=space.by_force, sparse=False, repeatable=False)
     what = (
-        f"{_count(len(space.tracked), 'artifact')} taken out of Git; on disk and in history"
-        " they stay"
+        f"{_count(len(space.tracked), 'artifact')} taken out of Git; they stay on disk and in the"
+        " history"
     )
     return [Remedy(what, from_folder(commands, path_to_root), 0)]
 
