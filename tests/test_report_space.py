@@ -160,6 +160,24 @@ def test_each_thing_has_its_kind(odd: Repo, capfd: pytest.CaptureFixture[str]) -
     assert (same["disk"], same["files"]) == (0, 1)
 
 
+def test_checkpoints_are_known_by_their_names_and_those_of_folders(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name counts in one folder and not in another; each name is decided once."""
+    monkeypatch.setattr("fx_hooks.runs.usage.measure._MOST_NAMES", 2)
+    for number in (1, 2):
+        job = f"outputs/2024-01-31/23-59-5{number}"
+        repo.write(f"{job}/.hydra/config.yaml", b"a: 1\n")
+        for name, size in {
+            "a.pt": 1, "test/a.pt": 10, "models/x.index": 100, "models/x.csv": 1000,
+            "one.ckpt/plain.txt": 10_000, "plain.txt": 100_000, "saved_model.pb": 1_000_000,
+        }.items():  # fmt: skip
+            repo.write(f"{job}/{name}", b"x" * size)
+    found = record(repo.root, capfd)
+    sizes = [item["checkpoints"]["bytes"] for item in found["items"] if item["kind"] == "Hydra job"]
+    assert sizes == [1_010_101] * 2
+
+
 @pytest.mark.slow
 @POSIX
 def test_nothing_is_written(

@@ -10,7 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -206,11 +209,13 @@ def test_large_blocks_by_sftp(repo: Repo, jobs: dict[str, Any]) -> None:
     assert {path: seen(repo.root / path) for path in jobs} == jobs
 
 
+@pytest.mark.parametrize("kind", [File, io.BytesIO])
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(-1, 2000), st.booleans()), max_size=20))
-def test_blocks_are_what_is_in_the_file(steps: list[tuple[int, int, bool]]) -> None:
+def test_blocks_are_what_is_in_the_file(kind: Any, steps: list[tuple[int, int, bool]]) -> None:
     content = bytes(range(256)) * 10
-    plain, blocks = io.BytesIO(content), storage.BlockReader(File(content))
-    before, storage._AHEAD = storage._AHEAD, 100
+    plain, before = io.BytesIO(content), storage._AHEAD
+    storage._AHEAD = 100
+    blocks = storage.Reader(kind(content))
     try:
         for offset, size, moves in steps:
             if moves:
@@ -220,15 +225,71 @@ def test_blocks_are_what_is_in_the_file(steps: list[tuple[int, int, bool]]) -> N
         assert plain.seek(-5, 2) == blocks.seek(-5, 2)
         assert plain.read() == blocks.read()
     finally:
+        blocks.close()
         storage._AHEAD = before
 
 
-def test_a_file_that_becomes_shorter_by_sftp() -> None:
-    file = File(b"0123456789")
-    reader = storage.BlockReader(file)
-    file.truncate(5)
-    with pytest.raises(OSError, match="shorter"):
-        reader.read()
+def test_the_next_block_comes_while_one_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the second in a row on: who reads one place wants no other."""
+    monkeypatch.setattr(storage, "_AHEAD", 100)
+    monkeypatch.setattr(File, "asked", [])
+    blocks = storage.Reader(File(bytes(1000)))
+    for size, asked in ((100, [0]), (1, [0, 100, 200]), (100, [0, 100, 200, 300])):
+        blocks.read(size)
+        wait([blocks._ahead] if blocks._ahead else [])
+        assert [start for start, _ in File.asked] == asked
+    blocks.close()
+
+
+@pytest.mark.parametrize("read", [1, 2, 3])
+def test_a_file_that_becomes_shorter(read: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_AHEAD", 2)
+    for file in (File(b"0123456789"), io.BytesIO(b"0123456789")):
+        reader = storage.Reader(file)
+        reader.read(2 * read)
+        wait([reader._ahead] if reader._ahead else [])
+        file.truncate(2 * read + 1)
+        with pytest.raises(OSError, match="shorter"):
+            reader.read()
+        reader.close()
+
+
+def test_more_is_packed_while_a_part_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_PART", 100)
+    is_going, real = threading.Event(), Object.write
+
+    def slow(self: Object, data: bytes) -> int:
+        assert is_going.wait(5)
+        return real(self, data)
+
+    monkeypatch.setattr(Object, "write", slow)
+    upload = storage.Upload(storage.Storage("oss://bucket/a.tar.gz"))
+    for data in (b"a" * 100, b"b" * 60):
+        upload.write(data)
+    is_going.set()
+    upload.write(b"c" * 60)
+    upload.sync()
+    sent = storage.Storage("oss://bucket/a.tar.gz").reader()
+    assert sent.read() == b"a" * 100 + b"b" * 60 + b"c" * 60
+    sent.close()
+
+
+def test_what_is_being_sent_ends_before_it_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 may keep a part that comes when its upload has been aborted."""
+    monkeypatch.setattr(storage, "_PART", 100)
+    done: list[str] = []
+
+    def slow(_: Object, data: bytes) -> int:
+        time.sleep(0.3)
+        done.append("sent")
+        return len(data)
+
+    monkeypatch.setattr(Object, "write", slow)
+    monkeypatch.setattr(Object, "discard", lambda _: done.append("taken back"))
+    upload = storage.Upload(storage.Storage("oss://bucket/a.tar.gz"))
+    upload.write(bytes(100))
+    upload.close()
+    assert done == ["sent", "taken back"]
 
 
 def test_cleaned_after_archiving(
@@ -306,13 +367,14 @@ def test_parts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 takes 10,000 of them."""
     monkeypatch.setattr(storage, "_PART", 100)
     monkeypatch.setattr(storage, "_MOST_PARTS", 30)
+    sizes: list[int] = []
+    monkeypatch.setattr(Object, "write", lambda _, data: sizes.append(len(data)))
     upload = storage.Upload(storage.Storage("oss://bucket/a.tar.gz"))
-    sizes = []
     for _ in range(600):
         upload.write(bytes(10))
-        sizes.append(upload._file.__dict__.get("blocksize", 100))
-    assert (sizes[300], sizes[-1]) == (100, 5990 // 30)
     upload.close()
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[29], sizes[-1]) == (100, 100, 200)
 
 
 def test_an_upload_that_fails_leaves_the_one_before(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fx_hooks.frameworks.wandb.details import named_id, run_address, run_details
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.strict_yaml import plain_data
 
 if TYPE_CHECKING:
     from fx_hooks.frameworks.framework import Details
@@ -174,6 +173,8 @@ def _is_figure(key: str, value: Any) -> bool:
 
 
 def _read_yaml(path: str) -> Any:
+    from fx_hooks.util.strict_yaml import plain_data  # slow to load
+
     try:
         with open(path, "rb") as file:
             return plain_data(file.read(), path)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.strict_yaml import scalars
 
 MAX_BYTES = 100_000  # configuration that a person wrote
 # Text that a shell, make or Docker hands on, quoted or not.
@@ -107,6 +106,8 @@ def _all_settings(files: Mapping[str, bytes]) -> _Settings:
 
 
 def _settings(content: bytes, name: str) -> dict[str, tuple[str, int]]:
+    from fx_hooks.util.strict_yaml import scalars  # slow to load
+
     try:
         found = {key: (value, line) for key, value, line in scalars(content, name)}
     except FatalError:

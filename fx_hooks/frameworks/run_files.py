@@ -8,7 +8,6 @@ from typing import Any
 
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.strict_yaml import plain_data
 
 _MAX_TEXT = 1 << 20
 
@@ -16,8 +15,12 @@ _MAX_TEXT = 1 << 20
 def read_yaml(place: bytes) -> Any:
     """Return the data of a YAML file; None without any."""
     content = read_text(place)
+    if content is None:
+        return None
+    from fx_hooks.util.strict_yaml import plain_data  # slow to load, and many have none
+
     try:
-        return None if content is None else plain_data(content, os.fsdecode(place))
+        return plain_data(content, os.fsdecode(place))
     except FatalError:
         return None
 

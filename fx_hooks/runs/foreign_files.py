@@ -17,7 +17,6 @@ from fx_hooks.frameworks.wandb.ending import wandb_ending, was_synced
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME, log_name
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.runs.archive.manifest import SUFFIX
-from fx_hooks.runs.archive.sections import is_marked
 from fx_hooks.runs.contents import Contents, around
 from fx_hooks.runs.layouts import HYDRA_JOB, WANDB_RUN, FoundRun, is_dated
 from fx_hooks.util.disk import scan
@@ -145,6 +144,8 @@ def _is_archive(folder: Folder, name: bytes, root: bytes) -> bool:
     """Return True if our archive of runs lies there, which may be all that is left of them."""
     if name + _MANIFEST in folder.names():
         return True
+    from fx_hooks.runs.archive.sections import is_marked  # slow to load, and seldom needed
+
     return is_marked(os.path.join(root, folder.path, name))
 
 

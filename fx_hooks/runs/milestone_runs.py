@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from fx_hooks.best_models.metadata import SUFFIX
-from fx_hooks.best_models.milestones import load_contract
 from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git.index_sum import damaged_indices
@@ -30,9 +29,7 @@ from fx_hooks.git.repository import (
     zsplit,
 )
 from fx_hooks.policy.in_force import policy_in_force, staged_text
-from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.model import POLICY_NAME
-from fx_hooks.policy.project_policies import named_folders
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
@@ -194,6 +191,9 @@ def _find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> C
     texts = repository.contents(policies) if policies else {}
     gathered.lacks = gathered.lacks or len(texts) < len(policies)
     for text in texts.values():
+        from fx_hooks.policy.loader import load_policy  # reads YAML: slow to load
+        from fx_hooks.policy.project_policies import named_folders
+
         with contextlib.suppress(FatalError):  # another branch's own affair
             other = load_policy(text)
             for project in (b"", *named_folders(other.folders)):
@@ -262,6 +262,8 @@ class _Gathered:
         return full
 
     def list_strictly(self, text: bytes, best_models: BestModels) -> None:
+        from fx_hooks.best_models.milestones import load_contract  # reads YAML: slow to load
+
         listed_in, project = self._listed_in.get(best_models.folder, (best_models, b""))
         self._models |= {
             _Model(os.fsencode(path), one.sha256, one.size)

@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,6 +100,8 @@ def _ask_all(
     connection: Connection, place: str, ask: Callable[[Any, Q], A], questions: Sequence[Q]
 ) -> None:
     """Ask all of *questions*, as the process of its own."""
+    from concurrent.futures import ThreadPoolExecutor, as_completed  # slow to load
+
     try:
         api = begin(place)
     except Exception as exc:

@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx_hooks.frameworks.wandb import client as wandb_client
@@ -188,6 +187,8 @@ def _fetch(connection: Connection, place: str, address: Address) -> None:
     except Exception as exc:
         connection.send(Artifact(problem=said(exc)))
         return
+    from concurrent.futures import ThreadPoolExecutor, wait  # slow to load
+
     folder = os.path.join(place, "fetched")
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(entry.download, folder, skip_cache=True)

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -33,9 +34,9 @@ _WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "created")
 # What is not whole yet: its machine and process; earlier versions did not say.
 _NOT_WHOLE = re.compile(r"\.fx-.+?\.(?:([0-9a-f]{8})-(\d{1,10})\.)?part", re.DOTALL)
 _DAY = 86_400
-# A part, and twice what is being sent of it, are in memory.
-_PART = 1 << 23
-# S3 takes 10,000 parts: 850 GB, as they grow after these.
+# What waits, and three times what is being sent, are in memory.
+_PART = 6 << 20
+# S3 takes 10,000 parts: 680 GB, as they grow after these.
 _MOST_PARTS = 2_000
 _AHEAD = 1 << 22
 # Seconds between looks at what may become whole just now: gigabytes took a minute.
@@ -135,8 +136,8 @@ class Storage:
         """Open what is there."""
         with self.asking():
             self.system.invalidate_cache()
-            file = self.system.open(self.path, "rb", block_size=_AHEAD, cache_type="readahead")
-            return BlockReader(file) if hasattr(file, "readv") else Reader(file)
+            file = self.system.open(self.path, "rb", block_size=_AHEAD, cache_type="none")
+            return Reader(file)
 
     @contextlib.contextmanager
     def asking(self, else_: str = "") -> Iterator[None]:
@@ -155,39 +156,22 @@ class Storage:
 
 
 class Reader:
-    """A file at an address, read; what goes wrong raises :class:`OSError`, as on a disk."""
+    """A file at an address, read in large blocks; the next one comes while one is worked on.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Return the new position."""
-        with _as_os_error():
-            self._file.seek(offset, whence)
-            return int(self._file.tell())
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next *size* bytes, fewer at the end of the file."""
-        with _as_os_error():
-            return bytes(self._file.read(size))
-
-    def close(self) -> None:
-        """Close it; what has been read stays read, whatever the library says to that."""
-        with contextlib.suppress(Exception):
-            self._file.close()
-
-
-class BlockReader(Reader):
-    """One by SFTP, read in large blocks.
-
-    paramiko waits for the answer to each 32 KiB, unless it is told at once all that is wanted.
+    What goes wrong raises :class:`OSError`, as on a disk.
     """
 
     def __init__(self, file: Any) -> None:
-        super().__init__(file)
+        self._file = file
         self._block, self._start, self._position = b"", 0, 0
+        self._pool = ThreadPoolExecutor(1)
+        self._ahead: Future[bytes] | None = None
         with _as_os_error():
-            self._end = int(file.stat().st_size)
+            if hasattr(file, "readv"):
+                self._end = int(file.stat().st_size)
+            else:
+                file.seek(0, os.SEEK_END)
+                self._end = int(file.tell())
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Return the new position."""
@@ -199,22 +183,45 @@ class BlockReader(Reader):
         stop = self._end if size < 0 else min(self._position + size, self._end)
         parts = []
         while self._position < stop:
-            if not self._is_ahead():
+            if not self._is_here():
                 self._fetch()
             parts.append(self._block[self._position - self._start : stop - self._start])
             self._position += len(parts[-1])
         return b"".join(parts)
 
-    def _is_ahead(self) -> bool:
+    def _is_here(self) -> bool:
         return self._start <= self._position < self._start + len(self._block)
 
     def _fetch(self) -> None:
-        wanted = min(_AHEAD, self._end - self._position)
+        """Fetch the block at the position; from the second in a row on, also the one after it."""
+        is_next = self._start < self._position == self._start + len(self._block)
+        ahead, self._ahead = self._ahead, None
         with _as_os_error():
-            (block,) = self._file.readv([(self._position, wanted)])
-            if len(block) < wanted:
-                raise OSError(errno.EIO, "the file has become shorter")
-        self._block, self._start = bytes(block), self._position
+            block = ahead.result() if ahead is not None else b""
+            if ahead is None or not is_next:
+                block = self._read(self._position)
+        self._block, self._start = block, self._position
+        end = self._start + len(block)
+        if is_next and end < self._end:
+            self._ahead = self._pool.submit(self._read, end)
+
+    def _read(self, start: int) -> bytes:
+        wanted = min(_AHEAD, self._end - start)
+        if hasattr(self._file, "readv"):
+            # SFTP: paramiko waits for the answer to each 32 KiB, unless it is told all at once.
+            (block,) = self._file.readv([(start, wanted)])
+        else:
+            self._file.seek(start)
+            block = self._file.read(wanted)
+        if len(block) < wanted:
+            raise OSError(errno.EIO, "the file has become shorter")
+        return bytes(block)
+
+    def close(self) -> None:
+        """Close it; what has been read stays read, whatever the library says to that."""
+        self._pool.shutdown()
+        with contextlib.suppress(Exception):
+            self._file.close()
 
 
 class Upload:
@@ -230,6 +237,10 @@ class Upload:
         self.is_placed_by_sync = storage.is_object_store
         self.size = 0
         self._is_open, self._is_there = True, False
+        self._waiting: list[bytes] = []
+        self._sent = 0
+        self._sender = ThreadPoolExecutor(1)
+        self._sending: Future[Any] | None = None
         self._path, self.temporary = storage.path, storage.address
         self._before = storage.state() if storage.is_object_store else None
         options: dict[str, Any] = {"autocommit": False}
@@ -245,11 +256,24 @@ class Upload:
 
     def write(self, data: bytes) -> None:
         """Send *data*, or keep it until there is enough to send."""
-        with self._storage.asking():
-            if self.size > _PART * _MOST_PARTS:
-                self._file.blocksize = self.size // _MOST_PARTS
-            self._file.write(data)
+        self._waiting.append(data)
         self.size += len(data)
+        if self.size - self._sent >= max(_PART, self.size // _MOST_PARTS):
+            with self._storage.asking():
+                self._send()
+
+    def _send(self) -> None:
+        """Send what waits, once all before it is sent, while more is packed."""
+        self._wait()
+        part = b"".join(self._waiting)
+        self._waiting.clear()
+        self._sent = self.size
+        # One thread for all parts: each other one would keep memory of its own.
+        self._sending = self._sender.submit(self._file.write, part)
+
+    def _wait(self) -> None:
+        if self._sending is not None:
+            self._sending.result()
 
     def cut(self, size: int) -> None:
         """Raise :class:`StartOver`: what was sent after the first *size* bytes stays sent."""
@@ -259,6 +283,8 @@ class Upload:
     def sync(self) -> None:
         """Send all of it, so that it can be read back at ``temporary``."""
         with self._storage.asking():
+            self._send()
+            self._wait()
             if self._storage.is_object_store:
                 self._file.close()
                 self._commit()
@@ -306,6 +332,7 @@ class Upload:
         """Take back all that was not placed."""
         # The error that led here is the one to report.
         with contextlib.suppress(Exception):
+            self._sender.shutdown()
             if self._is_open:
                 self._discard()
         with contextlib.suppress(Exception):

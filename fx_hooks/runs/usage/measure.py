@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from fx_hooks.runs.inventory import Run, Survey
 
     # The path of a file, and the file as the scan has it.
-    _Located: TypeAlias = tuple[bytes, tuple[bytes, int, int, float, int]]
+    _File: TypeAlias = tuple[bytes, int, int, float, int]
+    _Located: TypeAlias = tuple[bytes, _File]
+    # A folder in no run, by its path, and its files as they count.
+    _Loose: TypeAlias = tuple[bytes, Folder, list[_File]]
 
 CACHES = "caches"
 ENVIRONMENTS = "environments"
@@ -48,7 +51,8 @@ _CACHE_RULES = {"python-caches", "caches"}
 _WEIGHT_RULES = {
     "weights", "tensorflow-checkpoints", "trainer-checkpoints", "stable-baselines3",
 }  # fmt: skip
-_AT_ONCE = 10_000  # files to decide
+_MOST_NAMES = 100_000  # that are remembered
+_FORMAT = 0o170000  # of a mode
 NOTHING = Size(0, 0, 0, 0.0)
 
 
@@ -160,6 +164,11 @@ class _Usage:
         self._weights = Matcher(
             compile_tables([(entry.pattern, entry.blocks) for entry in weights])
         )
+        # What these patterns say of the name of a file alone, with the names it was asked of.
+        last_parts = {entry.pattern.rpartition("/")[2] for entry in weights if entry.blocks}
+        self._last_parts = Matcher(compile_tables([(part or "*", True) for part in last_parts]))
+        self._checkpoint_names: set[bytes] = set()
+        self._names: set[bytes] = set()
         # Files with several names that were counted already.
         self._seen: set[tuple[int, int]] = set()
 
@@ -167,7 +176,7 @@ class _Usage:
 
     def sort_tree(self) -> None:
         """Give every folder and every file of the tree to a kind."""
-        loose: list[tuple[bytes, tuple[bytes, int, int, float, int]]] = []
+        loose: list[_Loose] = []
         rest: dict[bytes, _Sum] = {}
         found = [(run, self._scan.find(path)) for path, run in self._runs.items()]
         runs = [(run, folder) for run, folder in found if folder is not None]
@@ -187,7 +196,8 @@ class _Usage:
                 self._put(item, Size(*self._whole(folder)))
             else:
                 self._add(rest, path, 0, folder.disk, 0, 0.0)
-                loose += [(_join(path, file[0]), file) for file in self._counted(folder, path)]
+                files = [*self._counted(folder, path)] if folder.links else folder.files
+                loose.append((path, folder, files))
                 stack += [(inner, _join(path, name)) for name, inner in folder.folders.items()]
         self._sort_files(loose, rest)
         for name, total in rest.items():
@@ -233,11 +243,8 @@ class _Usage:
             size.newest,
         )
 
-    def _counted(self, folder: Folder, path: bytes) -> Iterator[tuple[bytes, int, int, float, int]]:
+    def _counted(self, folder: Folder, path: bytes) -> Iterator[_File]:
         """Yield the files of *folder*; one that was counted already has no size."""
-        if not folder.links:
-            yield from folder.files
-            return
         sizes = {(link.bytes, link.disk) for link in folder.links}
         for file in folder.files:
             name, bytes_, disk, mtime, mode = file
@@ -258,42 +265,55 @@ class _Usage:
             return None
         return (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
-    def _checkpoints(self, folders: Iterable[Folder]) -> Iterator[Size]:
-        """Yield what is checkpoints in each of *folders*; where links lead is looked at later."""
-        # Thousands are decided at once: for a few, to begin takes longer than to decide.
-        waiting: list[list[_Located]] = []
-        count = 0
-        for folder in folders:
-            files = [
-                (before + file[0], file)
-                for inner in folder.walk()
-                for before in (inner.path + b"/",)
-                for file in inner.files
-            ]
-            waiting.append(files)
-            count += len(files)
-            if count >= _AT_ONCE:
-                yield from self._checkpoints_among(waiting)
-                waiting, count = [], 0
-        yield from self._checkpoints_among(waiting)
+    def _checkpoints(self, tops: Iterable[Folder]) -> Iterator[Size]:
+        """Yield what is checkpoints in each of *tops*; where links lead is looked at later.
 
-    def _checkpoints_among(self, runs: Sequence[Sequence[_Located]]) -> Iterator[Size]:
-        numbers = iter(self._weights.decide([path for files in runs for path, _ in files]))
-        for files in runs:
+        A file is one by its own name or by that of a folder. Runs have the same names by the
+        hundred, so folders and names are decided first, and few files are left.
+        """
+        insides = [[(folder, folder.path + b"/") for folder in top.walk()] for top in tops]
+        # All at once: for a few, to begin takes longer than to decide.
+        whole = {*self._weights.blocked([path for inside in insides for _, path in inside])}
+        located = [
+            [
+                (path + file[0], file)
+                for folder, path in inside
+                for file in (folder.files if path in whole else self._likely(folder))
+            ]
+            for inside in insides
+        ]
+        blocked = {*self._weights.blocked([path for files in located for path, _ in files])}
+        for inside, files in zip(insides, located, strict=True):
+            self.leads += [
+                Lead(BEHIND_A_LINK, path + file[0])
+                for folder, path in inside
+                for file in folder.files
+                if file[4] & _FORMAT == stat.S_IFLNK
+            ]
             total = _Sum()
-            for (path, file), number in zip(files, numbers, strict=False):
-                if stat.S_ISLNK(file[4]):
-                    self.leads.append(Lead(BEHIND_A_LINK, path))
-                elif self._weights.blocks(number):
-                    total.add(file[1], file[2], 1, file[3])
+            for path, (_, size, disk, mtime, mode) in files:
+                if path in blocked and not stat.S_ISLNK(mode):
+                    total.add(size, disk, 1, mtime)
             yield total.size()
+
+    def _likely(self, folder: Folder) -> list[_File]:
+        """Return the files of *folder* whose names checkpoints have."""
+        names = {*folder.names()}
+        new = names - self._names
+        if new:
+            self._checkpoint_names.update(self._last_parts.blocked([*new]))
+            if len(self._names) > _MOST_NAMES:
+                self._names.clear()
+            self._names |= new
+        likely = names & self._checkpoint_names
+        return [file for file in folder.files if file[0] in likely] if likely else []
 
     def _sort_files(
         self,
-        loose: Sequence[tuple[bytes, tuple[bytes, int, int, float, int]]],
+        loose: Sequence[_Loose],
         rest: dict[bytes, _Sum],
     ) -> None:
-        """Sort what is in no run and no cache, file by file."""
+        """Sort what is in no run and no cache, file by file where not all is allowed."""
         index = self._check.index
         refused = {
             verdict.path
@@ -301,12 +321,21 @@ class _Usage:
             if verdict.blocked
         }
         self.tracked = sorted(refused)
-        suspects = self._suspects([path for path, _ in loose], refused)
+        paths = [_join(folder, file[0]) for folder, _, files in loose for file in files]
+        suspects = self._suspects(paths, refused)
         judged = self._check.verdicts(suspects, ask_disk=True)
         verdicts = dict(zip(suspects, judged, strict=True))
         groups: dict[tuple[str, bytes], _Sum] = {}
         notes: dict[tuple[str, bytes], Verdict] = {}
-        for path, file in loose:
+        suspicious = {path.rpartition(b"/")[0] for path in suspects}
+        left: list[_Located] = []
+        for path, folder, files in loose:
+            if path in suspicious or folder.links:
+                left += [(_join(path, file[0]), file) for file in files]
+            else:
+                bytes_, disk, mtime = folder.sums
+                self._add(rest, path, bytes_, disk, len(files), mtime)
+        for path, file in left:
             _, bytes_, disk, mtime, mode = file
             verdict = verdicts.get(path)
             if verdict is None or path in index:
