@@ -92,7 +92,7 @@ CALLS = [
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
-@pytest.mark.parametrize(("call", "code"), mostly_slow(CALLS, 3))
+@pytest.mark.parametrize(("call", "code"), mostly_slow(CALLS, 6))
 def test_exit_codes_hold_whatever_becomes_of_the_output(repo: Repo, call: str, code: int) -> None:
     repo.stage("a.pt", WEIGHTS)
     # Python decides by these if it keeps output back until it exits.

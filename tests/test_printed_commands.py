@@ -464,7 +464,11 @@ def commands_of(result: Result) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SCENES)
-@pytest.mark.parametrize("shell", SHELLS, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "shell",
+    [pytest.param(words, id=words[0], marks=[pytest.mark.slow] * (words != SHELLS[0]))
+     for words in SHELLS],
+)  # fmt: skip
 def test_what_is_printed_leads_to_green(
     repo: Repo, monkeypatch: pytest.MonkeyPatch, shell: tuple[str, ...], name: str
 ) -> None:

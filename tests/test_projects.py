@@ -20,7 +20,7 @@ from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.policy.patterns import within
 from tests.contract_support import META, STATE, entry, facts, listing
-from tests.support import CLEAN, Repo, run, run_main
+from tests.support import CLEAN, Repo, mostly_slow, run, run_main
 
 # What is refused, and what passes, at the root of a repository.
 REFUSED = (
@@ -90,7 +90,7 @@ def found_in_range(*arguments: str) -> set[str]:
     return {finding["path"] for finding in json.loads(result.out)["findings"]}
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", mostly_slow(LAYOUTS, 3))
 def test_the_same_verdicts_wherever_the_tree_is(
     name: str, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
