@@ -1051,8 +1051,12 @@ def test_weights_under_any_name_are_left_to_the_command(repo: Repo, form: str) -
 
 @pytest.mark.parametrize("place", [".gitattributes", "data/.gitattributes"])
 @pytest.mark.parametrize("other", [False, True])
-def test_a_filter_that_makes_weights_of_a_small_file(repo: Repo, place: str, other: bool) -> None:
+@pytest.mark.parametrize("policy", ["", "projects: [data]\n"])
+def test_a_filter_that_makes_weights_of_a_small_file(
+    repo: Repo, place: str, other: bool, policy: str
+) -> None:
     """Where attributes say what is staged, the size on disk says nothing."""
+    repo.stage(".fx-hooks.yaml", policy)
     repo.stage("pkg/m.py", "x = 1\n")
     repo.check()
     whole = repo.git_directory / "whole"

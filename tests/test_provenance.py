@@ -234,6 +234,7 @@ def test_private(value: object, fault: str) -> None:
     [
         {"pad_token": "<pad>"},
         {"monitor_key": "val_accuracy_top1_epoch"},
+        {"args": ["--key=top1", "--monitor-key=validationAccuracy"]},
         {"tokenizer": "a1" * 20},
         {"commit": "a1" * 20},
         {"max_tokens": 512},
