@@ -165,7 +165,7 @@ def test_a_run_under_way_and_killed(states: States, monkeypatch: pytest.MonkeyPa
         assert found[live.wandb].state == found[live.job].state == UNSYNCED, found[live.wandb]
         found = {run.path: run for run in look(states.root, monkeypatch).runs}
         assert found[live.job].state == LIVE
-        assert "written 0 minutes ago" in found[live.job].reason
+        assert "written less than a minute ago" in found[live.job].reason
 
 
 def test_written_after_it_was_synced(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,6 +384,21 @@ def test_last_words_after_a_traceback(
     log.write_text(f"[2025-12-31 23:00:00,1][src][INFO] - begins\n{text}")
     os.utime(log, times)
     assert by_name(states, look(states.root, monkeypatch))["online"].state == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ago"),
+    [
+        (30, "less than a minute"), (90, "1 minute"), (7_000, "116 minutes"),
+        (3 * 3_600, "3 hours"), (2 * DAY, "2.0 days"),
+    ],
+)  # fmt: skip
+def test_when_a_run_was_written(
+    states: States, monkeypatch: pytest.MonkeyPatch, seconds: int, ago: str
+) -> None:
+    newest = max(path.stat().st_mtime for path in states.path("job").rglob("*"))
+    run = by_name(states, look(states.root, monkeypatch, now=newest + seconds))["job"]
+    assert f"written {ago} ago" in [evidence.says for evidence in run.evidence]
 
 
 def test_without_a_look_at_processes(states: States, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from fx_hooks.frameworks.framework import (
 from fx_hooks.frameworks.registry import FRAMEWORKS, KINDS
 from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.policy.in_force import policy_in_force
+from fx_hooks.reporting.layout import plural
 from fx_hooks.runs.added_files import find_added
 from fx_hooks.runs.contents import contents_of
 from fx_hooks.runs.foreign_files import find_obstacles
@@ -370,10 +371,13 @@ def _proof_of_age(age: float) -> Proof:
 def _written(age: float) -> str:
     if age < -60:
         return "its newest file is from the future"
-    if age >= 2 * HOUR:
+    if age >= 48 * HOUR:
         return f"written {age / (24 * HOUR):.1f} days ago"
-    minutes = max(int(age // 60), 0)
-    return f"written {minutes} minute{'s' * (minutes != 1)} ago"
+    if age >= 2 * HOUR:
+        return f"written {age / HOUR:.0f} hours ago"
+    if age < 60:
+        return "written less than a minute ago"
+    return f"written {plural(int(age // 60), 'minute')} ago"
 
 
 def _worst(
