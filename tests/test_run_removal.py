@@ -57,13 +57,13 @@ def remove(
     remove_run(tree, path, size, differs=differs, log=log)
 
 
-def settle(tree: bytes, path: bytes, *, done: bool = True) -> str | None:
+def finish(tree: bytes, path: bytes, *, done: bool = True) -> str | None:
     """What settling says, after it was checked whether anything is left to do."""
-    settled = run_removal.settle(tree, path, log=lambda _: None)
-    if settled is None:
+    recovery = run_removal.finish_interrupted(tree, path, log=lambda _: None)
+    if recovery is None:
         return None
-    assert settled.done == done
-    return settled.text
+    assert recovery.done == done
+    return recovery.text
 
 
 def why_it_stays(tree: bytes, differs: Callable[[bytes], str | None] = nothing) -> str:
@@ -157,9 +157,9 @@ def test_one_that_cannot_be_put_back_is_named(tree: bytes, monkeypatch: pytest.M
     assert seen(place(tree, left)) == whole
     with monkeypatch.context() as patch:
         fails(patch, "rename", 1, error=errno.EROFS)
-        said = settle(tree, left, done=False)
+        said = finish(tree, left, done=False)
         assert said == f"{left.decode()} is outputs/a as it was, and stays: Read-only file system"
-    assert settle(tree, left) == "outputs/a was to be deleted, and is back in its place"
+    assert finish(tree, left) == "outputs/a was to be deleted, and is back in its place"
     assert seen(place(tree)) == whole
 
 
@@ -179,7 +179,7 @@ def test_somebody_makes_another_one_meanwhile(tree: bytes) -> None:
     assert os.listdir(place(tree)) == [b"new"]
     (left,) = left_aside(scan(tree).top)
     assert seen(place(tree, left)) == whole
-    said = settle(tree, left, done=False)
+    said = finish(tree, left, done=False)
     assert said is not None
     assert said.endswith("is outputs/a as it was: there is a new one in its place")
     assert seen(place(tree, left)) == whole
@@ -250,7 +250,7 @@ def test_a_link_in_its_place_where_folders_cannot_be_opened(
     assert os.listdir(place(tree, b"outputs")) == []
     write(place(tree, b"outputs/.fx-gone-a.01234567/rest"))
     write(place(tree, b"outputs/.fx-gone-a.01234567/inner/deep/rest"))
-    assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
+    assert finish(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
 
 
 def test_a_process_or_a_mount_that_comes_meanwhile(
@@ -423,12 +423,12 @@ def test_on_a_full_disk_the_name_stays_until_it_is_in_the_log(tree: bytes, error
         f"the log cannot be written: {os.strerror(error)}; until then its folder is {shown_name}"
     )
     assert str(caught.value) == reason
-    settled = run_removal.settle(tree, name, log=lambda _: log())
-    assert settled == (f"{name.decode()} is the rest of a deleted run: {reason}", False)
+    recovery = run_removal.finish_interrupted(tree, name, log=lambda _: log())
+    assert recovery == (f"{name.decode()} is the rest of a deleted run: {reason}", False)
     is_full = False
     noted: list[bytes] = []
-    settled = run_removal.settle(tree, name, log=noted.append)
-    assert settled == ("the rest of outputs/a is deleted", True)
+    recovery = run_removal.finish_interrupted(tree, name, log=noted.append)
+    assert recovery == ("the rest of outputs/a is deleted", True)
     assert noted == [RUN]
     write(place(tree) + b"/inner/file", "x")
     remove(tree, log=log)
@@ -446,17 +446,17 @@ def test_only_a_part_can_be_deleted(tree: bytes, monkeypatch: pytest.MonkeyPatch
     assert str(caught.value) == reason
     with monkeypatch.context() as patch:
         fails(patch, "unlink", 1, error=errno.EPERM)
-        said = settle(tree, left, done=False)
+        said = finish(tree, left, done=False)
     assert said == f"{left.decode()} is the rest of a deleted run: {reason}"
     with monkeypatch.context() as patch:
         not_opened(patch, place(tree, left))
-        said = settle(tree, left, done=False)
+        said = finish(tree, left, done=False)
     assert said == f"{left.decode()} is left from an interruption, and stays: Permission denied"
     with monkeypatch.context() as patch:
         fails(patch, "geteuid", 1, error=errno.EIO)
-        said = settle(tree, left, done=False)
+        said = finish(tree, left, done=False)
     assert said == f"{left.decode()} is the rest of a deleted run: Input/output error"
-    assert settle(tree, left) == "the rest of outputs/a is deleted"
+    assert finish(tree, left) == "the rest of outputs/a is deleted"
     assert os.listdir(place(tree, b"outputs")) == []
 
 
@@ -466,7 +466,7 @@ def test_its_folder_alone_cannot_be_deleted(tree: bytes, monkeypatch: pytest.Mon
         with pytest.raises(LeftAside, match="its folder could not be deleted: Device or resource"):
             remove(tree)
     (left,) = left_aside(scan(tree).top)
-    assert settle(tree, left) == "the rest of outputs/a is deleted"
+    assert finish(tree, left) == "the rest of outputs/a is deleted"
 
 
 @pytest.mark.slow
@@ -485,7 +485,7 @@ def test_folders_that_lie_very_deep(tree: bytes, monkeypatch: pytest.MonkeyPatch
     assert os.listdir(place(tree, b"outputs")) == []
     deep(place(tree, b"outputs/.fx-gone-a.01234567"))
     monkeypatch.setattr(run_removal, "BY_DESCRIPTOR", False)
-    assert settle(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
+    assert finish(tree, b"outputs/.fx-gone-a.01234567") == "the rest of outputs/a is deleted"
     assert os.listdir(place(tree, b"outputs")) == []
 
 
@@ -506,7 +506,7 @@ def test_a_file_system_that_is_mounted_in_what_goes(
         return os.stat_result(fields)
 
     monkeypatch.setattr(os, "fstat", elsewhere)
-    said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
+    said = finish(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
     assert "another file system is mounted in it; the rest is" in said
     assert os.path.exists(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
@@ -517,17 +517,17 @@ def test_what_is_not_settled(tree: bytes) -> None:
     left = b"outputs/.fx-gone-a.01234567"
     write(place(tree, left) + b"/file")
     before = all_of(tree)
-    assert settle(tree, RUN) is None
+    assert finish(tree, RUN) is None
     top = scan(tree).top
     assert left_aside(top, [b"outputs/a", left + b"/file"]) == []
     assert left_aside(top, [b"outputs/a"]) == [left]
     descriptor = os.open(place(tree, left), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert settle(tree, left) is None
+    assert finish(tree, left) is None
     os.close(descriptor)
-    assert settle(tree, b"outputs/.fx-gone-b.01234567") is None
+    assert finish(tree, b"outputs/.fx-gone-b.01234567") is None
     os.symlink(place(tree, b"outputs"), place(tree, b"link"))
-    assert settle(tree, b"link/.fx-gone-a.01234567") is None
+    assert finish(tree, b"link/.fx-gone-a.01234567") is None
     os.unlink(place(tree, b"link"))
     assert all_of(tree) == before
 
@@ -589,11 +589,11 @@ def test_folders_of_somebody_else(tree: bytes, mode: int, monkeypatch: pytest.Mo
     reason = "inner belongs to another user: what is in it cannot be deleted"
     assert why_it_stays(tree) == reason
     os.rename(place(tree), place(tree, b"outputs/.fx-gone-a.01234567"))
-    assert settle(tree, b"outputs/.fx-gone-a.01234567", done=False) == (
+    assert finish(tree, b"outputs/.fx-gone-a.01234567", done=False) == (
         f"outputs/.fx-gone-a.01234567 is the rest of a deleted run: {reason}"
     )
     os.chmod(place(tree, b"outputs/.fx-gone-a.01234567"), mode)
-    said = settle(tree, b"outputs/.fx-gone-a.01234567", done=False)
+    said = finish(tree, b"outputs/.fx-gone-a.01234567", done=False)
     assert said is not None
     assert said.endswith(": it belongs to another user: what is in it cannot be deleted")
 

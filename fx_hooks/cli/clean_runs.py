@@ -30,12 +30,12 @@ from fx_hooks.runs.deletion import (
     Aside,
     Gone,
     LeftAside,
-    Settled,
+    Recovery,
     Stays,
+    finish_interrupted,
     free,
     left_aside,
     put_aside,
-    settle,
     undo,
 )
 from fx_hooks.runs.deletion_log import CleanLog
@@ -200,11 +200,11 @@ def undo_clean() -> int:
     left = left_aside(scan(repository.root).top, tracked)
     done = True
     for path in left:
-        settled = undo(repository.root, path)
-        if settled is None:
-            settled = Settled(f"{shown(path)}: another {NAME} is at it", False)
-        print(settled.text)
-        done = done and settled.done
+        recovery = undo(repository.root, path)
+        if recovery is None:
+            recovery = Recovery(f"{shown(path)}: another {NAME} is at it", False)
+        print(recovery.text)
+        done = done and recovery.done
     if not left:
         print("Nothing was left aside.")
     return CLEAN if done else FOUND
@@ -230,13 +230,13 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         found = survey(repository, accepted=accepted, confirmations=answers)
     left = left_aside(found.scan.top, tracked)
     log = CleanLog(repository.common_directory(), rule)
-    unsettled = False
+    unfinished = False
     if left and options.yes:
         for path in left:
-            settled = settle(root, path, log=log.add_rest)
-            if settled is not None:
-                print(f"note: {settled.text}")
-                unsettled = unsettled or not settled.done
+            recovery = finish_interrupted(root, path, log=log.add_rest)
+            if recovery is not None:
+                print(f"note: {recovery.text}")
+                unfinished = unfinished or not recovery.done
         found = survey(repository, accepted=accepted, confirmations=answers)
     elif left:
         print(f"note: {_left(left)}")
@@ -252,7 +252,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         print(f"note: {one_line(note)}")
     _show(found, goes, stays, repository.path_to_root(), would=not options.yes)
     _show_too_young(found, options)
-    left_out = unsettled or bool(found.unread) or any(not stay.asked for stay in stays)
+    left_out = unfinished or bool(found.unread) or any(not stay.asked for stay in stays)
     if not options.yes:
         if goes:
             print(

@@ -56,7 +56,7 @@ class Gone(Exception):
     """Somebody else has taken away what was to go."""
 
 
-class Settled(NamedTuple):
+class Recovery(NamedTuple):
     """The outcome for what was left aside, and whether nothing is left of that."""
 
     text: str
@@ -417,7 +417,9 @@ def left_aside(top: Folder, tracked: Collection[bytes] = ()) -> list[bytes]:
     return [path for path in found if path not in above]
 
 
-def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled | None:
+def finish_interrupted(
+    root: bytes, path: bytes, *, log: Callable[[bytes], None]
+) -> Recovery | None:
     """Put back or delete what was left aside at *path*; what was done, if anything.
 
     What another process has locked is its own. *log* is called with the path of a run whose
@@ -436,7 +438,7 @@ def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled
     except (Stays, Gone, FileNotFoundError):
         return None
     except OSError as exc:
-        return Settled(
+        return Recovery(
             f"{shown(path)} is left from an interruption, and stays: {exc.strerror}", False
         )
     try:
@@ -448,35 +450,37 @@ def settle(root: bytes, path: bytes, *, log: Callable[[bytes], None]) -> Settled
         _remove(left, functools.partial(log, run))
     except (Stays, LeftAside, OSError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else exc
-        return Settled(f"{shown(path)} is the rest of a deleted run: {reason}", False)
+        return Recovery(f"{shown(path)} is the rest of a deleted run: {reason}", False)
     finally:
         if descriptor is not None:
             os.close(descriptor)
     _mend_links(parent, match[2])
     _remove_empty(root, folder)
-    return Settled(f"the rest of {shown(run)} is deleted", True)
+    return Recovery(f"the rest of {shown(run)} is deleted", True)
 
 
-def undo(root: bytes, path: bytes) -> Settled | None:
+def undo(root: bytes, path: bytes) -> Recovery | None:
     """Put back what was left aside at *path*; None where another process is at it."""
     folder, name = os.path.split(path)
     match = _LEFT.fullmatch(name)
     if match is None or match[1] == b"aside":
-        return settle(root, path, log=lambda _: None)
+        return finish_interrupted(root, path, log=lambda _: None)
     run = os.path.join(folder, match[2])
-    return Settled(f"{shown(run)} was being deleted: {shown(path)} is what is left of it", False)
+    return Recovery(f"{shown(run)} was being deleted: {shown(path)} is what is left of it", False)
 
 
-def _return(left: bytes, place: bytes, path: bytes, run: bytes) -> Settled:
+def _return(left: bytes, place: bytes, path: bytes, run: bytes) -> Recovery:
     """Put a whole run back."""
     if os.path.lexists(place):
         text = f"{shown(path)} is {shown(run)} as it was: there is a new one in its place"
-        return Settled(text, False)
+        return Recovery(text, False)
     try:
         os.rename(left, place)
     except OSError as exc:
-        return Settled(f"{shown(path)} is {shown(run)} as it was, and stays: {exc.strerror}", False)
-    return Settled(f"{shown(run)} was to be deleted, and is back in its place", True)
+        return Recovery(
+            f"{shown(path)} is {shown(run)} as it was, and stays: {exc.strerror}", False
+        )
+    return Recovery(f"{shown(run)} was to be deleted, and is back in its place", True)
 
 
 def _mend_links(parent: bytes, gone: bytes) -> None:

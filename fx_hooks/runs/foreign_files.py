@@ -31,7 +31,7 @@ _BEFORE = 3600.0
 _MANIFEST = os.fsencode(SUFFIX)
 
 
-def find_obstacles(
+def find_foreign_files(
     contents: Mapping[bytes, Contents],
     endings: Mapping[bytes, Ending],
     started: Mapping[bytes, float],

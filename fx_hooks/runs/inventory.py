@@ -29,7 +29,7 @@ from fx_hooks.policy.in_force import policy_in_force
 from fx_hooks.reporting.layout import plural
 from fx_hooks.runs.added_files import find_added
 from fx_hooks.runs.contents import contents_of
-from fx_hooks.runs.foreign_files import find_obstacles
+from fx_hooks.runs.foreign_files import find_foreign_files
 from fx_hooks.runs.layouts import (
     HYDRA_JOB,
     HYDRA_SWEEP,
@@ -206,7 +206,7 @@ def survey(
     by_path = {run.path: run for run in found}
     around = {run.path: run.within for run in found}
     contents = contents_of(found)
-    obstacles = find_obstacles(contents, endings, started, Syncs(found_tree), found_tree)
+    foreign = find_foreign_files(contents, endings, started, Syncs(found_tree), found_tree)
     added = find_added(contents, root)
     runs = []
     for run in found:
@@ -237,7 +237,7 @@ def survey(
                 unproven=endings[run.path].unproven,
                 obstacle=_obstacle(run.path, found_tree, processes)
                 or _chosen(run.path, chosen_models.folders)
-                or obstacles.get(run.path, "")
+                or foreign.get(run.path, "")
                 or chosen_models.unknown,
                 is_unusual=run.path in unusual,
                 added=added.get(run.path, ""),
