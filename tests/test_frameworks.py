@@ -49,6 +49,7 @@ ALLOWED = {
     "cli/_trial.py": {"wandb": "tries with a run of it"},
     "cli/init.py": {"wandb": "names its folder"},
     "cli/show_run.py": {"wandb": _RECIPE, "hydra": _RECIPE},
+    "policy/policy_file.py": {"hydra": "an example for editors"},
     "runs/lookup.py": {"wandb": _RECIPE},
     "runs/added_files.py": {"wandb": _OWN, "hydra": _OWN},
     "runs/contents.py": {"wandb": _OWN, "hydra": _OWN, "huggingface": _OWN},
