@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from itertools import islice
 from typing import IO, BinaryIO, NamedTuple
 
 from fx_hooks.fastpath.fast_git import AS_PUSHED, ASKING, OFFLINE, QUIET
@@ -172,13 +171,15 @@ class ObjectStore:
             started: deque[tuple[Process, BinaryIO | None, BinaryIO]] = deque()
 
             def start() -> None:
-                for stdin in islice(left, 1):
-                    questions, errors = (files.enter_context(holding(x)) for x in (stdin, b""))
-                    answers = files.enter_context(nameless_file()) if started else None
-                    process = _started(arguments, self._where, questions, errors, answers)
-                    # If the caller wants no more, git ends at once.
-                    files.callback(process.stop)
-                    started.append((process, answers, errors))
+                stdin = next(left, None)
+                if stdin is None:
+                    return
+                questions, errors = (files.enter_context(holding(text)) for text in (stdin, b""))
+                answers = files.enter_context(nameless_file()) if started else None
+                process = _started(arguments, self._where, questions, errors, answers)
+                # If the caller wants no more, git ends at once.
+                files.callback(process.stop)
+                started.append((process, answers, errors))
 
             start()
             start()

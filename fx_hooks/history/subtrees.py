@@ -23,7 +23,7 @@ def subtree_folders(store: ObjectStore, new: Sequence[str]) -> dict[str, bytes]:
     It is one if all that it descends from are first commits of projects that ``git subtree`` added.
     """
     if len(store.run("rev-list", "--max-parents=0", *new, "--").split()) < 2:
-        return {}  # no other project: who has no messages to read is done in a fifth of the time
+        return {}  # no other project; to read all messages takes five times as long
     form = "".join(f"%x00%(trailers:key={key},valueonly,separator=)" for key in (_FOLDER, _SPLIT))
     options = ("log", "--no-show-signature", "--no-notes", f"--grep=^{_FOLDER}: ")
     output = store.run(*options, f"--format=%H{form}", *new, "--")
