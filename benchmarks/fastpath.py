@@ -27,12 +27,16 @@ PATTERNS = load_policy().patterns()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    numbers = {"large": (100_000, "tracked files"), "huge": (1_000_000, "paths on standard input")}
+    numbers = {
+        "large": (100_000, "tracked files"),
+        "huge": (1_000_000, "tracked files, or paths on standard input"),
+    }
     options = parsed(__doc__, 30, numbers, arguments)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         kept = [
             tree(base / "large", options.large, max(options.rounds // 3, 5)),
+            listed(base / "tracked", options.huge, max(options.rounds // 5, 5)),
             stream(base / "huge", options.huge, max(options.rounds // 5, 5)),
         ]
     return 0 if all(kept) else 1
@@ -40,26 +44,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def tree(root: Path, count: int, rounds: int) -> bool:
     """All tracked files, against git looking for ignored ones among them."""
-    repository(root)
-    blob = git(root, "hash-object", "-w", "--stdin").decode().strip()
-    lines = [f"100644 {blob}\t{path}" for path in paths_of(count)]
-    git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
+    _track(root, count)
     ignore = root / ".git" / "ignore"
     # The same question for git: the built-in policy's own patterns.
     ignore.write_text("".join(f"{'' if blocks else '!'}{text}\n" for text, blocks in PATTERNS))
-    check = (str(SCRIPTS / "fx-check-artifacts"), "--all-files")
-    changed = f"rm -f .git/fx-hooks.looked && exec {shlex.join(check)}"
     commands = {
-        "--all-files": Command(check, root),
-        "nothing looked into yet": Command(("sh", "-c", changed), root),
+        **_all_files(root),
         "git ls-files -i -c -z -X": Command(
             ("git", "ls-files", "-i", "-c", "-z", "-X", str(ignore)), root
         ),
     }
-    subprocess.run(commands["--all-files"].arguments, cwd=root, check=True)
-    bounds = [Bound(name, "git ls-files -i -c -z -X", 1.5)
-              for name in ("--all-files", "nothing looked into yet")]  # fmt: skip
+    bounds = [
+        Bound(name, "git ls-files -i -c -z -X", 1.5) for name in commands if "git" not in name
+    ]
     return report(f"{count:,} tracked files", commands, bounds, rounds)
+
+
+def listed(root: Path, count: int, rounds: int) -> bool:
+    """Very many tracked files, against git listing their names."""
+    _track(root, count)
+    commands = {**_all_files(root), "git ls-files -z": Command(("git", "ls-files", "-z"), root)}
+    bounds = [Bound(name, "git ls-files -z", 7.0) for name in commands if "git" not in name]
+    return report(f"{count:,} tracked files", commands, bounds, rounds)
+
+
+def _all_files(root: Path) -> dict[str, Command]:
+    """The check of all files where the last one was clean, and where nothing is known of them."""
+    check = (str(SCRIPTS / "fx-check-artifacts"), "--all-files")
+    subprocess.run(check, cwd=root, check=True)
+    new = f"rm -f .git/fx-hooks.looked && exec {shlex.join(check)}"
+    return {
+        "--all-files": Command(check, root),
+        "nothing looked into yet": Command(("sh", "-c", new), root),
+    }
 
 
 def stream(root: Path, count: int, rounds: int) -> bool:
@@ -83,6 +100,13 @@ def paths_of(count: int) -> list[str]:
     choose = random.Random(count).choice
     folders = [f"{choose(WORDS)}/{choose(WORDS)}{i}/{choose(WORDS)}" for i in range(count // 25)]
     return [f"{choose(folders)}/{choose(WORDS)}_{i}.py" for i in range(count)]
+
+
+def _track(root: Path, count: int) -> None:
+    repository(root)
+    blob = git(root, "hash-object", "-w", "--stdin").decode().strip()
+    lines = [f"100644 {blob}\t{path}" for path in paths_of(count)]
+    git(root, "update-index", "--index-info", stdin="\n".join(lines).encode())
 
 
 def repository(root: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -606,7 +608,7 @@ def test_relative_index_file_means_what_it_means_for_git(
     assert [entry.path.decode() for entry in Repository().index()] == names
 
 
-# quickgit
+# The calls of the fast path
 
 
 def test_quick_output(here: Repo) -> None:
@@ -624,6 +626,35 @@ def test_quick_output_of_a_failure(here: Repo, capfd: pytest.CaptureFixture[str]
 def test_quick_output_that_is_large(here: Repo) -> None:
     here.stage("large", bytes(3_000_000))
     assert fast_git.output("cat-file", "blob", ":large") == bytes(3_000_000)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_spawnp"), reason="not started there")
+@pytest.mark.parametrize("ignored", [False, True], ids=["waited-for", "ignored"])
+def test_a_quick_call_that_nobody_reads_leaves_nothing(
+    here: Repo, monkeypatch: pytest.MonkeyPatch, ignored: bool
+) -> None:
+    here.stage("large", bytes(3_000_000))
+    started: list[int] = []
+    spawn = os.posix_spawnp
+
+    def spawned(*arguments: Any, **more: Any) -> int:
+        started.append(spawn(*arguments, **more))
+        return started[-1]
+
+    monkeypatch.setattr(os, "posix_spawnp", spawned)
+    before = len(os.listdir("/dev/fd"))
+    old = signal.signal(signal.SIGCHLD, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        # One that waits for a reader, and one that has ended.
+        for arguments in (("cat-file", "blob", ":large"), ("--version",)):
+            with fast_git.Call(*arguments):
+                time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGCHLD, old)
+    assert len(os.listdir("/dev/fd")) == before
+    for process in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
 
 
 def test_quick_output_without_git(here: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

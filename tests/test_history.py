@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -219,6 +221,40 @@ def test_a_bare_repository_and_sha256(home: Path, tmp_path: Path) -> None:  # no
     assert weight is not None
     assert weight[0] == len("one 'file'")
     assert weight[1] > 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="git is a script of ours")
+def test_the_weights_of_so_many_that_two_tell_them(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    """Of a blob that is not here git says "missing"; an old one stops in a partial clone."""
+    stream = b"".join(b"blob\nmark :%d\ndata 5\n%05d\n" % (n, n) for n in range(1, 12_001))
+    marks = tmp_path / "marks"
+    repo.git("fast-import", "--quiet", f"--export-marks={marks}", stdin=stream)
+    blobs = sorted(line.split()[1] for line in marks.read_text().splitlines())
+    form = "%(objectname) %(objectsize) %(objectsize:disk)"
+    asked = repo.git("cat-file", f"--batch-check={form}", stdin="\n".join(blobs).encode())
+    expected: dict[str, tuple[int, ...] | None] = {}
+    for line in asked.splitlines():
+        name, *sizes = line.split()
+        expected[name] = tuple(map(int, sizes))
+    old = tmp_path / "old" / "git"
+    old.parent.mkdir()
+    stops = "awk '/missing$/ {exit 128} {print}'"
+    old.write_text(f'#!/bin/sh\n{shutil.which("git")} "$@" | {stops}\n')
+    old.chmod(0o755)
+    with working_directory(repo.root):
+        assert [*ObjectStore().weigh(blobs)] == [*expected.items()]
+        for odd in ([0], [7_000], [1, 11_000, 11_999]):
+            wanted = list(blobs)
+            for place in odd:
+                wanted[place] = f"{place:040x}"
+            answer = {name: expected.get(name) for name in wanted}
+            with subtests.test(odd=odd, git="says so"):
+                assert dict(ObjectStore().weigh(wanted)) == answer
+            with subtests.test(odd=odd, git="stops"), monkeypatch.context() as patch:
+                patch.setenv("PATH", f"{old.parent}{os.pathsep}{os.environ['PATH']}")
+                assert dict(ObjectStore().weigh(wanted)) == answer
 
 
 def test_what_git_cannot_walk_is_an_error(repo: Repo) -> None:

@@ -51,22 +51,25 @@ def proven_clean(arguments: "list[str]") -> bool:
     # it took away, so that a folder that was a run in one commit alone is not missed.
     judge: Judge | Matcher = Matcher(tables)
     tree = None
-    if projects is not None:
-        from fx_hooks.fastpath import projects as of_projects
+    # It lists the tip on another core, while the log is judged here.
+    with fast_git.Call("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True) as listing:
+        if projects is not None:
+            from fx_hooks.fastpath import projects as of_projects
 
-        tip = tree = _tree_with_policy(new, policy, content)
-        if tip is None:
+            tip = tree = _tree_with_policy(listing, policy, content)
+            if tip is None:
+                return False
+            judge = of_projects.Judge(
+                projects, tables, marks, lambda path, blob: _has(tip, path, blob)
+            )
+        first = _First(judge)
+        options = ("-m", "--format=", new, *old, "--")
+        log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
+        if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
             return False
-        judge = of_projects.Judge(projects, tables, marks, lambda path, blob: _has(tip, path, blob))
-    first = _First(judge)
-    options = ("-m", "--format=", new, *old, "--")
-    log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
-    if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
-        return False
-    if arguments and not log:
-        return False  # there may be no commits in it, which was not meant
-    # Where the log ends with an artifact, nobody has to know what the tip has.
-    tree = _tree_with_policy(new, policy, content) if tree is None else tree
+        if arguments and not log:
+            return False  # there may be no commits in it, which was not meant
+        tree = _tree_with_policy(listing, policy, content) if tree is None else tree
     if tree is None:
         return False
     paths = list(first.numbers)
@@ -88,18 +91,22 @@ def proven_clean(arguments: "list[str]") -> bool:
     undecided = frozenset([path for path, number in first.numbers.items() if number < 0])
     if not _without_weights(log, undecided, git_directory):
         return False
+    names = {entry.rpartition(b"/")[2] for entry in tree.split(b"\0")}
     for found, directories, _ in places:
         if any(name.endswith((b"/outputs", b"/multirun", b"/logs")) for name in directories):
             return False  # with a run in it, all that is in such a folder may be refused
-        if any(_has_run(directories, b"/" + mark, tree) for mark in found):
+        there = [mark for mark in found if mark.rpartition(b"/")[2] in names]
+        if any(_has_run(directories, b"/" + mark, tree) for mark in there):
             return False
     return True
 
 
-def _tree_with_policy(new: str, policy: "bytes | None", content: "Content") -> "bytes | None":
-    """Return what the commit *new* has; None unless that is the policy of *content*, for sure."""
+def _tree_with_policy(
+    listing: fast_git.Call, policy: "bytes | None", content: "Content"
+) -> "bytes | None":
+    """Return what a commit has by its *listing*; None unless that has *content*'s policy."""
     _, _, tracked, milestones, listed, *_ = content
-    tree = fast_git.output("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True)
+    tree = listing.output()
     # Each entry begins with its mode; a complaint does not (of a name that is ambiguous, say).
     if tree is None or tree[:1] not in (b"", b"1") or (policy is None) == bool(tracked):
         return None

@@ -1,4 +1,4 @@
-"""One git call without :mod:`subprocess`, whose import costs more than the call."""
+"""Calls of git without :mod:`subprocess`, whose import costs more than a call."""
 
 import os
 import sys
@@ -49,41 +49,70 @@ def output(
     first in the output. Where there is no answer, the caller asks
     :mod:`fx_hooks.git.repository`, which says what is wrong.
     """
-    if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
-        return None
-    questions = in_memory(stdin) if stdin else None
-    if stdin and questions is None:
-        return None
-    reading, writing = os.pipe()
-    try:
-        process = os.posix_spawnp(
-            "git",
-            ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
-            {**os.environ, **QUIET, **(AS_PUSHED if pushed else {})},
-            file_actions=(
-                (os.POSIX_SPAWN_DUP2, questions, 0)
-                if questions is not None
-                else (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, writing, 1),
-                (os.POSIX_SPAWN_DUP2, writing, 2)
-                if pushed
-                else (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            ),
-        )
-    except OSError:
-        os.close(reading)
-        return None
-    finally:
-        os.close(writing)
-        if questions is not None:
-            os.close(questions)
-    with open(reading, "rb") as stream:
-        data = stream.read() if enough is None else _until(enough, stream, process)
-    try:
-        _, status = os.waitpid(process, 0)
-    except ChildProcessError:
-        return None  # whoever started us ignores SIGCHLD, so its exit code is lost
-    return data if status == 0 else None
+    with Call(*arguments, pushed=pushed, stdin=stdin) as call:
+        return call.output(enough)
+
+
+class Call:
+    """A call of git, as :func:`output` makes it, that runs while the caller does something else.
+
+    Leaving it stops git, unless its output was read.
+    """
+
+    __slots__ = ("_process", "_stream")
+
+    def __init__(self, *arguments: str, pushed: bool = False, stdin: bytes = b"") -> None:
+        self._process = 0
+        self._stream: BufferedReader | None = None
+        if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
+            return
+        questions = in_memory(stdin) if stdin else None
+        if stdin and questions is None:
+            return
+        reading, writing = os.pipe()
+        try:
+            self._process = os.posix_spawnp(
+                "git",
+                ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
+                {**os.environ, **QUIET, **(AS_PUSHED if pushed else {})},
+                file_actions=(
+                    (os.POSIX_SPAWN_DUP2, questions, 0)
+                    if questions is not None
+                    else (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, writing, 1),
+                    (os.POSIX_SPAWN_DUP2, writing, 2)
+                    if pushed
+                    else (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ),
+            )
+        except OSError:
+            os.close(reading)
+            return
+        finally:
+            os.close(writing)
+            if questions is not None:
+                os.close(questions)
+        self._stream = open(reading, "rb")  # noqa: SIM115 (output closes it)
+
+    def __enter__(self) -> "Call":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None and not self._stream.closed:
+            _stop(self._process)
+            self.output()
+
+    def output(self, enough: "Callable[[bytes], bool] | None" = None) -> "bytes | None":
+        """Return what git prints; None if it fails, or could not be started."""
+        if self._stream is None:
+            return None
+        with self._stream as stream:
+            data = stream.read() if enough is None else _until(enough, stream, self._process)
+        try:
+            _, status = os.waitpid(self._process, 0)
+        except ChildProcessError:
+            return None  # whoever started us ignores SIGCHLD, so its exit code is lost
+        return data if status == 0 else None
 
 
 def in_memory(content: bytes) -> "int | None":
@@ -107,6 +136,13 @@ def _until(enough: "Callable[[bytes], bool]", stream: "BufferedReader", process:
         pieces.append(piece)
         size *= 2
         if enough(piece):
-            os.kill(process, _TERMINATE)
+            _stop(process)
             break
     return b"".join(pieces)
+
+
+def _stop(process: int) -> None:
+    try:
+        os.kill(process, _TERMINATE)
+    except OSError:
+        return  # it has ended, and whoever started us ignores SIGCHLD, so nothing is left of it

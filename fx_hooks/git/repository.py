@@ -26,6 +26,7 @@ SUBMODULE_MODE = 0o160000
 LFS_POINTER_BYTES = 1024
 # Bytes of git's output that are read at a time.
 _CHUNK = 1 << 18
+_MANY = 10_000  # objects whose sizes two processes of git tell
 _LFS_KEYS = (b"version", b"oid", b"size")
 _LFS_VERSIONS = (
     b"http://git-media.io/v/2",
@@ -246,7 +247,7 @@ class ObjectStore:
         fields = form.count("%")
         # One object after which git stopped a round; in a partial clone it may be many.
         for _ in range(4):
-            output, errors = self._ask(option, ["\n".join(wanted).encode()] if wanted else [])
+            output, errors = self._ask_of_many(option, wanted)
             count = output.count(b"\n")
             if b"missing" not in output:
                 numbers = map(int, output.split())
@@ -317,7 +318,8 @@ class ObjectStore:
         # Of trees alone: a partial clone may lack the blobs, and git stops at the first.
         for (_, folder), entries in self.folders((commit, folder) for folder in names):
             start = folder + b"/" if folder else b""
-            found.update((start + name, entries[name]) for name in names[folder] if name in entries)
+            there = (name for name in names[folder] if name in entries)
+            found.update((start + name, entries[name].hex()) for name in there)
         return found
 
     def held(
@@ -382,7 +384,8 @@ class ObjectStore:
             while seen[number] <= end:
                 number += 1
             if seen[number] < position:
-                entries = _tree_entries(output[end + 1 : position], len(words[0]) // 2)
+                pattern = _tree_pattern_with_modes(len(words[0]) // 2)
+                entries = pattern.findall(output, end + 1, position)
                 found[name] = {inside: (mode, blob) for mode, inside, blob in entries}
             position += 1
         return found
@@ -410,8 +413,10 @@ class ObjectStore:
 
     def folders(
         self, places: Iterable[tuple[str, bytes]]
-    ) -> Iterator[tuple[tuple[str, bytes], dict[bytes, str]]]:
+    ) -> Iterator[tuple[tuple[str, bytes], dict[bytes, bytes]]]:
         """Yield the entries of folders of commits, ids by name; nothing where there is no folder.
+
+        The ids are as trees have them, in bytes: few of thousands are asked for.
 
         Raises :class:`FatalError` where a partial clone lacks a folder.
         """
@@ -430,15 +435,14 @@ class ObjectStore:
                 continue
             size = int(words[-1])
             if words[-2] == b"tree":
-                digest = len(words[0]) // 2
-                entries = _tree_entries(output[position : position + size], digest)
-                yield place, {name: blob.hex() for _, name, blob in entries}
+                pattern = _tree_pattern(len(words[0]) // 2)
+                yield place, dict(pattern.findall(output, position, position + size))
             position += size + 1
         for place in set(wanted) - set(plain):
             spec = os.fsdecode(place[0].encode() + b":" + place[1])
             records = zsplit(self.run("ls-tree", "-z", spec, codes=(0, 128)))
             named = (record.split(b"\t", 1) for record in records)
-            yield place, {name: head.split()[-1].decode() for head, name in named}
+            yield place, {name: bytes.fromhex(head.split()[-1].decode()) for head, name in named}
 
     def copy_blob(self, blob: str, file: BinaryIO) -> bool:
         """Write the content of *blob* into *file*; False if it is not in this clone.
@@ -475,6 +479,29 @@ class ObjectStore:
         stdin = b"".join(name + b"\n" for name in objects)
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
         return result.stdout, (result.stderr or b"?") if result.returncode else b""
+
+    def _ask_of_many(self, option: str, objects: Sequence[str]) -> tuple[bytes, bytes]:
+        """Return the same of *objects* whose answers are short, from two at once if there are many.
+
+        Else there would be no work for another core.
+        """
+        half = len(objects) // 2 if len(objects) >= _MANY else 0
+        first, second = ("\n".join(names).encode() for names in (objects[:half], objects[half:]))
+        if not half:
+            return self._ask(option, [second] if second else [])
+        arguments = ("cat-file", "--buffer", option)
+        with holding(second) as questions, holding(b"") as answers, holding(b"") as failed:
+            process = _started(arguments, self._where, questions, failed, answers)
+            try:
+                output, errors = self._ask(option, [first])
+                if errors:
+                    return output, errors
+                code = process.wait()
+            finally:
+                process.stop()
+            answers.seek(0)
+            failed.seek(0)
+            return output + answers.read(), (failed.read() or b"?") if code else b""
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
@@ -722,16 +749,14 @@ def _places(sign: bytes, output: bytes) -> Iterator[int]:
         place = output.find(sign, place + 1)
 
 
-def _tree_entries(content: bytes, digest: int) -> list[tuple[bytes, bytes, bytes]]:
-    """Modes, names and ids in a tree object: ``MODE NAME NUL ID``, again and again.
-
-    An id has *digest* bytes.
-    """
-    return _tree_pattern(digest).findall(content)
+@cache
+def _tree_pattern(digest: int) -> re.Pattern[bytes]:
+    """Return what finds the names and ids, of *digest* bytes, in a tree: ``MODE NAME NUL ID``."""
+    return re.compile(rb"[0-7]+ ([^\0]+)\0(.{%d})" % digest, re.DOTALL)
 
 
 @cache
-def _tree_pattern(digest: int) -> re.Pattern[bytes]:
+def _tree_pattern_with_modes(digest: int) -> re.Pattern[bytes]:
     return re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % digest, re.DOTALL)
 
 

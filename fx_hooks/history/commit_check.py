@@ -190,7 +190,7 @@ class RangeClassifier:
         old = list(old)
         walk = Walk(self._store, [new, *also], old)
         suspects, models, changed, folders, undecided, admitted = self._sift(walk, new, each)
-        unknown = [(path, blob) for blob, paths in undecided.items() for path in paths]
+        unknown = ((path, blob) for blob, paths in undecided.items() for path in paths)
         self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
         more = {path for blob in self._unnamed.refused for path in undecided[blob]}
         if folders or more:
@@ -415,10 +415,10 @@ class RangeClassifier:
         self,
         commits: Sequence[str],
         flagged: Iterable[tuple[Verdict, Introduction, int]],
-        listed: Mapping[tuple[str, bytes], Mapping[bytes, str]],
+        listed: Mapping[tuple[str, bytes], Mapping[bytes, bytes]],
     ) -> dict[int, set[bytes]]:
         """Return the folders that hold a script without a suffix directly, by commit."""
-        asked: dict[int, dict[bytes, list[str]]] = {}
+        asked: dict[int, dict[bytes, list[bytes]]] = {}
         for verdict, _, number in flagged:
             folder = self._classifier.folder_of(verdict)
             entries = listed.get((commits[number], folder or b""), {}) if folder else {}
@@ -426,7 +426,7 @@ class RangeClassifier:
                 blobs = [blob for name, blob in entries.items() if may_be_script(name)]
                 asked.setdefault(number, {})[folder] = blobs
         every = {blob for found in asked.values() for inside in found.values() for blob in inside}
-        script_blobs = scripts(self._store, every)
+        script_blobs = {*map(bytes.fromhex, scripts(self._store, [*map(bytes.hex, every)]))}
         packages = {
             number: {folder for folder, inside in found.items()
                      if not script_blobs.isdisjoint(inside)}
@@ -448,7 +448,7 @@ class RangeClassifier:
         commits: Sequence[str],
         by_commit: Mapping[int, Mapping[bytes, Introduction]],
         folders: set[bytes],
-    ) -> tuple[dict[int, Tree], dict[tuple[str, bytes], dict[bytes, str]]]:
+    ) -> tuple[dict[int, Tree], dict[tuple[str, bytes], dict[bytes, bytes]]]:
         """Return what each commit's tree says of the folders that matter, and what they hold."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
@@ -505,7 +505,7 @@ class RangeClassifier:
 
     def _listed(
         self, commits: Sequence[str], places: Mapping[int, Collection[bytes]]
-    ) -> dict[tuple[str, bytes], dict[bytes, str]]:
+    ) -> dict[tuple[str, bytes], dict[bytes, bytes]]:
         """Return what is in folders, by commit and folder, without those that are not there."""
         asked = [(commits[number], place) for number, found in places.items() for place in found]
         return {place: entries for place, entries in self._store.folders(asked) if entries}
