@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 
 import pytest
 
 from fx_hooks.check_artifacts import main
-from fx_hooks.fastpath import looked_into
-from fx_hooks.fastpath.artifacts import proven_clean
+from fx_hooks.fastpath import artifacts, looked_into
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -236,7 +236,8 @@ class Repo:
         So every test also shows that the fast path is never sure of what the command refuses.
         """
         self.forget_tables()
-        result = self.check_once(*arguments, cwd=cwd)
+        with mock.patch.object(artifacts, "proven_clean", return_value=False):
+            result = self.check_once(*arguments, cwd=cwd)
         if self.fast_path(*arguments, cwd=cwd):
             assert result == CLEAN
         return result
@@ -249,7 +250,7 @@ class Repo:
     def fast_path(self, *arguments: str | bytes, cwd: str = ".") -> bool:
         """What the fast path alone says."""
         with working_directory(self.root / cwd):
-            return proven_clean([os.fsdecode(argument) for argument in arguments])
+            return artifacts.proven_clean([os.fsdecode(argument) for argument in arguments])
 
     def follow(self, result: Result, cwd: str = ".") -> None:
         """Do literally what the report says; no file on disk may change or go away."""

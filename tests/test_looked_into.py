@@ -73,6 +73,66 @@ def test_a_range_of_many_files(repo: Repo, packed: bool) -> None:
     assert paths(repo) == {"res/epoch_0.model"}
 
 
+def test_of_many_whose_sizes_the_index_lacks_git_says_them(repo: Repo) -> None:
+    """So it is in a sparse checkout, and where nothing is checked out yet."""
+    for number in range(60):
+        repo.stage(f"src/m{number}.py", f"x = {number}\n")
+    repo.stage("src/link.py", "m1.py")
+    link = repo.git("hash-object", "-w", "--stdin", stdin=b"m1.py").strip()
+
+    def without_sizes() -> None:
+        listed = repo.git("ls-files", "-s").replace("\tsrc/link.py", "\tsrc/link")
+        listed += f"120000 {link} 0\tsrc/link.py\n"
+        repo.git("read-tree", "--empty")
+        repo.git("update-index", "--index-info", stdin=listed.encode())
+
+    without_sizes()
+    assert repo.check("--all-files") == CLEAN
+    repo.stage("new.py", "")
+    without_sizes()
+    # Another tree, so nothing but the sizes lets it in; it is known from then on.
+    before = looked_into.read(str(repo.git_directory))[2]
+    assert repo.fast_path("--all-files")
+    assert len({*looked_into.read(str(repo.git_directory))[2]} - {*before}) == 2
+    for path, content in (("res/thing", TORCH), ("res/epoch_0.model", SMALL)):
+        repo.stage(path, content)
+        without_sizes()
+        assert not repo.fast_path("--all-files")
+        assert repo.check_once("--all-files").code == 1
+        repo.git("rm", "-q", "--cached", path)
+    blob = repo.git("rev-parse", ":src/m7.py").strip()
+    without_sizes()
+    (repo.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    repo.stage("newer.py", "")
+    assert not repo.fast_path("--all-files")  # nobody knows
+
+
+def test_the_first_look_at_all_files_of_a_clone(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes what the fast path lacks, and takes that then; what both say is the same."""
+    for place, content, code in (
+        ("fine.py", b"x", 0), ("res/thing", TORCH, 1), ("fx_hooks.yaml", b"ignore: []\n", 2),
+    ):  # fmt: skip
+        repo.stage(place, content)
+        repo.commit()
+        clone = Repo(tmp_path / str(code))
+        repo.git("clone", "-q", ".", str(clone.root))
+        clone.forget_tables()
+        with monkeypatch.context() as patch:
+            if not code:
+                patch.delattr("fx_hooks.cli.check_artifacts.IndexCheck")
+            first = clone.check_once("--all-files")
+        assert first.code == code
+        assert clone.fast_path("--all-files") == (code == 0)
+        assert clone.check_once("--all-files") == first
+        again = Repo(tmp_path / f"again-{code}")
+        repo.git("clone", "-q", ".", str(again.root))
+        again.forget_tables()
+        assert again.check_once("--all-files", "--verbose").code == code
+        repo.git("rm", "-q", place)
+
+
 def test_a_small_file_counts_by_its_name_at_each_place(repo: Repo) -> None:
     commit(repo, "no reason", "res/thing", content=SMALL)
     assert check(repo) == CLEAN

@@ -263,7 +263,8 @@ class Classifier:
                 why = "it is a pointer of DVC"
                 return Verdict(path, False, None, overridden=against, released=why)
         if number < 0 and mark is None:
-            refused = self._by_content(*contents.refused.get(path, ("", "")))
+            what = contents.refused.get(path)
+            refused = None if what is None else self._by_content(*what)
             return Verdict(path, refused is not None, refused, undecided=True)
         if final is not None and final.blocks:
             return Verdict(path, True, final, mark, run or self._folder(path, final, tree))

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.matcher import Matcher
@@ -99,7 +99,7 @@ class TreeReader:
         self._any = _ANY in names
         wild = sorted(name for name in names if is_wild(name) and name != _ANY)
         self._literal = names.difference(wild, (_ANY,)).union((_PROJECT, *_CONFIGS))
-        self._wild = [(name, partial(_is_like, name)) for name in wild]
+        self._wild = [(name, name[: _first_wild(name)], _behind_wild(name)) for name in wild]
         # What such a name begins with, or else ends with: few names need a closer look.
         self._starts = tuple({name[: _first_wild(name)] for name in wild} - {b""})
         self._ends = tuple({_behind_wild(name) for name in wild if not _first_wild(name)})
@@ -118,14 +118,19 @@ class TreeReader:
         if names and self._any:
             found.add(_ANY)
         likely = [name for name in names if self._may_be_wild(name)]
-        for pattern, matches in self._wild:
-            if any(map(matches, likely)):
-                found.add(pattern)
-        return found
+        return found.union(*map(self._wild_like, likely))
 
     def _may_be_wild(self, name: bytes) -> bool:
         """Return True if *name* may be like one of the names with a star, as few are."""
         return name.startswith(self._starts) or name.endswith(self._ends)
+
+    def _wild_like(self, name: bytes) -> list[bytes]:
+        """Return those names with a star that *name* is like."""
+        return [
+            pattern
+            for pattern, start, end in self._wild
+            if name.startswith(start) and name.endswith(end) and _is_like(pattern, name)
+        ]
 
     def is_package(self, folder: bytes, names: Iterable[bytes]) -> bool:
         """Return True if a *folder* that holds *names* directly is a package."""
@@ -164,9 +169,8 @@ class TreeReader:
             if name in literal:
                 holders.setdefault(name, set()).add(folder)
             if self._may_be_wild(name):
-                for pattern, matches in self._wild:
-                    if matches(name):
-                        holders.setdefault(pattern, set()).add(folder)
+                for pattern in self._wild_like(name):
+                    holders.setdefault(pattern, set()).add(folder)
         if self._any and folders:
             holders[_ANY] = folders
         generated = set(self._generated.blocked(sources)) if sources else set()

@@ -124,7 +124,13 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        keep_tables(repository.git_directory, in_force, index)
+        is_new = keep_tables(repository.git_directory, in_force, index)
+        # All that the fast path lacks in a new clone, as in CI; it takes a third of the time.
+        if is_new and all_files and not verbose and out == output.STANDARD:
+            from fx_hooks.fastpath.artifacts import proven_clean
+
+            if proven_clean(["--all-files"]):
+                return 0
         if all_files:
             near_misses.refuse_policies(near_misses.of_index(repository, index, in_force.policy))
     staged = repository.staged_by_path()
@@ -222,10 +228,7 @@ def _remember_tree(
     lines = [b"%06o %s %d\t%s\0" % (entry.mode, entry.blob.encode(), entry.stage, path)
              for path, entry in index.items()]  # fmt: skip
     tree = looked_into.tree_id(policy, b"".join(lines))
-    nothing, refused, trees = looked_into.read(repository.git_directory)
-    new = [one for one in (tree, *([looked_into.clean_id(tree)] * clean)) if one not in trees]
-    if new:
-        looked_into.remember(repository.git_directory, (nothing, refused, (*trees, *new)))
+    looked_into.remember_tree(repository.git_directory, tree, clean=clean)
 
 
 def _suggestions(

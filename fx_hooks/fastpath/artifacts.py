@@ -94,10 +94,16 @@ def proven_clean(arguments: "list[str]") -> bool:
         else:
             paths += output.split(b"\0")[:-1]
         listing = output if whole_tree else None
-        return _clean(
+        clean = _clean(
             content, git_directory, paths, doubtful, listing,
             looked_into=known, by_runner=literal and bool(names),
         )  # fmt: skip
+        if clean and whole_tree:
+            from fx_hooks.fastpath.looked_into import remember_tree
+
+            # A project's policy may be on disk alone.
+            remember_tree(git_directory, tree, clean=content[5] is None)
+        return clean
     except NotSureError:
         return False
 
@@ -226,6 +232,8 @@ def _without_weights(
     if len(large) > _MANY:
         large = _new_among(large, entries, git_directory, every=every)
         if len(large) > _MANY:
+            large = _large_among(large, entries)
+        if len(large) > _MANY:
             return False
     if not large:
         return True
@@ -254,6 +262,22 @@ def _new_among(
     new = frozenset(output.split(b"\0")[:-1]) or frozenset(paths)
     nothing = read(git_directory)[0]
     return [path for path in paths if path in new and entries[path][2] not in nothing]
+
+
+def _large_among(paths: "list[bytes]", entries: "dict[bytes, Entry]") -> "list[bytes]":
+    """Return those of *paths* that are looked into, by the sizes that git says.
+
+    Most say in the index how large they are, but not those of a sparse or unfinished checkout.
+    """
+    from fx_hooks.fastpath import fast_git
+
+    files = [path for path in paths if entries[path][0] & 0o170000 == 0o100000]
+    blobs = list({entries[path][2] for path in files})
+    sizes = fast_git.sizes_of([blob.hex().encode() for blob in blobs])
+    if sizes is None:
+        raise NotSureError
+    size_of = dict(zip(blobs, sizes, strict=True))
+    return [path for path in files if size_of[entries[path][2]] >= least_size(path)]
 
 
 def _folders_above(paths: "list[bytes]") -> "list[bytes]":

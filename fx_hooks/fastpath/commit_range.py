@@ -177,13 +177,10 @@ def _without_weights(log: bytes, undecided: "frozenset[bytes]", git_directory: s
         ]
     if not left:
         return True
-    option = "--batch-check=%(objectsize)"
-    sizes = fast_git.output("cat-file", "--buffer", option, pushed=True, stdin=b"\n".join(left))
-    lines = [] if sizes is None else sizes.split()
-    # What is not in this clone has no size.
-    if len(lines) != len(left) or not all(map(bytes.isdigit, lines)):
+    sizes = fast_git.sizes_of(left)
+    if sizes is None:
         return False
-    return not any(int(size) >= asked[blob] for blob, size in zip(left, lines, strict=True))
+    return not any(size >= asked[blob] for blob, size in zip(left, sizes, strict=True))
 
 
 def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":

@@ -53,6 +53,17 @@ def output(
         return call.output(enough)
 
 
+def sizes_of(blobs: "list[bytes]") -> "list[int] | None":
+    """Return the size of each of *blobs*, ids in hexadecimal; None unless git knows all."""
+    option = "--batch-check=%(objectsize)"
+    said = output("cat-file", "--buffer", option, pushed=True, stdin=b"\n".join(blobs))
+    lines = [] if said is None else said.split()
+    # What is not in this clone has no size.
+    if len(lines) != len(blobs) or not all(map(bytes.isdigit, lines)):
+        return None
+    return list(map(int, lines))
+
+
 class Call:
     """A call of git, as :func:`output` makes it, that runs while the caller does something else.
 

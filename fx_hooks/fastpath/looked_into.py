@@ -74,6 +74,14 @@ def clean_id(tree: bytes) -> bytes:
     return sha256(tree + table_cache.state_of(_JUDGES).encode()).digest()
 
 
+def remember_tree(git_directory: str, tree: bytes, *, clean: bool) -> None:
+    """Keep that nothing in *tree* is refused by its content; if it is *clean*, nothing at all."""
+    nothing, refused, trees = read(git_directory)
+    new = [one for one in (tree, *([clean_id(tree)] * clean)) if one not in trees]
+    if new:
+        remember(git_directory, (nothing, refused, (*trees, *new)))
+
+
 def _key() -> bytes:
     """Everything that a verdict on a blob depends on, besides the blob."""
     return table_cache.state_of(_READERS).encode()

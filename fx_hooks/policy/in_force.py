@@ -367,14 +367,15 @@ def keep_tables(
     git_directory: str,
     in_force: PolicyInForce,
     index: Mapping[bytes, IndexEntry] | None = None,
-) -> None:
+) -> bool:
     """Keep the compiled policy for the fast paths, if what is on disk is what counts.
 
-    With projects, those that *index* has something of are kept, too.
+    With projects, those that *index* has something of are kept, too. Return True if it was not
+    there before, and is now.
     """
     projects = in_force.policy.projects
     if in_force.kept or not in_force.on_disk or (projects is not None and not index):
-        return
+        return False
     key = table_cache.cache_key(in_force.text)
     places = table_cache.places(git_directory, key)
     ids = (
@@ -389,13 +390,14 @@ def keep_tables(
         and content[2:5] == ids
         and (projects is None or _still_holds(content[5], projects, index))
     ):
-        return
+        return False
     kept = None if projects is None else _kept_projects(projects, index, ids[1])
     from fx_hooks.policy.loader import load_policy
 
     policy = load_policy(in_force.text)
     whole = b"" if policy.folders else packed(_as_on_disk(policy, in_force.policy))
-    table_cache.write(places, key, (*_tables(policy), *ids, kept, whole))
+    content = *_tables(policy), *ids, kept, whole
+    return table_cache.write(places, key, content) is not None
 
 
 def _as_on_disk(policy: Policy, in_force: Policy) -> Policy:
