@@ -159,6 +159,7 @@ def test_the_metadata_says_what_the_run_knew(
     git("commit", "-m", "two milestones")
 
 
+@pytest.mark.slow
 def test_the_command_line_of_the_readme(
     trained: Path, hooks: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -809,6 +809,7 @@ def test_nobody_sees_half_a_report(repo: Repo) -> None:
     assert sorted(path.name for path in repo.root.parent.glob("report*")) == ["report.json"]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_around_the_block(repo: Repo) -> None:
     repo.stage("logs/a.log", "text\n")
     repo.stage(".gitignore", "!__pycache__/\n")

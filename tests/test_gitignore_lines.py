@@ -256,6 +256,7 @@ def test_git_agrees_on_real_repositories(fresh: Path) -> None:
     assert len(refused) > 3_000
 
 
+@pytest.mark.slow
 def test_no_line_of_the_built_in_block_can_be_left_out(fresh: Path) -> None:
     block = agreement.block(load_policy()).splitlines(keepends=True)
     assert len(block) <= 308  # people read and review it

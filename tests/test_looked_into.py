@@ -23,7 +23,7 @@ import pytest
 from fx_hooks.artifacts.unnamed import refused_files
 from fx_hooks.fastpath import artifacts, looked_into
 from fx_hooks.weights.magic import weights_format
-from tests.support import CLEAN, Repo
+from tests.support import CLEAN, Repo, mostly_slow
 from tests.test_check_range import check, commit, fast_path, head, paths
 from tests.test_explain import run
 from tests.trees import content_of
@@ -240,7 +240,7 @@ def pickled(module: str, protocol: int, around: bool) -> bytes:
         return pickle.dumps({"classifier": value} if around else value, protocol)
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", mostly_slow([4, 2, 5, 3], 2))
 @pytest.mark.parametrize("around", [False, True], ids=["alone", "in-a-dict"])
 @pytest.mark.parametrize(
     ("module", "refused"),

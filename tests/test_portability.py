@@ -45,6 +45,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_tests_can_be_imported_on_windows() -> None:
     done = subprocess.run(
         (sys.executable, "-c", LIKE_WINDOWS, *MODULES),

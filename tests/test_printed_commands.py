@@ -20,7 +20,7 @@ import fx_hooks
 from fx_hooks import check_best_models, check_range, sync_gitignore
 from fx_hooks.cli import add_milestone, init
 from tests.contract_support import META, METADATA, MODEL, MODULE, STATE, approve
-from tests.support import Repo, Result, run, run_main, working_directory
+from tests.support import Repo, Result, mostly_slow, run, run_main, working_directory
 from tests.weight_files import malicious
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the shells are those of POSIX")
@@ -490,7 +490,7 @@ def test_what_is_printed_leads_to_green(
 FROM_ROOT = {"not-allowed", "no-metric"}
 
 
-@pytest.mark.parametrize("name", sorted(SCENES.keys() - FROM_ROOT))
+@pytest.mark.parametrize("name", mostly_slow(sorted(SCENES.keys() - FROM_ROOT), 4))
 def test_it_does_so_from_below_the_root(
     repo: Repo, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

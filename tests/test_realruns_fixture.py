@@ -13,6 +13,9 @@ DATED = r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d"
 OFFLINE_RUN = r"offline-run-\d{8}_\d{6}-(?P<id>[a-z0-9]{8})"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("hydra")

@@ -175,6 +175,9 @@ def test_only_the_disk_says_that_it_is_a_run(project: Git) -> None:
     assert {path.rpartition("/")[0] for path in named(output)} == {"experiments/first"}
 
 
+@pytest.mark.parametrize(
+    "runner", [pytest.param("pre-commit", marks=pytest.mark.slow), "prek"], indirect=True
+)
 def test_the_whole_tree_in_ci(project: Git, runner: str) -> None:
     project("add", "-A", "-f")
     project("commit", "-q", "--no-verify", "-m", "everything")

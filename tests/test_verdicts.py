@@ -41,15 +41,18 @@ def test_precision(head: Measure) -> None:
     assert head.precision() >= 0.99
 
 
+@pytest.mark.slow
 def test_recall(head: Measure) -> None:
     assert head.recall() >= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["W", "H", "L", "C", "P"])
 def test_recall_of_each_class(head: Measure, label: str) -> None:
     assert head.recall(label) >= 0.95
 
 
+@pytest.mark.slow
 def test_repositories_without_artifacts_are_left_alone(head: Measure) -> None:
     assert head.clean > 25_000
     assert head.clean_refused / head.clean <= 5 / 10_000

@@ -37,7 +37,7 @@ SILENT_HISTORY = ("0.12.21", "0.13.11", "0.14.2")
 SILENT_WAIT = ("0.12.21", "0.18.7", "0.19.11", "0.21.4", "0.23.1")
 
 # The others take a minute more.
-FAST = ("-031", "-023", "-018", "-012")
+FAST = ("-031", "-012")
 
 
 @pytest.fixture(autouse=True)
