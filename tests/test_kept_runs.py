@@ -17,7 +17,7 @@ from fx_hooks.cli import archive_runs, clean_runs
 from fx_hooks.git.alone import NAME
 from fx_hooks.util import files
 from tests.run_trees import DAY, write
-from tests.support import Repo, git_version, working_directory
+from tests.support import Repo, git_version, mostly_slow, working_directory
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there are no such links and locks")
 JOB = "outputs/2026-01-05/10-00-00"
@@ -136,7 +136,7 @@ STASHES = {
 }
 
 
-@pytest.mark.parametrize("how", ["listed", "path", "digest"])
+@pytest.mark.parametrize("how", mostly_slow(["listed", "path", "digest"], 3))
 @pytest.mark.parametrize("where", [*STASHES, "in another work tree"])
 def test_milestones_in_stashes(repo: Repo, tmp_path: Path, where: str, how: str) -> None:
     """Also in those that git makes itself, in the middle of a merge or a rebase."""
@@ -276,7 +276,7 @@ def commit_elsewhere(repo: Repo) -> None:
 
 @pytest.mark.parametrize("where", ["disk", "branch"])
 @pytest.mark.parametrize("how", ["listed", "path", "digest", "escaped"])
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", mostly_slow(ENCODINGS, 3))
 def test_metadata_in_other_encodings(repo: Repo, encoding: str, how: str, where: str) -> None:
     repo.stage(".gitignore", "outputs\n")
     repo.commit()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.fastpath import fast_git
-from tests.support import WEIGHTS, Repo, working_directory
+from tests.support import WEIGHTS, Repo, mostly_slow, working_directory
 
 QUESTIONS = (
     ("check_artifacts",),
@@ -29,7 +29,9 @@ QUESTIONS = (
 )
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["GIT_NO_LAZY_FETCH", "older git"])
+@pytest.mark.parametrize(
+    "told", mostly_slow([False, True], 2), ids=["older git", "GIT_NO_LAZY_FETCH"]
+)
 @pytest.mark.parametrize("kind", ["blob:none", "tree:0", "sparse"])
 def test_a_question_fetches_nothing(
     remote: Repo,

@@ -463,7 +463,7 @@ def commands_of(result: Result) -> list[str]:
     return re.findall(pattern, text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", mostly_slow(SCENES, 2))
 @pytest.mark.parametrize(
     "shell",
     [pytest.param(words, id=words[0], marks=[pytest.mark.slow] * (words != SHELLS[0]))

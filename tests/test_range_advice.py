@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CLEAN, Repo, Result
+from tests.support import CLEAN, Repo, Result, mostly_slow
 from tests.test_check_range import MODELS, check, commit, head, hook, paths
 
 # `edit` at the commits that were named, and nothing else.
@@ -136,7 +136,10 @@ def evil_merge(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [retrained, added_and_deleted, added_and_only_deleted, renamed_away, evil_merge]
+    "make",
+    mostly_slow(
+        [retrained, added_and_deleted, added_and_only_deleted, renamed_away, evil_merge], 2
+    ),
 )
 def test_what_a_rebase_would_stop_at(remote: Repo, repo: Repo, make: object) -> None:  # noqa: ARG001
     assert callable(make)

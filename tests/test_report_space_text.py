@@ -21,7 +21,7 @@ from fx_hooks.runs.usage.git_usage import PACKED
 from fx_hooks.runs.usage.measure import BEHIND_A_LINK, ENVIRONMENTS, GIT, REST, Item, Space, plus
 from fx_hooks.runs.usage.usage_text import Answer
 from fx_hooks.util.disk import Size
-from tests.support import Repo
+from tests.support import Repo, mostly_slow
 
 if TYPE_CHECKING:
     from tests.realruns.states import States
@@ -85,7 +85,7 @@ def named(states: States, home: Path) -> Repo:  # noqa: ARG001
     return Repo(states.root)
 
 
-@pytest.mark.parametrize("width", [30, 40, 80, 100, 160])
+@pytest.mark.parametrize("width", mostly_slow([40, 30, 80, 100, 160], 3))
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_no_line_is_longer_than_the_terminal(named: Repo, width: int, no_color: str) -> None:
     code, out = in_terminal(named.root, width, "--top", "0", NO_COLOR=no_color)
