@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, mostly_slow, run_main, working_directory
+from tests.support import CLEAN, SCRIPT, WEIGHTS, Repo, run_main, working_directory
 
 RUN = "wandb/run-20240131_235959-abcd1234"
 HYDRA = "experiments/2024/first"
@@ -59,7 +59,7 @@ def dashes(repo: Repo) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize("name", mostly_slow(ODD_NAMES, 3))
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_odd_name(dashes: Repo, name: bytes) -> None:
     dashes.stage("fine.txt")
     dashes.stage(name, WEIGHTS)
