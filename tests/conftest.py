@@ -94,22 +94,23 @@ def empty(home: Path, tmp_path: Path) -> Repo:  # noqa: ARG001
 
 
 @pytest.fixture(scope="session")
-def first_commit(tmp_path_factory: pytest.TempPathFactory, git_template: Path) -> Path:
+def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with one commit, to be copied: to make each anew takes a tenth of all tests."""
-    path = tmp_path_factory.mktemp("committed")
+    home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        _set_environment(patch, path, git_template)
-        made = Repo.init(path / "repo")
+        _set_environment(patch, home, git_template=home)  # there is nothing in it
+        made = Repo.init(tmp_path_factory.mktemp("committed"))
         made.stage("train.py", "print('hello')\n")
         made.commit()
     return made.root
 
 
 @pytest.fixture
-def repo(home: Path, tmp_path: Path, first_commit: Path) -> Repo:  # noqa: ARG001
+def repo(home: Path, tmp_path: Path, first_commit: Path, git_template: Path) -> Repo:  # noqa: ARG001
     """A repository with one commit."""
     copied = Repo(tmp_path / "repo")
-    shutil.copytree(first_commit, copied.root, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(first_commit, copied.root, dirs_exist_ok=True)
+    shutil.copytree(git_template, copied.git_directory, dirs_exist_ok=True)
     # The index knows the file by its number.
     copied.git("update-index", "--refresh")
     return copied
