@@ -29,6 +29,7 @@ from fx_hooks.weights.convert import NotConvertible, write_safetensors
 from fx_hooks.weights.plain_text import is_text
 from tests.contract_support import META, entry, listing
 from tests.hostile_files import payloads
+from tests.support import mostly_slow
 from tests.test_content import POINTERS
 from tests.test_fuzz_weights import mutated
 from tests.weight_files import SHIPPED
@@ -88,7 +89,7 @@ READERS: dict[Callable[[bytes], None], list[bytes]] = {
 }
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: str(reader.__name__))
+@pytest.mark.parametrize("reader", mostly_slow(READERS, 2), ids=lambda reader: str(reader.__name__))
 def test_damaged_files(reader: Callable[[bytes], None], tmp_path: Path) -> None:
     seed = random.randrange(1 << 32) if SECONDS > 60 else 1
     choose = random.Random(seed)

@@ -19,6 +19,7 @@ from fx_hooks.reporting.layout import Step
 from fx_hooks.reporting.text import MAX_LINES, artifact_report
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import from_root, human_size, quoted, shown
+from tests.support import mostly_slow
 from tests.test_formats import finding
 
 if TYPE_CHECKING:
@@ -364,7 +365,7 @@ def test_shown(path: bytes, text: str) -> None:
 SHELLS = {"bash": ("bash",), "dash": ("dash",), "zsh": ("zsh", "-f"), "busybox": ("busybox", "sh")}
 
 
-@pytest.fixture(params=[*SHELLS, "fish"])
+@pytest.fixture(params=mostly_slow([*SHELLS, "fish"], 3))
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     name = request.param
     if shutil.which(name) is None:

@@ -175,9 +175,10 @@ def test_only_the_disk_says_that_it_is_a_run(project: Git) -> None:
     assert {path.rpartition("/")[0] for path in named(output)} == {"experiments/first"}
 
 
-@pytest.mark.parametrize(
-    "runner", [pytest.param("pre-commit", marks=pytest.mark.slow), "prek"], indirect=True
-)
+MOSTLY_PREK = [pytest.param("pre-commit", marks=pytest.mark.slow), "prek"]
+
+
+@pytest.mark.parametrize("runner", MOSTLY_PREK, indirect=True)
 def test_the_whole_tree_in_ci(project: Git, runner: str) -> None:
     project("add", "-A", "-f")
     project("commit", "-q", "--no-verify", "-m", "everything")
@@ -189,6 +190,7 @@ def test_the_whole_tree_in_ci(project: Git, runner: str) -> None:
     assert "Passed" in project.run(*run)
 
 
+@pytest.mark.parametrize("runner", MOSTLY_PREK, indirect=True)
 def test_the_recipe_for_pre_commit_ci(project: Git, hooks: Path, runner: str) -> None:
     # It runs the hooks of the stage pre-commit on all tracked files of a fresh clone.
     if runner == "pre-commit" and git_version() < (2, 31):
