@@ -122,7 +122,7 @@ def is_noticed(change: Change, place: Path) -> bool:
     path.write_text(change.text, "utf-8")
     files = [f"tests/test_{name}.py" for name in TESTED[change.module].split()]
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(place)}
-    command = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *files)
+    command = (sys.executable, "-m", "pytest", "-qx", "-m", "", "-p", "no:cacheprovider", *files)
     try:
         done = subprocess.run(command, cwd=place, env=environ, capture_output=True, timeout=SECONDS)
         return done.returncode != 0
