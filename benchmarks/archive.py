@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_runs(root, options.runs)
         kept = [
             packing(root, out, ("tar", "-czf"), "tar.gz", 1.2, options.rounds),
-            packing(root, out, ("tar", "--zstd", "-cf"), "tar.zst", 2.2, options.rounds),
+            packing(root, out, ("tar", "--zstd", "-cf"), "tar.zst", 1.8, options.rounds),
         ]
     return 0 if all(kept) else 1
 

@@ -755,7 +755,7 @@ def test_what_is_freed_is_what_du_says(repo: Repo, capfd: pytest.CaptureFixture[
 
 
 @POSIX
-def test_what_an_interruption_left_is_told_and_settled(
+def test_what_an_interruption_left_is_told_and_finished(
     repo: Repo, capfd: pytest.CaptureFixture[str]
 ) -> None:
     job(repo.root, "outputs/.fx-aside-a.01234567")

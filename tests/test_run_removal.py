@@ -512,7 +512,7 @@ def test_a_file_system_that_is_mounted_in_what_goes(
     assert os.path.exists(place(tree, b"outputs/.fx-gone-a.01234567/inner/file"))
 
 
-def test_what_is_not_settled(tree: bytes) -> None:
+def test_what_is_not_finished(tree: bytes) -> None:
     """What git tracks, what somebody works on, what is behind a link, and what has gone."""
     left = b"outputs/.fx-gone-a.01234567"
     write(place(tree, left) + b"/file")

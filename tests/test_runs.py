@@ -595,7 +595,7 @@ def test_a_folder_that_cannot_be_read_may_hold_runs(
     assert clean_runs.main(("lightning_logs",)) == 0
 
 
-def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_the_way(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would keep a run from being deleted, and in which words."""
     names = ("synced", "online", "online_failed", "lightning_0")
     places = {name: states.places[name] for name in names}
@@ -621,7 +621,7 @@ def test_obstacles(states: States, monkeypatch: pytest.MonkeyPatch) -> None:
         + os.path.dirname(text["online_failed"]),
         "lightning_0": f"another folder is mounted in it: {text['lightning_0']}/bound",
     }
-    assert found["lightning_1"].obstacle == ""
+    assert found["lightning_1"].in_the_way == ""
 
 
 def test_a_root_that_cannot_be_read(states: States, monkeypatch: pytest.MonkeyPatch) -> None:

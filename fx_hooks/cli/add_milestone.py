@@ -312,13 +312,12 @@ def _approve(request: Request, source: Source) -> int:
         artifact_digest=before.artifact_digest if before and same else source.digest,
     )  # fmt: skip
     texts: dict[str, bytes] = {}
-    wants_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
-    if request.lfs and not wants_lfs:
+    in_lfs = bool(repository.sent_to_lfs([os.fsencode(model)], staged=False))
+    if request.lfs and not in_lfs:
         texts[".gitattributes"] = _with_lfs(seen[".gitattributes"] or b"", model)
-        wants_lfs = True
-    elif best_models.lfs == LFS_REQUIRED and not wants_lfs:
+    elif best_models.lfs == LFS_REQUIRED and not in_lfs:
         refusal.add("has to be in Git LFS: best_models.lfs is required", "--lfs")
-        wants_lfs = True
+    wants_lfs = in_lfs or request.lfs or best_models.lfs == LFS_REQUIRED
     content = Content(size, sha256, wants_lfs, wants_lfs, inspection)
     _check_model(milestone, content, best_models, refusal)
     provenance, run = _origin(source, root, model, outside=outside)
@@ -334,12 +333,8 @@ def _approve(request: Request, source: Source) -> int:
         _add_missing(refusal, metadata.missing, from_here(metadata_path(model), root), made_by)
     refusal.raise_if_any(request)
     texts[metadata_path(model)] = metadata.text
-    with named_from_root(project):
-        texts[listing] = with_entry(text, milestone._replace(path=inside), listed_in).encode()
-    try:
-        load_contract(texts[listing], listed_in, project)
-    except IncompleteEntry as exc:
-        raise exc.with_command(repository.path_to_root()) from exc
+    entry = milestone._replace(path=inside)
+    texts[listing] = _with_listed(text, entry, listed_in, project, repository)
     _refuse_refused(policy, best_models.folder, (metadata_path(model), listing))
     ignored = _ignore_file(repository, index, texts[listing], listing, project)
     if ignored is not None:
@@ -356,6 +351,19 @@ def _approve(request: Request, source: Source) -> int:
     if metadata.figures_of:
         print("\n".join(_old_figures(model, root)))
     return CLEAN
+
+
+def _with_listed(
+    text: str, entry: Milestone, listed_in: BestModels, project: bytes, repository: Repository
+) -> bytes:
+    """Return the list *text* with *entry*, and prove that it can be read."""
+    with named_from_root(project):
+        listing = with_entry(text, entry, listed_in).encode()
+    try:
+        load_contract(listing, listed_in, project)
+    except IncompleteEntry as exc:
+        raise exc.with_command(repository.path_to_root()) from exc
+    return listing
 
 
 def _refuse_no_model(file: str, called: str) -> None:

@@ -78,7 +78,7 @@ class Run(NamedTuple):
     ``state`` is the worst of its own and of what it holds and ``owns``, and ``reason``
     says why, as part of a sentence. ``within`` is the innermost run around it;
     ``owner`` the job that started this tracker's run, wherever it lies. ``milestones``
-    are chosen models that came from it, ``tracked`` what git tracks in it. ``obstacle``
+    are chosen models that came from it, ``tracked`` what git tracks in it. ``in_the_way``
     says why it could not be deleted, whoever wanted to, and is mostly empty. ``evidence``
     is what was read of this run itself; ``unproven`` says that all that it waits for is a
     proof that it is uploaded. ``added`` is what someone may have put into it, as part of a
@@ -99,7 +99,7 @@ class Run(NamedTuple):
     milestones: tuple[bytes, ...]
     tracked: tuple[bytes, ...]
     run_id: str
-    obstacle: str = ""
+    in_the_way: str = ""
     evidence: tuple[Evidence, ...] = ()
     unproven: bool = False
     added: str = ""
@@ -152,8 +152,8 @@ def kept_because(
         return f"{_some(run.milestones)} came from it"
     if run.tracked:
         return f"git tracks {_some(run.tracked)}"
-    if run.obstacle:
-        return run.obstacle
+    if run.in_the_way:
+        return run.in_the_way
     if run.is_unusual and not is_named:
         return "chosen models may be here: to delete it, name this folder itself"
     if run.added and not with_added:
@@ -235,7 +235,7 @@ def survey(
                 run_id=run.run_id,
                 evidence=endings[run.path].evidence,
                 unproven=endings[run.path].unproven,
-                obstacle=_obstacle(run.path, found_tree, processes)
+                in_the_way=_in_the_way(run.path, found_tree, processes)
                 or _chosen(run.path, chosen_models.folders)
                 or foreign.get(run.path, "")
                 or chosen_models.unknown,
@@ -601,7 +601,7 @@ def _unseen(found: Sequence[FoundRun], processes: Processes) -> list[str]:
     return notes
 
 
-def _obstacle(path: bytes, tree: Scan, processes: Processes) -> str:
+def _in_the_way(path: bytes, tree: Scan, processes: Processes) -> str:
     """Return why what is at *path* could not be deleted; empty if it could."""
     below = path + b"/"
     for mount in tree.mounts:

@@ -200,7 +200,7 @@ def restore(
         kept = []
         for staging in set(stagings.values()):
             with _writing(runs[0].path):
-                kept += _settle(staging.place, folder)
+                kept += _put_back(staging.place, folder)
     return Restored(tuple(runs), tuple(notes), tuple(sorted(kept)))
 
 
@@ -221,7 +221,7 @@ def _clear_left_overs(home: bytes, folder: bytes) -> None:
     for path in files.left_beside(os.path.join(home, _STAGING)):
         with contextlib.suppress(OSError), _locked(path) as is_ours:
             if is_ours:
-                _settle(path, folder)
+                _put_back(path, folder)
                 files.remove_tree(path)
 
 
@@ -234,7 +234,7 @@ def _locked(path: bytes) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _settle(staging: bytes, folder: bytes) -> list[Kept]:
+def _put_back(staging: bytes, folder: bytes) -> list[Kept]:
     """Put what was to be replaced, and was not, back in its place below *folder*.
 
     Of what was replaced that is kept, next to its place, which has anything of its own.
@@ -367,7 +367,7 @@ class _Staging:
     def remove(self) -> None:
         """Remove it; what was to be replaced and was not goes back first."""
         with contextlib.suppress(OSError):
-            _settle(self.place, self._folder)
+            _put_back(self.place, self._folder)
             files.remove_tree(self.place)
         if self._lock is not None:
             os.close(self._lock)
