@@ -62,6 +62,7 @@ class Sign(NamedTuple):
 # Folders that runs fill at the root of a project, and what such a root holds.
 HOMES = (b"outputs", b"multirun", b"logs")
 _ANY = b"*"
+_MOST_SILENT = 100_000  # names that are remembered
 _PROJECT, _CONFIGS = b"pyproject.toml", (b"config.yaml", b"config.yml")
 PROJECT_SIGNS = (b"/" + _PROJECT, *(b"/conf/" + name for name in _CONFIGS))
 
@@ -148,6 +149,8 @@ class TreeReader:
             for name in names
             if name in self._literal or self._may_be_wild(name) or is_source(name)
         }
+        if len(self._silent) > _MOST_SILENT:
+            self._silent.clear()
         self._silent |= names - telling
         found = self.names_in(telling)
         if entries and self._any:
