@@ -81,13 +81,18 @@ def test_a_dry_run_writes_nothing(repo: Repo) -> None:
 
 
 def test_the_block_is_shown_by_tool(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person agrees to a line for each tool; ``--diff`` shows all lines."""
+    """A person agrees to a line for each of ten tools, and one for all others; not to each line."""
     found = run(repo, "--dry-run").out
     shown = [
-        line.split() for line in found.splitlines() if line.endswith((" patterns", " pattern"))
+        line.rsplit(maxsplit=2)
+        for line in found.splitlines()
+        if line.endswith((" patterns", " pattern"))
     ]
-    counts = {name: int(count) for name, count, _ in shown}
-    assert {"wandb", "hydra", "torch", "huggingface", "others"} <= counts.keys()
+    counts = {name.strip(): int(count) for name, count, _ in shown}
+    assert {"wandb", "hydra", "torch", "huggingface", "no one tool"} <= counts.keys()
+    (others,) = (name for name in counts if name.endswith(" other tools"))
+    assert len(counts) == 12
+    assert int(others.split()[0]) > 20
     whole = run(repo, "--dry-run", "--diff").out
     assert "  +/wandb\n" in whole
     assert "  +/wandb\n" not in found

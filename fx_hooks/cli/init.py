@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 NAME = "fx-init"
 _MOST_LINES = 12
+_MOST_TOOLS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -619,8 +620,11 @@ def _shown(file: File, tools: Counter[str], *, whole: bool) -> list[str]:
     changes = [line for line in changed_lines(file.before, file.after) if not line.startswith("@")]
     lines = [f"{file.name}: {'new' if file.before is None else 'changed'}, {len(changes)} lines"]
     if tools:
-        named = [(name or "others", count) for name, count in tools.most_common()]
-        lines += [f"  {name:<17}  {plural(count, 'pattern')}" for name, count in named]
+        named = [(name, count) for name, count in tools.most_common() if name]
+        rest = sum(count for _, count in named[_MOST_TOOLS:])
+        others = [(f"{len(named) - _MOST_TOOLS} other tools", rest)] if rest else []
+        for name, count in (*named[:_MOST_TOOLS], *others, ("no one tool", tools[""])):
+            lines.append(f"  {name:<17}  {plural(count, 'pattern')}")
         return [*lines, "  (--diff shows all lines)"]
     few = len(changes) if whole else _MOST_LINES
     lines += [f"  {line}" for line in changes[:few]]
