@@ -891,7 +891,7 @@ def test_flipped_bits(poisoned: Repo, kind: str) -> None:
     assert poisoned.tables.read_bytes() == data
 
 
-@pytest.mark.parametrize("place", [0, 17, 30, 5000, -1])
+@pytest.mark.parametrize("place", [0, 17, 30, 1000, -1])
 def test_verdict_with_damaged_tables(poisoned: Repo, place: int) -> None:
     data = bytearray(poisoned.tables.read_bytes())
     data[place] ^= 0x10

@@ -7,7 +7,7 @@ directory, or the user's cache directory. The file is
     magic, CRC-32 of all that follows, length of the key, key, marshalled content
 
 and the key is what the content was made from: the version, the interpreter's cache tag,
-the built-in policy, the repository's policy, and size and time of the source that reads
+the repository's policy, and size and time of the built-in one and of the source that reads
 and compiles them (for installations that change without a new version).
 Nothing is unmarshalled before all of that fits: marshal has no checks of its own, and
 with flipped bits it crashes the interpreter or loads something else. A file that is
@@ -44,20 +44,18 @@ NAME = "fx-hooks.tables"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
 _SOURCES = (
-    "frameworks/__init__.py", "policy/compiled.py", "policy/compiler.py", "policy/loader.py",
-    "policy/model.py", "policy/patterns.py", "policy/policy_file.py", "policy/project_policies.py",
-    "policy/source_names.py", "util/strict_yaml.py", "util/yaml_keys.py",
+    "frameworks/__init__.py", "policy/builtin.yaml", "policy/compiled.py", "policy/compiler.py",
+    "policy/loader.py", "policy/model.py", "policy/patterns.py", "policy/policy_file.py",
+    "policy/project_policies.py", "policy/source_names.py", "util/strict_yaml.py",
+    "util/yaml_keys.py",
 )  # fmt: skip
 
 
 def cache_key(policy: "bytes | None") -> bytes:
     """Everything that tables for the repository's *policy* (None: no file) depend on."""
-    with open(os.path.join(_PACKAGE, "policy", "builtin.yaml"), "rb") as file:
-        builtin = file.read()
     tools = [name for name in sorted(os.listdir(_FRAMEWORKS)) if "." not in name]
     sources = state_of([*_SOURCES, *[f"frameworks/{name}/rules.yaml" for name in tools]])
-    state = f"{FORMAT} {len(builtin)} {policy is None} {sources}\n"
-    return state.encode() + builtin + (policy or b"")
+    return f"{FORMAT} {policy is None} {sources}\n".encode() + (policy or b"")
 
 
 def state_of(sources: "Sequence[str]") -> str:
@@ -65,7 +63,7 @@ def state_of(sources: "Sequence[str]") -> str:
     state = f"{__version__} {sys.implementation.cache_tag}"
     for name in sources:
         try:
-            status = os.stat(os.path.join(_PACKAGE, name))
+            status = os.stat(f"{_PACKAGE}/{name}")
         except OSError:
             continue  # __pycache__ is in frameworks/ and no tool; in an archive the version says it
         state += f" {status.st_size} {status.st_mtime_ns}"
