@@ -66,7 +66,7 @@ def test_ages_are_passed_not_reached() -> None:
     assert is_chosen("--older-than", "1m", now=1060.5)
     written = datetime.fromtimestamp(1000).isoformat()
     assert not is_chosen("--before", written, now=2000.0)
-    assert is_chosen("--before", f"{written}.5", now=2000.0)
+    assert is_chosen("--before", f"{written}.500000", now=2000.0)
 
 
 def test_units_of_an_age() -> None:

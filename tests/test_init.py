@@ -385,8 +385,14 @@ def test_what_of_a_script_is_reached(repo: Repo, text: str, proven: bool) -> Non
 LEFTHOOK = "#!/bin/sh\ncall_lefthook run pre-commit\n"
 
 
-@pytest.mark.parametrize("name", ["lefthook.yml", ".lefthook.yaml", ".config/lefthook.yml",
-                                  "lefthook.json", "lefthook.toml"])  # fmt: skip
+reads_toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lefthook.yml", ".lefthook.yaml", ".config/lefthook.yml", "lefthook.json",
+     pytest.param("lefthook.toml", marks=reads_toml)],
+)  # fmt: skip
 def test_lefthook(repo: Repo, name: str) -> None:
     repo.write(name, "{}\n" if not name.endswith("toml") else "")
     first = run(repo, "--yes").out
@@ -405,6 +411,14 @@ def test_lefthook(repo: Repo, name: str) -> None:
     repo.write("lefthook-local.yml", "pre-commit:\n  skip: true\n")
     said = run(repo)
     assert (said.code, "fx-init --try" in said.out) == (1, True)
+
+
+@reads_toml
+def test_a_damaged_toml_is_named(repo: Repo) -> None:
+    repo.write("lefthook.toml", "[")
+    said = run(repo)
+    assert said.code == 2
+    assert "lefthook.toml: cannot be read" in said.err
 
 
 @pytest.mark.parametrize("more", ["skip: true", "only: [merge]"])
@@ -437,7 +451,7 @@ hooks = [{ id = "mine", name = "mine", entry = "true", language = "system" }]
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11")
+@reads_toml
 def test_prek_toml(repo: Repo) -> None:
     repo.write("prek.toml", PREK)
     result = run(repo, "--yes")

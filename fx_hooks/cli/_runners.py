@@ -247,7 +247,8 @@ def _toml(place: bytes) -> Any:
         with open(place, "rb") as file:
             return tomllib.load(file)
     except (OSError, ValueError) as exc:
-        raise FatalError(f"{PREK_TOML}: cannot be read: {exc}") from exc
+        name = os.fsdecode(os.path.basename(place))
+        raise FatalError(f"{name}: cannot be read: {exc}") from exc
 
 
 def _lefthook_config(root: bytes) -> str:
