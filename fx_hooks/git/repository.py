@@ -481,14 +481,14 @@ class ObjectStore:
         return result.stdout, (result.stderr or b"?") if result.returncode else b""
 
     def _ask_of_many(self, option: str, objects: Sequence[str]) -> tuple[bytes, bytes]:
-        """Return the same of *objects* whose answers are short, from two at once if there are many.
+        """Return the same of *objects* whose answers are short.
 
-        Else there would be no work for another core.
+        Of many, two processes tell half each: else there would be no work for another core.
         """
-        half = len(objects) // 2 if len(objects) >= _MANY else 0
+        if len(objects) < _MANY:
+            return self._ask(option, ["\n".join(objects).encode()] if objects else [])
+        half = len(objects) // 2
         first, second = ("\n".join(names).encode() for names in (objects[:half], objects[half:]))
-        if not half:
-            return self._ask(option, [second] if second else [])
         arguments = ("cat-file", "--buffer", option)
         with holding(second) as questions, holding(b"") as answers, holding(b"") as failed:
             process = _started(arguments, self._where, questions, failed, answers)
