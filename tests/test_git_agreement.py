@@ -84,8 +84,8 @@ def test_the_suite_finds_what_is_wrong(scene: Scene, monkeypatch: pytest.MonkeyP
     wrong = [Setting("log.diffMerges", "off")]
     with applied(scene, wrong):
         assert list(scene.disagreements()) == []
-        assert fast_git._PUSHED[-1] == "log.diffMerges=separate"
-        monkeypatch.setattr(fast_git, "_PUSHED", fast_git._PUSHED[:-2])
+        assert fast_git._IN_FULL[-1] == "log.diffMerges=separate"
+        monkeypatch.setattr(fast_git, "_IN_FULL", fast_git._IN_FULL[:-2])
         (said,) = scene.disagreements()
     assert said.startswith("range")
 
@@ -134,7 +134,53 @@ def partial(repo: Repo) -> None:
     os.environ["GIT_INDEX_FILE"] = str(other)
 
 
-KINDS = (version_4, split, sparse, untracked_cache, extended, threads, partial)
+def without_sizes(repo: Repo) -> None:
+    """An index that a program wrote from a listing."""
+    listed = repo.git("ls-files", "-s", "-z").encode()
+    repo.git("read-tree", "--empty")
+    repo.git("update-index", "-z", "--index-info", stdin=listed)
+
+
+def replaced(repo: Repo) -> None:
+    """For everything git shows something else than a push sends."""
+    shown = {
+        ".fx-hooks.yaml": b"ignore: [pkg/]\n", ".gitignore": b"nothing\n",
+        "pkg/m1.py": WEIGHTS + b"1", "chosen/README.md": WEIGHTS + b"2", "pkg/x.pt": b"small\n",
+    }  # fmt: skip
+    for path, content in shown.items():
+        if repo.git("ls-files", path):
+            other = repo.git("hash-object", "-w", "--stdin", stdin=content).strip()
+            repo.git("replace", f":{path}", other)
+    without_sizes(repo)
+
+
+def grafted(repo: Repo) -> None:
+    """For the newest commits git shows one that has little of them, and what is above is gone."""
+    first = repo.git("rev-list", "--max-parents=0", "--all").strip()
+    other = repo.git("commit-tree", f"{first}^{{tree}}", "-m", "1").strip()
+    tips = set(repo.git("rev-list", "--no-walk", "--all").split())
+    for tip in tips:
+        repo.git("replace", tip, other)
+    place = repo.root / repo.git("rev-parse", "--git-path", "info/grafts").strip()
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("".join(f"{tip}\n" for tip in tips))
+
+
+def borrowed(repo: Repo) -> None:
+    """All objects lie with another repository, in packs."""
+    repo.git("repack", "-q", "-a", "-d")
+    objects = repo.root / repo.git("rev-parse", "--git-path", "objects").strip()
+    elsewhere = repo.root.parent / "objects"
+    shutil.move(objects, elsewhere)
+    (objects / "info").mkdir(parents=True)
+    (objects / "info" / "alternates").write_text(f"{elsewhere}\n")
+    without_sizes(repo)
+
+
+KINDS = (
+    version_4, split, sparse, untracked_cache, extended, threads, partial,
+    without_sizes, replaced, grafted, borrowed,
+)  # fmt: skip
 
 
 def conflict(repo: Repo) -> None:

@@ -73,6 +73,26 @@ def test_a_range_of_many_files(repo: Repo, packed: bool) -> None:
     assert paths(repo) == {"res/epoch_0.model"}
 
 
+@pytest.mark.parametrize("count", [1, 60])
+@pytest.mark.parametrize("bad", [False, True], ids=["small", "weights"])
+def test_what_git_replace_shows_counts_for_nothing(repo: Repo, count: int, bad: bool) -> None:
+    """A push sends what there is, and a clone has it."""
+    for number in range(count):
+        repo.stage(f"src/m{number}.py", f"x = {number}\n")
+    there, shown = (TORCH, SMALL) if bad else (SMALL, TORCH)
+    repo.stage("data/thing", there)
+    repo.git(
+        "replace", ":data/thing", repo.git("hash-object", "-w", "--stdin", stdin=shown).strip()
+    )
+    listed = repo.git("ls-files", "-s", "-z").encode()
+    repo.git("read-tree", "--empty")
+    # No size is known, and all are asked of git.
+    repo.git("update-index", "-z", "--index-info", stdin=listed)
+    result = repo.check("--all-files")
+    assert (result.code == 1) is bad
+    assert repo.fast_path("--all-files") is not bad
+
+
 def test_of_many_whose_sizes_the_index_lacks_git_says_them(repo: Repo) -> None:
     """So it is in a sparse checkout, and where nothing is checked out yet."""
     for number in range(60):

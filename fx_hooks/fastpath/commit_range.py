@@ -52,7 +52,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     judge: Judge | Matcher = Matcher(tables)
     tree = None
     # It lists the tip on another core, while the log is judged here.
-    with fast_git.Call("ls-tree", "-r", "-z", "--full-tree", new, "--", pushed=True) as listing:
+    with fast_git.Call("ls-tree", "-r", "-z", "--full-tree", new, "--", in_full=True) as listing:
         if projects is not None:
             from fx_hooks.fastpath import projects as of_projects
 
@@ -64,7 +64,7 @@ def proven_clean(arguments: "list[str]") -> bool:
             )
         first = _First(judge)
         options = ("-m", "--format=", new, *old, "--")
-        log = fast_git.output(*LOG, *options, pushed=True, enough=first.blocked)
+        log = fast_git.output(*LOG, *options, in_full=True, enough=first.blocked)
         if first.found or log is None or log[:1] not in (b"", b":") or _SUBMODULE in log:
             return False
         if arguments and not log:

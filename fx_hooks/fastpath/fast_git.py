@@ -11,24 +11,25 @@ if TYPE_CHECKING:
 # A partial clone lacks objects, and git before 2.39.4 fetches them in spite of GIT_NO_LAZY_FETCH,
 # unless no protocol is allowed.
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
-# What every git call has in its environment: English messages, no fetching, no locks, and paths
-# that mean what they always mean.
+# Neither `git replace` nor grafts change what a commit holds, and what a push sends.
+AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+# What every git call has in its environment: English messages, no fetching, no locks, objects as
+# they are, and paths that mean what they always mean.
 QUIET = {
     "LC_ALL": "C",
     **OFFLINE,
+    **AS_PUSHED,
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_LITERAL_PATHSPECS": "0",
     "GIT_GLOB_PATHSPECS": "0",
     "GIT_NOGLOB_PATHSPECS": "0",
     "GIT_ICASE_PATHSPECS": "0",
 }
-# Neither `git replace` nor grafts change what a push sends.
-AS_PUSHED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
 # A question starts no program that the repository's configuration names.
 ASKING = ("-c", "core.fsmonitor=false")
 # What is said first of an old side and a new one: a name that is a tag and a branch. What a merge
 # brings in is not for the configuration to leave out, and `-m` means what it sets (git 2.32).
-_PUSHED = (
+_IN_FULL = (
     "-c", "advice.graftFileDeprecated=false", "-c", "core.warnAmbiguousRefs=true",
     "-c", "log.diffMerges=separate",
 )  # fmt: skip
@@ -38,25 +39,24 @@ _TERMINATE = 15  # the number of SIGTERM, for which signal would be imported
 
 def output(
     *arguments: str,
-    pushed: bool = False,
+    in_full: bool = False,
     stdin: bytes = b"",
     enough: "Callable[[bytes], bool] | None" = None,
 ) -> "bytes | None":
     """Return what ``git``, given *stdin*, prints; None if it fails or cannot be started.
 
     With *enough* each piece of it is looked at as it comes, and git is stopped where that says so.
-    With *pushed* it sees objects as a push sends them, and what it has to complain of comes
-    first in the output. Where there is no answer, the caller asks
-    :mod:`fx_hooks.git.repository`, which says what is wrong.
+    With *in_full* no setting shortens it, and what git complains of comes first. Where there is
+    no answer, the caller asks :mod:`fx_hooks.git.repository`, which says what is wrong.
     """
-    with Call(*arguments, pushed=pushed, stdin=stdin) as call:
+    with Call(*arguments, in_full=in_full, stdin=stdin) as call:
         return call.output(enough)
 
 
 def sizes_of(blobs: "list[bytes]") -> "list[int] | None":
     """Return the size of each of *blobs*, ids in hexadecimal; None unless git knows all."""
     option = "--batch-check=%(objectsize)"
-    said = output("cat-file", "--buffer", option, pushed=True, stdin=b"\n".join(blobs))
+    said = output("cat-file", "--buffer", option, in_full=True, stdin=b"\n".join(blobs))
     lines = [] if said is None else said.split()
     # What is not in this clone has no size.
     if len(lines) != len(blobs) or not all(map(bytes.isdigit, lines)):
@@ -72,7 +72,7 @@ class Call:
 
     __slots__ = ("_process", "_stream")
 
-    def __init__(self, *arguments: str, pushed: bool = False, stdin: bytes = b"") -> None:
+    def __init__(self, *arguments: str, in_full: bool = False, stdin: bytes = b"") -> None:
         self._process = 0
         self._stream: BufferedReader | None = None
         if sys.platform == "win32" or not hasattr(os, "posix_spawnp"):
@@ -84,15 +84,15 @@ class Call:
         try:
             self._process = os.posix_spawnp(
                 "git",
-                ("git", *ASKING, *(_PUSHED if pushed else ()), *arguments),
-                {**os.environ, **QUIET, **(AS_PUSHED if pushed else {})},
+                ("git", *ASKING, *(_IN_FULL if in_full else ()), *arguments),
+                {**os.environ, **QUIET},
                 file_actions=(
                     (os.POSIX_SPAWN_DUP2, questions, 0)
                     if questions is not None
                     else (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, writing, 1),
                     (os.POSIX_SPAWN_DUP2, writing, 2)
-                    if pushed
+                    if in_full
                     else (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
                 ),
             )

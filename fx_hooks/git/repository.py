@@ -97,14 +97,14 @@ def zsplit(output: bytes) -> list[bytes]:
 class ObjectStore:
     """The objects of a repository, with or without a work tree.
 
-    Objects are taken as they are pushed: what ``git replace`` and grafts put in their place
-    is left out. On a server the environment says where the objects of a push wait.
+    Objects are taken as a commit holds them and a push sends them: what ``git replace`` and grafts
+    put in their place is left out. On a server the environment says where those of a push wait.
     """
 
     def __init__(self, git_directory: bytes | None = None) -> None:
         """Open the repository here, or that of *git_directory*, which git has found here."""
         self.git_directory = os.fsdecode(git_directory or _place("--absolute-git-dir"))
-        self._where = _Where(variables=AS_PUSHED)
+        self._where = _HERE
         self._head: str | None = None
         self._way: str | None = None
         self._sizes: dict[str, int] = {}
@@ -558,14 +558,13 @@ class Repository(ObjectStore):
         # we were started in, and with core.worktree nothing in the root leads to them.
         self._where = _work_tree(self.root, self.git_directory)
 
-    def as_pushed(self) -> Repository:
-        """Return the same with its objects as they are, whatever ``git replace`` shows of them."""
+    def as_shown(self) -> Repository:
+        """Return the same with what ``git replace`` shows in the place of its objects."""
         import copy  # seldom needed
 
         other = copy.copy(self)
-        variables = {**self._where.variables, **AS_PUSHED}
-        other._where = self._where._replace(variables=variables)
-        other._sizes, other._read = {}, ("", {})
+        other._where = self._where._replace(shown=True)
+        other._head, other._sizes, other._read = None, {}, ("", {})
         return other
 
     def merge_heads(self) -> list[str]:
@@ -805,11 +804,15 @@ class _GitFailed(FatalError):
 
 
 class _Where(NamedTuple):
-    """The folder that git is started in, and what its environment has in addition to ours."""
+    """The folder that git is started in, and what its environment has in addition to ours.
+
+    It may be *online*, and see objects as ``git replace`` has them *shown*.
+    """
 
     folder: bytes | None = None
     variables: Mapping[str, str] = {}
     online: bool = False
+    shown: bool = False
 
 
 _HERE = _Where()
@@ -956,9 +959,8 @@ def _started(
 
 def _environment(where: _Where) -> dict[str, str]:
     quiet = {**QUIET, **where.variables}
-    if where.online:
-        for name in OFFLINE:
-            del quiet[name]
+    for name in (*(OFFLINE if where.online else ()), *(AS_PUSHED if where.shown else ())):
+        del quiet[name]
     return {**os.environ, **quiet}
 
 

@@ -166,7 +166,7 @@ def find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> Ch
     """
     found = _find_chosen(repository, index)
     if repository.run("replace", "--list"):
-        found = found.with_others(_find_chosen(repository.as_pushed(), index))
+        found = found.with_others(_find_chosen(repository.as_shown(), index))
     return found
 
 
