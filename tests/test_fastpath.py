@@ -20,6 +20,7 @@ from fx_hooks.check_artifacts import main
 from fx_hooks.fastpath import looked_into, table_cache, work_tree
 from fx_hooks.fastpath.artifacts import proven_clean
 from fx_hooks.fastpath.work_tree import has_other_attributes
+from fx_hooks.git.repository import IndexEntry, Repository
 from fx_hooks.policy.compiler import compile_tables
 from tests.support import (
     CLEAN,
@@ -799,6 +800,33 @@ def test_tables_that_are_a_folder(repo: Repo, home: Path) -> None:
     assert repo.fast_path("train.py")
     assert len(list((home / ".cache" / "fx-hooks").iterdir())) == 1
     assert not list(repo.root.glob(f".git/{TABLES}.*"))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--", "train.py"), ("--all-files",)])
+@pytest.mark.parametrize("bad", [False, True], ids=["clean", "refused"])
+def test_what_lacks_its_tables_alone_reads_little_of_the_index(
+    repo: Repo, arguments: tuple[str, ...], bad: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is in a new clone, and after each change of the policy or of the milestones."""
+    ignore = "ignore: [/train.py]\n" if bad else ""
+    repo.stage(".fx-hooks.yaml", "best_models: {folder: chosen}\n" + ignore)
+    repo.stage("chosen/milestones.yaml", "{}\n")
+    repo.stage("train.py", "x = 1\n")
+    asked = []
+    real = Repository.index
+
+    def index(repository: Repository, *patterns: str) -> list[IndexEntry]:
+        found = real(repository, *patterns)
+        asked.append(sorted(entry.path for entry in found))
+        return found
+
+    monkeypatch.setattr(Repository, "index", index)
+    for _ in range(2):
+        repo.forget_tables()
+        assert repo.check_once(*arguments).code == bad
+        assert asked[0] == [b".fx-hooks.yaml", b"chosen/milestones.yaml"]
+        assert len(asked) == 1 + bad
+        asked.clear()
 
 
 def test_nowhere_to_keep_tables(repo: Repo, home: Path) -> None:

@@ -14,8 +14,8 @@ from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.best_models.file_names import Names
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
-from fx_hooks.fastpath import looked_into
-from fx_hooks.fastpath.artifacts import MOST_TYPED
+from fx_hooks.fastpath import artifacts, looked_into
+from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
@@ -67,6 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
 @entry_point(NAME)
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code of ``fx-check-artifacts``."""
+    if _is_proven_with_new_tables(list(arguments)):
+        return 0
     if arguments[:1] in ([], ["--"]):  # as hooks start it: there is nothing to parse
         repository = Repository()
         files = [from_root(name, repository.root) for name in arguments[1:]]
@@ -103,6 +105,26 @@ def main(arguments: Sequence[str]) -> int:
     )
 
 
+def _is_proven_with_new_tables(arguments: list[str]) -> bool:
+    """Return True if there is nothing to say, and the fast path lacked its tables alone.
+
+    So it is in a new clone, as in CI, and after each change of the policy. They are made of a few
+    files, and of a large index nothing else is read here: that takes a third of the time.
+    """
+    git_directory = find_git_directory()
+    if git_directory is None or kept_tables(git_directory)[1] is not None:
+        return False
+    if arguments and arguments[0] not in ("--", "--all-files"):
+        return False
+    repository = Repository()
+    index = repository.index_by_path(f"*{POLICY_NAME}", "*/milestones.yaml")
+    in_force = policy_in_force(repository, index)
+    if in_force.policy.projects is not None:
+        index = repository.index_by_path()
+    kept = keep_tables(repository.git_directory, in_force, index)
+    return kept and artifacts.proven_clean(arguments)
+
+
 def check(
     repository: Repository,
     index: Mapping[bytes, IndexEntry],
@@ -124,14 +146,7 @@ def check(
     in_force = policy_in_force(repository, index, policy_file)
     classifier = Classifier(in_force.policy)
     if policy_file is None:
-        is_new = keep_tables(repository.git_directory, in_force, index)
-        # In a new clone, as in CI, the fast path lacked these tables alone. Try it again:
-        # it takes a third of the time.
-        if is_new and all_files and not verbose and out == output.STANDARD:
-            from fx_hooks.fastpath.artifacts import proven_clean
-
-            if proven_clean(["--all-files"]):
-                return 0
+        keep_tables(repository.git_directory, in_force, index)
         if all_files:
             near_misses.refuse_policies(near_misses.of_index(repository, index, in_force.policy))
     staged = repository.staged_by_path()
@@ -204,7 +219,7 @@ def _tell_unknown(
         # A folder that is deleted.
         and not any(other.startswith(path + b"/") for other in staged)
     ]
-    if len(unknown) > MOST_TYPED:
+    if len(unknown) > artifacts.MOST_TYPED:
         return
     for path in unknown[:_MOST_UNKNOWN]:
         complain(

@@ -173,7 +173,12 @@ def _clean(
     if not looked_into:
         filtered = (
             not entries.keys().isdisjoint(attributes)
-            or disk.has_any(above, (ATTRIBUTES,))
+            or (
+                # Of each folder nothing else is asked then.
+                any(map(os.path.lexists, attributes))
+                if whole_tree is not None
+                else disk.has_any(above, (ATTRIBUTES,))
+            )
             or has_other_attributes(git_directory)
         )
         these = {path: entries[path] for path in undecided if path in entries} if entries else {}

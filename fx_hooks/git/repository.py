@@ -579,18 +579,21 @@ class Repository(ObjectStore):
         """Return True while a merge is under way."""
         return os.path.lexists(os.path.join(self.git_directory, "MERGE_HEAD"))
 
-    def index(self) -> list[IndexEntry]:
-        """Return all entries, sorted by path; unmerged paths come up to three times."""
+    def index(self, *patterns: str) -> list[IndexEntry]:
+        """Return all entries, sorted by path; unmerged paths come up to three times.
+
+        With *patterns*, git's pathspecs from the root on, those alone.
+        """
         entries = []
-        for record in zsplit(self.run("ls-files", "-s", "-z")):
+        for record in zsplit(self.run("ls-files", "-s", "-z", "--", *patterns)):
             head, path = record.split(b"\t", 1)
             mode, blob, stage = head.decode().split()
             entries.append(IndexEntry(int(mode, 8), blob, int(stage), path))
         return entries
 
-    def index_by_path(self) -> dict[bytes, IndexEntry]:
-        """Return one entry per path; of an unmerged path that with the highest stage."""
-        return {entry.path: entry for entry in self.index()}
+    def index_by_path(self, *patterns: str) -> dict[bytes, IndexEntry]:
+        """Return one entry per path, as :meth:`index`; of an unmerged one the highest stage."""
+        return {entry.path: entry for entry in self.index(*patterns)}
 
     def staged_by_path(self) -> dict[bytes, Change]:
         """Return what :meth:`staged` does, by path."""
