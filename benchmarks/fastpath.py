@@ -69,13 +69,13 @@ def listed(root: Path, count: int, rounds: int) -> bool:
 
 
 def _all_files(root: Path) -> dict[str, Command]:
-    """The check of all files where the last one was clean, and where nothing is known of them."""
+    """The check of all files where the last one was clean, and in a new clone."""
     check = (str(SCRIPTS / "fx-check-artifacts"), "--all-files")
     subprocess.run(check, cwd=root, check=True)
-    new = f"rm -f .git/fx-hooks.looked && exec {shlex.join(check)}"
+    new = f"rm -f .git/fx-hooks.* && exec {shlex.join(check)}"
     return {
         "--all-files": Command(check, root),
-        "nothing looked into yet": Command(("sh", "-c", new), root),
+        "in a new clone": Command(("sh", "-c", new), root),
     }
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -934,6 +935,28 @@ def test_tables_of_another_version(poisoned: Repo, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(table_cache, "__version__", "99.0")
     assert not poisoned.fast_path("x.pt")
     assert poisoned.check_once("x.pt").code == 1
+
+
+@pytest.mark.parametrize("wheel", [False, True], ids=["checkout", "wheel"])
+def test_tables_of_another_installation(
+    tmp_path: Path, wheel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version may be installed again with other rules: from a branch, say."""
+    package = tmp_path / "fx_hooks"
+    shutil.copytree(Path(table_cache.__file__).parents[1], package)
+    record = tmp_path / "fx_hooks-0.1.0.dist-info" / "RECORD"
+    monkeypatch.setattr(table_cache, "_PACKAGE", str(package))
+    monkeypatch.setattr(table_cache, "_INSTALLED", str(record))
+    changed = [package / "policy" / "builtin.yaml", package / "frameworks" / "hydra" / "rules.yaml"]
+    if wheel:
+        record.parent.mkdir()
+        record.write_text("fx_hooks/__init__.py,,\n")
+        changed = [record]
+    keys = {table_cache.cache_key(None)}
+    for number, file in enumerate(changed, 2):
+        file.write_bytes(b"")
+        keys.add(table_cache.cache_key(None))
+        assert len(keys) == number
 
 
 def test_tables_of_another_interpreter(poisoned: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

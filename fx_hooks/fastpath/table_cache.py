@@ -7,8 +7,8 @@ directory, or the user's cache directory. The file is
     magic, CRC-32 of all that follows, length of the key, key, marshalled content
 
 and the key is what the content was made from: the version, the interpreter's cache tag,
-the repository's policy, and size and time of the built-in one and of the source that reads
-and compiles them (for installations that change without a new version).
+the repository's policy, and the state of what reads and compiles it and the built-in one, for
+installations that change without a new version (:func:`state_of`).
 Nothing is unmarshalled before all of that fits: marshal has no checks of its own, and
 with flipped bits it crashes the interpreter or loads something else. A file that is
 missing, stale, foreign, damaged or cannot be written costs time and changes nothing.
@@ -24,7 +24,7 @@ from fx_hooks.fastpath.matcher import FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, TypeAlias
 
     from fx_hooks.fastpath.matcher import Tables
@@ -42,7 +42,8 @@ MAGIC = b"fx-hooks tables\n"
 MAX_BYTES = 1 << 24  # no policy that a person wrote has larger tables
 NAME = "fx-hooks.tables"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_FRAMEWORKS = os.path.join(_PACKAGE, "frameworks")
+# Who installs a wheel writes this list of its files (PEP 376). A checkout has none.
+_INSTALLED = f"{_PACKAGE}-{__version__}.dist-info/RECORD"
 _SOURCES = (
     "frameworks/__init__.py", "policy/builtin.yaml", "policy/compiled.py", "policy/compiler.py",
     "policy/loader.py", "policy/model.py", "policy/patterns.py", "policy/policy_file.py",
@@ -53,14 +54,29 @@ _SOURCES = (
 
 def cache_key(policy: "bytes | None") -> bytes:
     """Everything that tables for the repository's *policy* (None: no file) depend on."""
-    tools = [name for name in sorted(os.listdir(_FRAMEWORKS)) if "." not in name]
-    sources = state_of([*_SOURCES, *[f"frameworks/{name}/rules.yaml" for name in tools]])
-    return f"{FORMAT} {policy is None} {sources}\n".encode() + (policy or b"")
+    return f"{FORMAT} {policy is None} {state_of(_sources())}\n".encode() + (policy or b"")
 
 
-def state_of(sources: "Sequence[str]") -> str:
-    """Return what changes with the version, the interpreter, or one of these files of ours."""
-    state = f"{__version__} {sys.implementation.cache_tag}"
+def _sources() -> "Iterator[str]":
+    yield from _SOURCES
+    for name in sorted(os.listdir(f"{_PACKAGE}/frameworks")):
+        if "." not in name:
+            yield f"frameworks/{name}/rules.yaml"
+
+
+def state_of(sources: "Iterable[str]") -> str:
+    """Return what changes with the version, the interpreter, or one of these files of ours.
+
+    That is where they are, and size and time of each; or of the list of installed files, which is
+    written anew with them: one look in place of a hundred, for each commit.
+    """
+    state = f"{__version__} {sys.implementation.cache_tag} {_PACKAGE!a}"
+    try:
+        status = os.stat(_INSTALLED)
+    except OSError:
+        pass
+    else:
+        return f"{state} {status.st_size} {status.st_mtime_ns}"
     for name in sources:
         try:
             status = os.stat(f"{_PACKAGE}/{name}")
