@@ -1,6 +1,6 @@
 """Fast paths and commands agree: under settings of git, kinds of index, states of a repository.
 
-All settings one by one take half an hour (``python -m tests.git_agreement``); what came of it is
+All settings one by one take minutes (``python -m tests.git_agreement``); what came of it is
 recorded. Here are pairs of a kind and a state, and settings by chance.
 """
 

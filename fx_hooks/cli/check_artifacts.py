@@ -397,7 +397,13 @@ def _steps(
 
 def _keep(policy: Policy, findings: Sequence[Finding]) -> str:
     """Return a sentence on what to do if one of *findings* belongs in Git."""
-    name = os.fsdecode(min(finding.path for finding in findings))
+    # Not first of all a part of a run, weights, or what a tool hides.
+    names = Names(policy.best_models)
+    _, _, _, path = min(
+        (one.group != one.path, names.is_weights(one.path), b"/." in one.path, one.path)
+        for one in findings
+    )
+    name = os.fsdecode(path)
     # Paths of a project are those from its own folder, and what no terminal shows is not copied.
     if policy.projects is not None or not name.isprintable():
         return f"If one of them belongs in Git, add it to `keep` in {POLICY_NAME}."
