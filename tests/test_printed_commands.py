@@ -407,7 +407,8 @@ ELSEWHERE = {
     "wandb ": "it asks a server",
     "fx-clean-runs --older-than ": "test_report_space_text.py::test_commands_may_be_copied",
     "git gc": "it is git's own",
-    "git mv -f ": "test_near_misses.py::test_named_by_all",
+    "git mv -f": "test_near_misses.py::test_what_mends_it_works_for_files_that_are_not_tracked",
+    "git rm -f": "test_near_misses.py::test_what_mends_it_works_for_files_that_are_not_tracked",
 }
 # Text that only begins like one.
 PROSE = re.compile(
