@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.contract_support import approve
 from tests.realruns.json_server import JsonHandler, listening
 from tests.support import Repo
 from tests.test_check_range import commit, head
@@ -88,6 +89,24 @@ def test_github(pull_request: Repo) -> None:
     pull_request.git("checkout", "-q", "--detach", "origin/main")
     commit(pull_request, "fine", "src/b.py")
     assert run(pull_request, script, GITHUB_BASE_REF="main").returncode == 0
+
+
+def test_a_label_lets_milestones_in(pull_request: Repo) -> None:
+    github = yaml.safe_load(recipe("GitHub Actions", "yaml"))["jobs"]["artifacts"]["steps"][3]
+    gitlab = yaml.safe_load(recipe("GitLab CI", "yaml"))["artifacts"]["script"][1:]
+    pull_request.git("checkout", "-q", "--detach", "origin/main")
+    approve(pull_request)
+    commit(pull_request, "a milestone")
+    assert github["env"]["APPROVED"].endswith("labels.*.name, 'milestone') }}")
+    for approved, code in (("false", 1), ("true", 0)):
+        result = run(pull_request, github["run"], GITHUB_BASE_REF="main", APPROVED=approved)
+        assert result.returncode == code, result
+    variables = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    for labels, code in (("", 1), ("milestones", 1), ("bug,milestone", 0)):
+        result = run(pull_request, "\n".join(gitlab), CI_MERGE_REQUEST_LABELS=labels, **variables)
+        assert result.returncode == code, result
+        said = "runs this again without --policy-ref"
+        assert (said in result.stdout) == (code == 1)
 
 
 def test_github_without_depth(pull_request: Repo, tmp_path: Path) -> None:

@@ -247,7 +247,8 @@ def check(
     if by_runner:
         results, notes = _without_old_tags(store, results)
     for _, found in results:
-        notes += [*found.notes, *changes_note(found.changed, policy_ref or "")]
+        rules = {item.rule for item in found.artifacts}
+        notes += [*found.notes, *changes_note(found.changed, policy_ref or "", rules)]
     if written is not None:
         notes += [_no_commits(store, one, *written) for one, found in results if not found.commits]
     notes = list(dict.fromkeys(notes))

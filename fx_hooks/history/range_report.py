@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.git import commands as git_commands
 from fx_hooks.history.commit_check import DIGEST_RULE
+from fx_hooks.policy.model import BEST_MODELS_RULE
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.reporting.text import grouped
 from fx_hooks.util.paths import human_size, quoted, shown
@@ -321,11 +322,21 @@ def _filter_repo(
     return f"{listed} | {command} \\\n        --strip-blobs-with-ids /dev/stdin"
 
 
-def changes_note(changed: Mapping[str, Sequence[str]], policy_ref: str) -> list[str]:
-    """Return notes that a range changes its own policy or milestones, one per file."""
+def changes_note(
+    changed: Mapping[str, Sequence[str]], policy_ref: str, rules: Collection[str]
+) -> list[str]:
+    """Return notes that a range changes its own policy or milestones, one per file.
+
+    *rules* are those of what is refused.
+    """
     counts = f"that of {policy_ref} counts" if policy_ref else "what it says at the end counts"
     notes = []
     for name, commits in changed.items():
         where = ", ".join(commit[:10] for commit in commits[:3]) or "a deletion"
         notes.append(f"the range changes {name} ({where}): {counts}")
+        if policy_ref and BEST_MODELS_RULE in rules and name.endswith("/milestones.yaml"):
+            notes[-1] += (
+                ". Whoever may approve its new milestones runs this again without --policy-ref,"
+                " and merges them"
+            )
     return notes
