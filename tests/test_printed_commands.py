@@ -401,6 +401,8 @@ ELSEWHERE = {
     "git push -q --force ": "test_range_advice.py::test_what_a_remote_has",
     "prek install ": "test_init.py::test_prek_toml",
     "fx-init --try": "test_init.py::test_a_trial_starts_what_git_starts",
+    "pre-commit uninstall ": "test_init.py::test_undo_leaves_a_repository_that_takes_commits",
+    "prek uninstall ": "test_init.py::test_undo_leaves_a_repository_that_takes_commits",
     "lefthook install": "test_other_runners.py::test_what_is_said_of_lefthook_leads_to_green",
     "git lfs ": "Git LFS is not installed where the tests run",
     "git cat-file -e ": "of a partial clone: it fetches from a server",
