@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -422,6 +423,47 @@ def test_a_run_that_changes_meanwhile_stays(
         assert (repo.root / "outputs/a/model.ckpt").exists()
         assert sorted(os.listdir(repo.root / "outputs")) == ["a", "b"]
         (repo.root / "outputs/a/new.txt").unlink()
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("place", "said", "left"),
+    [
+        ("fx_hooks.runs.archive.writer.write", "nothing was deleted", ["a", "b"]),
+        ("fx_hooks.cli.clean_runs.put_aside", "nothing was deleted", ["a", "b"]),
+        (
+            "fx_hooks.cli.clean_runs.free",
+            "1 run was deleted; --yes finishes what was begun",
+            [".fx-aside-b"],
+        ),
+    ],
+    ids=["packing", "putting aside", "deleting"],
+)
+def test_an_interruption_says_what_was_deleted(
+    repo: Repo,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    said: str,
+    left: list[str],
+) -> None:
+    for name in "ab":
+        job(repo.root, f"outputs/{name}")
+    real = pkgutil.resolve_name(place)
+    calls = []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2 or "write" in place:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(place, interrupted)
+    result = run(repo.root, capfd, ".", "--archive", str(tmp_path / "a.tar.gz"), "--yes")
+    assert (result.code, result.err) == (130, f"fx-clean-runs: interrupted: {said}\n")
+    names = os.listdir(repo.root / "outputs")
+    assert sorted(os.path.splitext(name)[0] for name in names) == left
 
 
 @POSIX

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
 
 from fx_hooks import check_best_models, check_range
-from fx_hooks.cli import explain, init
+from fx_hooks.cli import explain, init, rules
 from tests.contract_support import STATE
 from tests.support import CLEAN, Repo, Result, mostly_slow, run, run_main
 
@@ -22,11 +23,11 @@ MISSES = {
     "capitals": ({".FX-hooks.yaml": ""}, "!.FX-hooks.yaml is not read"),
     "format": (
         {".fx-hooks.toml": ""},
-        "!say it in .fx-hooks.yaml, as YAML, then git rm .fx-hooks.toml",
+        "!say it in .fx-hooks.yaml, as YAML, then git rm -f .fx-hooks.toml",
     ),
     "beside the right one": (
         {".fx-hooks.yml": "", ".fx-hooks.yaml": "keep: [a]\n"},
-        "!say it in .fx-hooks.yaml, then git rm .fx-hooks.yml",
+        "!say it in .fx-hooks.yaml, then git rm -f .fx-hooks.yml",
     ),
     "pyproject": (
         {"pyproject.toml": "[project]\nname = 'x'\n\n[tool.fx-hooks]\nignore = ['*.xyz']\n"},
@@ -130,3 +131,70 @@ def test_what_mends_it_runs_from_where_the_user_stands(
     repo.stage("ml/best_models/m.pt", STATE)
     refused = run(check_best_models.main, cwd=below)
     assert "    (cd ../.. && fx-add-milestone ml/best_models/m.pt --why TEXT)\n" in refused.out
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [(".fx-hooks.yml", ()), (".fx-hooks.yml", (".fx-hooks.yaml",)), (".fx-hooks.toml", ()),
+     ("ml/.fx-hooks.yml", ("ml/.fx-hooks.yaml",))],
+)  # fmt: skip
+def test_what_mends_it_works_for_files_that_are_not_tracked(
+    repo: Repo, tracked: bool, path: str, others: tuple[str, ...], below: bool
+) -> None:
+    if path.startswith("ml/"):
+        repo.stage(".fx-hooks.yaml", "projects: [ml]\n")
+    for name in others:
+        repo.write(name, "keep: [/b]\n")
+    if tracked or path.startswith("ml/"):
+        repo.stage(path, "keep: [/a]\n")
+    else:
+        repo.write(path, "keep: [/a]\n")
+    repo.stage("src/a.py", "")
+    folder = repo.root / ("src" if below else ".")
+    said = run(explain.main, "a.py", cwd=folder).err
+    command = re.split(": |, then ", said.rstrip("\n"))[-1]
+    subprocess.run(command, shell=True, cwd=folder, check=True)
+    assert "is not read" not in run(explain.main, "a.py", cwd=folder).err
+    assert not (repo.root / path).exists()
+    for name in others:  # what is the user's stays
+        assert (repo.root / name).read_text() == "keep: [/b]\n"
+
+
+WRITTEN = """\
+ignore: ['*.xyz']
+projects:
+- packges/ml
+- lib
+- "services/*"
+- 'new/*'
+- untracked
+- nothing/like/it
+"""
+MISSING = """\
+.fx-hooks.yaml:3: projects: packges/ml is not a folder here (did you mean 'packages/ml'?)
+.fx-hooks.yaml:6: projects: new/* matches no folder yet
+.fx-hooks.yaml:8: projects: nothing/like/it is not a folder here
+"""
+
+
+def test_projects_that_are_not_there_are_named(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.stage(".fx-hooks.yaml", WRITTEN)
+    repo.stage("packages/ml/a.py", "")
+    repo.stage("lib/a.py", "")
+    repo.write("services/rank/a.py", "")
+    repo.write("untracked/a.py", "")
+    repo.commit()
+    monkeypatch.chdir(repo.root)
+    lines = MISSING.splitlines()
+    for again in range(2):  # the second time with the policy that is kept
+        explained = run(explain.main, "a.py", cwd=repo.root).err
+        assert explained == "".join(f"fx-explain: note: {line}\n" for line in lines), again
+        assert run_main(["--all-files"]) == CLEAN
+    assert run(rules.main, "ignore", cwd=repo.root).err.count("projects: ") == len(lines)
+    assert MISSING in run(init.main, "--dry-run", cwd=repo.root).out
+    repo.stage("a.pt", STATE)
+    assert all(line in run_main([]).out for line in lines)
+    repo.stage("new/a/b.py", "")
+    assert "new/*" not in run(explain.main, "a.py", cwd=repo.root).err

@@ -401,13 +401,16 @@ ELSEWHERE = {
     "git push -q --force ": "test_range_advice.py::test_what_a_remote_has",
     "prek install ": "test_init.py::test_prek_toml",
     "fx-init --try": "test_init.py::test_a_trial_starts_what_git_starts",
+    "pre-commit uninstall ": "test_init.py::test_undo_leaves_a_repository_that_takes_commits",
+    "prek uninstall ": "test_init.py::test_undo_leaves_a_repository_that_takes_commits",
     "lefthook install": "test_other_runners.py::test_what_is_said_of_lefthook_leads_to_green",
     "git lfs ": "Git LFS is not installed where the tests run",
     "git cat-file -e ": "of a partial clone: it fetches from a server",
     "wandb ": "it asks a server",
     "fx-clean-runs --older-than ": "test_report_space_text.py::test_commands_may_be_copied",
     "git gc": "it is git's own",
-    "git mv -f ": "test_near_misses.py::test_named_by_all",
+    "git mv -f": "test_near_misses.py::test_what_mends_it_works_for_files_that_are_not_tracked",
+    "git rm -f": "test_near_misses.py::test_what_mends_it_works_for_files_that_are_not_tracked",
 }
 # Text that only begins like one.
 PROSE = re.compile(

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -400,6 +401,42 @@ def test_what_an_interruption_leaves(
             assert work() == 130, place
     assert os.listdir(out) == []
     assert os.listdir(there) == []
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_interruption_as_a_thread_starts(
+    root: Path,
+    tmp_path: Path,
+    name: str,
+    started: bool,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    read_back_meanwhile(monkeypatch)
+    write(root / "outputs/a/noise.bin", os.urandom(20_000))
+    out = tmp_path / "out"
+    out.mkdir()
+    begun = [0]
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if "ReadBack" not in repr(vars(thread)):  # one that compresses
+            real(thread)
+            return
+        begun[0] += 1
+        if started or begun[0] < number:
+            real(thread)
+        if begun[0] == number:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert packing(root, out / name)() == 130
+    assert begun == [number]
+    assert capfd.readouterr().err == f"{NAME}: interrupted\n"
+    assert os.listdir(out) == []
 
 
 # --- as somebody who may not do everything -----------------------------------------------

@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -240,3 +241,23 @@ def test_reading_ahead() -> None:
     endless = iter(lambda: b"x", b"")
     with sections.read_ahead(endless) as ahead:
         assert next(ahead) == b"x"
+
+
+def test_reading_ahead_is_interrupted_as_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    real = threading.Thread.start
+
+    for is_started in (False, True):
+
+        def start(thread: threading.Thread, is_started: bool = is_started) -> None:
+            if is_started:
+                real(thread)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        with (
+            pytest.raises(KeyboardInterrupt),
+            sections.read_ahead(iter(lambda: b"x", b"")),
+        ):
+            raise AssertionError("it goes on")
+        assert threading.active_count() == before

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -247,6 +248,24 @@ def test_no_answer_is_no_confirmation(
     assert (place.repo.root / place.run).exists()
     # That is not remembered.
     assert not (place.repo.root / ".git" / os.fsdecode(confirmed.NAME)).exists()
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_an_interruption_as_the_client_starts(
+    monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    process = multiprocessing.get_context("spawn").Process
+    real = process.start
+
+    def start(self: Any) -> None:
+        if started:
+            real(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "start", start)
+    with pytest.raises(KeyboardInterrupt), client.client(print):
+        raise AssertionError("it goes on")
+    assert multiprocessing.active_children() == []
 
 
 def test_without_the_package(

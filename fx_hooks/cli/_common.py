@@ -132,8 +132,8 @@ def _worked(name: str, work: Callable[[], int]) -> int:
     except FatalError as exc:
         said = [f"{name}: error: {one_line(str(exc))}", *command_lines(exc.commands)]
         return _end(FATAL, "\n".join(said))
-    except KeyboardInterrupt:
-        return _end(INTERRUPTED, f"{name}: interrupted")
+    except KeyboardInterrupt as exc:
+        return _end(INTERRUPTED, ": ".join((name, "interrupted", *map(str, exc.args))))
     except BrokenPipeError:
         # Whoever read has seen enough.
         return _end(FATAL)

@@ -91,6 +91,10 @@ class Runner:
     stages: Mapping[str, bool] = field(default_factory=dict)
 
 
+# What each of them reads.
+_CONFIGS = {Kind.PRE_COMMIT: (CONFIG,), Kind.PREK: (PREK_TOML, CONFIG, CONFIG_YML)}
+
+
 class _Hooks:
     """The folder in which git looks for hooks."""
 
@@ -131,6 +135,9 @@ class _Hooks:
             return os.path.join(os.path.dirname(self.folder), stage.encode())
         return os.path.join(self.folder, stage.encode())
 
+    def place(self, name: str) -> bytes:
+        return os.path.join(self.root, os.fsencode(name))
+
     def name(self, place: bytes) -> str:
         name = os.path.relpath(place, self.root)
         return shown(place if name.startswith(b"..") else name)
@@ -159,6 +166,30 @@ def find_runner(repository: Repository, *, push: bool = False) -> Runner:
             return _scripts(hooks)
     name = CONFIG_YML if CONFIG_YML in there and CONFIG not in there else CONFIG
     return _pre_commit(hooks, name, generated, push=push)
+
+
+def left_behind(repository: Repository) -> list[str]:
+    """Return what still starts a runner without a configuration, or fx-hooks by other lines."""
+    hooks = _Hooks(repository)
+    lines = []
+    for kind, configs in _CONFIGS.items():
+        stages = [stage for stage in (*STAGES, "pre-push") if hooks.generated_by(stage) is kind]
+        if stages and not any(os.path.lexists(hooks.place(config)) for config in configs):
+            types = " ".join(f"--hook-type {stage}" for stage in stages)
+            lines += [
+                f"Git still starts {kind.value}, which has no configuration now and refuses each"
+                " commit. Take its hooks away:",
+                *command_lines((f"{kind.value} uninstall {types}",)),
+            ]
+    names = [*_CONFIGS[Kind.PREK], _lefthook_config(hooks.root), *_SIMPLE_CONFIGS]
+    scripts = [*map(hooks.script, STAGES), *(hooks.place(f".husky/{stage}") for stage in STAGES)]
+    for place in dict.fromkeys((*(hooks.place(name) for name in names if name), *scripts)):
+        if re.search(r"\bfx-(check|sync)-", text_of(place, comments=False)):
+            lines.append(
+                f"{hooks.name(place)} still starts fx-hooks, in lines that fx-init did not write:"
+                " take them out"
+            )
+    return lines
 
 
 def entry_lines(indent: str, hooks: Sequence[str] = HOOKS) -> list[str]:

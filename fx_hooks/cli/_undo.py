@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fx_hooks.fastpath.gitignore import FILE
+from fx_hooks.gitignore.block import same_but_for_block
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
 from fx_hooks.util.paths import shown
@@ -63,7 +65,7 @@ def remember(
         if old == new:
             continue
         earlier = known.get(place)
-        first = earlier[0] if earlier is not None and earlier[1] == old else old
+        first = earlier[0] if earlier is not None and _is_still(place, old, earlier[1]) else old
         known[place] = (first, new)
     document = [
         {"path": _encoded(place), "before": _state(old), "after": _state(new)}
@@ -82,13 +84,26 @@ def recorded(repository: Repository) -> dict[bytes, State]:
     if not known:
         raise FatalError("nothing to undo: fx-init has written nothing in this clone")
     for place, (old, new) in known.items():
-        if state_of(place) not in (new, old):
+        now = state_of(place)
+        if now != old and not _is_still(place, now, new):
             name = os.path.relpath(place, repository.root)
             raise FatalError(
                 f"{shown(name)}: was edited since, so nothing was taken back: undo your changes"
                 " of it first, or take our lines out by hand"
             )
     return {place: old for place, (old, _) in known.items()}
+
+
+def _is_still(place: bytes, now: State, written: State) -> bool:
+    """Return True if the file is as it was *written*, but for what a command of ours has done.
+
+    The block of a ``.gitignore`` is rewritten with each milestone and each change of the policy.
+    """
+    if now == written or os.path.basename(place) != FILE.encode():
+        return now == written
+    if now.content is None or written.content is None or now.mode != written.mode:
+        return False
+    return same_but_for_block(now.content, written.content)
 
 
 def take_back(repository: Repository, wanted: Mapping[bytes, State]) -> None:

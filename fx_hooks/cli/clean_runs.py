@@ -263,14 +263,15 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if not goes:
         return FOUND if left_out else CLEAN
     deletion = _Deletion(found, log, target, Protection(repository, found.scan))
-    if target is not None:
-        goes = deletion.pack(items, goes, target, force=options.force)
-        print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
-    print()
-    most = most_open_files() // 2
-    for start in range(0, len(goes), most):
-        deletion.remove(goes[start : start + most])
-    code = deletion.tell()
+    with deletion.telling_interruption():
+        if target is not None:
+            goes = deletion.pack(items, goes, target, force=options.force)
+            print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
+        print()
+        most = most_open_files() // 2
+        for start in range(0, len(goes), most):
+            deletion.remove(goes[start : start + most])
+        code = deletion.tell()
     return FOUND if left_out else code
 
 
@@ -520,6 +521,7 @@ class _Deletion:
         # How many names of a file are gone: it comes free with the last one.
         self._names: Counter[tuple[int, int]] = Counter()
         self._freed = self._count = 0
+        self._has_begun = False
         self._in_place: list[Stay] = []
         self._aside: list[Stay] = []
         self._gone: list[Stay] = []
@@ -545,6 +547,7 @@ class _Deletion:
             waiting.reverse()
             while waiting:
                 run, aside = waiting.pop()
+                self._has_begun = True
                 with self._telling(run):
                     free(
                         aside,
@@ -560,6 +563,20 @@ class _Deletion:
             for run, aside in waiting:
                 with self._telling(run):
                     aside.put_back()
+
+    @contextlib.contextmanager
+    def telling_interruption(self) -> Iterator[None]:
+        """Let an interruption say what was deleted before it."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            deleted = "nothing was deleted"
+            if self._has_begun:
+                were = "was" if self._count == 1 else "were"
+                deleted = (
+                    f"{plural(self._count, 'run')} {were} deleted; --yes finishes what was begun"
+                )
+            raise KeyboardInterrupt(deleted) from None
 
     def _put_aside(self, run: Run) -> Aside:
         return put_aside(

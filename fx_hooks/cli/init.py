@@ -22,7 +22,7 @@ from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.milestone import can_be_allowed
 from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_format_option, command_parser, entry_point
-from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner
+from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner, left_behind
 from fx_hooks.cli._trial import try_hooks
 from fx_hooks.cli._undo import recorded, remember, state_of, states_in, take_back
 from fx_hooks.fastpath.gitignore import FILE
@@ -237,7 +237,7 @@ def undo(*, yes: bool, dry_run: bool = False) -> int:
         print("Nothing was taken back.")
         return FOUND
     take_back(repository, wanted)
-    print("Taken back.")
+    print("\n".join(("Taken back.", *left_behind(repository))))
     return CLEAN
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import NotARepository, Repository
+from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, policy_on_disk
 from fx_hooks.policy.loader import rule_origins
 from fx_hooks.util.errors import FatalError
@@ -94,6 +95,9 @@ def _in_force(policy_file: str | None) -> tuple[PolicyInForce, bytes]:
         return policy_on_disk(policy_file), b""
     index = {entry.path: entry for entry in repository.index()}
     in_force = policy_in_force(repository, index, policy_file)
+    if policy_file is None:
+        missed = near_misses.of_index(repository, index, in_force.policy)
+        in_force = in_force._replace(notes=(*in_force.notes, *(one.text for one in missed)))
     projects = in_force.policy.projects
     project = b"" if projects is None else projects.finder.at(from_root(".", repository.root))
     if projects is not None and project:

@@ -132,6 +132,20 @@ def rewritten(
     return parsed.bom + b"".join((*before, *lines, *after))
 
 
+def same_but_for_block(one: bytes, other: bytes) -> bool:
+    """Return True if both texts have a block that nobody edited, and are the same around it."""
+    try:
+        found = [parse(one), parse(other)]
+    except FatalError:
+        return False
+    if not all(parsed.stop and _is_whole(parsed) for parsed in found):
+        return False
+    first, second = [
+        (parsed.bom, parsed.lines[: parsed.start], parsed.lines[parsed.stop :]) for parsed in found
+    ]
+    return first == second
+
+
 def _is_whole(parsed: Parsed) -> bool:
     """Return True if the block is as it was written, apart from milestones."""
     marker = _BEGIN.match(bare(parsed.lines[parsed.start]))

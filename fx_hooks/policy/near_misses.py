@@ -1,6 +1,6 @@
-"""Files that look like a policy and are not read.
+"""Policies that do nothing: files that are not read, and projects that are not there.
 
-Nobody who wrote it sees that it does nothing: it is named where something is refused, explained
+Nobody who wrote it sees that: it is named where something is refused, explained
 or set up. Where it stands at the root or in a project, the check of everything does not go on
 without it.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fx_hooks.policy.in_force import from_here, read_policy_file
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import quoted, shown
+from fx_hooks.util.paths import parents, quoted, shown
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, ObjectStore, Repository
@@ -49,10 +49,6 @@ def of_index(
 ) -> list[NearMiss]:
     """Return the near misses in the index, and those at the root that are not tracked yet."""
     root = repository.root
-    names = os.listdir(root)
-    fresh = {
-        name for name in names if name not in index and os.path.isfile(os.path.join(root, name))
-    }
 
     def read(paths: list[bytes]) -> dict[bytes, bytes]:
         blobs = {path: index[path].blob for path in paths if path in index}
@@ -64,7 +60,38 @@ def of_index(
                 texts[path] = text or b""
         return texts
 
-    return list(_found({*index, *fresh}, read, policy, repository))
+    return [
+        *_found(index, read, policy, repository, root),
+        *_missing_projects(index, read, policy, root),
+    ]
+
+
+def _missing_projects(
+    index: Collection[bytes],
+    read: Callable[[list[bytes]], Mapping[bytes, bytes]],
+    policy: Policy,
+    root: bytes,
+) -> Iterator[NearMiss]:
+    projects = policy.projects
+    if projects is None:
+        return
+    tracked = {folder for path in index for folder in parents(path)}
+    missing = list(projects.missing(tracked, root))
+    if not missing:
+        return
+    # Few have a project that is not there.
+    from fx_hooks.policy.policy_file import read_policy_file as parsed
+    from fx_hooks.util.strict_yaml import did_you_mean
+
+    name = POLICY_NAME.encode()
+    lines = {one.text: one.line for one in parsed(read([name])[name], POLICY_NAME).folders}
+    for folder in missing:
+        what = "matches no folder yet"
+        if os.fsencode(folder) in projects.named:
+            close = did_you_mean(folder, sorted(map(os.fsdecode, tracked)))
+            what = f"is not a folder here{f' ({close})' if close else ''}"
+        place = f"{POLICY_NAME}:{lines[folder]}"
+        yield NearMiss(f"{place}: projects: {shown(os.fsencode(folder))} {what}", False)
 
 
 def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]:
@@ -90,14 +117,19 @@ def refuse_policies(found: Sequence[NearMiss]) -> None:
 
 
 def _found(
-    paths: Collection[bytes],
+    tracked: Collection[bytes],
     read: Callable[[list[bytes]], Mapping[bytes, bytes]],
     policy: Policy,
     store: ObjectStore,
+    root: bytes | None = None,
 ) -> Iterator[NearMiss]:
+    """Yield what is among *tracked* files; with *root*, also what is on disk right there."""
+    names = [] if root is None else os.listdir(root)
+    places = {name: os.path.join(root or b"", name) for name in names if name not in tracked}
+    fresh = [name for name, place in places.items() if os.path.isfile(place)]
     projects = policy.projects
     sections = []
-    for path in sorted(paths):
+    for path in sorted({*tracked, *fresh}):
         folder, _, name = path.rpartition(b"/")
         is_place = not folder or (projects is not None and projects.finder.at(folder) == folder)
         if name == POLICY_NAME.encode():
@@ -106,7 +138,9 @@ def _found(
         elif is_place and name in _SECTIONS:
             sections.append(path)
         elif is_place and _SPELLING.match(name):
-            yield _misspelt(path, folder, paths, store)
+            right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
+            there = right in tracked or (root is not None and _has_policy(root, folder))
+            yield _misspelt(path, right, store, tracked=path in tracked, there=there)
     texts = read(sections) if sections else {}
     for path in sections:
         match = re.search(_SECTIONS[path.rpartition(b"/")[2]], texts[path])
@@ -122,15 +156,26 @@ def _in_no_project(path: bytes, folder: bytes) -> NearMiss:
     )
 
 
-def _misspelt(path: bytes, folder: bytes, paths: Collection[bytes], store: ObjectStore) -> NearMiss:
-    right = (folder + b"/" if folder else b"") + POLICY_NAME.encode()
-    remove = from_here(store, f"git rm {quoted(path)}")
-    if right in paths:
-        mend = f"say it in {shown(right)}, then {remove}"
-    elif path.lower().endswith((b".yml", b".yaml")):
-        mend = from_here(store, f"git mv -f {quoted(path)} {quoted(right)}")
+def _has_policy(root: bytes, folder: bytes) -> bool:
+    """Return True if the file is there by that very name, which some file systems spell freely."""
+    try:
+        return POLICY_NAME.encode() in os.listdir(os.path.join(root, folder))
+    except OSError:
+        return False
+
+
+def _misspelt(
+    path: bytes, right: bytes, store: ObjectStore, *, tracked: bool, there: bool
+) -> NearMiss:
+    """Return what to do with the file at *path*, whose *right* place may have a policy already."""
+    if not there and path.lower().endswith((b".yml", b".yaml")):
+        move = "git mv -f" if tracked else "mv"
+        mend = from_here(store, f"{move} {quoted(path)} {quoted(right)}")
     else:
-        mend = f"say it in {shown(right)}, as YAML, then {remove}"
+        # What is staged and in no commit yet, git removes with -f alone.
+        remove = from_here(store, f"{'git rm -f' if tracked else 'rm'} {quoted(path)}")
+        as_yaml = "" if there else ", as YAML"
+        mend = f"say it in {shown(right)}{as_yaml}, then {remove}"
     return NearMiss(
         f"{shown(path)} is not read, because the policy is called {POLICY_NAME}: {mend}", True
     )

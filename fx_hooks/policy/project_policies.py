@@ -8,9 +8,10 @@ patterns say of the project's folder from the root goes on to hold in it, writte
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from fx_hooks.fastpath.matcher import Matcher
 from fx_hooks.fastpath.projects import NOTHING, Finder
 from fx_hooks.policy.compiled import tables_of
 from fx_hooks.policy.compiler import compile_tables
@@ -136,6 +137,27 @@ class Projects:
     def among(self, paths: Iterable[bytes]) -> list[bytes]:
         """Return the folders of the projects that *paths* are in, in order, but the root."""
         return sorted({self.around(path) for path in paths} - {b""})
+
+    def missing(self, tracked: Collection[bytes], root: bytes) -> list[str]:
+        """Return what the policy names that is no folder among those *tracked*, nor on disk."""
+
+        def matched(glob: str, folders: Iterable[bytes]) -> bool:
+            places = [folder + os.fsencode("/" + NOTHING) for folder in folders]
+            return any(
+                n >= 0 for n in Matcher(compile_tables(glob_patterns([glob]))).decide(places)
+            )
+
+        named = {os.fsdecode(folder) for folder in self.named}
+        missing = [
+            folder for folder in self.root.folders
+            if not (matched(folder, tracked) if folder not in named
+                    else os.fsencode(folder) in tracked
+                    or os.path.isdir(os.path.join(root, os.fsencode(folder))))
+        ]  # fmt: skip
+        if named.issuperset(missing):
+            return missing
+        on_disk = [*self.on_disk(root)]
+        return [folder for folder in missing if folder in named or not matched(folder, on_disk)]
 
     def on_disk(
         self, root: bytes, looked_in: list[bytes] | None = None, apart: list[bytes] | None = None

@@ -222,8 +222,13 @@ def mapping(
 
 def hint(word: str, known: Iterable[str], otherwise: str) -> str:
     """Return which of the *known* words *word* may be; all of them after *otherwise* if none."""
+    return did_you_mean(word, known) or f"{otherwise} {', '.join(known)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return which of the *known* words *word* may be, as a question; empty if none is close."""
     close = difflib.get_close_matches(word, known, 1)
-    return f"did you mean '{close[0]}'?" if close else f"{otherwise} {', '.join(known)}"
+    return f"did you mean '{close[0]}'?" if close else ""
 
 
 def mapping_nodes(

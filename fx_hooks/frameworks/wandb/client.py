@@ -46,13 +46,14 @@ def client(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[Any, st
     ours, theirs = context.Pipe()
     place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     process = context.Process(target=work, args=(theirs, place.name, *arguments), daemon=True)
-    process.start()
-    theirs.close()
     try:
+        process.start()
+        theirs.close()
         yield ours, place.name
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:  # else an interruption came before it was started
+            process.kill()
+            process.join()
         ours.close()
         place.cleanup()
 

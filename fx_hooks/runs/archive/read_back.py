@@ -138,7 +138,8 @@ class ReadBack:
         self._last.told.put(None)
         self._runs.put(None)
         for thread in self._threads:
-            thread.join()
+            if thread.is_alive():  # an interruption may come before it is started
+                thread.join()
 
     def _keep_synced(self) -> None:
         """Let the disk write what comes, while what is there is read."""

@@ -130,15 +130,14 @@ def read_ahead(chunks: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
         ready.put(b"")  # whoever asks again is not kept waiting
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield taken()
     finally:
         stopped.set()
         while thread.is_alive():
             with contextlib.suppress(queue.Empty):
                 ready.get(timeout=0.01)
-        thread.join()
 
 
 def _workers() -> int:
