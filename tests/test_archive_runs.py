@@ -226,6 +226,20 @@ def test_what_was_replaced_is_told(jobs: Path, tmp_path: Path) -> None:
     assert (kept / "notes.txt").read_text() == "by hand"
 
 
+def test_what_failed_is_packed_before_it_is_synced(states: States, tmp_path: Path) -> None:
+    path = os.fsdecode(states.places["failed_wandb"])
+    archive = str(tmp_path / "a.tar.gz")
+    packed = run(states.root, "--failed", path, archive)
+    assert (packed.code, packed.err) == (0, "")
+    assert f"  {path}\n" in packed.out
+    other = str(tmp_path / "b.tar.gz")
+    none = run(states.root, "--failed", "lightning_logs", other)
+    assert none.out.startswith("None of these runs says that it failed. Nothing was packed: ")
+    assert run(
+        states.root, "--failed", "--force", "--before", "1999-01-01", archive
+    ).out.startswith("Nothing was packed: ")
+
+
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["", "with our .gitignore"])
 @pytest.mark.parametrize("name", ["old.tar.gz", "kept/old.tar.zst"])
 def test_no_hook_lets_an_archive_in(repo: Repo, name: str, is_ignored: bool) -> None:
