@@ -317,7 +317,7 @@ PUBLISHED = (
         page="README.md",
         prepare=trained,
         commands=(
-            f"pipx install git+{address()}@v{__version__}",
+            f"pipx install 'fx-hooks[tools] @ git+{address()}@v{__version__}'",
             "fx-init --yes",
             "git add .gitignore .pre-commit-config.yaml",
             PICTURED[0],
@@ -523,6 +523,29 @@ def test_what_is_installed_works_and_goes(published: Path, home: Path, command: 
     assert "blocked by weights" in shell(place, f"{folder}/fx-explain model.pt", code=0)
     shell(place, f"{tool} uninstall fx-hooks{' --yes' if tool != 'pipx' else ''}", code=0)
     assert not (folder / "fx-explain").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installer", ["pipx install", "uv tool install", "pip install"])
+def test_what_installs_the_tools_works_where_they_are_missing(
+    published: Path, home: Path, installer: str
+) -> None:
+    assert published.exists()
+    place, folder = Repo.init(home / "work"), home / ".local" / "bin"
+    where = f"git+{address()}@v{__version__}"
+    installed = installer
+    if installer == "pip install":
+        shell(place, f"{shlex.quote(sys.executable)} -m venv {home}/.local", code=0)
+        installed = f"{folder}/{installer}"
+    shell(place, f"{installed} 'fx-hooks[completion] @ {where}'", code=0)
+    place.write("outputs/2024-01-31/12-00-00/.hydra/config.yaml", "a: 1\n")
+    said = shell(place, f"{folder}/fx-clean-runs --yes outputs", code=2).splitlines()[0]
+    command = said.partition("processes have open: ")[2]
+    assert command.startswith(installer + " "), said
+    shell(place, f"PATH={folder}:$PATH {command}", code=0)
+    assert "psutil" not in shell(place, f"{folder}/fx-clean-runs --yes outputs", code=1)
+    # What was there before stays.
+    shell(place, f"{folder}/fx-hooks completion bash", code=0)
 
 
 @pytest.mark.slow

@@ -575,7 +575,7 @@ def test_addresses_that_do_not_do(
 
     monkeypatch.setattr(importlib, "import_module", missing)
     assert archive(repo, ".", "oss://bucket/a.tar.gz") == 2
-    assert "the extra 'storage'" in capsys.readouterr().err
+    assert "SFTP need: pip install 'fx-hooks[storage] @ git+https://" in capsys.readouterr().err
 
 
 def test_the_root_of_an_address_is_no_path(tmp_path: Path, repo: Repo) -> None:

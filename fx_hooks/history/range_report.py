@@ -10,6 +10,7 @@ from fx_hooks.history.commit_check import DIGEST_RULE
 from fx_hooks.policy.model import BEST_MODELS_RULE
 from fx_hooks.reporting.layout import Step, bold, plural, step_lines
 from fx_hooks.reporting.text import grouped
+from fx_hooks.util.extras import install_program
 from fx_hooks.util.paths import human_size, quoted, shown
 from fx_hooks.util.terminal import one_line
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_LINES = 80
 _SUBJECT = 60
-# Nothing else may have been in it.
-_FILTER_REPO = "git-filter-repo (pip install git-filter-repo)"
 _ALL = ("--all", "--tags")  # of a push
 _AMEND = ("git", "commit", "--amend", "--no-edit", "--allow-empty")
 
@@ -163,7 +162,7 @@ def rewrite_history(findings: Sequence[Finding], kept: Collection[bytes], said: 
     """
     what = (
         f"{said}Taking them out rewrites the history: tell everyone who has a clone. In a fresh"
-        f" clone, with {_FILTER_REPO}:"
+        f" clone, with {_named_filter_repo()}:"
     )
     # git-filter-repo takes the remote of a fresh clone away, so that nobody pushes by mistake.
     rewrite = (
@@ -214,8 +213,8 @@ def _take_out(place: Place, findings: Sequence[Finding]) -> list[Step]:
         refs = ("--force", "--refs", quoted(f"{start}{place.branch or place.name}".encode()))
         what = (
             f"{whose}. A rebase would stop, because a later commit changes or deletes such a file."
-            f" So rewrite them with {_FILTER_REPO}. First commit everything, and copy the files"
-            " elsewhere if you need them:"
+            f" So rewrite them with {_named_filter_repo()}. First commit everything, and copy the"
+            " files elsewhere if you need them:"
         )
         command = _filter_repo(findings, place.kept, refs)
         look = f"git diff --stat --exit-code HEAD && {command}"
@@ -297,6 +296,10 @@ def _would_stop(place: Place, findings: Sequence[Finding]) -> bool:
         or len(set(paths)) < len(paths)
         or not all(finding.in_tip for finding in findings)
     )
+
+
+def _named_filter_repo() -> str:
+    return f"git-filter-repo ({install_program('git-filter-repo')})"
 
 
 def _filter_repo(

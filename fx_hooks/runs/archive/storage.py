@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any
 
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.extras import install_command
 from fx_hooks.util.terminal import one_line
 
 # Two letters at least: C:// is a drive.
@@ -148,7 +149,8 @@ class Storage:
             raise
         except ImportError as exc:
             raise FatalError(
-                f"{self.name}: {_said(exc)}: the extra 'storage' brings what S3 and SFTP need"
+                f"{self.name}: {_said(exc)}: the extra 'storage' brings what S3 and SFTP need:"
+                f" {install_command('storage')}"
             ) from exc
         # Each protocol has errors of its own, of any class.
         except Exception as exc:
