@@ -67,6 +67,7 @@ _ROUNDED = 0.5
 _MOST_BEFORE = _BEFORE_INIT + _ROUNDED  # that a span begins before its job
 _PROCESSES = "the processes of this machine"
 _SERVER = "the server"
+_ACCEPTED = "accepted without a proof that it is uploaded"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
@@ -318,7 +319,7 @@ class _Endings:
         if run.path in self._confirmations:
             ending = _confirmed(ending, self._confirmations[run.path])
         if ending.unproven and not self._accepted.isdisjoint((*parents(run.path), run.path)):
-            reason = f"accepted without a proof that it is uploaded: {ending.reason}"
+            reason = f"{_ACCEPTED}: {ending.reason}"
             return ending._replace(state=State.SYNCED, reason=reason, unproven=False)
         return ending
 
@@ -385,6 +386,20 @@ def _written(age: float) -> str:
 
 
 def _worst(
+    run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
+) -> Ending:
+    """Return the ending that counts for *run*: the worst of its own and of its members'."""
+    found = _worst_of_all(run, endings, members)
+    accepted = [path for path in members[run.path] if endings[path].reason.startswith(_ACCEPTED)]
+    if not accepted or found.state in (LIVE, UNSYNCED):
+        return found
+    reason = f"{shown(accepted[0])}: {endings[accepted[0]].reason}"
+    if found.state == FAILED:
+        reason = f"{found.reason}; {reason}"
+    return found._replace(reason=reason)
+
+
+def _worst_of_all(
     run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
 ) -> Ending:
     own = endings[run.path]
