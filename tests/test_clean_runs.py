@@ -341,8 +341,8 @@ def test_the_log_says_that_a_job_was_accepted(
 ) -> None:
     tracker = os.fsdecode(wandb(repo.root, "x", 30))
     shutil.rmtree(repo.root / "wandb/logs")  # what proves that it is synced
-    log = {"train.log": "Traceback (most recent call last):\nValueError\n"} if failed else {}
-    place = os.fsdecode(job(repo.root, "outputs/a", 30, **log))
+    last = "Traceback (most recent call last):\nValueError\n" if failed else "done\n"
+    place = os.fsdecode(job(repo.root, "outputs/a", 30, 9000, **{"train.log": last}))
     refused = run(repo.root, capfd, place, "--accept-unproven", place)
     assert (
         "\n--accept-unproven does not count for these. It is for runs that W&B may have:\n"
