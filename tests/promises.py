@@ -382,6 +382,7 @@ RULES = {
     "hydra-runs": ".hydra/config.yaml",
     "hydra-sweeps": "multirun.yaml",
     "job-output": "nohup.out",
+    "run-archives": "old.tar.gz.manifest.json",
     "lightning-runs": "a/lightning_logs/version_3/x",
     "log-files": "train.log",
     "logs": "logs/exp1/result.csv",

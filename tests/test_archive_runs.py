@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fx_hooks import sync_gitignore
 from fx_hooks.cli import archive_runs
 from fx_hooks.runs.archive import byte_progress
 from fx_hooks.runs.archive import listing as run_listing
@@ -19,7 +20,7 @@ from fx_hooks.runs.archive.reader import Archive
 from tests import support
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
-from tests.support import Repo, Result
+from tests.support import Repo, Result, run_main, working_directory
 
 DAY = 86_400
 ONE, TWO, NEW = "outputs/2025-05-01/12-00-00", "outputs/2025-05-02/12-00-00", "outputs/new/job"
@@ -223,6 +224,39 @@ def test_what_was_replaced_is_told(jobs: Path, tmp_path: Path) -> None:
         "",
     )
     assert (kept / "notes.txt").read_text() == "by hand"
+
+
+def test_what_failed_is_packed_before_it_is_synced(states: States, tmp_path: Path) -> None:
+    path = os.fsdecode(states.places["failed_wandb"])
+    archive = str(tmp_path / "a.tar.gz")
+    packed = run(states.root, "--failed", path, archive)
+    assert (packed.code, packed.err) == (0, "")
+    assert f"  {path}\n" in packed.out
+    other = str(tmp_path / "b.tar.gz")
+    none = run(states.root, "--failed", "lightning_logs", other)
+    assert none.out.startswith("None of these runs says that it failed. Nothing was packed: ")
+    assert run(
+        states.root, "--failed", "--force", "--before", "1999-01-01", archive
+    ).out.startswith("Nothing was packed: ")
+
+
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["", "with our .gitignore"])
+@pytest.mark.parametrize("name", ["old.tar.gz", "kept/old.tar.zst"])
+def test_no_hook_lets_an_archive_in(repo: Repo, name: str, is_ignored: bool) -> None:
+    repo.stage("README.md", "x\n")
+    repo.commit()
+    write(repo.root / "outputs/a/.hydra/config.yaml")
+    write(repo.root / "kept/data.zip")
+    with working_directory(repo.root):
+        if is_ignored:
+            assert sync_gitignore.main(()) == 1
+        assert archive_runs.main(("outputs/a", name)) == 0
+        repo.git("add", "-A", "--", ".", ":!outputs")
+        staged = {name} if is_ignored else {name, f"{name}.manifest.json"}
+        found = run_main(["--format", "json"])
+    assert found.code == 1
+    refused = json.loads(found.out)["findings"]
+    assert {one["path"]: one["rule"] for one in refused} == dict.fromkeys(staged, "run-archives")
 
 
 def test_outside_of_a_repository(tmp_path: Path, jobs: Path) -> None:

@@ -137,6 +137,25 @@ def test_what_may_go_goes(states: States, capfd: pytest.CaptureFixture[str]) -> 
     assert os.readlink(latest) == os.path.basename(os.fsdecode(states.places["chosen_wandb"]))
 
 
+def test_what_failed_is_told_before_it_is_synced(
+    states: States, repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = os.fsdecode(states.places["failed_wandb"])
+    told = run(states.root, capfd, "--failed", path).out
+    assert told.startswith(f"Nothing would go.\n\n1 run stays:\n  {path}: unsynced: offline, ")
+    killed = os.fsdecode(states.places["online_killed_wandb"])
+    assert run(states.root, capfd, "--failed", killed).out == (
+        "None of these runs says that it failed. Nothing would go.\n"
+    )
+    job(repo.root, "outputs/a")
+    assert run(repo.root, capfd, "--failed").out == (
+        "No run says that it failed. Nothing would go.\n"
+    )
+    assert run(repo.root, capfd, "--failed", "--yes").out == (
+        "No run says that it failed. Nothing goes.\n"
+    )
+
+
 def test_a_live_run_stays(states: States, capfd: pytest.CaptureFixture[str]) -> None:
     with live_run(states.root, states.home) as live:
         before = seen(states.root / os.fsdecode(live.job))

@@ -22,6 +22,7 @@ from fx_hooks.runs.archive.storage import Upload
 from fx_hooks.runs.archive.writer import Item
 from fx_hooks.runs.query import parse_query
 from fx_hooks.util.errors import FatalError
+from tests.run_trees import write
 from tests.support import run
 from tests.test_kept_runs import job as make_job
 from tests.test_storage import ObjectStore, Server, alone
@@ -140,7 +141,7 @@ def test_all_archives_are_searched(repo: Repo, folder: str) -> None:
     pack(repo, folder, "b.tar.zst", 0.5)
     pack(repo, folder, "c.tar.gz", None)
     inner = [{"path": "wandb/run-1", "metrics": {"val/acc": 0.99}}, {"path": "wandb/run-2"}]
-    pack(repo, folder, "d.tar.gz", None, runs=inner)
+    job = pack(repo, folder, "d.tar.gz", None, runs=inner)
     done = find(repo, "val/acc > 0.9", folder)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
@@ -148,16 +149,47 @@ def test_all_archives_are_searched(repo: Repo, folder: str) -> None:
         f"{folder}/a.tar.gz:",
         f"  {good}: val/acc 0.95",
         f"{folder}/d.tar.gz:",
-        "  wandb/run-1: val/acc 0.99",
+        f"  {job}: wandb/run-1: val/acc 0.99",
         "note: 2 runs without val/acc: not decided",
     ]
     found = json.loads(find(repo, "val/acc > 0.9", "--format", "json", folder).out)
     assert [run["path"] for run in found["runs"]] == [good, "wandb/run-1"]
+    assert [run["archived"] for run in found["runs"]] == [good, job]
     assert found["runs"][0]["archive"] == f"{folder}/a.tar.gz"
     assert (found["archives"], found["searched"], found["undecided"]) == (4, 5, 2)
     # One archive alone.
     alone = find(repo, "val/acc < 0.9", f"{folder}/b.tar.zst")
     assert alone.out.startswith("1 run of 1 in 1 archive\n")
+
+
+@pytest.mark.parametrize("with_tracker", [False, True])
+def test_what_is_found_can_be_restored(repo: Repo, tmp_path: Path, with_tracker: bool) -> None:
+    """A job's figures are those of the W&B run that it started, be that packed as well or not."""
+    tracker, job, sweep = "wandb/offline-run-1", "outputs/2026-01-01/10-00-00", "multirun/a/b"
+    told: dict[str, Any] = {"kind": "W&B run", "metrics": {"val/acc": 0.7}}
+    inner = [{"path": tracker, **told}]
+    items = [
+        Item(job.encode(), {"kind": "Hydra job", "runs": inner}),
+        Item(sweep.encode(), {"kind": "Hydra sweep", "runs": [{"path": f"{sweep}/0", **told}]}),
+        *[Item(tracker.encode(), told)] * with_tracker,
+    ]
+    for item in items:
+        write(repo.root / os.fsdecode(item.path) / "x.txt")
+    archive = tmp_path / "a.tar.gz"
+    writer.write(os.fsencode(repo.root), items, os.fsencode(archive), force=False)
+    count, _, *lines = find(repo, "val/acc > 0.6", str(archive)).out.splitlines()
+    assert count == f"{len(items)} runs of {len(items)} in 1 archive"
+    assert lines == [
+        f"  {sweep}: 0: val/acc 0.7",
+        f"  {job}: {tracker}: val/acc 0.7",
+        *[f"  {tracker}: val/acc 0.7"] * with_tracker,
+    ]
+    there = tmp_path / "there"
+    there.mkdir()
+    for line in lines:
+        path = line.strip().partition(": ")[0]
+        assert run(archive_runs.main, "--restore", str(archive), path, cwd=there).code == 0
+        assert (there / path / "x.txt").exists()
 
 
 def content(folder: str, name: str, change: Callable[[bytes], bytes | None]) -> None:

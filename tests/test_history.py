@@ -238,6 +238,7 @@ def test_the_weights_of_so_many_that_two_tell_them(
     for line in asked.splitlines():
         name, *sizes = line.split()
         expected[name] = tuple(map(int, sizes))
+    repo.git("config", "remote.origin.promisor", "true")
     old = tmp_path / "old" / "git"
     old.parent.mkdir()
     stops = "awk '/missing$/ {exit 128} {print}'"

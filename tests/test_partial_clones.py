@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.fastpath import fast_git
+from fx_hooks.git.repository import ObjectStore
 from tests.support import WEIGHTS, Repo, mostly_slow, working_directory
 
 QUESTIONS = (
@@ -80,3 +81,29 @@ def test_a_question_fetches_nothing(
     assert codes["check_artifacts", "--all-files"] == (kind != "tree:0")
     partial.git("cat-file", "-p", "HEAD:data/x.pt")
     assert asked.exists()  # so this is what a fetch leaves
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["older git", "GIT_NO_LAZY_FETCH"])
+def test_what_is_here_is_read_whatever_is_not(
+    remote: Repo, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """Some versions of git stop at the first object that is not here: many more may follow."""
+    for number in range(8):
+        repo.stage(f"far/{number}.txt", f"{number}\n")
+    repo.commit()
+    repo.git("push", "-q", "origin", "main")
+    remote.git("config", "uploadpack.allowFilter", "true")
+    partial = Repo(tmp_path / "partial")
+    options = ("-q", "--no-checkout", "--filter=blob:none")
+    repo.git("clone", *options, remote.root.as_uri(), str(partial.root))
+    if not told:
+        monkeypatch.delitem(fast_git.OFFLINE, "GIT_NO_LAZY_FETCH")
+        monkeypatch.delitem(fast_git.QUIET, "GIT_NO_LAZY_FETCH")
+    far = [line.split()[2] for line in partial.git("ls-tree", "HEAD", "far/").splitlines()]
+    here = partial.git("hash-object", "-w", "--stdin", stdin=b"here").strip()
+    with working_directory(partial.root):
+        store = ObjectStore()
+        asked = [*far[:6], here, *far[6:]]
+        assert {blob: size for blob, size in store.sizes(asked).items() if size} == {here: 4}
+        assert store.contents(asked) == {here: b"here"}
+        assert store.heads(asked, 2) == {here: b"he"}

@@ -81,7 +81,7 @@ class IndexCheck:
     def _on_disk(self, paths: list[bytes], verdicts: list[Verdict]) -> list[Verdict]:
         """Return *verdicts*, anew for what ``HEAD`` does not have if the disk says more."""
         fresh = [path for path in paths if self.is_new(path)]
-        folders = {folder for path in fresh for folder in parents(path)}
+        folders = {folder for path in fresh for folder in (b"", *parents(path))}
         found = self.classifier.look_on_disk(self.repository.root, folders, self._found)
         if found == self._found:
             return verdicts

@@ -140,7 +140,8 @@ def archive_runs(
             for path in packed.left_out:
                 print(f"note: {shown(packed.path + b'/' + path)}: holds no data, and is left out")
     else:
-        print("Nothing was packed: there is no run to pack. fx-report-space lists the runs.")
+        why = selection.without_failure(found, options, names)
+        print(f"{why}Nothing was packed: there is no run to pack. fx-report-space lists the runs.")
     return _tell([*left_out, *written.left_out]) or _unread(found)
 
 

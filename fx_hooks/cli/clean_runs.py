@@ -183,12 +183,6 @@ def _asked(
     return ask_for(found, paths, repository.common_directory())
 
 
-def _meant_whatever_it_is(found: Survey, options: argparse.Namespace) -> list[Run]:
-    """Return the runs that are meant, also those that may turn out to have failed."""
-    every = argparse.Namespace(**{**vars(options), "failed": False})
-    return selection.choose(found, every, options.names)
-
-
 def _accepted(repository: Repository, names: Sequence[str]) -> list[bytes]:
     return [from_root(name, repository.root) for name in names]
 
@@ -226,7 +220,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     _check_accepted(found, accepted)
     answers: Mapping[bytes, Confirmation] = {}
     if options.verify:
-        answers = _asked(repository, found, _meant_whatever_it_is(found, options))
+        answers = _asked(repository, found, selection.choose(found, options, options.names))
         found = survey(repository, accepted=accepted, confirmations=answers)
     left = left_aside(found.scan.top, tracked)
     log = CleanLog(repository.common_directory(), rule)
@@ -250,6 +244,8 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         around = writer.place_notes(root, (run.path for run in found.runs), target)
     for note in (*found.notes, *found.not_looked_into(), *references.notes, *around):
         print(f"note: {one_line(note)}")
+    if not goes and not stays:
+        print(selection.without_failure(found, options, options.names), end="")
     _show(found, goes, stays, repository.path_to_root(), would=not options.yes)
     _show_too_young(found, options)
     left_out = unfinished or bool(found.unread) or any(not stay.asked for stay in stays)

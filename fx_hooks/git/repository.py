@@ -245,23 +245,37 @@ class ObjectStore:
         wanted = list(dict.fromkeys(blobs))
         option = f"--batch-check={form}"
         fields = form.count("%")
-        # One object after which git stopped a round; in a partial clone it may be many.
-        for _ in range(4):
-            output, errors = self._ask_of_many(option, wanted)
-            count = output.count(b"\n")
-            if b"missing" not in output:
-                numbers = map(int, output.split())
-                yield from zip(wanted, zip(*[numbers] * fields, strict=True), strict=False)
-            else:
-                for blob, line in zip(wanted, output.split(b"\n")[:-1], strict=False):
-                    gone = line.endswith(b" missing")
-                    yield blob, None if gone else tuple(map(int, line.split()))
-            wanted = wanted[count:]
-            if not errors or not wanted:
-                break
-            yield wanted.pop(0), None
-        for blob in wanted:
-            yield blob, None
+        output, errors = self._ask_of_many(option, wanted)
+        if errors:
+            there = self._of_those_here(wanted, errors)
+            yield from ((blob, None) for blob in wanted if blob not in there)
+            wanted = list(there)
+            output = self._answered(self._ask_of_many(option, wanted))
+        if b"missing" not in output:
+            numbers = map(int, output.split())
+            yield from zip(wanted, zip(*[numbers] * fields, strict=True), strict=True)
+        else:
+            for blob, line in zip(wanted, output.split(b"\n")[:-1], strict=True):
+                gone = line.endswith(b" missing")
+                yield blob, None if gone else tuple(map(int, line.split()))
+
+    def _of_those_here(self, blobs: Sequence[str], errors: bytes) -> dict[str, None]:
+        """Return those of *blobs* that this clone has, where git has stopped with *errors*.
+
+        In a partial clone some git versions stop at the first one that it lacks. Raises
+        :class:`FatalError` in any other: something is damaged.
+        """
+        if not self._is_partial():
+            raise self._failure(("cat-file",), errors)
+        options = ("--batch-all-objects", "--unordered", "--buffer")
+        here = {*self.run("cat-file", *options, "--batch-check=%(objectname)").decode().split()}
+        return {blob: None for blob in blobs if blob in here}
+
+    def _answered(self, answer: tuple[bytes, bytes]) -> bytes:
+        output, errors = answer
+        if errors:
+            raise self._failure(("cat-file",), errors)
+        return output
 
     def contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
         """Return the whole content of each blob, without those that are not in this clone.
@@ -269,7 +283,11 @@ class ObjectStore:
         The caller asks :meth:`sizes` first, and only for small ones here.
         """
         found: dict[str, bytes] = {}
-        output, _ = self._ask("--batch", [blob.encode() for blob in dict.fromkeys(blobs)])
+        wanted = list(dict.fromkeys(blobs))
+        output, errors = self._ask("--batch", [blob.encode() for blob in wanted])
+        if errors:
+            wanted = list(self._of_those_here(wanted, errors))
+            output = self._answered(self._ask("--batch", [blob.encode() for blob in wanted]))
         position = 0
         while (end := output.find(b"\n", position)) >= 0:
             name, _, rest = output[position:end].decode().partition(" ")
@@ -286,10 +304,20 @@ class ObjectStore:
         Their sizes are known from then on, and :meth:`sizes` need not ask for them.
         """
         wanted = list(dict.fromkeys(blobs))
+        found, errors = self._beginnings(wanted, most)
+        if errors:
+            here = self._of_those_here(wanted, errors)
+            found, errors = self._beginnings(here, most)
+        if errors:
+            raise self._failure(("cat-file",), errors)
+        return found
+
+    def _beginnings(self, blobs: Collection[str], most: int) -> tuple[dict[str, bytes], bytes]:
+        """Return the beginnings, and why git stopped early; empty if it did not."""
         found: dict[str, bytes] = {}
-        if not wanted:
-            return found
-        text = "".join(f"{blob}\n" for blob in wanted).encode()
+        if not blobs:
+            return found, b""
+        text = "".join(f"{blob}\n" for blob in blobs).encode()
         with holding(text) as questions, holding(b"") as errors:
             process = _started(("cat-file", "--batch"), self._where, questions, errors)
             assert process.stdout is not None
@@ -298,15 +326,19 @@ class ObjectStore:
                     name, _, rest = line.decode().rstrip("\n").partition(" ")
                     if rest.startswith("missing"):
                         continue
-                    left = self._sizes[name] = int(rest.split()[1])
-                    found[name] = process.stdout.read(min(left, most))
-                    left -= len(found[name])
+                    left = size = int(rest.split()[1])
+                    head = process.stdout.read(min(left, most))
+                    left -= len(head)
                     # And the end of the line.
                     while left >= 0 and (chunk := process.stdout.read(min(left + 1, _CHUNK))):
                         left -= len(chunk)
+                    if left < 0:
+                        found[name], self._sizes[name] = head, size
+                code = process.wait()
             finally:
                 process.stop()
-        return found
+            errors.seek(0)
+            return found, self._complaint(code, errors.read())
 
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
         """Return the ids of what *commit* has at *paths*, without those where it has nothing."""
@@ -462,7 +494,7 @@ class ObjectStore:
     def opened_blob(self, blob: str) -> Iterator[IO[bytes]]:
         """Yield the content of *blob* as a stream, empty if it is not in this clone.
 
-        Close it when you have seen enough; git ends then.
+        What cannot be read is cut off. Close it when you have seen enough; git ends then.
         """
         with holding(b"") as nothing, holding(b"") as errors:
             process = _started(("cat-file", "blob", blob), self._where, nothing, errors)
@@ -478,7 +510,16 @@ class ObjectStore:
             return b"", b""
         stdin = b"".join(name + b"\n" for name in objects)
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
-        return result.stdout, (result.stderr or b"?") if result.returncode else b""
+        return result.stdout, self._complaint(result.returncode, result.stderr)
+
+    def _complaint(self, code: int, errors: bytes) -> bytes:
+        """Return why ``git cat-file`` stopped early, or what it could not read; empty if neither.
+
+        Of an object whose beginning is damaged it says that it is missing, and an error.
+        """
+        if code:
+            return errors or b"?"
+        return errors if b"error: " in errors and not self._is_partial() else b""
 
     def _ask_of_many(self, option: str, objects: Sequence[str]) -> tuple[bytes, bytes]:
         """Return the same of *objects* whose answers are short.
@@ -501,7 +542,7 @@ class ObjectStore:
                 process.stop()
             answers.seek(0)
             failed.seek(0)
-            return output + answers.read(), (failed.read() or b"?") if code else b""
+            return output + answers.read(), self._complaint(code, failed.read())
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
@@ -526,8 +567,11 @@ class ObjectStore:
 
         How git ends where it misses one, and what it then says, differs between its versions.
         """
+        return self._is_partial() and self._misses_trees()
+
+    def _is_partial(self) -> bool:
         promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
-        return bool(_start(promisors, self._where).stdout) and self._misses_trees()
+        return bool(_start(promisors, self._where).stdout)
 
     def _misses_trees(self, *options: str, stdin: bytes = b"") -> bool:
         options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")

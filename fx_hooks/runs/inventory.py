@@ -83,7 +83,8 @@ class Run(NamedTuple):
     is what was read of this run itself; ``unproven`` says that all that it waits for is a
     proof that it is uploaded. ``added`` is what someone may have put into it, as part of a
     sentence. One that ``is_unusual`` is where runs usually are not, and is meant only by its
-    own name.
+    own name. It ``failed`` if it ended, and says that of itself or of what belongs to it, be
+    that synced or not.
     """
 
     path: bytes
@@ -104,6 +105,7 @@ class Run(NamedTuple):
     unproven: bool = False
     added: str = ""
     is_unusual: bool = False
+    failed: bool = False
 
 
 class Survey(NamedTuple):
@@ -241,6 +243,8 @@ def survey(
                 or chosen_models.unknown,
                 is_unusual=run.path in unusual,
                 added=added.get(run.path, ""),
+                failed=worst.state != LIVE
+                and any(_failed(endings[path]) for path in (run.path, *members[run.path])),
             )
         )
     told = (*notes, *_unseen(found, processes))
@@ -395,6 +399,10 @@ def _worst(
     if own.state == FINISHED and SYNCED in states:
         return own._replace(state=SYNCED, reason="what it sent to W&B has been synced")
     return own
+
+
+def _failed(ending: Ending) -> bool:
+    return ending.failed or ending.state == FAILED
 
 
 def _members(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fx_hooks.runs.inventory import FAILED, Run, outermost
+from fx_hooks.runs.inventory import Run, outermost
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import from_root, parents, shown
 
@@ -81,10 +81,18 @@ def choose(
     if options.before is not None:
         runs = [run for run in runs if run.last_write < options.before]
     if options.failed:
-        runs = [run for run in runs if run.state == FAILED]
+        runs = [run for run in runs if run.failed]
     if options.not_milestones:
         runs = [run for run in runs if not run.milestones]
     return runs
+
+
+def without_failure(survey: Survey, options: argparse.Namespace, names: Sequence[str]) -> str:
+    """Return a sentence if ``--failed`` alone leaves none of the runs, else nothing."""
+    runs = named(survey, names) if names else survey.runs
+    if not options.failed or any(run.failed for run in runs):
+        return ""
+    return "None of these runs says that it failed. " if names else "No run says that it failed. "
 
 
 def seconds(text: str) -> float:

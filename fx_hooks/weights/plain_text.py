@@ -21,8 +21,10 @@ _CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r") + b"
 _OPERATIONS = 100_000
 
 
-def is_text(stream: IO[bytes]) -> bool:
+def is_text(stream: IO[bytes], size: int | None = None) -> bool:
     """Return True if all that can be read from *stream* is text, and so no weights.
+
+    With *size*, it has to be so many bytes.
 
     A Git LFS pointer is text and stands for weights; a pickle of protocol 0 is text, too,
     and so is what an unpickler takes for one until it has called something; and a tar archive
@@ -40,6 +42,8 @@ def is_text(stream: IO[bytes]) -> bool:
                 return False
             copy.write(chunk)
             chunk = stream.read(_CHUNK)
+        if size is not None and copy.tell() != size:
+            return False  # damaged
         return not (_is_tar(copy) or _is_pickle(copy))
 
 
@@ -52,7 +56,7 @@ def text_blobs(store: ObjectStore, blobs: Collection[str]) -> set[str]:
     for blob, size in sizes.items():
         if size is not None and size > _SMALL:
             with store.opened_blob(blob) as stream:
-                if is_text(stream):
+                if is_text(stream, size):
                     text.add(blob)
     return text
 

@@ -53,9 +53,13 @@ class Listed(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A run in an archive that fits a query: what the archive says of it."""
+    """A run in an archive that fits a query: what the archive says of it.
+
+    It is the *archived* one, which alone can be restored, or lies in it, or was started by it.
+    """
 
     archive: str
+    archived: str
     path: str
     about: Mapping[str, Any]
 
@@ -99,12 +103,12 @@ def search(places: Sequence[str], query: Query) -> Searched:
                 continue
             if why:
                 notes.append(f"{name}: {why}: the archive itself was read")
-            for path, about in _runs(manifest):
+            for archived, path, about in _runs(manifest):
                 runs += 1
                 metrics = about.get("metrics")
                 fits = query.test(metrics if isinstance(metrics, dict) else {})
                 undecided += fits is None
-                hits += [Hit(name, path, about)] * (fits is True)
+                hits += [Hit(name, archived, path, about)] * (fits is True)
     return Searched(tuple(hits), len(listed), runs, undecided, tuple(notes), tuple(unread))
 
 
@@ -115,15 +119,19 @@ def _listing(place: str) -> tuple[list[Listed], FatalError | None]:
         return [], exc
 
 
-def _runs(manifest: Manifest) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the runs of an archive, each with its path; a job without figures as those in it."""
+def _runs(manifest: Manifest) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the runs of an archive, each with the archived path and its own.
+
+    Those in it stand for a job without figures.
+    """
     for run in manifest.runs:
+        path = as_text(run.path)
         inner = run.about.get("runs")
         told = [each for each in inner if isinstance(each, dict)] if isinstance(inner, list) else []
         if run.about.get("metrics") or not told:
-            yield as_text(run.path), run.about
+            yield path, path, run.about
         for each in told:
-            yield str(each.get("path")), each
+            yield path, str(each.get("path")), each
 
 
 def archives_in(place: str) -> list[Listed]:
@@ -216,7 +224,10 @@ def folder_of(name: str) -> str:
 
 def as_json(found: Searched, query: Query) -> str:
     """Return what was found, as JSON."""
-    runs = [{"archive": hit.archive, "path": hit.path, **hit.about} for hit in found.hits]
+    runs = [
+        {"archive": hit.archive, "archived": hit.archived, "path": hit.path, **hit.about}
+        for hit in found.hits
+    ]
     return json.dumps(
         {
             "condition": query.text,
@@ -244,7 +255,11 @@ def as_lines(found: Searched, query: Query) -> Iterator[str]:
         figures = ", ".join(
             f"{name} {value}" for name in query.names if (value := _value(hit, name))
         )
-        yield f"  {shown(os.fsencode(hit.path))}: {one_line(figures)}"
+        places = [hit.archived]
+        if hit.path != hit.archived:
+            places.append(hit.path.removeprefix(f"{hit.archived}/"))
+        where = ": ".join(shown(os.fsencode(place)) for place in places)
+        yield f"  {where}: {one_line(figures)}"
     if found.undecided:
         names = " or ".join(query.names)
         yield one_line(f"note: {plural(found.undecided, 'run')} without {names}: not decided")
