@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import errno
 import io
 import json
 import os
@@ -17,10 +18,12 @@ import pytest
 import yaml
 
 from fx_hooks import sync_gitignore
-from fx_hooks.cli import _runners, add_milestone, init
+from fx_hooks.cli import _runners, _undo, add_milestone, init
 from fx_hooks.frameworks.framework import RunDirectory
+from fx_hooks.gitignore import file
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.runs.layouts import run_directories
+from fx_hooks.util import files
 from tests import support
 from tests.contract_support import META, METADATA, STATE
 from tests.support import Repo, Result, mostly_slow, working_directory
@@ -336,6 +339,42 @@ def test_a_plain_hook(repo: Repo) -> None:
     assert (said.code, "but git does not start it" in said.out) == (1, True)
 
 
+ENDS = {
+    "#!/bin/sh\nexec fx-check-artifacts\n": 2,
+    "#!/bin/sh\n\n# lint\nset -e\nnpm test\nexec lint-staged": 6,
+    "#!/bin/sh\nfx-check-artifacts || exit\nif test -t 1; then\n  npm test\nfi\n": 3,
+    "#!/bin/sh\nexit 0\n": 2,
+}
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_lines_for_a_hook_that_ends_early(repo: Repo, text: str) -> None:
+    for stage in ("pre-commit", "pre-merge-commit"):
+        executable(repo, f".git/hooks/{stage}", text)
+    said = run(repo, "--yes").out
+    head = f".git/hooks/pre-commit already exists; add to it, before line {ENDS[text]}:\n"
+    assert head in said
+    added = said.partition(head)[2].splitlines()
+    new = [line[4:] for line in added[: [*map(str.isspace, (a[:1] for a in added))].index(False)]]
+    lines = text.splitlines()
+    lines[ENDS[text] - 1 : ENDS[text] - 1] = new
+    executable(repo, ".git/hooks/pre-commit", "\n".join(lines) + "\n")
+    executable(repo, ".git/hooks/pre-merge-commit", "#!/bin/sh\nfx-check-artifacts || exit\n")
+    assert run(repo) == ALL_DONE
+
+
+def test_the_report_says_which_commands_a_hook_lacks(repo: Repo) -> None:
+    for stage in ("pre-commit", "pre-merge-commit"):
+        executable(repo, f".git/hooks/{stage}", "#!/bin/sh\nfx-check-artifacts || exit\n")
+    said = run(repo, "--report").out.splitlines()
+    assert [line for line in said if line.startswith("hook ")] == [
+        "hook pre-commit        does not start fx-check-best-models, fx-sync-gitignore yet",
+        "hook pre-merge-commit  starts fx-hooks",
+    ]
+    (repo.root / ".git/hooks/pre-commit").write_text("#!/bin/sh\n")
+    assert "hook pre-commit        does not start fx-hooks yet" in run(repo, "--report").out
+
+
 ALL = "fx-check-artifacts && fx-check-best-models && fx-sync-gitignore"
 
 
@@ -510,7 +549,7 @@ def test_undo_gives_back_every_byte(repo: Repo, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-@pytest.mark.parametrize("more", [(), ("--yes",), ("--install", "--push")])
+@pytest.mark.parametrize("more", [(), ("--yes",)])
 def test_a_dry_undo_only_says_what_it_would_do(
     repo: Repo, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], terminal: bool
 ) -> None:
@@ -680,6 +719,44 @@ def test_options_that_do_not_go_together(repo: Repo) -> None:
     assert run(repo, "--undo", "--report").code == 2
     assert run(repo, "--format", "json").code == 2
     assert run(repo, "--baseline", "--keep-tracked").code == 2
+    run(repo, "--yes")
+    before = repo.on_disk()
+    for way in ("--undo", "--report", "--try"):
+        for other in ("--baseline", "--keep-tracked", "--push", "--install", "--diff"):
+            said = run(repo, way, "--yes", other)
+            assert said.code == 2
+            assert f"{way} and {other} do not go together" in said.err
+    assert repo.on_disk() == before
+
+
+@pytest.mark.parametrize(
+    ("full", "written"),
+    [(".gitignore", "already written: .fx-hooks.yaml"), (".fx-hooks.yaml", "nothing was written"),
+     (".git/fx-hooks-init.json",
+      "already written: .fx-hooks.yaml, .gitignore, .pre-commit-config.yaml")],
+)  # fmt: skip
+def test_a_full_disk(repo: Repo, monkeypatch: pytest.MonkeyPatch, full: str, written: str) -> None:
+    repo.stage("config/config.yaml", "hydra:\n  run:\n    dir: results/${now:%H}\n")
+    real = files.replace_file
+
+    def replace(place: bytes, content: bytes, mode: int) -> None:
+        if os.path.samefile(os.path.dirname(place), (repo.root / full).parent) and (
+            os.path.basename(place) == os.path.basename(full).encode()
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(place, content, mode)
+
+    for module in (init, _undo, file):
+        monkeypatch.setattr(module, "replace_file", replace)
+    said = run(repo, "--yes")
+    assert (said.code, said.err.endswith(f"; {written}\n")) == (2, True), said
+    assert f"{full}: cannot be written: No space left on device" in said.err
+    monkeypatch.undo()
+    if "json" in full:
+        assert "--undo cannot take back what was written" in said.err
+        return
+    assert run(repo, "--undo", "--yes").code == (2 if full == ".fx-hooks.yaml" else 0)
+    assert repo.git("status", "--porcelain") == "A  config/config.yaml\n"
 
 
 @pytest.mark.slow
@@ -888,7 +965,8 @@ def test_what_cannot_be_written(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> 
     (repo.root / ".pre-commit-config.yaml").unlink()
     monkeypatch.setattr(init, "replace_file", refuse)
     assert run(repo, "--yes").err == (
-        "fx-init: error: .pre-commit-config.yaml: cannot be written: Permission denied\n"
+        "fx-init: error: .pre-commit-config.yaml: cannot be written: Permission denied;"
+        " nothing was written\n"
     )
 
 

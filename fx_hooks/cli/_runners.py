@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,8 @@ class Runner:
 
     ``open_lines`` say what people have to write themselves; ``install`` is the command that
     installs the runner's hooks, empty where they are installed or where it is none of ours.
-    ``stages`` says of each of git's hooks whether it starts ours.
+    ``stages`` says of each of git's hooks whether it starts ours, ``lacks`` which it does not start
+    where it starts others.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Runner:
     open_lines: tuple[str, ...] = ()
     install: str = ""
     stages: Mapping[str, bool] = field(default_factory=dict)
+    lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 # What each of them reads.
@@ -321,7 +323,9 @@ def _lefthook(hooks: _Hooks, name: str) -> Runner:
         lines = ["Git does not start lefthook yet:", *command_lines(("lefthook install",))]
     return Runner(kind=Kind.LEFTHOOK, config=name, open_lines=tuple(lines),
                   stages={s: installed[s] and proven and not left
-                          for s, left in zip(STAGES, (missing, merge), strict=True)})  # fmt: skip
+                          for s, left in zip(STAGES, (missing, merge), strict=True)},
+                  lacks={STAGES[0]: missing} if installed[STAGES[0]] and found[STAGES[0]] else {},
+                  )  # fmt: skip
 
 
 def _lefthook_runs(stage: object) -> set[str]:
@@ -386,10 +390,12 @@ def _simple_git_hooks(hooks: _Hooks, config: str, said: Mapping[str, str] | None
     """Return what is missing for simple-git-hooks, which writes git's hooks anew each time."""
     lines: list[str] = []
     stages = {}
+    lacks: dict[str, Sequence[str]] = {}
     for stage, wanted in zip(STAGES, (COMMANDS, COMMANDS[:1]), strict=True):
         command, replaced = _SIMPLE.subn("", hooks.text(stage), count=1)
         reached = set(_reached(command, errexit=False)) if hooks.starts(stage) else set()
         stages[stage] = bool(replaced) and reached.issuperset(wanted)
+        lacks[stage] = [one for one in wanted if one not in reached] if replaced and reached else []
         before = (said or {}).get(stage, "")
         missing = [one for one in wanted if one not in _reached(before, errexit=False)]
         if missing and not (said is None and stages[stage]):
@@ -410,14 +416,16 @@ def _scripts(hooks: _Hooks) -> Runner:
     by_husky = os.path.basename(hooks.folder) == b"_" and hooks.husky
     lines: list[str] = []
     stages = {}
+    lacks: dict[str, Sequence[str]] = {}
     for stage, wanted in zip(STAGES, (COMMANDS, COMMANDS[:1]), strict=True):
         place = hooks.script(stage)
         if kind is Kind.HUSKY and not hooks.husky:
             place = os.path.join(hooks.root, b".husky", stage.encode())
         started = hooks.starts(stage)
-        reached = set(_reached(text_of(place), errexit=by_husky)) if started else set()
-        missing = [command for command in wanted if command not in reached]
+        reached, end = _followed(text_of(place), errexit=by_husky)
+        missing = [command for command in wanted if not started or command not in reached]
         stages[stage] = not missing
+        lacks[stage] = [] if len(missing) == len(wanted) else missing
         if not missing:
             continue
         name = hooks.name(place)
@@ -431,27 +439,34 @@ def _scripts(hooks: _Hooks) -> Runner:
             if started:
                 lines += ["Put them first, or try it:", *command_lines(("fx-init --try",))]
             continue
-        lines.append(f"{name} already exists; add to it:" if there else f"Write {name}:")
-        end = "" if kind is Kind.HUSKY else " || exit"
+        before = f", before line {end}" if end else ""
+        lines.append(f"{name} already exists; add to it{before}:" if there else f"Write {name}:")
+        or_exit = "" if kind is Kind.HUSKY else " || exit"
         lines += [] if there or kind is Kind.HUSKY else ["    #!/bin/sh"]
-        lines += [f"    {command}{end}" for command in missing]
+        lines += [f"    {command}{or_exit}" for command in missing]
     if kind is Kind.HUSKY and not hooks.husky:
         lines.append("Git does not start husky's hooks yet: install it as its documentation says")
     elif hooks.elsewhere and lines and kind is Kind.PLAIN:
         lines.insert(0, f"Git looks for its hooks in {hooks.name(hooks.folder)} (core.hooksPath).")
     return Runner(kind=kind, config=hooks.name(hooks.script(STAGES[0])), open_lines=tuple(lines),
-                  stages=stages)  # fmt: skip
+                  stages=stages, lacks=lacks)  # fmt: skip
 
 
-def _reached(text: str, *, errexit: bool) -> Iterator[str]:
-    """Yield those of our commands that a shell script surely starts, and whose failure ends it.
+def _reached(text: str, *, errexit: bool) -> list[str]:
+    """Return those of our commands that a shell script surely starts, and whose failure ends it."""
+    return _followed(text, errexit=errexit)[0]
+
+
+def _followed(text: str, *, errexit: bool) -> tuple[list[str], int]:
+    """Return these commands, and the number of the line after which nothing is sure; 0 for none.
 
     In ``a && b`` the first failure is that of the line. It ends the script where nothing follows,
     and not by ``set -e``, which lets such a line fail (POSIX, Shell Command Language, set).
     """
-    lines = [line.strip() for line in text.split("\n")]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    for number, line in enumerate(lines):
+    found: list[str] = []
+    numbered = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    for number, line in lines:
         if _ERREXIT.match(line) or _HUSKY.match(line):
             errexit = True
             continue
@@ -460,7 +475,7 @@ def _reached(text: str, *, errexit: bool) -> Iterator[str]:
         fails = (errexit and "&&" not in command) or re.fullmatch(
             r"\s*exit(\s+(\$\?|[1-9]\d*))?\s*", end
         )
-        last = number == len(lines) - 1
+        last = number == lines[-1][0]
         if words[:1] == ["exec"]:
             words, last = words[1:], True
         parts = [part.split() for part in " ".join(words).split("&&")]
@@ -470,11 +485,12 @@ def _reached(text: str, *, errexit: bool) -> Iterator[str]:
         plain &= ours == names or not _ENDS.search(" ".join(words))
         if ours and plain and all(parts) and (not end or fails):
             if fails or last:
-                yield from ours
+                found += ours
             if line.startswith("exec"):
-                return
+                return found, number
         elif _ENDS.search(line) or line.endswith(("\\", "|", "&&", "||")) or "<<" in line:
-            return
+            return found, number
+    return found, 0
 
 
 def text_of(path: bytes, *, comments: bool = True) -> str:

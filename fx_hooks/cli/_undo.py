@@ -71,7 +71,10 @@ def remember(
         {"path": _encoded(place), "before": _state(old), "after": _state(new)}
         for place, (old, new) in sorted(known.items())
     ]
-    replace_file(_place(repository), json.dumps(document).encode(), 0o600)
+    try:
+        replace_file(_place(repository), json.dumps(document).encode(), 0o600)
+    except OSError as exc:
+        raise FatalError(f"{shown(_place(repository))}: cannot be written: {exc.strerror}") from exc
 
 
 def recorded(repository: Repository) -> dict[bytes, State]:

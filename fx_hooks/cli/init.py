@@ -127,6 +127,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [name for name, used in ways.items() if used]
     if len(chosen) > 1:
         parser.error(f"{' and '.join(chosen)} do not go together")
+    others = ("--baseline", "--keep-tracked", "--push", "--install", "--diff")
+    ignored = [one for one in others if chosen and getattr(options, one[2:].replace("-", "_"))]
+    if ignored:
+        parser.error(f"{chosen[0]} and {ignored[0]} do not go together")
     if options.baseline and options.keep_tracked:
         parser.error("give either --baseline or --keep-tracked")
     if options.format != "text" and not options.report:
@@ -178,13 +182,7 @@ def init(
     if plan.files and not dry_run:
         done = yes or _agreed()
         if done:
-            places = [os.path.join(repository.root, file.name.encode()) for file in plan.files]
-            before = {place: state_of(place) for place in places}
-            try:
-                for file in plan.files:
-                    _write(repository.root, file)
-            finally:
-                remember(repository, before, {place: state_of(place) for place in places})
+            _write_all(repository, plan.files)
             names = [file.name.encode() for file in plan.files]
             commands = git_commands.staging(repository, names)
             print("\n".join(("Written. Look at the changes, then stage them:",
@@ -282,8 +280,11 @@ def report(*, as_json: bool) -> int:
         print(json.dumps(facts))
         return CLEAN
     rows = [("runner", f"{runner.kind.value} ({runner.config})")]
-    rows += [(f"hook {stage}", "starts fx-hooks" if done else "does not start fx-hooks yet")
-             for stage, done in runner.stages.items()]  # fmt: skip
+    for stage, done in runner.stages.items():
+        lacking = ", ".join(runner.lacks.get(stage, ())) or "fx-hooks"
+        rows.append(
+            (f"hook {stage}", "starts fx-hooks" if done else f"does not start {lacking} yet")
+        )
     rows += [("tool", tool) for tool in facts["tools"]]
     rows += [("project", project) for project in facts["projects"]]
     for one in folders:
@@ -647,6 +648,27 @@ def _agreed(question: str = "Write this? [y/N] ") -> bool:
     except EOFError:  # Ctrl-D
         print()
         return False
+
+
+def _write_all(repository: Repository, files: Sequence[File]) -> None:
+    """Write *files*, and what takes them back; where one cannot be written, say which ones are."""
+    places = [os.path.join(repository.root, file.name.encode()) for file in files]
+    before = {place: state_of(place) for place in places}
+    written = []
+    fault = ""
+    try:
+        for file in files:
+            _write(repository.root, file)
+            written.append(file.name)
+    except FatalError as exc:
+        fault = str(exc)
+    try:
+        remember(repository, before, {place: state_of(place) for place in places})
+    except FatalError as exc:
+        fault = f"{fault or exc}; without its record, --undo cannot take back what was written"
+    if fault:
+        done = f"already written: {', '.join(written)}" if written else "nothing was written"
+        raise FatalError(f"{fault}; {done}")
 
 
 def _write(root: bytes, file: File) -> None:
