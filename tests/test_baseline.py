@@ -47,6 +47,26 @@ def blob(repo: Repo, path: str) -> str:
     return repo.git("rev-parse", f"HEAD:{path}").strip()
 
 
+def test_the_audit_says_what_is_accepted(grown: Repo, tmp_path: Path) -> None:
+    assert "accept" not in ranges(grown, "--all").out
+    adopt(grown)
+    page = tmp_path / "audit.html"
+    lines = ranges(grown, "--all", "--html", str(page)).out.splitlines()
+    assert lines[1] == f"No artifacts in it but what {NAME} accepts."
+    # The same model is there twice.
+    assert lines[2].startswith(f"Accepted by {NAME}, and not counted as artifacts: 4 blobs, ")
+    assert f"No artifacts but what {NAME} accepts." in page.read_text("utf-8")
+    figures = json.loads(ranges(grown, "--all", "--format", "json").out)["audit"]
+    assert (figures["accepted"]["blobs"], figures["artifacts"]["blobs"]) == (4, 0)
+    size = sum(len(text) for text in (b"1\n", STATE, b'{"acc": 0.9}', b'{"f1": 0.7}'))
+    assert figures["accepted"]["size"] == size
+    grown.stage("again.log", "1\n")  # of the same content
+    grown.commit()
+    said = ranges(grown, "--all").out
+    assert f"Accepted by {NAME}, and not counted as artifacts: 3 blobs, " in said
+    assert "Artifacts: 1 blob" in said
+
+
 def test_the_file(grown: Repo) -> None:
     adopt(grown)
     paths = ["best_models/old.pt", "best_models/old_meta.json", "best_models/other_meta.json",

@@ -80,7 +80,7 @@ class RangeResult(NamedTuple):
     ``times`` are when they were committed, in seconds since 1970.
 
     ``changed`` says which commits changed the policy and the milestones, by file. ``admitted``
-    are the paths that some pattern lets in.
+    are the paths that some pattern lets in, ``accepted`` the artifacts that the baseline accepts.
     """
 
     commits: Sequence[str]
@@ -89,6 +89,7 @@ class RangeResult(NamedTuple):
     changed: dict[str, list[str]]
     notes: list[str]
     admitted: Sequence[bytes] = ()
+    accepted: Collection[Artifact] = ()
 
 
 class _Sifted(NamedTuple):
@@ -210,9 +211,9 @@ class RangeClassifier:
         found, notes = self._unapproved(walk.commits, models)
         touched = {item.path for item in models} | walk.removed
         every = self._incomplete(new, walk.commits, touched) + artifacts + found
-        if self._acceptance.baseline:
-            every = [item for item in every if not self._is_accepted(item)]
-        return RangeResult(walk.commits, walk.times, every, changed, notes, admitted)
+        accepted = {item for item in every if self._is_accepted(item)}
+        every = [item for item in every if item not in accepted]
+        return RangeResult(walk.commits, walk.times, every, changed, notes, admitted, accepted)
 
     def _without_other_roots(
         self,
@@ -249,6 +250,8 @@ class RangeClassifier:
 
     def _is_accepted(self, item: Artifact) -> bool:
         """Return True if the baseline accepts *item*, which breaks no milestone."""
+        if not self._acceptance.baseline:
+            return False
         breach = item.rule.startswith("best-models-")
         if breach and item.rule not in ACCEPTED_RULES:
             return False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fx_hooks.history.audit.chart import day
 from fx_hooks.history.audit.figures import Audit, Row, Weight, folder_name, percent
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.reporting.layout import bold, plural
 from fx_hooks.util.paths import human_size, shown
 from fx_hooks.util.terminal import one_line
@@ -19,7 +20,8 @@ def audit_report(audit: Audit, *, verbose: bool = False, colour: bool = False) -
         return ["No commits yet."]
     lines = [_history(audit)]
     if not audit.artifacts.blobs:
-        return [*lines, bold("No artifacts in it.", colour), *notes(audit)]
+        but = f" but what {BASELINE_NAME} accepts" if audit.accepted.blobs else ""
+        return [*lines, bold(f"No artifacts in it{but}.", colour), *notes(audit)]
     head = f"Artifacts: {weighs(audit.artifacts)}"
     share = audit.artifacts.share_of(audit.everything)
     if share is not None:
@@ -55,6 +57,10 @@ def notes(audit: Audit) -> list[str]:
         found.append(
             f"{_blobs(audit.everything.unknown)} of {audit.everything.blobs:,} are not in this"
             " clone, and were not fetched: their size is unknown, and all sums are lower bounds."
+        )
+    if audit.accepted.blobs:
+        found.append(
+            f"Accepted by {BASELINE_NAME}, and not counted as artifacts: {weighs(audit.accepted)}."
         )
     if audit.shared.blobs:
         found.append(

@@ -151,7 +151,7 @@ class Audit(NamedTuple):
     """All figures, the heaviest first.
 
     ``brief`` says the same as ``folders`` in a few rows. ``shared`` are artifacts that also
-    are at a path that belongs in Git.
+    are at a path that belongs in Git, ``accepted`` what the baseline accepts.
     """
 
     commits: int
@@ -166,6 +166,7 @@ class Audit(NamedTuple):
     heaviest: tuple[CommitRow, ...]
     growth: Growth
     described: Mapping[int, Commit] = {}
+    accepted: Weight = Weight()
 
     @property
     def gone(self) -> Weight:

@@ -38,6 +38,7 @@ def as_record(audit: Audit, name: str) -> dict[str, Any]:
         "everything": audit.everything._asdict(),
         "artifacts": audit.artifacts._asdict(),
         "there": audit.there._asdict(),
+        "accepted": audit.accepted._asdict(),
         "rules": [
             {"rule": row.rule, "artifacts": row.weight._asdict(), "there": row.there._asdict()}
             for row in audit.rules

@@ -29,6 +29,7 @@ from fx_hooks.history.audit.figures import (
     percent,
 )
 from fx_hooks.history.audit.treemap import Box, squarified
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.reporting.layout import Step, plural
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.files import replace_file
@@ -167,6 +168,8 @@ def _summary(audit: Audit) -> str:
     tiles = [_tile(commits, span), _tile(_packed(audit.everything), "all files, packed")]
     if not audit.artifacts.blobs:
         sentence = "No artifacts: nothing in this history breaks the policy."
+        if audit.accepted.blobs:
+            sentence = f"No artifacts but what {BASELINE_NAME} accepts."
     else:
         share = audit.artifacts.share_of(audit.everything)
         label = "artifacts" if share is None else f"artifacts, {percent(share)} of it"

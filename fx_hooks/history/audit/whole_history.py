@@ -12,7 +12,7 @@ from fx_hooks.git.commands import Command
 from fx_hooks.git.repository import SUBMODULE_MODE
 from fx_hooks.history import ranges
 from fx_hooks.history.audit import audit_text, page
-from fx_hooks.history.audit.figures import Audit, Brought, Rest, measure_history
+from fx_hooks.history.audit.figures import Audit, Brought, Rest, Weight, measure_history
 from fx_hooks.history.audit.merged import as_record
 from fx_hooks.history.range_findings import findings_of
 from fx_hooks.history.range_report import rewrite_history, take_back_stash
@@ -233,7 +233,13 @@ def _figures(
         brought.append(
             Brought(item.path, item.rule, item.group, first, size, packed, blob in stays, shared)
         )
-    return measure_history(result.times, brought, _rest(artifacts, collector, weights), refs=refs)
+    accepted = Weight()
+    for blob in {item.blob for item in result.accepted} - artifacts.keys():
+        weight = weights[blob]
+        accepted = accepted.plus(Weight(1, 0, 0, 1) if weight is None else Weight(1, *weight))
+    rest = _rest(artifacts, collector, weights)
+    figures = measure_history(result.times, brought, rest, refs=refs)
+    return figures._replace(accepted=accepted)
 
 
 def _rest(
