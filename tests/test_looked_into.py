@@ -93,6 +93,18 @@ def test_what_git_replace_shows_counts_for_nothing(repo: Repo, count: int, bad: 
     assert repo.fast_path("--all-files") is not bad
 
 
+def test_a_policy_that_was_on_disk_alone_is_gone(repo: Repo) -> None:
+    """What it kept was not looked into; no tree remembers that it was there."""
+    repo.stage(".fx-hooks.yaml", "projects: [a]\n")
+    repo.stage("a/best", TORCH)
+    repo.write("a/.fx-hooks.yaml", "keep: [best]\n")
+    for _ in range(2):
+        assert repo.check_once("--all-files") == CLEAN
+    (repo.root / "a/.fx-hooks.yaml").unlink()
+    for _ in range(3):
+        assert repo.check_once("--all-files").code == 1
+
+
 def test_of_many_whose_sizes_the_index_lacks_git_says_them(repo: Repo) -> None:
     """So it is in a sparse checkout, and where nothing is checked out yet."""
     for number in range(60):
@@ -230,7 +242,7 @@ def test_a_project_may_have_a_policy_that_git_does_not_list(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "projects: [one]\n")
     commit(repo, "fine", "one/src/a.py", content=b"1")
     assert repo.check("--all-files") == CLEAN
-    assert trees(repo) == 1
+    assert trees(repo) == 0
     repo.write("one/.fx-hooks.yaml", "ignore: ['*.py']\n")
     assert repo.check("--all-files").code == 1
 

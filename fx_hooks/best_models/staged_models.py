@@ -56,6 +56,7 @@ class ContractCheck:
         self._names = Names(self._best_models)
         folder = os.fsencode(self._best_models.folder)
         above = {folder} | {folder[:end] for end, byte in enumerate(folder) if byte == ord("/")}
+        self._above = above
         self._folder = folder + b"/"
         self._index = {
             path: entry
@@ -92,8 +93,11 @@ class ContractCheck:
         """All breaches, by path.
 
         Structure is judged as a whole; bytes are those of what is *touched* (paths, also
-        deleted ones), of the milestones that it belongs to, and of everything for None.
+        deleted ones), of the milestones that it belongs to, and of everything for None. There
+        are none where nothing that is touched concerns the folder.
         """
+        if touched is not None and not self._is_concerned(touched):
+            return []
         if touched is not None and any(
             path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
             for path in touched
@@ -110,6 +114,16 @@ class ContractCheck:
         found += self._metadata([path for path in self._files(names.is_metadata) if path in paths])
         found += self._documents([path for path in self._files(names.is_document) if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
+
+    def _is_concerned(self, touched: Collection[bytes]) -> bool:
+        # The same as in fx_hooks.fastpath.best_models, which nearly every commit asks.
+        return any(
+            path.startswith(self._folder)
+            or path in self._above
+            or path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
+            or path == BASELINE_NAME.encode()
+            for path in touched
+        )
 
     def terms(self, path: bytes, acceptance: Acceptance) -> list[str]:
         """Return what the contract says of one path in the folder: approval, role, breaches.

@@ -170,9 +170,10 @@ def check(
     # Files that somebody names while nothing is staged are no commit's.
     open_all = all_files or (bool(files) and not staged)
     verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)
-    if all_files and check.nothing_unnamed and in_force.on_disk and policy_file is None:
-        # A project's policy may be on disk alone.
-        clean = in_force.policy.projects is None and not any(one.blocked for one in verdicts)
+    # A project's policy may be on disk alone, and no tree says that.
+    is_all = in_force.on_disk and policy_file is None and in_force.policy.projects is None
+    if all_files and check.nothing_unnamed and is_all:
+        clean = not any(one.blocked for one in verdicts)
         _remember_tree(repository, index, in_force.text, clean=clean)
     blocked = acceptance.left(verdicts, index)
     findings = _findings(check, blocked)

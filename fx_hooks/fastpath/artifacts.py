@@ -87,7 +87,7 @@ def proven_clean(arguments: "list[str]") -> bool:
             trees = read(git_directory)[2]
             if clean_id(tree) in trees:
                 return True
-            known = tree in trees
+            known = tree in trees and content[5] is None
             paths = [record.partition(b"\t")[2] for record in output.split(b"\0")[:-1]]
             if may_hold_one(paths):
                 return False
@@ -98,11 +98,11 @@ def proven_clean(arguments: "list[str]") -> bool:
             content, git_directory, paths, doubtful, listing,
             looked_into=known, by_runner=literal and bool(names),
         )  # fmt: skip
-        if clean and whole_tree:
+        # A project's policy may be on disk alone, and no tree says that.
+        if clean and whole_tree and content[5] is None:
             from fx_hooks.fastpath.looked_into import remember_tree
 
-            # A project's policy may be on disk alone.
-            remember_tree(git_directory, tree, clean=content[5] is None)
+            remember_tree(git_directory, tree, clean=True)
         return clean
     except NotSureError:
         return False

@@ -32,7 +32,7 @@ def proven_untouched(names: "bytes | None") -> bool:
     _, content = kept_tables(git_directory)
     if content is None:
         return False
-    tables, _, tracked, milestones, _, projects, _ = content
+    tables, _, tracked, milestones, listed, projects, _ = content
     folder = milestones.rpartition(b"/")[0]
     staged = b"\0" + names
     if (
@@ -56,9 +56,14 @@ def proven_untouched(names: "bytes | None") -> bool:
         if index is None:
             from fx_hooks.fastpath.listed_index import listed_index
 
-            index = listed_index([POLICY] if projects is None else None)
-        # The index has the policy that the tables are of.
-        if index is None or not as_it_was(index.entries([POLICY]).get(POLICY), tracked):
+            index = listed_index([POLICY, milestones] if projects is None else None)
+        if index is None:
+            return False
+        # The index has the policy and the milestones that the tables are of.
+        entries = index.entries([POLICY, milestones])
+        if not as_it_was(entries.get(POLICY), tracked):
+            return False
+        if not as_it_was(entries.get(milestones), listed):
             return False
         if projects is None:
             return True
