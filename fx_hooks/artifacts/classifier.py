@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,7 @@ from fx_hooks.frameworks.dvc import POINTER_SUFFIX
 from fx_hooks.frameworks.run_folders import RUN_FOLDER
 from fx_hooks.policy.compiled import tables_alone, tables_of
 from fx_hooks.policy.model import BEST_MODELS_RULE, BUILTIN_SOURCE, Entry, Policy, RunMark
+from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
@@ -185,12 +187,18 @@ class Classifier:
         return self._of_project[id(policy)]
 
     def look(self, paths: Iterable[bytes]) -> dict[bytes, Found]:
-        """Return what the files at *paths* say of their folders, by project."""
+        """Return what the files at *paths* say of their folders, by project.
+
+        One whose policy is invalid is left out: whoever asks for a path in it is told.
+        """
         projects = self.policy.projects
         if projects is None:
             return {b"": self.trees.look(paths)}
-        grouped = projects.finder.grouped(paths).items()
-        return {project: self.of_project(project).trees.look(below) for project, below in grouped}
+        found = {}
+        for project, below in projects.finder.grouped(paths).items():
+            with suppress(FatalError):
+                found[project] = self.of_project(project).trees.look(below)
+        return found
 
     def look_on_disk(
         self, root: bytes, folders: Iterable[bytes], found: Mapping[bytes, Found]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fx_hooks.best_models.file_names import Names
@@ -23,14 +24,22 @@ ACCEPTED_RULES = frozenset({
 
 
 class Acceptance:
-    """The baseline of a repository, and what its models would do."""
+    """The baseline of a repository, and what its models would do.
 
-    def __init__(self, store: ObjectStore, baseline: Baseline, policy: Policy) -> None:
+    It is *read* where something is refused: no command has to, to find all clean.
+    """
+
+    def __init__(self, store: ObjectStore, read: Callable[[], Baseline], policy: Policy) -> None:
         self._store = store
         self._names = Names(policy.best_models)
         self._folder = policy.best_models.folder.encode() + b"/"
         self._inspected: dict[str, Inspection | None] = {}
-        self.baseline = baseline
+        self._read = read
+
+    @functools.cached_property
+    def baseline(self) -> Baseline:
+        """The baseline. Raises :class:`~fx_hooks.util.errors.FatalError` if it is invalid."""
+        return self._read()
 
     def accepts(self, path: bytes, blob: str | None, rule: str = "") -> bool:
         """Return True if *path* with the content *blob* may stay what it is."""
@@ -109,7 +118,7 @@ class Acceptance:
     ) -> list[Finding]:
         """Return those breaches of the contract that are not accepted."""
         found = list(findings)
-        if not self.baseline:
+        if not found or not self.baseline:
             return found
         return [
             finding

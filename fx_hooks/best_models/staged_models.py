@@ -55,9 +55,8 @@ class ContractCheck:
         self._best_models = self._listed_in.below(project)
         self._names = Names(self._best_models)
         folder = os.fsencode(self._best_models.folder)
-        above = {folder} | {folder[:end] for end, byte in enumerate(folder) if byte == ord("/")}
-        self._above = above
         self._folder = folder + b"/"
+        above = _above(self._folder)
         self._index = {
             path: entry
             for path, entry in index.items()
@@ -96,7 +95,7 @@ class ContractCheck:
         deleted ones), of the milestones that it belongs to, and of everything for None. There
         are none where nothing that is touched concerns the folder.
         """
-        if touched is not None and not self._is_concerned(touched):
+        if touched is not None and not _concerns(self._folder, touched):
             return []
         if touched is not None and any(
             path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
@@ -114,16 +113,6 @@ class ContractCheck:
         found += self._metadata([path for path in self._files(names.is_metadata) if path in paths])
         found += self._documents([path for path in self._files(names.is_document) if path in paths])
         return sorted(found, key=lambda item: (item.path, item.rule, item.why))
-
-    def _is_concerned(self, touched: Collection[bytes]) -> bool:
-        # The same as in fx_hooks.fastpath.best_models, which nearly every commit asks.
-        return any(
-            path.startswith(self._folder)
-            or path in self._above
-            or path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
-            or path == BASELINE_NAME.encode()
-            for path in touched
-        )
 
     def terms(self, path: bytes, acceptance: Acceptance) -> list[str]:
         """Return what the contract says of one path in the folder: approval, role, breaches.
@@ -354,10 +343,36 @@ def document_fault(file: BinaryIO) -> str:
     return f"{foreign[0].partition(' as well')[0]} under the name of a document" if foreign else ""
 
 
+def _above(folder: bytes) -> set[bytes]:
+    """Return *folder*, which ends in a slash, without it, and all that it is in."""
+    return {folder[:end] for end, byte in enumerate(folder) if byte == ord("/")}
+
+
+def _concerns(folder: bytes, touched: Collection[bytes]) -> bool:
+    """Return True if one of *touched* is below *folder*, in its place, or says how to judge it.
+
+    The same as in :mod:`fx_hooks.fastpath.best_models`, which nearly every commit asks.
+    """
+    above = _above(folder)
+    return any(
+        path.startswith(folder)
+        or path in above
+        or path.rpartition(b"/")[2] in (POLICY_NAME.encode(), b".gitattributes")
+        or path == BASELINE_NAME.encode()
+        for path in touched
+    )
+
+
 def checks(
-    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+    repository: Repository,
+    index: Mapping[bytes, IndexEntry],
+    policy: Policy,
+    touched: Collection[bytes] | None = None,
 ) -> Iterator[ContractCheck]:
-    """Yield the folder of chosen models of the repository, and that of each project in *index*."""
+    """Yield the folder of chosen models of the repository, and that of each project in *index*.
+
+    With *touched* paths, those of projects that none of them concerns are left out.
+    """
     if policy.projects is None:
         yield ContractCheck(repository, index, policy)
         return
@@ -365,6 +380,8 @@ def checks(
     for path, entry in index.items():
         inside.setdefault(policy.projects.around(path), {})[path] = entry
     for project, entries in inside.items():
+        if touched is not None and project and not _concerns(project + b"/", touched):
+            continue
         yield ContractCheck(repository, entries, policy, project)
 
 

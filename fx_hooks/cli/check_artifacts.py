@@ -19,6 +19,7 @@ from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import SUBMODULE_MODE, Change, IndexEntry, Repository
 from fx_hooks.policy import near_misses
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.policy.model import (
     BEST_MODELS_RULE,
@@ -166,7 +167,11 @@ def check(
     # Deleting is always allowed.
     gone = {path for path, change in staged.items() if change.status == "D"}
     candidates = [path for path in dict.fromkeys(candidates) if path not in gone]
-    acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+    acceptance = Acceptance(
+        repository, lambda: baseline_in_force(repository, index), in_force.policy
+    )
+    if BASELINE_NAME.encode() in candidates:
+        _ = acceptance.baseline  # an invalid one is an error at once
     # Files that somebody names while nothing is staged are no commit's.
     open_all = all_files or (bool(files) and not staged)
     verdicts = check.verdicts(candidates, ask_disk=not all_files, open_all=open_all)

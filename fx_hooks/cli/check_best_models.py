@@ -12,6 +12,7 @@ from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
 from fx_hooks.git.commands import from_folder
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy import near_misses
+from fx_hooks.policy.baseline import BASELINE_NAME
 from fx_hooks.policy.in_force import baseline_in_force, keep_tables, policy_in_force
 from fx_hooks.reporting import output
 from fx_hooks.reporting.text import Report, contract_report
@@ -83,11 +84,15 @@ def check(
         touched = frozenset(repository.staged_by_path() if staged is None else staged) or None
     findings = []
     milestones: list[Milestone] = []
-    for check in checks(repository, index, in_force.policy):
+    for check in checks(repository, index, in_force.policy, None if verify else touched):
         findings += check.findings(touched)
         check.keep()
         milestones += check.milestones.values()
-    acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+    acceptance = Acceptance(
+        repository, lambda: baseline_in_force(repository, index), in_force.policy
+    )
+    if touched is not None and BASELINE_NAME.encode() in touched:
+        _ = acceptance.baseline  # an invalid one is an error at once
     findings = acceptance.left_of_contract(findings, index)
     if verify:
         from fx_hooks.best_models.confirmed_artifacts import unconfirmed  # not for a hook

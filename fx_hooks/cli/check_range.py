@@ -345,7 +345,7 @@ def classifier_for(
         approved,
         trust_range=policy_ref is None,
         source=source,
-        baseline=baseline_of_commit(store, source, called),
+        baseline=lambda: baseline_of_commit(store, source, called),
     )
 
 

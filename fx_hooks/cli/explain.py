@@ -128,7 +128,9 @@ def explain(
         others = [path for path in paths if path not in index] if from_stdin else []
         check = IndexCheck(repository, index, staged, classifier, others)
         verdicts = check.verdicts(paths, ask_disk=True, open_all=True)
-        acceptance = Acceptance(repository, baseline_in_force(repository, index), in_force.policy)
+        acceptance = Acceptance(
+            repository, lambda: baseline_in_force(repository, index), in_force.policy
+        )
         verdicts, not_accepted = acceptance.explained(verdicts, index)
     if quiet:
         return FOUND if any(verdict.blocked for verdict in verdicts) else CLEAN

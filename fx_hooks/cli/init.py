@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -548,7 +549,7 @@ class _Debt:
         self._judge(baseline_in_force(repository, index))
 
     def _judge(self, baseline: Baseline) -> None:
-        self._acceptance = Acceptance(self._repository, baseline, self._policy)
+        self._acceptance = Acceptance(self._repository, lambda: baseline, self._policy)
         self.broken = self._acceptance.left(self._verdicts, self._index)
         self.breaches = self._acceptance.left_of_contract(self._findings, self._index)
 
@@ -567,9 +568,8 @@ class _Debt:
         contents, paths, dangerous = [], [], []
         for path, blob in sorted(ids.items()):
             chosen = wanted[path] == BEST_MODELS_RULE or path.startswith(folder)
-            trial = Acceptance(
-                self._repository, Baseline(contents=frozenset({(path, blob)})), self._policy
-            )
+            alone = functools.partial(Baseline, contents=frozenset({(path, blob)}))
+            trial = Acceptance(self._repository, alone, self._policy)
             if not trial.accepts(path, blob, wanted[path]):
                 dangerous.append((path, trial.inspection(blob)))
             elif how is Accept.PATH and not chosen:

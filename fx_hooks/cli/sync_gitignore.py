@@ -115,10 +115,12 @@ def sync(
     if check and not show_diff:
         found = [fault for file in files if (fault := _checked(file, force=force)) is not None]
         report = _report([finding for finding, _ in found], in_force.notes)
-        _remember(repository, in_force.policy, blocks, found)
+        if not in_force.notes:
+            _remember(repository, in_force.policy, blocks, found)
         return out.deliver(report, lambda _: [text for _, text in found])
     codes = [_synced(file, force=force, show_diff=show_diff) for file in files]
-    if not any(codes):
+    # What there is to say is said each time.
+    if not any(codes) and not in_force.notes:
         _remember(repository, in_force.policy, blocks, ())
     return FOUND if any(codes) else CLEAN
 

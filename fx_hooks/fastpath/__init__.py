@@ -8,3 +8,4 @@ argparse, pathspec and yaml a commit would take ten times as long.
 """
 
 POLICY = b".fx-hooks.yaml"
+BASELINE = b".fx-hooks-baseline"

@@ -5,7 +5,7 @@ Whatever is not plain (an option, an artifact, no tables yet) is answered with "
 
 import os
 
-from fx_hooks.fastpath import POLICY
+from fx_hooks.fastpath import BASELINE, POLICY
 from fx_hooks.fastpath.index_bytes import (
     SUBMODULE,
     NotSureError,
@@ -93,6 +93,8 @@ def proven_clean(arguments: "list[str]") -> bool:
                 return False
         else:
             paths += output.split(b"\0")[:-1]
+        if BASELINE in paths:
+            return False
         listing = output if whole_tree else None
         clean = _clean(
             content, git_directory, paths, doubtful, listing,

@@ -1,6 +1,6 @@
 """Proves that a commit does not touch the folder of chosen models."""
 
-from fx_hooks.fastpath import POLICY, fast_git
+from fx_hooks.fastpath import BASELINE, POLICY, fast_git
 from fx_hooks.fastpath.index_bytes import NotSureError, as_it_was, open_index
 from fx_hooks.fastpath.work_tree import find_git_directory, kept_tables
 
@@ -41,7 +41,7 @@ def proven_untouched(names: "bytes | None") -> bool:
         or (projects is not None and b"/" + POLICY + b"\0" in staged)
         or b"\0.gitattributes\0" in staged
         or b"/.gitattributes\0" in staged
-        or b"\0.fx-hooks-baseline\0" in staged
+        or b"\0" + BASELINE + b"\0" in staged
     ):
         return False
     # A file or a link in the place of the folder, or of one that it is in.

@@ -122,9 +122,9 @@ class RangeClassifier:
         *,
         trust_range: bool,
         source: str | None = None,
-        baseline: Baseline | None = None,
+        baseline: Callable[[], Baseline] = Baseline,
     ) -> None:
-        self._acceptance = Acceptance(store, baseline or Baseline(), policy)
+        self._acceptance = Acceptance(store, baseline, policy)
         self._store = store
         self.policy = policy
         self._source = source
