@@ -335,6 +335,43 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
 
 
 @POSIX
+@pytest.mark.parametrize("failed", [False, True])
+def test_the_log_says_that_a_job_was_accepted(
+    repo: Repo, capfd: pytest.CaptureFixture[str], failed: bool
+) -> None:
+    tracker = os.fsdecode(wandb(repo.root, "x", 30))
+    shutil.rmtree(repo.root / "wandb/logs")  # what proves that it is synced
+    last = "Traceback (most recent call last):\nValueError\n" if failed else "done\n"
+    place = os.fsdecode(job(repo.root, "outputs/a", 30, 9000, **{"train.log": last}))
+    refused = run(repo.root, capfd, place, "--accept-unproven", place)
+    assert (
+        "\n--accept-unproven does not count for these. It is for runs that W&B may have:\n"
+        f"  {place}: is not a run of W&B, and there is none in it\n"
+    ) in refused.out
+    assert "Sync them first" not in refused.out
+    result = run(repo.root, capfd, place, tracker, "--accept-unproven", tracker, "--yes")
+    assert (result.code, "does not count" in result.out) == (0, False), result
+    lines = (repo.root / ".git/fx-hooks.deleted.jsonl").read_text().splitlines()
+    told = {record["path"]: record["reason"] for record in map(json.loads, lines)}
+    assert told[tracker].startswith("accepted without a proof that it is uploaded: ")
+    before = "train.log ends in a traceback; " if failed else ""
+    assert told[place] == f"{before}{tracker}: {told[tracker]}"
+
+
+def test_what_cannot_be_accepted_is_told(states: States, capfd: pytest.CaptureFixture[str]) -> None:
+    path = os.fsdecode(states.places["job_wandb"])
+    told = run(states.root, capfd, path, "--accept-unproven", path).out
+    said = told[told.index("--accept-unproven does not") :]
+    name = path.rpartition("-")[2]
+    assert said == (
+        "--accept-unproven does not count for these. It is for runs that W&B may have:\n"
+        f"  {path}: unsynced: offline, and no run-{name}.wandb.synced\n"
+        "Sync them first. If you never will, pack them with fx-archive-runs, and delete their"
+        " folders by hand.\n"
+    )
+    assert run(states.root, capfd, "--explain", path, "--accept-unproven", path).out.endswith(said)
+
+
 def test_links_of_wandb_are_mended(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
     paths = [wandb(repo.root, f"run{n}", 40 - n) for n in range(3)]
     names = [os.path.basename(path) for path in paths]

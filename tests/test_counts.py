@@ -164,7 +164,7 @@ SCENES = [
     pytest.param(clean, 0, Counts(git=0, modules=11, system=160), id="clean"),
     pytest.param(many, 0, Counts(git=0, modules=11, system=240), id="many-names"),
     pytest.param(in_project, 0, Counts(git=0, modules=12, system=210), id="in-project"),
-    pytest.param(refused, 1, Counts(git=4, modules=62, system=1750), id="refused"),
+    pytest.param(refused, 1, Counts(git=4, modules=62, system=1780), id="refused"),
     pytest.param(explained, 0, Counts(git=3, modules=53, system=1200), id="explained"),
     pytest.param(metadata, 0, Counts(git=5, modules=63, system=1980), id="metadata"),
     pytest.param(clean_range, 0, Counts(git=2, modules=12, system=1050), id="clean-range"),

@@ -644,6 +644,92 @@ def test_work_tree_in_the_settings(repo: Repo) -> None:
     assert len(result.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[core]\n    worktree = {}\n", "[core] worktree = {}\n", "[core]\nworktree={}\n",
+        "[core]\n\tworkTree = {}\n", "[core]\n\tworktree = {}\n",
+        "[core]\n\tworktree = .\n\tworktree = {}\n", "[core]\n\tbare = true\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["config", "config.worktree", "behind a file", "environment"])
+def test_a_work_tree_elsewhere_in_any_spelling(
+    repo: Repo, tmp_path: Path, text: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage("exp/a.txt", "1\n")
+    assert repo.check() == CLEAN
+    assert repo.fast_path("exp/a.txt")
+    other = Repo(tmp_path / "elsewhere")
+    for name in ("train.py", "exp/a.txt", "exp/.hydra/config.yaml"):
+        other.write(name, "a: 1\n")
+    config = repo.git_directory / "config"
+    if where == "config.worktree":
+        repo.git("config", "extensions.worktreeConfig", "true")
+        config = repo.git_directory / where
+    with open(config, "a", encoding="utf-8") as file:
+        file.write(text.format(other.root))
+    if where == "behind a file":
+        (repo.root / ".git").rename(tmp_path / "separate")
+        (repo.root / ".git").write_text(f"gitdir: {tmp_path / 'separate'}\n")
+    if where == "environment":
+        monkeypatch.setenv("GIT_DIR", ".git")
+    with working_directory(repo.root):
+        assert not proven_clean(["--", "exp/a.txt"])
+    assert repo.check_once("exp/a.txt").code != 0
+
+
+def test_a_submodule_and_a_linked_tree_take_the_fast_path(repo: Repo, tmp_path: Path) -> None:
+    outer = Repo.init(tmp_path / "outer")
+    outer.git(
+        "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repo.root), "inner"
+    )  # fmt: skip
+    inner = Repo(outer.root / "inner")
+    repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    linked = Repo(tmp_path / "linked")
+    linked.git("config", "extensions.worktreeConfig", "true")
+    linked.git("config", "--worktree", "core.sparseCheckout", "false")
+    for one in (inner, linked):
+        assert one.check_once("train.py") == CLEAN
+        assert one.fast_path("train.py")
+
+
+def test_a_folder_whose_git_is_not_a_repository(repo: Repo) -> None:
+    repo.stage("outputs/2024-01-01/note.txt", "1\n")
+    (repo.root / "outputs/.git").mkdir()
+    (repo.root / "outputs/.git/config").touch()
+    repo.tables.mkdir()  # they are kept for all repositories then
+    assert repo.check_once("train.py") == CLEAN
+    assert repo.check("2024-01-01/note.txt", cwd="outputs").code == 1
+
+
+def test_what_is_named_and_not_tracked(repo: Repo) -> None:
+    repo.write("res/best", content_of("torch.pt"))
+    repo.write("res/small", "x")
+    assert repo.check("res/best").code == 1
+    assert not repo.fast_path("res/best")
+    assert repo.check("res/small") == CLEAN
+    assert repo.fast_path("res/small")
+
+
+def test_a_typing_error_among_many_names(repo: Repo) -> None:
+    names = [f"f{number}" for number in range(60)]
+    for name in names:
+        repo.write(name, "x")
+    assert repo.check_once(*names) == CLEAN
+    assert repo.fast_path(*names)
+    assert not repo.fast_path(*names, "typo.txt")
+    assert "typo.txt" in repo.check_once(*names, "typo.txt").err
+
+
+@pytest.mark.parametrize("text", ["\udcff\n", "", "x\n", "0123\n"])
+def test_a_merge_that_names_nothing(repo: Repo, text: str) -> None:
+    repo.stage("wandb/debug.log")
+    (repo.root / ".git/MERGE_HEAD").write_bytes(os.fsencode(text))
+    result = repo.check_once("--", "wandb/debug.log")
+    assert result.code == 2
+    assert "MERGE_HEAD" in result.err
+
+
 def test_a_repository_within_another(repo: Repo) -> None:
     repo.stage(".fx-hooks.yaml", "ignore: [/secret]\n")
     assert repo.check("secret").code == 1

@@ -198,3 +198,17 @@ def test_projects_that_are_not_there_are_named(repo: Repo, monkeypatch: pytest.M
     assert all(line in run_main([]).out for line in lines)
     repo.stage("new/a/b.py", "")
     assert "new/*" not in run(explain.main, "a.py", cwd=repo.root).err
+
+
+@pytest.mark.parametrize("how", ["binary by an attribute", "with a NUL", "not tracked"])
+def test_a_section_that_git_grep_may_not_show(repo: Repo, how: str) -> None:
+    repo.check()
+    section = "[tool.fx-hooks]\nx = 1\n"
+    if how == "not tracked":
+        repo.write("pyproject.toml", section)
+        repo.stage("a\tpyproject.toml", "")
+    else:
+        repo.stage("pyproject.toml", section + "\0" * (how == "with a NUL"))
+    if how == "binary by an attribute":
+        repo.stage(".gitattributes", "*.toml -diff\n")
+    assert repo.check("--all-files").code == 2

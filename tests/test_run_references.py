@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from fx_hooks.cli import clean_runs
 from tests.realruns.make import environment
 from tests.run_trees import DAY, mark_as_synced, write
 from tests.support import Repo, working_directory
-from tests.wandb_records import ended_with, field, log
+from tests.wandb_records import ended_with, field, item, log
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 JOB = "outputs/2026-01-05/10-00-00"
@@ -155,3 +156,58 @@ def test_a_link_in_a_run_that_stays(repo: Repo) -> None:
     write(second / "notes.md", "by hand\n", mtime=ago(40))
     assert clean(repo, "--yes", "outputs") == 1
     assert first.exists()
+
+
+def copied(repo: Repo, *jobs: tuple[str, str], started: str = "20260105_100013") -> Path:
+    """Hydra jobs and one W&B run that is not synced, copied without the times of their files."""
+    for path, rate in jobs:
+        write(repo.root / path / ".hydra/config.yaml", f"lr: {rate}\n", mtime=ago(2))
+        write(repo.root / path / "model.ckpt", b"weights", mtime=ago(2))
+    run = repo.root / f"wandb/offline-run-{started}-abc"
+    began = datetime.strptime(started, "%Y%m%d_%H%M%S").astimezone(timezone.utc)
+    told = json.dumps({"startedAt": began.strftime("%Y-%m-%dT%H:%M:%SZ")})
+    content = log(field(17, field(1, "abc") + field(4, item("lr", 0.2))), ended_with(0))
+    write(run / "run-abc.wandb", content, mtime=ago(2))
+    write(run / "files/wandb-metadata.json", told, mtime=ago(2))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("path", "started", "stays"),
+    [
+        (JOB, "20260105_100013", True),
+        (JOB, "20260105_093000", False),
+        (JOB, "20260106_110000", False),
+        ("runs/2026-01-05_10-00-00", "20260105_120000", True),
+        ("multirun/2026-01-05/10-00-00/7", "20260105_120000", True),
+        ("outputs/2026-02-31/10-00-00", "20260105_120000", False),
+    ],
+)
+def test_a_copy_without_times_tells_by_its_names(
+    repo: Repo, path: str, started: str, stays: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(repo, (path, "0.1"), started=started)
+    assert clean(repo, "--yes", path) == stays
+    assert (repo.root / path).exists() == stays
+    said = f"{path}: unsynced: wandb/{run.name}: offline, and no run-abc.wandb.synced"
+    assert (said in capfd.readouterr().out) == stays
+
+
+def test_a_copy_of_several_jobs_tells_them_apart(repo: Repo) -> None:
+    sweep = "multirun/2026-01-05/10-00-00"
+    jobs = [f"{sweep}/{number}" for number in range(3)]
+    copied(repo, *zip(jobs, ("0.1", "0.2", "0.3"), strict=True), started="20260105_120000")
+    assert clean(repo, "--yes", *jobs) == 1
+    assert os.listdir(repo.root / sweep) == ["1"]
+
+
+def test_names_of_jobs_that_have_their_times_tell_nothing_more(repo: Repo) -> None:
+    """They say when they ended, too: what came hours later is not theirs."""
+    then = int(time.mktime((2026, 1, 5, 10, 0, 0, 0, 0, -1))) * 1_000_000_000
+    for number in range(2):
+        path = repo.root / f"multirun/2026-01-05/10-00-00/{number}"
+        for name in (".hydra/config.yaml", "model.ckpt"):
+            write(path / name, "lr: 0.1\n", mtime=then + number * 1_000_000_000_000)
+    run = copied(repo, started="20260105_150000")
+    assert clean(repo, "--yes", "multirun/2026-01-05/10-00-00/*") == 0
+    assert run.exists()

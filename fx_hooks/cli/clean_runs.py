@@ -59,7 +59,7 @@ from fx_hooks.util.disk import freed_by, scan
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.files import most_open_files
-from fx_hooks.util.paths import from_root, human_size, quoted, shown
+from fx_hooks.util.paths import from_root, human_size, parents, quoted, shown
 from fx_hooks.util.terminal import one_line
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def explain(options: argparse.Namespace) -> int:
     for run in selection.named(found, [options.explain]):
         for line in explained(found, run):
             print(line)
+    _show_not_accepted(found, accepted)
     return CLEAN
 
 
@@ -247,6 +248,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if not goes and not stays:
         print(selection.without_failure(found, options, options.names), end="")
     _show(found, goes, stays, repository.path_to_root(), would=not options.yes)
+    _show_not_accepted(found, accepted)
     _show_too_young(found, options)
     left_out = unfinished or bool(found.unread) or any(not stay.asked for stay in stays)
     if not options.yes:
@@ -472,6 +474,32 @@ def _show_unproven(found: Survey, stays: Sequence[Stay], way: str) -> None:
     for path in sorted(paths):
         word = quoted(posixpath.join(os.fsencode(way), path))
         print(f"    {NAME} --accept-unproven {word}")
+
+
+def _show_not_accepted(found: Survey, accepted: Sequence[bytes]) -> None:
+    """Say for which runs ``--accept-unproven`` changes nothing, and why."""
+    lines = []
+    is_left = False
+    for path in accepted:
+        meant = [
+            run
+            for run in found.runs
+            if run.kind == WANDB_RUN and path in (run.path, *parents(run.path))
+        ]
+        if not meant:
+            lines.append(f"{shown(path)}: is not a run of W&B, and there is none in it")
+        for run in meant:
+            if run.state in (LIVE, UNSYNCED):
+                lines.append(f"{shown(run.path)}: {run.state}: {one_line(run.reason)}")
+                is_left = is_left or run.state == UNSYNCED
+    if lines:
+        print("\n--accept-unproven does not count for these. It is for runs that W&B may have:")
+        print("\n".join(f"  {line}" for line in lines))
+    if is_left:
+        print(
+            "Sync them first. If you never will, pack them with fx-archive-runs, and delete their"
+            " folders by hand."
+        )
 
 
 def _sync(found: Survey, path: bytes) -> str | None:

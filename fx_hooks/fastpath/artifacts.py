@@ -160,11 +160,8 @@ def _clean(
         asked = _runs(places)
     content_of = [] if looked_into else [*attributes, *paths]
     entries = index.entries([POLICY, milestones, *content_of, *asked])
-    if whole_tree is None:
-        # A name of no file may be mistyped, but nobody types many.
-        others = [path for path in paths if path not in entries]
-        if len(others) <= MOST_TYPED and not all(map(os.path.lexists, others)):
-            return False
+    if whole_tree is None and _says_something([path for path in paths if path not in entries]):
+        return False
     if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
         return False
     if not as_it_was(entries.get(milestones), listed) or not entries.keys().isdisjoint(asked):
@@ -200,6 +197,21 @@ def _clean(
         disk.has_any(folders, [mark for mark in tails if not mark.startswith(b"*/")])
         for tails, folders in places
     )
+
+
+def _says_something(names: "list[bytes]") -> bool:
+    """Return True unless the command surely says nothing of *names* that are not in the index."""
+    nowhere = 0
+    for name in names:
+        try:
+            status = os.lstat(name)
+        except OSError:
+            nowhere += 1
+            continue
+        if status.st_mode & 0o170000 == 0o100000 and status.st_size >= least_size(name):
+            return True
+    # A name of no file may be mistyped, but nobody types many.
+    return 0 < nowhere <= MOST_TYPED
 
 
 def _has_runs(

@@ -22,7 +22,7 @@ def may_hold_one(paths: "list[bytes]") -> bool:
         return False
     # With the headers of sections it finds something, or has failed.
     found = fast_git.output(
-        "grep", "--cached", "--no-recurse-submodules", "-h", "-o", "-i", "-E",
+        "grep", "--cached", "--no-recurse-submodules", "--text", "-h", "-o", "-i", "-E",
         "-e", "fx[-_]?hooks", "-e", "^\\[", "--", *(f"*{os.fsdecode(name)}" for name in _SECTIONS),
     )  # fmt: skip
     return found is None or b"hooks" in found.lower()
@@ -30,10 +30,23 @@ def may_hold_one(paths: "list[bytes]") -> bool:
 
 def may_be_untracked(listing: bytes) -> bool:
     """Return True if one may lie at the root of the work tree that git's *listing* lacks."""
+    try:
+        names = os.listdir(b".")
+    except OSError:
+        return True
     return any(
-        (name in _SECTIONS or _is_named_like_one(name)) and b"\t" + name + b"\0" not in listing
-        for name in os.listdir(b".")
+        (name in _SECTIONS or _is_named_like_one(name)) and not _lists(listing, name)
+        for name in names
     )
+
+
+def _lists(listing: bytes, name: bytes) -> bool:
+    """Return True if git's *listing* has *name*, a file of the root."""
+    at = listing.find(b"\t" + name + b"\0")
+    # A path may have a tab in it, too.
+    while at >= 0 and b"\t" in listing[listing.rfind(b"\0", 0, at) + 1 : at]:
+        at = listing.find(b"\t" + name + b"\0", at + 1)
+    return at >= 0
 
 
 def _is_named_like_one(name: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Files that could be weights although no rule says so: large ones, and some names.
 
-The size is that in the index, never the one on disk: what was staged may be gone from there.
+The size is that in the index, never the one on disk: what was staged may be gone from there. It is
+the size of the file modulo 4 GiB, and that before a filter: see SECURITY.md.
 Nearly all of them begin like nothing that is looked for, and a look at a few bytes tells.
 """
 

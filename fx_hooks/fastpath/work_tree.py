@@ -21,7 +21,7 @@ def find_git_directory() -> "str | None":
         return None
     given = os.environ.get("GIT_DIR")
     if given:
-        return given if os.path.lexists(".git") else None
+        return given if os.path.lexists(".git") and _is_of_this_folder(given) else None
     try:
         with open(".git/config", "rb") as file:
             config = file.read()
@@ -29,8 +29,8 @@ def find_git_directory() -> "str | None":
         return _linked_git_directory()
     except OSError:
         return None
-    # With core.worktree the files are somewhere else.
-    return None if b"\tworktree = " in config else ".git"
+    # git goes on above a folder without it.
+    return ".git" if os.path.lexists(".git/HEAD") and _is_here(".git", config) else None
 
 
 def _linked_git_directory() -> "str | None":
@@ -41,7 +41,45 @@ def _linked_git_directory() -> "str | None":
     except OSError:
         return None
     path = path.rstrip("\n")
-    return path if path and not head else None
+    return path if path and not head and _is_of_this_folder(path) else None
+
+
+def _is_of_this_folder(git_directory: str) -> bool:
+    """Return True if the files of the work tree of *git_directory* surely are here."""
+    try:
+        with open(f"{git_directory}/config", "rb") as file:
+            return _is_here(git_directory, file.read())
+    except FileNotFoundError:
+        # Of a linked work tree; core.worktree of the repository is not about it.
+        return _is_here(git_directory, b"worktreeconfig")
+    except OSError:
+        return False
+
+
+def _is_here(git_directory: str, config: bytes) -> bool:
+    """Return False unless *config* leaves the files here: core.worktree and core.bare do not."""
+    lower = config.lower()
+    if b"worktreeconfig" in lower:
+        try:
+            with open(f"{git_directory}/config.worktree", "rb") as file:
+                lower = lower.replace(b"worktreeconfig", b"") + file.read().lower()
+        except FileNotFoundError:
+            lower = lower.replace(b"worktreeconfig", b"")
+        except OSError:
+            return False
+    if b"bare" in lower.replace(b"bare = false", b""):
+        return False
+    if b"worktree" not in lower:
+        return True
+    # Each submodule has one, written by git, and it leads back.
+    _, *found = config.split(b"\n\tworktree = ")
+    if len(found) != 1 or lower.count(b"worktree") != 1:
+        return False
+    place = os.path.join(os.fsencode(git_directory), found[0].partition(b"\n")[0])
+    try:
+        return os.path.samefile(place, b".")
+    except OSError:
+        return False
 
 
 def kept_tables(git_directory: str) -> "tuple[bytes | None, table_cache.Content | None]":

@@ -136,6 +136,10 @@ def _no_start(_folder: Folder, _root: bytes) -> float | None:
     return None
 
 
+def _no_name(_path: bytes) -> float | None:
+    return None
+
+
 def _no_identity(_folder: Folder, _root: bytes) -> str:
     return ""
 
@@ -158,7 +162,8 @@ class RunKind:
 
     *recognise* gets a folder, its path and the names of the files in it. *endings* gets the
     tree once and returns what reads the ending of each run in it. *started* is in seconds
-    since the epoch; *identity* what the tool calls the run.
+    since the epoch; *named* the time in a run's path, in the zone of this machine; *identity* what
+    the tool calls the run.
 
     A run lies in a folder without source files, unless *among_sources*. With *closed* all
     that lies in it is part of it and no further run is looked for; with *alone* it lies in no
@@ -177,6 +182,7 @@ class RunKind:
     endings: Callable[[Scan], Callable[[Folder], Ending]] = _no_word
     details: Callable[[bytes], Details] = _no_details
     started: Callable[[Folder, bytes], float | None] = _no_start
+    named: Callable[[bytes], float | None] = _no_name
     identity: Callable[[Folder, bytes], str] = _no_identity
     patterns: Callable[[Configuration], list[str]] = _no_patterns
     needs: Callable[[bytes, bool], Iterable[bytes]] | None = None

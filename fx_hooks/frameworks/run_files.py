@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from typing import Any
 
 from fx_hooks.util.disk import files_not_links
@@ -58,4 +59,12 @@ def read_tail(place: bytes) -> bytes | None:
             file.seek(max(file.seek(0, os.SEEK_END) - _MAX_TEXT, 0))
             return file.read()
     except OSError:
+        return None
+
+
+def named_time(text: bytes, form: str) -> float | None:
+    """Return the time that part of a name says, in the zone of this machine."""
+    try:
+        return datetime.strptime(text.decode(), form).timestamp()
+    except (ValueError, OverflowError, OSError):
         return None

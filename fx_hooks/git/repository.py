@@ -612,12 +612,20 @@ class Repository(ObjectStore):
         return other
 
     def merge_heads(self) -> list[str]:
-        """Return the commits that are being merged; none where no merge is under way."""
+        """Return the commits that are being merged; none where no merge is under way.
+
+        Raises :class:`FatalError` where that cannot be read.
+        """
         try:
-            with open(os.path.join(self.git_directory, "MERGE_HEAD"), encoding="ascii") as file:
-                return file.read().split()
+            with open(os.path.join(self.git_directory, "MERGE_HEAD"), "rb") as file:
+                heads = file.read().split()
         except FileNotFoundError:
             return []
+        except OSError as exc:
+            raise FatalError(f"MERGE_HEAD: cannot be read: {exc.strerror}") from exc
+        if not heads or not all(re.fullmatch(rb"[0-9a-f]{40,64}", head) for head in heads):
+            raise FatalError("MERGE_HEAD: names no commits: finish the merge, or git merge --abort")
+        return [head.decode() for head in heads]
 
     def merging(self) -> bool:
         """Return True while a merge is under way."""

@@ -67,6 +67,7 @@ _ROUNDED = 0.5
 _MOST_BEFORE = _BEFORE_INIT + _ROUNDED  # that a span begins before its job
 _PROCESSES = "the processes of this machine"
 _SERVER = "the server"
+_ACCEPTED = "accepted without a proof that it is uploaded"
 _WORST_FIRST = (LIVE, UNSYNCED, FAILED)
 # Where scratch storage is linked to.
 _USUAL = {b"runs", *(place for each in FRAMEWORKS for place in each.usual_places)}
@@ -318,7 +319,7 @@ class _Endings:
         if run.path in self._confirmations:
             ending = _confirmed(ending, self._confirmations[run.path])
         if ending.unproven and not self._accepted.isdisjoint((*parents(run.path), run.path)):
-            reason = f"accepted without a proof that it is uploaded: {ending.reason}"
+            reason = f"{_ACCEPTED}: {ending.reason}"
             return ending._replace(state=State.SYNCED, reason=reason, unproven=False)
         return ending
 
@@ -387,6 +388,20 @@ def _written(age: float) -> str:
 def _worst(
     run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
 ) -> Ending:
+    """Return the ending that counts for *run*: the worst of its own and of its members'."""
+    found = _worst_of_all(run, endings, members)
+    accepted = [path for path in members[run.path] if endings[path].reason.startswith(_ACCEPTED)]
+    if not accepted or found.state in (LIVE, UNSYNCED):
+        return found
+    reason = f"{shown(accepted[0])}: {endings[accepted[0]].reason}"
+    if found.state == FAILED:
+        reason = f"{found.reason}; {reason}"
+    return found._replace(reason=reason)
+
+
+def _worst_of_all(
+    run: FoundRun, endings: Mapping[bytes, Ending], members: Mapping[bytes, Iterable[bytes]]
+) -> Ending:
     own = endings[run.path]
     for state in _WORST_FIRST:
         if own.state == state:
@@ -425,10 +440,14 @@ def _members(
 def _owners(
     found: Sequence[FoundRun], started: Mapping[bytes, float], root: bytes
 ) -> dict[bytes, bytes]:
-    """Return the job of each tracker's run: the one around it, or the one whose time it was in."""
+    """Return the job of each tracker's run: the one around it, or the one whose time it was in.
+
+    A copy may have lost the times of its files; there the names tell.
+    """
     jobs = [run for run in found if run.about.role is Role.JOB]
     by_path = {job.path: job for job in jobs}
     timeline = _Timeline([_span(job, started[job.path]) for job in jobs], root)
+    by_name = _Timeline(_named_spans(jobs, started), root)
     owners = {}
     for run in found:
         if run.about.role is not Role.TRACKER:
@@ -437,6 +456,8 @@ def _owners(
         around = next((by_path[path] for path in above if path in by_path), None)
         if around is None:
             around = timeline.owner(run, started[run.path])
+        if around is None and (named := run.about.named(run.path)) is not None:
+            around = by_name.owner(run, named)
         if around is not None:
             owners[run.path] = around.path
     return owners
@@ -476,10 +497,27 @@ def _span(job: FoundRun, started: float) -> _Span:
     return _Span(job, started, first, last + 1)
 
 
+def _named_spans(jobs: Iterable[FoundRun], started: Mapping[bytes, float]) -> Iterator[_Span]:
+    """Yield the days from the time in a name on, of jobs whose files have other times.
+
+    They may be a copy, which says nothing of when they ended.
+    """
+    named = {job.path: job.about.named(job.path) for job in jobs}
+    first: dict[float, float] = {}  # of a sweep, whose time all of its jobs are named after
+    for path, told in named.items():
+        if told is not None:
+            first[told] = min(first.get(told, started[path]), started[path])
+    for job in jobs:
+        told = named[job.path]
+        if told is not None and abs(first[told] - told) > _CLOCKS:
+            yield _Span(job, told, told - _ROUNDED, told - _ROUNDED + 24 * HOUR)
+
+
 class _Timeline:
     """Finds jobs by time, without looking at each of them for each run."""
 
-    def __init__(self, spans: Collection[_Span], root: bytes) -> None:
+    def __init__(self, found: Iterable[_Span], root: bytes) -> None:
+        spans = list(found)
         self._later = sorted(spans, key=lambda span: (span.started, span.job.path))
         self._earlier = sorted(spans, key=lambda span: (-span.started, span.job.path))
         self._starts = [span.started for span in self._later]

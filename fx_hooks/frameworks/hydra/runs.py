@@ -19,8 +19,8 @@ from fx_hooks.frameworks.framework import (
     State,
 )
 from fx_hooks.frameworks.hydra.output import job_patterns, output_folders
-from fx_hooks.frameworks.run_files import at, read_tail, read_yaml
-from fx_hooks.util.paths import shown
+from fx_hooks.frameworks.run_files import at, named_time, read_tail, read_yaml
+from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
     from fx_hooks.util.disk import Folder, Scan
@@ -32,7 +32,7 @@ SUBFOLDER = b".hydra"
 # hydra/core/utils.py: run_job
 _FILES = {b"config.yaml", b"hydra.yaml", b"overrides.yaml"}
 # outputs/2024-01-31/23-59-59, runs/2024-01-31_23-59-59: nobody keeps a package there.
-_DATED = re.compile(rb"(?:^|/)\d{4}-\d{2}-\d{2}[/_]\d{2}-\d{2}-\d{2}\Z")
+_DATED = re.compile(rb"(?:^|/)(\d{4}-\d{2}-\d{2})[/_](\d{2}-\d{2}-\d{2})\Z")
 _TRACEBACK = b"Traceback (most recent call last):"
 # hydra/conf/hydra/job_logging/default.yaml: [%(asctime)s][%(name)s][%(levelname)s] - %(message)s
 _RECORD = re.compile(
@@ -47,6 +47,13 @@ _LAST_WORDS, _LAST_SECONDS = 3, 60
 def is_dated(path: bytes) -> bool:
     """Return whether *path* is a time to the second, as Hydra names the folder of a job."""
     return _DATED.search(path) is not None
+
+
+def _named(path: bytes) -> float | None:
+    """Return the time in the name of a job, or of its sweep."""
+    found = (_DATED.search(place) for place in (path, *reversed(parents(path))))
+    match = next(filter(None, found), None)
+    return named_time(b" ".join(match.groups()), "%Y-%m-%d %H-%M-%S") if match else None
 
 
 def _is_job(folder: Folder, _path: bytes, _names: set[bytes]) -> bool:
@@ -165,6 +172,7 @@ FRAMEWORK = Framework(
             recognise=_is_job,
             endings=_job_endings,
             details=_job_details,
+            named=_named,
             patterns=job_patterns,
             role=Role.JOB,
             first_folder=SUBFOLDER,

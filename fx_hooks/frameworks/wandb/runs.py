@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fx_hooks.frameworks.framework import Confirmation, Ending, Framework, Role, RunKind
+from fx_hooks.frameworks.run_files import named_time
 from fx_hooks.frameworks.wandb import details, outside
 from fx_hooks.frameworks.wandb.artifacts import needed_files
 from fx_hooks.frameworks.wandb.ending import wandb_ending
@@ -40,15 +40,18 @@ def _endings(tree: Scan) -> Callable[[Folder], Ending]:
     return lambda folder: wandb_ending(folder, tree.root, syncs)
 
 
+def _named(path: bytes) -> float | None:
+    match = RUN_NAME.fullmatch(path.rpartition(b"/")[2])
+    return None if match is None else named_time(match["time"], "%Y%m%d_%H%M%S")
+
+
 def _started(folder: Folder, root: bytes) -> float | None:
     """By what the run says, else by its name."""
     told = details.started(folder, root)
-    match = RUN_NAME.fullmatch(folder.name)
-    if told is not None or match is None:
+    if told is not None:
         return told
-    try:
-        named = datetime.strptime(match["time"].decode(), "%Y%m%d_%H%M%S").timestamp()
-    except (ValueError, OverflowError, OSError):
+    named = _named(folder.name)
+    if named is None:
         return None
     oldest = folder.oldest()
     # The time of some other zone, perhaps: the last such before the first of its files.
@@ -74,6 +77,7 @@ FRAMEWORK = Framework(
             endings=_endings,
             details=details.run_details,
             started=_started,
+            named=_named,
             identity=details.run_id,
             needs=needed_files,
             role=Role.TRACKER,
