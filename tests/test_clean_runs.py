@@ -200,6 +200,9 @@ def test_only_what_is_meant_goes(repo: Repo, capfd: pytest.CaptureFixture[str]) 
         "  outputs/new: written to 2d ago\n"
         "  outputs/now: written to just now\n"
     ) in result.out
+    date = time.strftime("%Y-%m-%d at %H:%M", time.localtime(time.time() - 2 * 86_400))
+    result = run(repo.root, capfd, "--before", "2020-01-01", "outputs/new")
+    assert f"\n1 run is not old enough:\n  outputs/new: last written on {date[:-2]}" in result.out
     result = run(repo.root, capfd, "outputs/now", "--yes")
     assert (result.code, os.path.isdir(repo.root / "outputs/now")) == (1, True)
     assert "outputs/now: live: written less than a minute ago" in result.out
@@ -321,7 +324,7 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
     waiting = (
         "\nW&B does not have all of these. Sync them, and an hour later you can delete them:\n"
     )
-    others = "\nW&B does not have all of these. Even when they are synced, they stay:\n"
+    others = "\nW&B does not have all of these yet, and a sync alone does not let them go:\n"
     lines = [f"    {line.format(path)}\n" for path, line in whole.items()]
     assert "run-e.wandb is empty\n" in result.out
     assert f"    fx-clean-runs --accept-unproven {[*whole][-1]}\n" in result.out
@@ -331,7 +334,8 @@ def test_what_can_be_synced_is_told_apart(repo: Repo, capfd: pytest.CaptureFixtu
     repo.git("add", "-f", "wandb/offline-run-20240101_000000-a/files/x")
     result = run(repo.root, capfd, "wandb/offline-run-20240101_000000-a")
     assert waiting not in result.out
-    assert others + lines[0] in result.out
+    stays = "    # then it stays: git tracks wandb/offline-run-20240101_000000-a/files/x\n"
+    assert others + lines[0] + stays in result.out
 
 
 @POSIX

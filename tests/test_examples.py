@@ -105,7 +105,7 @@ def trained(repo: Repo, job: str = RUN, *, synced: bool = False) -> None:
     stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(start + 1))
     run = f"wandb/offline-run-{stamp}-232x13kt"
     files = {
-        "run-232x13kt.wandb": b":W&B\0\0\0",
+        "run-232x13kt.wandb": wandb_log(field(17, field(1, "232x13kt")), ended_with(0)),
         "files/config.yaml": "lr: {value: 0.001}\nseed: {value: 1}\n",
         "files/wandb-summary.json": '{"val/accuracy": 0.91, "val/loss": 0.31}\n',
         "files/output.log": "epoch 1: accuracy 0.91\n",

@@ -199,3 +199,24 @@ def test_the_line_for_keep_lets_in_what_it_names(repo: Repo, path: str) -> None:
     assert repo.check() == CLEAN
     repo.stage(f"sub/{path}", b"\0weights")
     assert repo.check().code == 1
+
+
+def test_the_example_for_keep_is_no_cache(repo: Repo) -> None:
+    repo.stage("__pycache__/x.cpython-311.pyc")
+    repo.stage("outputs/2024-01-02/10-00-00/train.log")
+    assert "as in `keep: [/outputs/2024-01-02/10-00-00/train.log]`" in repo.check().out
+    repo.git("rm", "-q", "--cached", "-r", "outputs")
+    assert "write `keep: [/__pycache__/x.cpython-311.pyc]`" in repo.check().out
+
+
+def test_what_is_not_staged_yet_is_counted(repo: Repo) -> None:
+    repo.write("a.pt", b"\0weights")
+    repo.write("b.pt", b"\0weights")
+    repo.stage("c.pt", b"\0weights")
+    for names, said in {
+        ("a.pt",): "It is not staged yet: leave it out of `git add`.",
+        ("a.pt", "b.pt"): "They are not staged yet: leave them out of `git add`.",
+        ("a.pt", "c.pt"): "One of them is not staged yet: leave it out of `git add`.",
+        ("a.pt", "b.pt", "c.pt"): "Some of them are not staged yet: leave them out of `git add`.",
+    }.items():
+        assert said in repo.check(*names).out

@@ -165,7 +165,7 @@ def test_what_mends_it_works_for_files_that_are_not_tracked(
 WRITTEN = """\
 ignore: ['*.xyz']
 projects:
-- packges/ml
+- packagez/ml
 - lib
 - "services/*"
 - 'new/*'
@@ -173,7 +173,7 @@ projects:
 - nothing/like/it
 """
 MISSING = """\
-.fx-hooks.yaml:3: projects: packges/ml is not a folder here (did you mean 'packages/ml'?)
+.fx-hooks.yaml:3: projects: packagez/ml is not a folder here (did you mean 'packages/ml'?)
 .fx-hooks.yaml:6: projects: new/* matches no folder yet
 .fx-hooks.yaml:8: projects: nothing/like/it is not a folder here
 """

@@ -90,8 +90,12 @@ FAULTS = {
         "3: best_models.folder: duplicate key (first in line 2): merge the two",
     ),
     # Lists and patterns.
-    "keep-text": ("keep: a\n", "1: keep: must be a list, not str a"),
-    "keep-nothing": ("keep:\n", "1: keep: must be a list, not empty"),
+    "keep-text": ("keep: a\n", "1: keep: must be a list: write keep: [a]"),
+    "keep-path": ("keep: /a/b-1.pt\n", "1: keep: must be a list: write keep: [/a/b-1.pt]"),
+    "keep-a-number": ("keep: 5\n", '1: keep: must be a list: write keep: ["5"]'),
+    "keep-lines": ("keep: |\n  a\n  b\n", '1: keep: must be a list: write keep: ["a\\nb\\n"]'),
+    "keep-tagged": ("keep: !a b\n", "1: keep: must be a list, not !a b"),
+    "keep-nothing": ("keep:\n", "1: keep: must be a list: write keep: []"),
     "keep-mapping": ("keep: {a: b}\n", "1: keep: must be a list, not a mapping"),
     "keep-number": (
         "keep:\n  - a\n  - 1\n",
@@ -114,7 +118,7 @@ FAULTS = {
         'keep: ["a\\0"]\n',
         "1: keep[0]: the pattern 'a\\x00' has a NUL character, which no path can have",
     ),
-    "ignore-text": ("ignore: '*.pt'\n", "1: ignore: must be a list, not str *.pt"),
+    "ignore-text": ("ignore: '*.pt'\n", '1: ignore: must be a list: write ignore: ["*.pt"]'),
     "ignore-number": (
         "ignore: [1]\n",
         "1: ignore[0]: must be a string, not int 1: put it in quotes",
@@ -147,7 +151,7 @@ FAULTS = {
     ),
     "rule-paths-text": (
         "ignore: [{rule: a, paths: b}]\n",
-        "1: ignore[0].paths: must be a list, not str b",
+        "1: ignore[0].paths: must be a list: write paths: [b]",
     ),
     "rule-exception": (
         "ignore:\n  - {rule: a, paths: [b], except: [c, './d']}\n",
@@ -236,7 +240,7 @@ FAULTS = {
         "1: best_models.folder: 'outputs/best' is refused with all that is in it by outputs"
         " (built-in policy, hydra:24): choose another folder, or disable that rule",
     ),
-    "projects-text": ("projects: ml\n", "1: projects: must be a list, not str ml"),
+    "projects-text": ("projects: ml\n", "1: projects: must be a list: write projects: [ml]"),
     "projects-outside": (
         "projects: [../ml]\n",
         "1: projects[0]: '../ml' has '..' as a path part, which git never matches: write it from"
@@ -273,7 +277,7 @@ FAULTS = {
     ),
     "metadata-text": (
         "best_models: {metadata: '*.json'}\n",
-        "1: best_models.metadata: must be a list, not str *.json",
+        '1: best_models.metadata: must be a list: write metadata: ["*.json"]',
     ),
     "documents-pattern": (
         "best_models: {documents: ['[a']}\n",
@@ -356,11 +360,11 @@ def test_no_yaml(text: str, line: int) -> None:
 IN_WORDS = (
     (
         "keep:\n\t- a\n",
-        "2:1: YAML: a tab stands here: YAML is indented by blanks alone",
+        "2:1: YAML: a tab stands here: YAML allows only spaces for indentation",
     ),
     (
         "best_models:\n  \tlfs: a\n",
-        "2:3: YAML: a tab stands here: YAML is indented by blanks alone",
+        "2:3: YAML: a tab stands here: YAML allows only spaces for indentation",
     ),
     (
         "keep:\n  - 'a\n  - b\n",

@@ -211,13 +211,13 @@ def test_what_is_abandoned(codec: Codec) -> None:
 def test_without_any_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    with pytest.raises(FatalError) as caught:
-        sections.codec_for("a.tar.zst")
-    assert str(caught.value) == (
-        "a.tar.zst: zstd needs the package zstandard: pip install 'fx-hooks[tools]"
-        f" @ git+https://github.com/fx-hooks/fx-hooks@v{__version__}',"
-        " or name it NAME.tar.gz"
-    )
+    for is_new, else_ in ((False, ""), (True, ", or name it NAME.tar.gz")):
+        with pytest.raises(FatalError) as caught:
+            sections.codec_for("a.tar.zst", is_new=is_new)
+        assert str(caught.value) == (
+            "a.tar.zst: zstd needs the package zstandard: pip install 'fx-hooks[tools]"
+            f" @ git+https://github.com/fx-hooks/fx-hooks@v{__version__}'{else_}"
+        )
 
 
 def test_the_standard_library_is_the_second_choice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -568,14 +568,20 @@ def test_addresses_that_do_not_do(
             assert "hunter2" not in output.err + output.out
     real = importlib.import_module
 
-    def missing(name: str) -> Any:
-        if name.startswith("fsspec"):
-            raise ImportError("No module named 'fsspec'")
-        return real(name)
+    for module, why in (
+        ("fsspec", "oss://bucket/a.tar.gz: needs fsspec"),
+        ("s3fs", "No module named 's3fs': the extra 'storage' brings what S3 and SFTP need"),
+    ):
 
-    monkeypatch.setattr(importlib, "import_module", missing)
-    assert archive(repo, ".", "oss://bucket/a.tar.gz") == 2
-    assert "SFTP need: pip install 'fx-hooks[storage] @ git+https://" in capsys.readouterr().err
+        def missing(name: str, module: str = module) -> Any:
+            if name.startswith("fsspec"):
+                raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+            return real(name)
+
+        monkeypatch.setattr(importlib, "import_module", missing)
+        assert archive(repo, ".", "oss://bucket/a.tar.gz") == 2
+        said = capsys.readouterr().err
+        assert f"{why}: pip install 'fx-hooks[storage] @ git+https://" in said
 
 
 def test_the_root_of_an_address_is_no_path(tmp_path: Path, repo: Repo) -> None:

@@ -101,7 +101,7 @@ def archive_runs(
 ) -> int:
     """Pack the runs that *options* and *names* mean into *target*; return the exit code."""
     repository = Repository()
-    codec_for(target).close()  # before what takes long
+    codec_for(target, is_new=True).close()  # before what takes long
     found = survey(repository)
     runs = selection.choose(found, options, names)
     items = []

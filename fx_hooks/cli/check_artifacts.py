@@ -375,8 +375,14 @@ def _steps(
         )
         what = f"{before}stop tracking them (the files stay on disk):"
         steps.append(Step(_sentence(what), [*first, *commands]))
-    if paths - added - tracked:
-        steps.append(Step("Some of them are not staged yet: leave them out of `git add`.", ()))
+    unstaged = paths - added - tracked
+    if unstaged:
+        said = "They are" if unstaged == paths else "Some of them are"
+        what = "not staged yet: leave them out of `git add`."
+        if len(unstaged) == 1:
+            said = "It is" if unstaged == paths else "One of them is"
+            what = what.replace("them", "it")
+        steps.append(Step(f"{said} {what}", ()))
     way = check.repository.path_to_root()
     steps = [Step(what, git_commands.from_folder(commands, way)) for what, commands in steps]
     # `keep` never lets weights into the folder of chosen models.
@@ -403,12 +409,13 @@ def _steps(
 
 def _keep(policy: Policy, findings: Sequence[Finding]) -> str:
     """Return a sentence on what to do if one of *findings* belongs in Git."""
-    # Not first of all a part of a run, weights, or what a tool hides.
+    # Not first of all a cache, a part of a run, weights, or what a tool hides.
     names = Names(policy.best_models)
-    _, _, _, path = min(
-        (one.group != one.path, names.is_weights(one.path), b"/." in one.path, one.path)
+    *_, path = min(
+        ("cache" in one.rule, one.group != one.path, names.is_weights(one.path),
+         b"/." in one.path, one.path)
         for one in findings
-    )
+    )  # fmt: skip
     name = os.fsdecode(path)
     # Paths of a project are those from its own folder, and what no terminal shows is not copied.
     if policy.projects is not None or not name.isprintable():

@@ -9,7 +9,7 @@ import posixpath
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -247,7 +247,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
         print(f"note: {one_line(note)}")
     if not goes and not stays:
         print(selection.without_failure(found, options, options.names), end="")
-    _show(found, goes, stays, repository.path_to_root(), would=not options.yes)
+    _show(found, goes, stays, repository.path_to_root(), options)
     _show_not_accepted(found, accepted)
     _show_too_young(found, options)
     left_out = unfinished or bool(found.unread) or any(not stay.asked for stay in stays)
@@ -307,16 +307,9 @@ def plan(
     chosen = selection.choose(found, options, options.names)
     goes: list[Run] = []
     stays: list[Stay] = []
-    named = {from_root(name, found.root) for name in options.names}
-    added = {from_root(name, found.root) for name in options.include_added}
+    judge = _judge(found, options)
     for run in chosen:
-        archived = options.archive is not None
-        reason = kept_because(
-            run,
-            is_named=run.path in named,
-            with_added=archived or run.path in added,
-            archived=archived,
-        )
+        reason = judge(run)
         if reason is None:
             goes.append(run)
         else:
@@ -334,6 +327,19 @@ def plan(
     stays += [Stay(run, f"kept: {kept[run.path]}", True) for run in goes if run.path in kept]
     goes = [run for run in goes if run.path not in kept]
     return goes, sorted(stays)
+
+
+def _judge(found: Survey, options: argparse.Namespace) -> Callable[[Run], str | None]:
+    """Return what says why a run must not be deleted with *options*; None where it may."""
+    named = {from_root(name, found.root) for name in options.names}
+    added = {from_root(name, found.root) for name in options.include_added}
+    archived = options.archive is not None
+    return lambda run: kept_because(
+        run,
+        is_named=run.path in named,
+        with_added=archived or run.path in added,
+        archived=archived,
+    )
 
 
 def _last(found: Survey, chosen: Sequence[Run], number: int) -> list[bytes]:
@@ -389,9 +395,14 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _show(
-    found: Survey, goes: Sequence[Run], stays: Sequence[Stay], way: str, *, would: bool
+    found: Survey,
+    goes: Sequence[Run],
+    stays: Sequence[Stay],
+    way: str,
+    options: argparse.Namespace,
 ) -> None:
-    """Print what goes, or only *would*, and what stays."""
+    """Print what goes, or only would go, and what stays."""
+    would = not options.yes
     folders = [folder for run in goes if (folder := found.scan.find(run.path)) is not None]
     if goes:
         freed = human_size(freed_by(folders).disk)
@@ -405,7 +416,7 @@ def _show(
         print(f"\n{plural(len(stays), 'run')} {'stays' if len(stays) == 1 else 'stay'}:")
     for stay in stays:
         print(f"  {shown(stay.run.path)}: {one_line(stay.reason)}")
-    _show_syncs(found, stays, way)
+    _show_syncs(found, stays, way, options)
     _show_unproven(found, stays, way)
 
 
@@ -422,28 +433,42 @@ def _show_too_young(found: Survey, options: argparse.Namespace) -> None:
         are = "is" if len(young) == 1 else "are"
         print(f"\n{plural(len(young), 'run')} {are} not old enough:")
         for run in young[:_NAMED]:
-            ago = age(time.time() - run.last_write)
-            print(f"  {shown(run.path)}: written to {f'{ago} ago' if ago != 'now' else 'just now'}")
+            print(f"  {shown(run.path)}: {_last_written(run, by_date=options.before is not None)}")
         if len(young) > _NAMED:
             print(f"  and {len(young) - _NAMED:,} more")
 
 
-def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
+def _last_written(run: Run, *, by_date: bool) -> str:
+    if by_date:
+        return time.strftime("last written on %Y-%m-%d at %H:%M", time.localtime(run.last_write))
+    ago = age(time.time() - run.last_write)
+    return "written to just now" if ago == "now" else f"written to {ago} ago"
+
+
+def _show_syncs(
+    found: Survey, stays: Sequence[Stay], way: str, options: argparse.Namespace
+) -> None:
     """Return how to bring to W&B what it does not have, for runs that wait for that alone."""
     runs = {run.path: run for run in found.runs}
-    waiting, others = set[bytes](), set[bytes]()
+    judge = _judge(found, options)
+    waiting, others = set[bytes](), dict[bytes, str]()
     for stay in stays:
         if stay.run.state == UNSYNCED:
             paths = _unsynced(found, stay.run)
-            may_go = kept_because(stay.run._replace(state=SYNCED)) is None
-            would_go = may_go and all(_sync(found, path) for path in paths)
-            (waiting if would_go else others).update(paths)
+            then = judge(stay.run._replace(state=SYNCED))
+            if then is None and all(_sync(found, path) for path in paths):
+                waiting.update(paths)
+            else:
+                others |= dict.fromkeys(paths, then or "")
     for title, some in (
         (
             "W&B does not have all of these. Sync them, and an hour later you can delete them:",
             waiting,
         ),
-        ("W&B does not have all of these. Even when they are synced, they stay:", others - waiting),
+        (
+            "W&B does not have all of these yet, and a sync alone does not let them go:",
+            others.keys() - waiting,
+        ),
     ):
         if some:
             print(f"\n{title}")
@@ -452,6 +477,8 @@ def _show_syncs(found: Survey, stays: Sequence[Stay], way: str) -> None:
             command = _sync(found, path)
             if command is not None:
                 print(f"    {command} {word}")
+                if path not in waiting and others[path]:
+                    print(f"    # then it stays: {one_line(others[path])}")
             else:
                 print(f"    # {word}: {_nothing_to_sync(found, path, runs[path])}")
 

@@ -257,8 +257,23 @@ def mapping_nodes(
 def items(node: yaml.Node, source: str, key: str) -> list[tuple[yaml.Node, str]]:
     """Return the items of a list, each with its key."""
     if not isinstance(node, yaml.SequenceNode) or node.tag != "tag:yaml.org,2002:seq":
-        raise fault(source, node, key, f"must be a list, not {kind(node)}")
+        if not isinstance(node, yaml.ScalarNode) or node.tag.startswith("!"):
+            raise fault(source, node, key, f"must be a list, not {kind(node)}")
+        name = key.rpartition(".")[2]
+        raise fault(source, node, key, f"must be a list: write {name}: [{_as_item(node)}]")
     return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+
+
+def _as_item(node: yaml.ScalarNode) -> str:
+    """Return the text of *node* as an item of a list; empty for null."""
+    if is_null(node):
+        return ""
+    is_plain = node.tag == "tag:yaml.org,2002:str" and re.fullmatch(r"[\w/][\w/.-]*", node.value)
+    if is_plain and not node.style:
+        return str(node.value)
+    import json  # only where something is wrong
+
+    return json.dumps(node.value, ensure_ascii=False)
 
 
 def string(node: yaml.Node, source: str, key: str) -> str:

@@ -68,7 +68,7 @@ def _in_words(
 
     if "cannot start any token" in problem:
         if after[:1] == "\t":
-            return at(here, "a tab stands here: YAML is indented by blanks alone")
+            return at(here, "a tab stands here: YAML allows only spaces for indentation")
         return at(here, f"a value cannot begin with '{after[:1]}': put it in quotes")
     if "quoted scalar" in context or "-quoted" in context:
         if "escape" in problem:

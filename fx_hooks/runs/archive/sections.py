@@ -83,12 +83,15 @@ class Codec(Protocol):
     def close(self) -> None: ...
 
 
-def codec_for(name: str) -> Codec:
-    """Return the codec that the file's *name* asks for; raises :class:`FatalError`."""
+def codec_for(name: str, *, is_new: bool = False) -> Codec:
+    """Return the codec that the file's *name* asks for, which can change where it *is_new*.
+
+    Raises :class:`FatalError`.
+    """
     if name.endswith(".tar.gz"):
         return _Gzip()
     if name.endswith(".tar.zst"):
-        return _zstd(name)
+        return _zstd(name, ", or name it NAME.tar.gz" if is_new else "")
     raise FatalError(f"{name}: an archive is called NAME.tar.gz or NAME.tar.zst")
 
 
@@ -222,14 +225,11 @@ def _deflated(block: bytes, before: bytes, flush: int) -> bytes:
     return packer.compress(block) + packer.flush(flush)
 
 
-def _zstd(name: str) -> Codec:
+def _zstd(name: str, else_: str) -> Codec:
     for module, codec in (("zstandard", _Zstandard), ("compression.zstd", StandardZstd)):
         with contextlib.suppress(ImportError):
             return codec(importlib.import_module(module))
-    raise FatalError(
-        f"{name}: zstd needs the package zstandard: {install_command('tools')},"
-        " or name it NAME.tar.gz"
-    )
+    raise FatalError(f"{name}: zstd needs the package zstandard: {install_command('tools')}{else_}")
 
 
 class _Zstd:

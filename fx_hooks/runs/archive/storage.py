@@ -148,10 +148,10 @@ class Storage:
         except FatalError:
             raise
         except ImportError as exc:
-            raise FatalError(
-                f"{self.name}: {_said(exc)}: the extra 'storage' brings what S3 and SFTP need:"
-                f" {install_command('storage')}"
-            ) from exc
+            why = f"{_said(exc)}: the extra 'storage' brings what S3 and SFTP need"
+            if exc.name == "fsspec":
+                why = "needs fsspec"
+            raise FatalError(f"{self.name}: {why}: {install_command('storage')}") from exc
         # Each protocol has errors of its own, of any class.
         except Exception as exc:
             raise FatalError(": ".join(filter(None, (self.name, _said(exc), else_)))) from exc

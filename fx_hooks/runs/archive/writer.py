@@ -83,7 +83,7 @@ def check_target(root: bytes, items: Sequence[Item], target: bytes, *, force: bo
 
 def _check_place(root: bytes, items: Sequence[Item], target: bytes, *, force: bool) -> None:
     name = shown(target)
-    codec_for(os.fsdecode(target)).close()
+    codec_for(os.fsdecode(target), is_new=True).close()
     if is_address(os.fsdecode(target)):
         _check_address(target, force=force)
         return
