@@ -398,8 +398,10 @@ def test_every_change_is_noticed(
     # What the index has is said until it is put right.
     second = 0 if name in IN_STEP_AFTER_ONE_RUN else 1
     assert (run(repo).code, run(repo).code) == (IN_STEP_AFTER_ONE_RUN.get(name, 1), second)
-    # A note is said each time.
-    assert in_step(repo) == (second == 0 and name != "unstaged")
+    if name == "unstaged":
+        assert not in_step(repo)  # there is a note, which is said each time
+        return
+    assert in_step(repo) == (second == 0)
     assert staged(repo) == IN_STEP
     assert in_step(repo)
 
