@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,13 +155,32 @@ def test_figures_of_the_file_before_are_called_so(ran: Repo) -> None:
     assert (value["performance"], value["config"]) == (first["performance"], first["config"])
     assert (value["sha256"], value["performance_sha256"]) == (sha256(CHANGED), sha256(STATE))
     assert value["created"] == "2020-09-13T12:26:40Z"
-    assert value["git"] == {"commit": ran.git("rev-parse", "HEAD").strip()} != first["git"]
+    assert "git" in first
+    assert "git" not in value  # the reflog does not go back to 2020
     ran.stage_all()
     assert check(ran) == CLEAN
     result = add(ran, MODEL, "--replace", "--metric", "accuracy=0.8")
     assert (result.code, "file before" in result.out) == (0, False)
     assert written(ran)["performance"] == {"accuracy": 0.8}
     assert "performance_sha256" not in written(ran)
+
+
+@pytest.mark.parametrize("reflog", [True, False])
+def test_the_commit_is_that_of_the_time_of_the_model(
+    ran: Repo, monkeypatch: pytest.MonkeyPatch, reflog: bool
+) -> None:
+    """What was committed since did not make it; without a reflog nobody knows."""
+    now = int(time.time())
+    commits = []
+    for ago in (300, 100):
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{now - ago} +0000")
+        ran.git("commit", "-q", "--allow-empty", "-m", "code")
+        commits.append(ran.git("rev-parse", "HEAD").strip())
+    os.utime(ran.root / FILE, (now - 200, now - 200))
+    if not reflog:
+        shutil.rmtree(ran.git_directory / "logs")
+    assert add(ran, FILE, "--why", "x", *FIGURE).code == 0
+    assert written(ran).get("git") == ({"commit": commits[0]} if reflog else None)
 
 
 def test_figures_that_somebody_has_written_since_are_of_the_new_file(ran: Repo) -> None:

@@ -322,7 +322,9 @@ def _approve(request: Request, source: Source) -> int:
     _check_model(milestone, content, best_models, refusal)
     provenance, run = _origin(source, root, model, outside=outside)
     # What is fetched was made from a commit that W&B knows, or nobody does.
-    commit = provenance.commit or ("" if source.artifact else repository.head() or "")
+    commit = provenance.commit or (
+        "" if source.artifact else repository.head_at(created.timestamp()) or ""
+    )
     metadata = _metadata(
         root, milestone, inspection, provenance, facts, run, figures, created, commit,
         best_models, request.replace, source, before,

@@ -129,6 +129,18 @@ class ObjectStore:
             self._head = found.decode().strip() or None
         return self._head
 
+    def head_at(self, time: float) -> str | None:
+        """Return the commit that ``HEAD`` was at *time*, in seconds since 1970, by its reflog.
+
+        None where that does not go back so far.
+        """
+        spec = f"HEAD@{{@{int(time)} +0000}}^{{commit}}"
+        result = _start(("rev-parse", "--verify", spec), self._where)
+        # Where it has none of that time git warns, and names another one.
+        if result.returncode != 0 or b"warning:" in result.stderr:
+            return None
+        return result.stdout.decode().strip()
+
     def branch(self) -> str:
         """Return the name of the branch that is checked out; empty if there is none."""
         found = os.fsdecode(self.run("symbolic-ref", "-q", "HEAD", codes=(0, 1, 128))).strip()
