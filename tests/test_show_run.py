@@ -71,9 +71,11 @@ def show(
     return output.err if code else output.out
 
 
-def record(repo: Repo, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+def record(
+    repo: Repo, capsys: pytest.CaptureFixture[str], *arguments: str, at: str = "."
+) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
-        show(repo, capsys, *arguments, "--format", "json"), parse_constant=pytest.fail
+        show(repo, capsys, *arguments, "--format", "json", at=at), parse_constant=pytest.fail
     )
     return found
 
@@ -214,6 +216,30 @@ def test_the_run_of_a_milestone(
 
 
 @pytest.mark.usefixtures("job")
+def test_the_run_of_a_milestone_of_a_project(
+    repo: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".fx-hooks.yaml", "projects: [packages/*]\n")
+    run = f"packages/ml/{JOB}"
+    write(repo.root / run / ".hydra/config.yaml", "lr: 0.1\n", mtime=ago(40))
+    write(repo.root / run / "model.pt", torch_file(), mtime=ago(40))
+    place = "packages/ml/best_models/first.pt"
+    with working_directory(repo.root / "packages/ml"):
+        options = ("--as", "first", "--why", "x", "--metric", "acc=0.9")
+        assert add_milestone.main((f"{JOB}/model.pt", *options)) == 0
+    found = [
+        record(repo, capsys, place),
+        record(repo, capsys, place.replace(".pt", "_meta.json")),
+        record(repo, capsys, "best_models/first.pt", at="packages/ml"),
+        record(repo, capsys, run),
+    ]
+    for one in found:
+        assert (one["path"], one["milestones"][0][:20]) == (run, "packages/ml/best_mod")
+    shutil.rmtree(repo.root / run)
+    gone = record(repo, capsys, place)
+    assert (gone["path"], gone["on_disk"], gone["config"]) == (run, False, {"lr": 0.1})
+
+
 def test_what_is_no_run(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
     repo.write("best_models/b_meta.json", "{")
     repo.write("best_models/c.pt", torch_file())

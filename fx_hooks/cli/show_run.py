@@ -102,7 +102,9 @@ def show_run(name: str, *, archives: Sequence[str] = (), as_json: bool = False) 
     repository = Repository()
     path = from_root(name, repository.root)
     index = repository.index_by_path()
-    best_models = policy_in_force(repository, index).policy.best_models
+    policy = policy_in_force(repository, index).policy
+    project = b"" if policy.projects is None else policy.projects.around(path)
+    best_models = policy.best_models_of(project).below(project)
     milestone = _milestone(repository.root, path, best_models)
     found = survey(repository)
     log = read_log(repository.common_directory())
