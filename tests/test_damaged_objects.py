@@ -71,7 +71,14 @@ def test_a_page_under_a_name_of_weights(repo: Repo, left: int) -> None:
     assert repo.check_once().code != 0
 
 
-def test_what_a_complete_clone_lacks(repo: Repo) -> None:
+@pytest.mark.parametrize("arguments", [(), ("--all-files",)])
+def test_what_a_complete_clone_lacks(repo: Repo, arguments: tuple[str, ...]) -> None:
+    repo.stage("res/thing", TORCH)
+    loose(repo, ":res/thing").unlink()
+    result = repo.check_once(*arguments)
+    assert result.code == 2
+    assert "res/thing: its content is lost" in result.err
     repo.stage("model.pt", WEIGHTS)
+    repo.git("rm", "-q", "--cached", "res/thing")
     loose(repo, ":model.pt").unlink()
-    assert repo.check_once().code == 1
+    assert repo.check_once(*arguments).code == 1  # its name is enough

@@ -183,7 +183,8 @@ def test_a_pickle_counts_at_any_size(repo: Repo, suffix: str) -> None:
     assert repo.check("--all-files").code == 1
 
 
-def test_what_is_not_in_the_clone_is_no_error(repo: Repo) -> None:
+def test_what_a_partial_clone_lacks_is_no_error(repo: Repo) -> None:
+    repo.git("config", "remote.origin.promisor", "true")
     commit(repo, "bad", "res/best", content=TORCH)
     blob = repo.git("rev-parse", ":res/best").strip()
     (repo.git_directory / "objects" / blob[:2] / blob[2:]).unlink()

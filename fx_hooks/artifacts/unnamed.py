@@ -11,6 +11,8 @@ from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
+from fx_hooks.util.errors import FatalError
+from fx_hooks.util.paths import shown
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def look_into(
 ) -> Unnamed:
     """Look into the blobs of *paths*: large ones, and smaller ones whose names give a reason to.
 
-    What was looked into before is not opened again. *sizes* are those that are known.
+    What was looked into before is not opened again. *sizes* are those that are known. Raises
+    :class:`~fx_hooks.util.errors.FatalError` where one is lost, and not only not here.
     """
     nothing, known, trees = looked_into.read(store.git_directory)
     paths = list(paths)
@@ -54,8 +57,12 @@ def look_into(
         if bound is None:
             bound = least[path] = least_size(path)
         size = sizes.get(blob)
-        if size is None:
-            whole = whole and bytes.fromhex(blob) in nothing
+        if size is None and bytes.fromhex(blob) not in nothing:
+            if not store.is_partial():
+                raise FatalError(f"{shown(path)}: its content is lost: git fsck says more")
+            whole = False
+        elif size is None:
+            continue
         elif size >= bound and bytes.fromhex(blob) not in nothing:
             asked[blob] = size
     unknown = [blob for blob in asked if bytes.fromhex(blob) not in known]

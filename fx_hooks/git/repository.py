@@ -107,6 +107,7 @@ class ObjectStore:
         self._where = _HERE
         self._head: str | None = None
         self._way: str | None = None
+        self._partial: bool | None = None
         self._sizes: dict[str, int] = {}
         # What was read of the commit that was asked about last: most questions are about one.
         self._read: tuple[str, dict[str, dict[bytes, tuple[bytes, bytes]]]] = "", {}
@@ -277,7 +278,7 @@ class ObjectStore:
         In a partial clone some git versions stop at the first one that it lacks. Raises
         :class:`FatalError` in any other: something is damaged.
         """
-        if not self._is_partial():
+        if not self.is_partial():
             raise self._failure(("cat-file",), errors)
         options = ("--batch-all-objects", "--unordered", "--buffer")
         here = {*self.run("cat-file", *options, "--batch-check=%(objectname)").decode().split()}
@@ -531,7 +532,7 @@ class ObjectStore:
         """
         if code:
             return errors or b"?"
-        return errors if b"error: " in errors and not self._is_partial() else b""
+        return errors if b"error: " in errors and not self.is_partial() else b""
 
     def _ask_of_many(self, option: str, objects: Sequence[str]) -> tuple[bytes, bytes]:
         """Return the same of *objects* whose answers are short.
@@ -579,11 +580,14 @@ class ObjectStore:
 
         How git ends where it misses one, and what it then says, differs between its versions.
         """
-        return self._is_partial() and self._misses_trees()
+        return self.is_partial() and self._misses_trees()
 
-    def _is_partial(self) -> bool:
-        promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
-        return bool(_start(promisors, self._where).stdout)
+    def is_partial(self) -> bool:
+        """Return True in a partial clone: what it lacks can be fetched."""
+        if self._partial is None:
+            promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
+            self._partial = bool(_start(promisors, self._where).stdout)
+        return self._partial
 
     def _misses_trees(self, *options: str, stdin: bytes = b"") -> bool:
         options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")
