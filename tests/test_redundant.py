@@ -27,7 +27,7 @@ def fresh(home: Path, tmp_path: Path) -> Path:  # noqa: ARG001
 def test_git_ignores_the_same_without_them(fresh: Path, openers: float) -> None:
     draw = random.Random(7)
     asked: list[tuple[int, list[bytes], bytes]] = []
-    for number in range(200):
+    for number in range(300):
         policy = draw_policy(draw)
         drawn = [entry.pattern for entry in policy.entries]
         own = draw.choices([*drawn, *(f"{text.rstrip('/')}/" for text in drawn)], k=3)
