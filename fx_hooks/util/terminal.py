@@ -12,6 +12,10 @@ from typing import TextIO
 def complain(text: str) -> None:
     """Print *text* to standard error; where that takes nothing, no exit code depends on it."""
     lines = text.split("\n")
+    # What was said before comes first where both go to one place.
+    with suppress(OSError, ValueError):
+        if sys.stdout is not None:
+            sys.stdout.flush()
     with suppress(OSError):
         print("\n".join(without_commands(lines) if on_github() else lines), file=sys.stderr)
 
