@@ -162,8 +162,6 @@ def _clean(
         asked = _runs(places)
     content_of = [] if looked_into else [*attributes, *paths]
     entries = index.entries([POLICY, milestones, *content_of, *asked])
-    if whole_tree is None and _says_something([path for path in paths if path not in entries]):
-        return False
     if not as_it_was(entries.get(POLICY), tracked) or index.any_below(doubtful):
         return False
     if not as_it_was(entries.get(milestones), listed) or not entries.keys().isdisjoint(asked):
@@ -180,6 +178,10 @@ def _clean(
             )
             or has_other_attributes(git_directory)
         )
+        if whole_tree is None:
+            others = [path for path in paths if path not in entries]
+            if _says_something(others, disk):
+                return False
         these = {path: entries[path] for path in undecided if path in entries} if entries else {}
         if not _without_weights(these, git_directory, filtered, every=whole_tree is not None):
             return False
@@ -201,10 +203,13 @@ def _clean(
     )
 
 
-def _says_something(names: "list[bytes]") -> bool:
+def _says_something(names: "list[bytes]", disk: Disk) -> bool:
     """Return True unless the command surely says nothing of *names* that are not in the index."""
     nowhere = 0
     for name in names:
+        if not disk.may_have(name):
+            nowhere += 1
+            continue
         try:
             status = os.lstat(name)
         except OSError:

@@ -126,6 +126,12 @@ class Disk:
                     return True
         return False
 
+    def may_have(self, path: bytes) -> bool:
+        """Return False if a look into the folder of *path* has not shown it."""
+        folder, _, name = path.rpartition(b"/")
+        names = self._names.get(folder)
+        return names is None or name.lower() in names
+
 
 def _names_in(folder: bytes) -> "frozenset[bytes] | None":
     """Return the names in *folder*, in small letters; None if there are many, or no answer.
