@@ -73,7 +73,7 @@ def proven_clean(arguments: "list[str]") -> bool:
         doubtful = [] if literal else _perhaps_folders(paths)
         output = b""
         if whole_tree:
-            _git("rev-parse", "-q", "--verify", "HEAD^{tree}")  # that cannot be read is an error
+            _git("rev-parse", "-q", "--verify", "HEAD^{commit}")  # that cannot be read is an error
             output = _git("ls-files", "-s", "-z")
         # Runners pass only what differs from both sides of a merge.
         elif not names or os.path.lexists(os.path.join(git_directory, "MERGE_HEAD")):

@@ -334,10 +334,12 @@ class ObjectStore:
         with holding(text) as questions, holding(b"") as errors:
             process = _started(("cat-file", "--batch"), self._where, questions, errors)
             assert process.stdout is not None
+            missing = False
             try:
                 while line := process.stdout.readline():
                     name, _, rest = line.decode().rstrip("\n").partition(" ")
                     if rest.startswith("missing"):
+                        missing = True
                         continue
                     left = size = int(rest.split()[1])
                     head = process.stdout.read(min(left, most))
@@ -351,7 +353,7 @@ class ObjectStore:
             finally:
                 process.stop()
             errors.seek(0)
-            return found, self._complaint(code, errors.read())
+            return found, self._complaint(code, errors.read(), missing)
 
     def found(self, commit: str, paths: Iterable[bytes]) -> dict[bytes, str]:
         """Return the ids of what *commit* has at *paths*, without those where it has nothing."""
@@ -523,16 +525,17 @@ class ObjectStore:
             return b"", b""
         stdin = b"".join(name + b"\n" for name in objects)
         result = _start(("cat-file", "--buffer", option), self._where, stdin)
-        return result.stdout, self._complaint(result.returncode, result.stderr)
+        missing = b" missing\n" in result.stdout
+        return result.stdout, self._complaint(result.returncode, result.stderr, missing)
 
-    def _complaint(self, code: int, errors: bytes) -> bytes:
+    def _complaint(self, code: int, errors: bytes, missing: bool) -> bytes:
         """Return why ``git cat-file`` stopped early, or what it could not read; empty if neither.
 
         Of an object whose beginning is damaged it says that it is missing, and an error.
         """
         if code:
             return errors or b"?"
-        return errors if b"error: " in errors and not self.is_partial() else b""
+        return errors if missing and b"error: " in errors and not self.is_partial() else b""
 
     def _ask_of_many(self, option: str, objects: Sequence[str]) -> tuple[bytes, bytes]:
         """Return the same of *objects* whose answers are short.
@@ -555,7 +558,9 @@ class ObjectStore:
                 process.stop()
             answers.seek(0)
             failed.seek(0)
-            return output + answers.read(), self._complaint(code, failed.read())
+            more = answers.read()
+            missing = b" missing\n" in more
+            return output + more, self._complaint(code, failed.read(), missing)
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
