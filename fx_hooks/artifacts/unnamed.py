@@ -56,16 +56,17 @@ def look_into(
         bound = least.get(path)
         if bound is None:
             bound = least[path] = least_size(path)
-        size = sizes.get(blob)
-        if size is None and bytes.fromhex(blob) not in nothing:
-            # Of an unmerged path the id is none at all.
-            if blob.strip("0") and not store.is_partial():
-                raise FatalError(f"{shown(path)}: its content is lost: git fsck says more")
-            whole = False
-        elif size is None:
+        if bytes.fromhex(blob) in nothing:
             continue
-        elif size >= bound and bytes.fromhex(blob) not in nothing:
-            asked[blob] = size
+        size = sizes.get(blob)
+        if size is not None:
+            if size >= bound:
+                asked[blob] = size
+            continue
+        # Of an unmerged path the id is none at all.
+        if blob.strip("0") and not store.is_partial():
+            raise FatalError(f"{shown(path)}: its content is lost: git fsck says more")
+        whole = False
     unknown = [blob for blob in asked if bytes.fromhex(blob) not in known]
     heads = store.heads(unknown, HEAD_BYTES)
     found = {blob: judged(head, asked[blob]) for blob, head in heads.items()}

@@ -112,10 +112,10 @@ def _is_proven_with_new_tables(arguments: list[str]) -> bool:
     So it is in a new clone, as in CI, and after each change of the policy. They are made of a few
     files, and of a large index nothing else is read here: that takes a third of the time.
     """
+    if arguments and arguments[0] not in ("--", "--all-files"):
+        return False
     git_directory = find_git_directory()
     if git_directory is None or kept_tables(git_directory)[1] is not None:
-        return False
-    if arguments and arguments[0] not in ("--", "--all-files"):
         return False
     repository = Repository()
     index = repository.index_by_path(f"*{POLICY_NAME}", "*/milestones.yaml")

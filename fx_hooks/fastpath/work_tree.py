@@ -60,11 +60,12 @@ def _is_here(git_directory: str, config: bytes) -> bool:
     """Return False unless *config* leaves the files here: core.worktree and core.bare do not."""
     lower = config.lower()
     if b"worktreeconfig" in lower:
+        lower = lower.replace(b"worktreeconfig", b"")
         try:
             with open(f"{git_directory}/config.worktree", "rb") as file:
-                lower = lower.replace(b"worktreeconfig", b"") + file.read().lower()
+                lower += file.read().lower()
         except FileNotFoundError:
-            lower = lower.replace(b"worktreeconfig", b"")
+            pass
         except OSError:
             return False
     if b"bare" in lower.replace(b"bare = false", b""):
