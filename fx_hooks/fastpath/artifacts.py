@@ -171,18 +171,11 @@ def _clean(
     if not looked_into:
         filtered = (
             not entries.keys().isdisjoint(attributes)
-            or (
-                # Of each folder nothing else is asked then.
-                any(map(os.path.lexists, attributes))
-                if whole_tree is not None
-                else disk.has_any(above, (ATTRIBUTES,))
-            )
+            or _are_there(attributes, above, disk, every=whole_tree is not None)
             or has_other_attributes(git_directory)
         )
-        if whole_tree is None:
-            others = [path for path in paths if path not in entries]
-            if _says_something(others, disk):
-                return False
+        if whole_tree is None and _says_something([p for p in paths if p not in entries], disk):
+            return False
         these = {path: entries[path] for path in undecided if path in entries} if entries else {}
         if not _without_weights(these, git_directory, filtered, every=whole_tree is not None):
             return False
@@ -202,6 +195,18 @@ def _clean(
         disk.has_any(folders, [mark for mark in tails if not mark.startswith(b"*/")])
         for tails, folders in places
     )
+
+
+def _are_there(
+    attributes: "list[bytes]", folders: "list[bytes]", disk: Disk, *, every: bool
+) -> bool:
+    """Return True if one of *attributes*, the files of *folders*, is on disk.
+
+    Of *every* folder nothing else is asked: then each file is looked for, and no folder listed.
+    """
+    if every:
+        return any(map(os.path.lexists, attributes))
+    return disk.has_any(folders, (ATTRIBUTES,))
 
 
 def _says_something(names: "list[bytes]", disk: Disk) -> bool:
