@@ -92,6 +92,11 @@ def proven_clean(arguments: "list[str]") -> bool:
             paths = [record.partition(b"\t")[2] for record in output.split(b"\0")[:-1]]
             if may_hold_one(paths):
                 return False
+            if content[5] is not None:
+                from fx_hooks.fastpath.projects import may_lack_one
+
+                if may_lack_one(content[5]):
+                    return False
         else:
             paths += output.split(b"\0")[:-1]
         if BASELINE in paths:
