@@ -52,8 +52,8 @@ DONE = Result(0, f"The files are in place.\n{INSTALL}No tracked file breaks the 
 ALL_DONE = Result(0, "All is in place.\nNo tracked file breaks the policy.\n", "")
 
 
-def run(repo: Repo, *arguments: str) -> Result:
-    return support.run(init.main, *arguments, cwd=repo.root)
+def run(repo: Repo, *arguments: str, folder: str = ".") -> Result:
+    return support.run(init.main, *arguments, cwd=repo.root / folder)
 
 
 def in_step(repo: Repo) -> bool:
@@ -654,21 +654,113 @@ def test_undo_keeps_the_hooks_of_a_runner_with_other_hooks(repo: Repo) -> None:
     assert run(repo, "--undo", "--yes").out.endswith("Taken back.\n")
 
 
+# What is there, and which of its lines go.
 BY_HAND = {
-    "lefthook.yml": "pre-commit:\n  commands:\n    a:\n      run: fx-check-artifacts\n",
-    ".husky/pre-commit": "fx-sync-gitignore\n",
-    ".git/hooks/pre-merge-commit": "#!/bin/sh\nfx-check-artifacts || exit\n",
+    "lefthook.yml": (
+        "# mine\npre-commit:\n  parallel: true\n  commands:\n    lint:\n      run: ruff check\n"
+        "    a:\n\n      glob: '*.py'\n      run: fx-check-artifacts\n\n"
+        "    fx-sync-gitignore:\n      run: 'fx-sync-gitignore'\n"
+        "pre-merge-commit:\n  jobs:\n  - run: |\n      fx-check-artifacts && fx-sync-gitignore\n"
+        "    name: ours\n",
+        [7, 9, 10, 12, 13, 14, 15, 16, 17, 18],
+        "# mine\npre-commit:\n  parallel: true\n  commands:\n"
+        "    lint:\n      run: ruff check\n\n\n",
+    ),
+    ".lefthook.toml": (
+        '[pre-commit.commands]\na.run = "x"\npre.run = "fx-check-artifacts"\n',
+        [3],
+        '[pre-commit.commands]\na.run = "x"\n',
+    ),
+    ".husky/pre-commit": (
+        "# fx-check-tree\nfx-check-artifacts && fx-sync-gitignore\nnpm test\n",
+        [2],
+        "# fx-check-tree\nnpm test\n",
+    ),
+    ".git/hooks/pre-commit": (
+        "#!/bin/sh\nfx-check-artifacts || exit\nfx-check-best-models || exit 1\n:\n",
+        [2, 3],
+        "#!/bin/sh\n:\n",
+    ),
+}
+# What is not ours alone in a line: the line stays, and something of it does, too.
+MIXED = {
+    "lefthook.yml": (
+        "pre-commit:\n  commands:\n    a:\n      run: ruff check && fx-check-artifacts\n"
+        "    b:\n      run: fx-sync-gitignore\n",
+        [4, 6],
+    ),
+    "lefthook.toml": ('[pre-commit.commands.a]\nrun = "fx-check-artifacts"\n', [2]),
+    "lefthook.json": ('{"pre-commit":\n {"jobs": [{"run": "fx-check-artifacts"}]}}\n', [2]),
+    ".husky/pre-commit": ("if true; then\n  fx-check-artifacts\nfi\n", [2]),
+    ".git/hooks/pre-merge-commit": ("#!/bin/sh\ntrue &&\nfx-check-artifacts\n", [3]),
+    ".pre-commit-config.yaml": ("repos:\n- repo: x\n  hooks:\n  - id: fx-check-artifacts\n", [4]),
 }
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_undo_names_the_lines_that_it_did_not_write(repo: Repo, name: str) -> None:
-    repo.write(name, BY_HAND[name])
+    text, numbers, left = BY_HAND[name]
+    repo.write(name, text)
     run(repo, "--yes")
-    said = run(repo, "--undo", "--yes").out.partition("Taken back.\n")[2]
-    assert said == (
-        f"{name} still starts fx-hooks, in lines that fx-init did not write: take them out\n"
+    lines = text.splitlines(keepends=True)
+    assert run(repo, "--undo", "--yes").out.partition("Taken back.\n")[2] == (
+        f"{name} still starts fx-hooks, in lines that fx-init did not write."
+        " Take these lines out:\n"
+        + "".join(f"    {name}:{number}: {lines[number - 1]}" for number in numbers)
     )
+    rest = [line for number, line in enumerate(lines, 1) if number not in numbers]
+    assert "".join(rest) == left
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_undo_names_lines_that_are_not_ours_alone(repo: Repo, name: str) -> None:
+    text, numbers = MIXED[name]
+    repo.write(name, text)
+    run(repo, "--yes")
+    said = run(repo, "--undo", "--yes").out.partition("did not write. ")[2].splitlines()
+    lines = text.splitlines()
+    assert said == [
+        "Take fx-hooks out of these lines:",
+        *(f"    {name}:{number}: {lines[number - 1]}" for number in numbers),
+    ]
+
+
+@pytest.mark.parametrize("folder", [".", "src"])
+@pytest.mark.parametrize(
+    ("name", "tracked"),
+    [(".git/hooks/pre-commit", False), (".husky/pre-commit", False), (".husky/pre-commit", True)],
+)
+@pytest.mark.skipif(os.name == "nt", reason="the command is for a POSIX shell")
+def test_undo_takes_a_script_away_that_does_nothing_else(
+    repo: Repo, name: str, folder: str, tracked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = os.path.dirname(sys.executable)
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    repo.write("src/a.py", "")
+    repo.write(name, "#!/bin/sh\n\nfx-check-artifacts || exit\n")
+    (repo.root / name).chmod(0o755)
+    if name.startswith(".husky"):
+        repo.git("config", "core.hooksPath", ".husky")
+        if tracked:
+            repo.git("add", name)
+    run(repo, "--yes")
+    repo.stage("a.log", "")
+    repo.git("commit", "-q", "-m", "x", fails=True)
+    head, command = run(repo, "--undo", "--yes", folder=folder).out.splitlines()[-2:]
+    assert head.endswith(" did not write. It does nothing else, so take it away:")
+    subprocess.run(command, shell=True, cwd=repo.root / folder, check=True)
+    repo.commit()
+    assert name not in repo.git("ls-files") + repo.git("ls-files", "--others")
+
+
+def test_undo_leaves_hooks_alone_that_other_repositories_share(repo: Repo, tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "pre-commit").write_text("fx-check-artifacts\n")
+    repo.git("config", "core.hooksPath", str(hooks))
+    run(repo, "--yes")
+    said = run(repo, "--undo", "--yes").out
+    assert f"Take these lines out:\n    {hooks}/pre-commit:1: fx-check-artifacts\n" in said
 
 
 MARKS = ("# mine\n*.tmp\n", None)

@@ -15,14 +15,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks import __version__
+from fx_hooks.cli._left_lines import is_all, lines_of_ours, starts_ours
 from fx_hooks.cli._undo import hooks_folder
 from fx_hooks.frameworks.configuration import MAX_BYTES
-from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.policy.in_force import from_here, read_policy_file
 from fx_hooks.util.disk import NoFileError, files_only
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import shown
+from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data
-from fx_hooks.util.terminal import command_lines
+from fx_hooks.util.terminal import command_lines, one_line
 from fx_hooks.util.yaml_insert import with_items
 
 if TYPE_CHECKING:
@@ -186,13 +187,39 @@ def left_behind(repository: Repository) -> list[str]:
             ]
     names = [*_CONFIGS[Kind.PREK], _lefthook_config(hooks.root), *_SIMPLE_CONFIGS]
     scripts = [*map(hooks.script, STAGES), *(hooks.place(f".husky/{stage}") for stage in STAGES)]
+    simple = [hooks.place(name) for name in _SIMPLE_CONFIGS]
+    again = False
     for place in dict.fromkeys((*(hooks.place(name) for name in names if name), *scripts)):
-        if re.search(r"\bfx-(check|sync)-", text_of(place, comments=False)):
-            lines.append(
-                f"{hooks.name(place)} still starts fx-hooks, in lines that fx-init did not write:"
-                " take them out"
-            )
+        text = text_of(place)
+        if not starts_ours(text):
+            continue
+        if _SIMPLE.search(text):
+            again = True
+            continue
+        again |= place in simple
+        lines += _to_take_out(repository, hooks, place, text, is_script=place in scripts)
+    if again:
+        lines += [f"Then let {SIMPLE_KEY} write git's hooks:"]
+        lines += command_lines((f"npx {SIMPLE_KEY}",))
     return lines
+
+
+def _to_take_out(
+    repository: Repository, hooks: _Hooks, place: bytes, text: str, *, is_script: bool
+) -> list[str]:
+    """Return how to take our commands out of the file at *place*, whose *text* is the user's."""
+    name = hooks.name(place)
+    still = f"{name} still starts fx-hooks, in lines that fx-init did not write."
+    path = os.path.relpath(place, hooks.root)
+    # Git may look for its hooks where other repositories have theirs.
+    if is_script and is_all(text) and not path.startswith(b".."):
+        remove = "git rm -q -f" if path in repository.index_by_path(os.fsdecode(path)) else "rm"
+        command = from_here(repository, f"{remove} {quoted(path)}")
+        return [f"{still} It does nothing else, so take it away:", *command_lines((command,))]
+    numbers, whole = lines_of_ours(name, text)
+    what = "Take these lines out:" if whole else "Take fx-hooks out of these lines:"
+    said = text.split("\n")
+    return [f"{still} {what}", *(f"    {name}:{n}: {one_line(said[n - 1])}" for n in numbers)]
 
 
 def entry_lines(indent: str, hooks: Sequence[str] = HOOKS) -> list[str]:
