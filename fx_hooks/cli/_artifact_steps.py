@@ -1,4 +1,4 @@
-"""What to do about artifacts that ``fx-check-artifacts`` has found, with the commands for it."""
+"""The steps to take about artifacts that ``fx-check-artifacts`` has found, and their commands."""
 
 from __future__ import annotations
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from fx_hooks import __version__
 from fx_hooks.cli._left_lines import is_all, lines_of_ours, starts_ours
+from fx_hooks.cli._undo import hooks_folder
 from fx_hooks.frameworks.configuration import MAX_BYTES
 from fx_hooks.policy.in_force import from_here, read_policy_file
+from fx_hooks.util.disk import NoFileError, files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data
@@ -102,9 +104,8 @@ class _Hooks:
     """The folder in which git looks for hooks."""
 
     def __init__(self, repository: Repository) -> None:
-        place = repository.run("rev-parse", "--git-path", "hooks")[:-1]
         self.root = repository.root
-        self.folder = os.path.join(repository.root, place)
+        self.folder = hooks_folder(repository)
         set_to = repository.run("config", "--get", "core.hooksPath", codes=(0, 1)).strip()
         self.elsewhere = bool(set_to)
         self.husky = os.path.realpath(self.folder) in (
@@ -304,11 +305,12 @@ def _toml(place: bytes) -> Any:
     except ImportError:  # before Python 3.11
         return None
     try:
-        with open(place, "rb") as file:
+        with open(place, "rb", opener=files_only) as file:
             return tomllib.load(file)
     except (OSError, ValueError) as exc:
         name = os.fsdecode(os.path.basename(place))
-        raise FatalError(f"{name}: cannot be read: {exc}") from exc
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise FatalError(f"{name}: cannot be read: {why}") from exc
 
 
 def _lefthook_config(root: bytes) -> str:
@@ -523,12 +525,12 @@ def _followed(text: str, *, errexit: bool) -> tuple[list[str], int]:
 def text_of(path: bytes, *, comments: bool = True) -> str:
     """Return a file's text, or without *comments* what does not begin with ``#``.
 
-    It is empty for a folder or no file.
+    It is empty for what is not a file.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=files_only) as file:
             text = file.read(MAX_BYTES).decode("utf-8", "replace")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (FileNotFoundError, NoFileError, NotADirectoryError):
         return ""
     except OSError as exc:
         raise FatalError(f"{shown(path)}: cannot be read: {exc.strerror}") from exc
