@@ -19,6 +19,7 @@ from fx_hooks import __version__
 from fx_hooks.cli._runners import entry_lines
 from fx_hooks.policy.loader import load_policy
 from fx_hooks.util.yaml_insert import with_items
+from fx_hooks.weights.torch_allows import TORCH_VERSION
 from tests.documents import (
     PAGES,
     ROOT,
@@ -343,3 +344,12 @@ def test_ci_tries_the_lower_bounds() -> None:
     for bound in bounds:
         name, version = bound.partition(",")[0].split(">=")
         assert tried[name] in (version, f"{version}.0"), bound
+
+
+def test_the_torch_whose_lists_are_shipped_is_the_one_that_is_tried() -> None:
+    jobs = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]
+    (installed,) = [s["run"] for s in jobs["torch"]["steps"] if "torch==" in s.get("run", "")]
+    pins = installed.partition("install ")[2]
+    assert f"torch=={TORCH_VERSION}" in pins.split()
+    # By hand as in CI.
+    assert f"pip install {pins} && python -m pytest -m torch" in read("CONTRIBUTING.md")

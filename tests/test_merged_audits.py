@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from fx_hooks.cli import check_range
+from fx_hooks.cli import check_range, init
 from fx_hooks.history.audit.figures import Point, Repository, Weight
 from fx_hooks.history.audit.merged import merged
 from tests.support import Repo, working_directory
@@ -103,6 +104,36 @@ def test_the_growth_is_the_sum_of_all() -> None:
         (30, 102, 5, 7),
     ]
     assert (both.commits, both.refs, both.artifacts) == (4, 2, Weight(2, 2, 2))
+
+
+def test_what_the_baselines_accept(
+    audited: Callable[..., str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [audited("one", 2_000), audited("other", 3_000)]
+    for path in files:
+        with working_directory(Path(path).with_suffix("")):
+            assert init.main(["--baseline", "--yes"]) == 0
+            repo = Repo(Path.cwd())
+            repo.stage_all()
+            repo.commit()
+            check_range.main(["--all", "--format", "json", "--output", path])
+    # As it was written before there were baselines.
+    document = json.loads(Path(audited("old")).read_text("utf-8"))
+    del document["audit"]["accepted"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    capfd.readouterr()
+    files.append(str(tmp_path / "old.json"))
+    assert check_range.main(["--merge", *files]) == 0
+    *rows, note = capfd.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["nothing"] * 4
+    assert note.startswith(
+        "Accepted by .fx-hooks-baseline, and not counted as artifacts: 2 blobs, "
+    )
+    page = tmp_path / "page.html"
+    assert check_range.main(["--merge", *files[:2], "--html", str(page)]) == 0
+    *rows, note = capfd.readouterr().out.splitlines()
+    assert note in unescape(page.read_text("utf-8"))
+    assert "No artifacts but what .fx-hooks-baseline accepts." in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
-from fx_hooks import check_best_models, check_range
-from fx_hooks.cli import explain, init, rules
+from fx_hooks import check_best_models, check_range, sync_gitignore
+from fx_hooks.cli import explain, init, report_space, rules
+from fx_hooks.fastpath import artifacts, gitignore
 from tests.contract_support import STATE
 from tests.support import CLEAN, Repo, Result, mostly_slow, run, run_main
 
@@ -191,13 +193,77 @@ def test_projects_that_are_not_there_are_named(repo: Repo, monkeypatch: pytest.M
     for again in range(2):  # the second time with the policy that is kept
         explained = run(explain.main, "a.py", cwd=repo.root).err
         assert explained == "".join(f"fx-explain: note: {line}\n" for line in lines), again
-        assert run_main(["--all-files"]) == CLEAN
+        assert run_main(["--all-files"]).out == "".join(f"note: {line}\n" for line in lines)
+        assert not artifacts.proven_clean(["--all-files"])
+        assert run_main(["--", "lib/a.py"]) == CLEAN
+        space = run(report_space.main, cwd=repo.root).err
+        assert "".join(f"fx-report-space: note: {line}\n" for line in lines) in space
+        audit = run(check_range.main, "--all", cwd=repo.root).out
+        assert all(line in audit for line in lines)
     assert run(rules.main, "ignore", cwd=repo.root).err.count("projects: ") == len(lines)
     assert MISSING in run(init.main, "--dry-run", cwd=repo.root).out
     repo.stage("a.pt", STATE)
     assert all(line in run_main([]).out for line in lines)
+    repo.commit()
+    pushed = run(check_range.main, "HEAD~..HEAD", cwd=repo.root).out
+    assert all(line in pushed for line in lines)
     repo.stage("new/a/b.py", "")
     assert "new/*" not in run(explain.main, "a.py", cwd=repo.root).err
+
+
+def test_the_block_is_in_step_without_a_project_that_is_not_there(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".fx-hooks.yaml", WRITTEN)
+    repo.stage("packages/ml/a.py", "")
+    repo.stage("services/rank/a.py", "")
+    repo.write("untracked/a.py", "")
+    repo.stage("lib/a.py", "")
+    monkeypatch.chdir(repo.root)
+    said = "".join(f"fx-sync-gitignore: note: {line}\n" for line in MISSING.splitlines())
+    assert sync_gitignore.main([]) == 1
+    assert capfd.readouterr().err == said
+    repo.git("add", "--", "*.gitignore")
+    monkeypatch.setattr(gitignore, "_SETTLED", 0)
+    for _ in range(2):
+        assert sync_gitignore.main([]) == 0
+        assert capfd.readouterr() == ("", said)
+    for option in ("--check", "--findings", "--diff"):
+        assert sync_gitignore.main([option]) == 0
+        assert capfd.readouterr().err == said, option
+    for folder in ("packagez/ml", "new/a", "nothing/like/it"):
+        repo.stage(f"{folder}/a.py", "")
+    assert sync_gitignore.main([]) == 1
+    assert capfd.readouterr().err == ""
+    repo.git("add", "--", "*.gitignore")
+    assert sync_gitignore.main([]) == 0
+    assert gitignore.proven_in_step([])
+
+
+@pytest.mark.parametrize(
+    ("folders", "missing"),
+    [
+        ("lib, 'services/*'", False),
+        ("'services/*', '**/lib'", False),
+        ("lab", True),
+        ("'servicez/*', '**/lib'", True),
+        ("'**/lib', 'servicez/*'", True),
+    ],
+)
+def test_a_clean_tree_is_fast_where_each_project_is_there(
+    repo: Repo, folders: str, missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.stage(".fx-hooks.yaml", f"projects: [{folders}]\n")
+    repo.stage("services/rank/a.py", "")
+    repo.stage("lib/a.py", "")
+    repo.commit()
+    monkeypatch.chdir(repo.root)
+    assert bool(run_main(["--all-files"]).out) is missing
+    assert artifacts.proven_clean(["--all-files"]) is not missing
+    shutil.rmtree(repo.root / "services")
+    shutil.rmtree(repo.root / "lib")
+    assert not artifacts.proven_clean(["--all-files"])  # of a sparse checkout, the index tells
+    assert bool(run_main(["--all-files"]).out) is missing
 
 
 @pytest.mark.parametrize("how", ["binary by an attribute", "with a NUL", "not tracked"])

@@ -120,6 +120,29 @@ def test_what_is_said_of_lefthook_leads_to_green(repo: Repo) -> None:
 
 
 @needs_lefthook
+@pytest.mark.parametrize("more", ["", "    lint:\n      run: 'true'\n"])
+def test_lefthook_starts_without_the_lines_that_undo_names(repo: Repo, more: str) -> None:
+    user = User(repo)
+    text = lefthook() + more
+    repo.write("lefthook.yml", text)
+    user.does("lefthook", "install")
+    user.does("fx-init", "--yes", code=None)
+    said = user.does("fx-init", "--undo", "--yes")
+    assert "Take these lines out:" in said
+    numbers = {
+        int(number) for number in re.findall(r"^    lefthook.yml:(\d+): ", said, re.MULTILINE)
+    }
+    lines = text.splitlines(keepends=True)
+    left = [line for number, line in enumerate(lines, 1) if number not in numbers]
+    assert len(left) == (4 if more else 0)
+    repo.write("lefthook.yml", "".join(left))
+    assert not any(user.stages().values())
+    assert not any(user.tries().values())
+    repo.stage("x.log", "")
+    repo.git("commit", "-q", "-m", "x")
+
+
+@needs_lefthook
 def test_lefthook_that_something_else_changes(repo: Repo) -> None:
     user = User(repo)
     repo.write("lefthook.yml", lefthook())
@@ -163,6 +186,22 @@ def test_simple_git_hooks(repo: Repo, name: str, before: str) -> None:
     # What one writes into its hooks by hand, it takes out again.
     (repo.root / ".git/hooks/pre-commit").write_text("#!/bin/sh\n")
     assert user.stages()["pre-commit"] is False
+
+
+@needs_simple
+def test_simple_git_hooks_write_what_is_left_after_undo(repo: Repo) -> None:
+    user = User(repo)
+    package(repo, {"pre-commit": f"true && {COMMANDS[0]}"})
+    user.does(str(SIMPLE))
+    user.does("fx-init", "--yes", code=None)
+    said = user.does("fx-init", "--undo", "--yes")
+    assert "Take fx-hooks out of these lines:\n    package.json:1: " in said
+    assert said.endswith("Then let simple-git-hooks write git's hooks:\n    npx simple-git-hooks\n")
+    assert ".git/hooks" not in said
+    package(repo, {"pre-commit": "true"})
+    user.does(str(SIMPLE))
+    repo.stage("x.log", "")
+    repo.git("commit", "-q", "-m", "x")
 
 
 @needs_simple

@@ -15,12 +15,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks import __version__
+from fx_hooks.cli._left_lines import is_all, lines_of_ours, starts_ours
+from fx_hooks.cli._undo import hooks_folder
 from fx_hooks.frameworks.configuration import MAX_BYTES
-from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.policy.in_force import from_here, read_policy_file
+from fx_hooks.util.disk import NoFileError, files_only
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import shown
+from fx_hooks.util.paths import quoted, shown
 from fx_hooks.util.strict_yaml import plain_data
-from fx_hooks.util.terminal import command_lines
+from fx_hooks.util.terminal import command_lines, one_line
 from fx_hooks.util.yaml_insert import with_items
 
 if TYPE_CHECKING:
@@ -101,9 +104,8 @@ class _Hooks:
     """The folder in which git looks for hooks."""
 
     def __init__(self, repository: Repository) -> None:
-        place = repository.run("rev-parse", "--git-path", "hooks")[:-1]
         self.root = repository.root
-        self.folder = os.path.join(repository.root, place)
+        self.folder = hooks_folder(repository)
         set_to = repository.run("config", "--get", "core.hooksPath", codes=(0, 1)).strip()
         self.elsewhere = bool(set_to)
         self.husky = os.path.realpath(self.folder) in (
@@ -185,13 +187,39 @@ def left_behind(repository: Repository) -> list[str]:
             ]
     names = [*_CONFIGS[Kind.PREK], _lefthook_config(hooks.root), *_SIMPLE_CONFIGS]
     scripts = [*map(hooks.script, STAGES), *(hooks.place(f".husky/{stage}") for stage in STAGES)]
+    simple = [hooks.place(name) for name in _SIMPLE_CONFIGS]
+    again = False
     for place in dict.fromkeys((*(hooks.place(name) for name in names if name), *scripts)):
-        if re.search(r"\bfx-(check|sync)-", text_of(place, comments=False)):
-            lines.append(
-                f"{hooks.name(place)} still starts fx-hooks, in lines that fx-init did not write:"
-                " take them out"
-            )
+        text = text_of(place)
+        if not starts_ours(text):
+            continue
+        if _SIMPLE.search(text):
+            again = True
+            continue
+        again |= place in simple
+        lines += _to_take_out(repository, hooks, place, text, is_script=place in scripts)
+    if again:
+        lines += [f"Then let {SIMPLE_KEY} write git's hooks:"]
+        lines += command_lines((f"npx {SIMPLE_KEY}",))
     return lines
+
+
+def _to_take_out(
+    repository: Repository, hooks: _Hooks, place: bytes, text: str, *, is_script: bool
+) -> list[str]:
+    """Return how to take our commands out of the file at *place*, whose *text* is the user's."""
+    name = hooks.name(place)
+    still = f"{name} still starts fx-hooks, in lines that fx-init did not write."
+    path = os.path.relpath(place, hooks.root)
+    # Git may look for its hooks where other repositories have theirs.
+    if is_script and is_all(text) and not path.startswith(b".."):
+        remove = "git rm -q -f" if path in repository.index_by_path(os.fsdecode(path)) else "rm"
+        command = from_here(repository, f"{remove} {quoted(path)}")
+        return [f"{still} It does nothing else, so take it away:", *command_lines((command,))]
+    numbers, whole = lines_of_ours(name, text)
+    what = "Take these lines out:" if whole else "Take fx-hooks out of these lines:"
+    said = text.split("\n")
+    return [f"{still} {what}", *(f"    {name}:{n}: {one_line(said[n - 1])}" for n in numbers)]
 
 
 def entry_lines(indent: str, hooks: Sequence[str] = HOOKS) -> list[str]:
@@ -277,11 +305,12 @@ def _toml(place: bytes) -> Any:
     except ImportError:  # before Python 3.11
         return None
     try:
-        with open(place, "rb") as file:
+        with open(place, "rb", opener=files_only) as file:
             return tomllib.load(file)
     except (OSError, ValueError) as exc:
         name = os.fsdecode(os.path.basename(place))
-        raise FatalError(f"{name}: cannot be read: {exc}") from exc
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise FatalError(f"{name}: cannot be read: {why}") from exc
 
 
 def _lefthook_config(root: bytes) -> str:
@@ -496,12 +525,12 @@ def _followed(text: str, *, errexit: bool) -> tuple[list[str], int]:
 def text_of(path: bytes, *, comments: bool = True) -> str:
     """Return a file's text, or without *comments* what does not begin with ``#``.
 
-    It is empty for a folder or no file.
+    It is empty for what is not a file.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=files_only) as file:
             text = file.read(MAX_BYTES).decode("utf-8", "replace")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (FileNotFoundError, NoFileError, NotADirectoryError):
         return ""
     except OSError as exc:
         raise FatalError(f"{shown(path)}: cannot be read: {exc.strerror}") from exc

@@ -189,16 +189,19 @@ def check(
         steps, whole = _steps(check, findings, taken_out, acceptance, named=bool(files))
     # A clean tree is silent, unless you ask.
     exempt = exempted_note(verdicts) if all_files and (findings or verbose) else ""
-    notes = (*in_force.notes, *([exempt] if exempt else ()))
+    said = [exempt] if exempt else []
     if findings and policy_file is None:
         missed = near_misses.of_index(repository, index, in_force.policy)
-        notes = (*notes, *(one.text for one in missed))
-        notes = (*notes, *_suggestions(in_force.policy, findings, index))
+        said += [one.text for one in missed]
+        said += _suggestions(in_force.policy, findings, index)
+    elif all_files and policy_file is None:
+        said += near_misses.missing_projects(repository, index, in_force.policy)
+    notes = (*in_force.notes, *said)
     report = Report(NAME, findings, steps=steps, notes=notes)
 
     def text(colour: bool) -> Sequence[str]:
         if not findings:
-            return [f"note: {exempt}"] if exempt else []
+            return [f"note: {note}" for note in said]
         return artifact_report(
             findings, steps, verbose=verbose, colour=colour, whole=whole, notes=notes
         )

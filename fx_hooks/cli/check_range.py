@@ -136,9 +136,11 @@ def _run(options: argparse.Namespace) -> int:
 
         tip = store.head()
         classifier = classifier_for(store, tip, "HEAD", options.policy_ref)
-        if tip is not None and options.policy_ref is None:
-            near_misses.refuse_policies(near_misses.of_commit(store, tip, classifier.policy))
         notes = []
+        if tip is not None and options.policy_ref is None:
+            missed = near_misses.of_commit(store, tip, classifier.policy)
+            near_misses.refuse_policies(missed)
+            notes = [one.text for one in missed]
         if tip is None and options.policy_ref is None:
             notes = ["HEAD has no commit, so the built-in policy counts: see --policy-ref"]
         return audit(

@@ -25,7 +25,15 @@ from fx_hooks.best_models.staged_models import checks
 from fx_hooks.cli._common import add_format_option, command_parser, entry_point
 from fx_hooks.cli._runners import CONFIG, File, Runner, find_runner, left_behind
 from fx_hooks.cli._trial import try_hooks
-from fx_hooks.cli._undo import recorded, remember, state_of, states_in, take_back
+from fx_hooks.cli._undo import (
+    State,
+    hooks_folder,
+    recorded,
+    remember,
+    state_of,
+    states_in,
+    take_back,
+)
 from fx_hooks.fastpath.gitignore import FILE
 from fx_hooks.frameworks.configuration import MAX_BYTES, is_configuration
 from fx_hooks.frameworks.registry import FRAMEWORKS
@@ -206,15 +214,16 @@ def init(
 
 def _install(repository: Repository, runner: Runner) -> None:
     """Install the runner's hooks, and remember what that has changed."""
-    place = repository.run("rev-parse", "--git-path", "hooks")[:-1]
-    folder = os.path.join(repository.root, place)
+    folder = hooks_folder(repository)
     before = states_in(folder)
     words = runner.install.split()
     words[0] = next(
         (name for name in (words[0], "pre-commit", "prek") if shutil.which(name)), words[0]
     )
-    code = start_program(words, os.fsdecode(repository.root))
-    remember(repository, before, states_in(folder))
+    try:
+        code = start_program(words, os.fsdecode(repository.root))
+    finally:
+        remember(repository, before, states_in(folder))
     if code:
         raise FatalError(f"{words[0]} has not installed the hooks: see why with", " ".join(words))
     print(f"{words[0]} has installed its hooks: {', '.join(runner.stages)}")
@@ -651,24 +660,21 @@ def _agreed(question: str = "Write this? [y/N] ") -> bool:
 
 
 def _write_all(repository: Repository, files: Sequence[File]) -> None:
-    """Write *files*, and what takes them back; where one cannot be written, say which ones are."""
-    places = [os.path.join(repository.root, file.name.encode()) for file in files]
-    before = {place: state_of(place) for place in places}
-    written = []
-    fault = ""
+    """Write what takes *files* back, then them; where one cannot be, say which ones are written."""
+    written: list[str] = []
     try:
+        before, after = {}, {}
+        for file in files:
+            place = os.path.join(repository.root, file.name.encode())
+            before[place] = state_of(place)
+            after[place] = State(content=file.after, mode=before[place].mode)
+        remember(repository, before, after)
         for file in files:
             _write(repository.root, file)
             written.append(file.name)
     except FatalError as exc:
-        fault = str(exc)
-    try:
-        remember(repository, before, {place: state_of(place) for place in places})
-    except FatalError as exc:
-        fault = f"{fault or exc}; without its record, --undo cannot take back what was written"
-    if fault:
         done = f"already written: {', '.join(written)}" if written else "nothing was written"
-        raise FatalError(f"{fault}; {done}")
+        raise FatalError(f"{exc}; {done}") from exc
 
 
 def _write(root: bytes, file: File) -> None:
@@ -678,8 +684,9 @@ def _write(root: bytes, file: File) -> None:
         return
     place = os.path.realpath(os.path.join(root, file.name.encode()))
     try:
-        mode = os.stat(place).st_mode & 0o7777 if file.before is not None else 0o666
-        replace_file(place, file.after, mode)
+        is_there = file.before is not None
+        mode = os.stat(place).st_mode & 0o7777 if is_there else 0o666
+        replace_file(place, file.after, mode, exact=is_there)
     except OSError as exc:
         raise FatalError(f"{file.name}: cannot be written: {exc.strerror}") from exc
 

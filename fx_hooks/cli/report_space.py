@@ -15,6 +15,7 @@ from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.cli._common import add_format_option, add_policy_option, command_parser, entry_point
 from fx_hooks.git.repository import Repository
 from fx_hooks.policy.in_force import policy_in_force
+from fx_hooks.policy.near_misses import missing_projects
 from fx_hooks.reporting.progress import Progress
 from fx_hooks.runs.confirmed import ask_for
 from fx_hooks.runs.inventory import Survey, survey
@@ -126,7 +127,8 @@ def report_space(
         print(in_json(as_json(answer)))
     else:
         _print_text(answer)
-    for note in (*in_force.notes, *space.notes):
+    missing = () if policy_file else missing_projects(repository, index, in_force.policy)
+    for note in (*in_force.notes, *missing, *space.notes):
         complain(f"{NAME}: note: {one_line(note)}")
     for problem in answer.problems[:_MAX_PROBLEMS]:
         complain(f"{NAME}: not counted: {problem}")

@@ -18,7 +18,8 @@ from fx_hooks.gitignore import line_findings as ignore_findings
 from fx_hooks.gitignore.block import rewritten
 from fx_hooks.gitignore.blocks import wanted_blocks
 from fx_hooks.gitignore.conflicts import find_conflicts
-from fx_hooks.policy.in_force import policy_in_force, refuse_unmerged
+from fx_hooks.policy.in_force import PolicyInForce, policy_in_force, refuse_unmerged
+from fx_hooks.policy.near_misses import missing_projects
 from fx_hooks.reporting import output
 from fx_hooks.reporting.finding import Finding
 from fx_hooks.reporting.layout import Step, plural
@@ -95,8 +96,7 @@ def sync(
     refuse_unmerged(index)
     in_force = policy_in_force(repository, index)
     refuse_unmerged(index, in_force.policy)
-    for note in in_force.notes:
-        complain(f"{NAME}: note: {note}")
+    notes = _notes(repository, index, in_force)
     blocks = wanted_blocks(repository, index, in_force.policy)
     tracked = {b""} if in_force.policy.projects is None else _projects(in_force.policy, index)
     entries = [index[name] for name in map(ignore_file.name_in, blocks) if name in index]
@@ -114,13 +114,13 @@ def sync(
     ]
     if check and not show_diff:
         found = [fault for file in files if (fault := _checked(file, force=force)) is not None]
-        report = _report([finding for finding, _ in found], in_force.notes)
-        if not in_force.notes:
+        report = _report([finding for finding, _ in found], notes)
+        if not notes:
             _remember(repository, in_force.policy, blocks, found)
         return out.deliver(report, lambda _: [text for _, text in found])
     codes = [_synced(file, force=force, show_diff=show_diff) for file in files]
     # What there is to say is said each time.
-    if not any(codes) and not in_force.notes:
+    if not any(codes) and not notes:
         _remember(repository, in_force.policy, blocks, ())
     return FOUND if any(codes) else CLEAN
 
@@ -149,6 +149,16 @@ class _File:
         """The command that stages it, from where the user is."""
         (command,) = git_commands.staging(self.repository, (ignore_file.name_in(self.folder),))
         return command
+
+
+def _notes(
+    repository: Repository, index: Mapping[bytes, IndexEntry], in_force: PolicyInForce
+) -> tuple[str, ...]:
+    """Return what may not be meant as the policy says it, and say it."""
+    notes = (*in_force.notes, *missing_projects(repository, index, in_force.policy))
+    for note in notes:
+        complain(f"{NAME}: note: {note}")
+    return notes
 
 
 def _projects(policy: Policy, index: Mapping[bytes, IndexEntry]) -> set[bytes]:
@@ -295,7 +305,8 @@ def _report_findings(out: output.Output) -> int:
     findings = ignore_findings.findings_around(repository, index, in_force.policy)
     untrack = ignore_findings.untracking(repository, findings)
     steps = [Step("Stop tracking what is ignored (the files stay on disk):", untrack)]
-    report = _report(findings, in_force.notes, steps if untrack else ())
+    notes = _notes(repository, index, in_force)
+    report = _report(findings, notes, steps if untrack else ())
     return out.deliver(report, lambda _: ignore_findings.text(findings, untrack))
 
 

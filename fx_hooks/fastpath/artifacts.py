@@ -92,6 +92,11 @@ def proven_clean(arguments: "list[str]") -> bool:
             paths = [record.partition(b"\t")[2] for record in output.split(b"\0")[:-1]]
             if may_hold_one(paths):
                 return False
+            if content[5] is not None:
+                from fx_hooks.fastpath.projects import may_lack_one
+
+                if may_lack_one(content[5]):
+                    return False
         else:
             paths += output.split(b"\0")[:-1]
         if BASELINE in paths:
@@ -171,18 +176,11 @@ def _clean(
     if not looked_into:
         filtered = (
             not entries.keys().isdisjoint(attributes)
-            or (
-                # Of each folder nothing else is asked then.
-                any(map(os.path.lexists, attributes))
-                if whole_tree is not None
-                else disk.has_any(above, (ATTRIBUTES,))
-            )
+            or _are_there(attributes, above, disk, every=whole_tree is not None)
             or has_other_attributes(git_directory)
         )
-        if whole_tree is None:
-            others = [path for path in paths if path not in entries]
-            if _says_something(others, disk):
-                return False
+        if whole_tree is None and _says_something([p for p in paths if p not in entries], disk):
+            return False
         these = {path: entries[path] for path in undecided if path in entries} if entries else {}
         if not _without_weights(these, git_directory, filtered, every=whole_tree is not None):
             return False
@@ -202,6 +200,18 @@ def _clean(
         disk.has_any(folders, [mark for mark in tails if not mark.startswith(b"*/")])
         for tails, folders in places
     )
+
+
+def _are_there(
+    attributes: "list[bytes]", folders: "list[bytes]", disk: Disk, *, every: bool
+) -> bool:
+    """Return True if one of *attributes*, the files of *folders*, is on disk.
+
+    Of *every* folder nothing else is asked: then each file is looked for, and no folder listed.
+    """
+    if every:
+        return any(map(os.path.lexists, attributes))
+    return disk.has_any(folders, (ATTRIBUTES,))
 
 
 def _says_something(names: "list[bytes]", disk: Disk) -> bool:

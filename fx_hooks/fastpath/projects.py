@@ -138,6 +138,18 @@ def places_of_runs(
     return found
 
 
+def may_lack_one(content: "Content") -> bool:
+    """Return True unless all named folders are there, and one for each glob."""
+    named, globs, known, *_ = content
+    if not all(map(os.path.isdir, named)):
+        return True
+    if globs is None:
+        return False
+    there = [folder + _NOTHING for folder in known if os.path.isdir(folder)]
+    # One byte a glob, and one more; what two match counts for the last of them.
+    return len({*Matcher(globs).decide(there)} - {-1}) < len(globs[0]) - 1
+
+
 def _unpacked(
     content: "Content", tables: "Tables", marks: "tuple[bytes, ...]", number: int
 ) -> "tuple[Tables, tuple[bytes, ...]]":

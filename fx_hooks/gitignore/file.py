@@ -115,11 +115,10 @@ def write(root: bytes, text: bytes, before: bytes | None, folder: bytes = b"") -
     place = os.path.join(root, name_in(folder))
     name = shown(name_in(folder))
     try:
-        mode = stat.S_IMODE(os.lstat(place).st_mode) if os.path.lexists(place) else None
+        is_there = os.path.lexists(place)
+        mode = stat.S_IMODE(os.lstat(place).st_mode) if is_there else 0o666
         if read(root, folder) != before:
             raise FatalError(f"{name}: it has just been changed: run this again")
-        replace_file(place, text, 0o666 if mode is None else mode)
-        if mode is not None:
-            os.chmod(place, mode)
+        replace_file(place, text, mode, exact=is_there)
     except OSError as exc:
         raise FatalError(f"{name}: cannot be written: {exc.strerror}") from exc

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fx_hooks.policy.in_force import from_here, read_policy_file
 from fx_hooks.policy.model import POLICY_NAME
@@ -20,6 +20,9 @@ from fx_hooks.util.paths import parents, quoted, shown
 if TYPE_CHECKING:
     from fx_hooks.git.repository import IndexEntry, ObjectStore, Repository
     from fx_hooks.policy.model import Policy
+
+    # Returns the contents of files by their paths.
+    _Read: TypeAlias = Callable[[list[bytes]], Mapping[bytes, bytes]]
 
 # Other spellings of the name, as git tells them apart.
 _SPELLING = re.compile(
@@ -49,33 +52,41 @@ def of_index(
 ) -> list[NearMiss]:
     """Return the near misses in the index, and those at the root that are not tracked yet."""
     root = repository.root
+    read = _reader(repository, index)
+    missing = _missing_projects(index, read, policy, root)
+    return [*_found(index, read, policy, repository, root), *missing]
 
+
+def missing_projects(
+    repository: Repository, index: Mapping[bytes, IndexEntry], policy: Policy
+) -> tuple[str, ...]:
+    """Return what to say of the projects alone: a line for each that is not there."""
+    missing = _missing_projects(index, _reader(repository, index), policy, repository.root)
+    return tuple(one.text for one in missing)
+
+
+def _reader(repository: Repository, index: Mapping[bytes, IndexEntry]) -> _Read:
     def read(paths: list[bytes]) -> dict[bytes, bytes]:
         blobs = {path: index[path].blob for path in paths if path in index}
         contents = repository.contents(blobs.values())
         texts = {path: contents.get(blob, b"") for path, blob in blobs.items()}
         for path in paths:
             if path not in index:
-                text = read_policy_file(os.fsdecode(os.path.join(root, path)), os.fsdecode(path))
+                place = os.fsdecode(os.path.join(repository.root, path))
+                text = read_policy_file(place, os.fsdecode(path))
                 texts[path] = text or b""
         return texts
 
-    return [
-        *_found(index, read, policy, repository, root),
-        *_missing_projects(index, read, policy, root),
-    ]
+    return read
 
 
 def _missing_projects(
-    index: Collection[bytes],
-    read: Callable[[list[bytes]], Mapping[bytes, bytes]],
-    policy: Policy,
-    root: bytes,
+    paths: Collection[bytes], read: _Read, policy: Policy, root: bytes | None
 ) -> Iterator[NearMiss]:
     projects = policy.projects
     if projects is None:
         return
-    tracked = {folder for path in index for folder in parents(path)}
+    tracked = {folder for path in paths for folder in parents(path)}
     missing = list(projects.missing(tracked, root))
     if not missing:
         return
@@ -106,7 +117,7 @@ def of_commit(store: ObjectStore, commit: str, policy: Policy) -> list[NearMiss]
         contents = store.contents([blobs[path] for path in paths])
         return {path: contents.get(blobs[path], b"") for path in paths}
 
-    return list(_found(blobs, read, policy, store))
+    return [*_found(blobs, read, policy, store), *_missing_projects(blobs, read, policy, None)]
 
 
 def refuse_policies(found: Sequence[NearMiss]) -> None:
@@ -118,7 +129,7 @@ def refuse_policies(found: Sequence[NearMiss]) -> None:
 
 def _found(
     tracked: Collection[bytes],
-    read: Callable[[list[bytes]], Mapping[bytes, bytes]],
+    read: _Read,
     policy: Policy,
     store: ObjectStore,
     root: bytes | None = None,

@@ -138,8 +138,11 @@ class Projects:
         """Return the folders of the projects that *paths* are in, in order, but the root."""
         return sorted({self.around(path) for path in paths} - {b""})
 
-    def missing(self, tracked: Collection[bytes], root: bytes) -> list[str]:
-        """Return what the policy names that is no folder among those *tracked*, nor on disk."""
+    def missing(self, tracked: Collection[bytes], root: bytes | None) -> list[str]:
+        """Return what the policy names that is not a folder of those *tracked*, nor on disk.
+
+        Without *root* there is no disk.
+        """
 
         def matched(glob: str, folders: Iterable[bytes]) -> bool:
             places = [folder + os.fsencode("/" + NOTHING) for folder in folders]
@@ -152,9 +155,9 @@ class Projects:
             folder for folder in self.root.folders
             if not (matched(folder, tracked) if folder not in named
                     else os.fsencode(folder) in tracked
-                    or os.path.isdir(os.path.join(root, os.fsencode(folder))))
+                    or (root and os.path.isdir(os.path.join(root, os.fsencode(folder)))))
         ]  # fmt: skip
-        if named.issuperset(missing):
+        if root is None or named.issuperset(missing):
             return missing
         on_disk = [*self.on_disk(root)]
         return [folder for folder in missing if folder in named or not matched(folder, on_disk)]

@@ -136,11 +136,11 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def replace_file(path: str | bytes, data: bytes, mode: int) -> None:
+def replace_file(path: str | bytes, data: bytes, mode: int, *, exact: bool = False) -> None:
     """Put *data* at *path* in one step, with *mode* as its permissions.
 
-    Raise :class:`OSError`. Whatever ends it, nothing is left behind; what a process that was
-    killed has left is removed first.
+    Unless they are *exact*, the umask has its say. Raise :class:`OSError`. Whatever ends it,
+    nothing is left behind; what a process that was killed has left is removed first.
     """
     place = os.fsencode(path)
     remove_left_over(place)
@@ -149,6 +149,8 @@ def replace_file(path: str | bytes, data: bytes, mode: int) -> None:
     try:
         try:
             write_all(descriptor, data)
+            if exact:
+                os.chmod(temporary, mode)
             if sys.platform != "win32":
                 os.replace(temporary, place)  # still locked, so that no one takes it for a leftover
         finally:

@@ -185,7 +185,8 @@ class Repository(NamedTuple):
     """The figures of one repository among several.
 
     ``rules`` are their names, with all that they refuse and what is still there of it; ``points``
-    how it grew. ``lately`` are the packed bytes of artifacts that its last year brought.
+    how it grew; ``accepted`` what the baseline accepts. ``lately`` are the packed bytes of
+    artifacts that its last year brought.
     """
 
     name: str
@@ -196,6 +197,7 @@ class Repository(NamedTuple):
     there: Weight
     rules: tuple[tuple[str, Weight, Weight], ...]
     points: tuple[Point, ...]
+    accepted: Weight = Weight()
 
     @property
     def lately(self) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fx_hooks.history.audit.audit_text import weighs
+from fx_hooks.history.audit.audit_text import notes, weighs
 from fx_hooks.history.audit.figures import Audit, Growth, Point, Repository, Weight, percent
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.terminal import one_line
@@ -18,7 +18,7 @@ _LARGEST = 1 << 62
 
 
 def lines(repositories: Sequence[Repository], audit: Audit) -> list[str]:
-    """Return what artifacts weigh in each of *repositories*, and in all, as lines."""
+    """Return what artifacts weigh in each of *repositories*, and in all, and what to note of it."""
     rows = [(one.name, one.artifacts, one.everything) for one in repositories]
     rows.append(("all of them", audit.artifacts, audit.everything))
     cells = [
@@ -26,7 +26,8 @@ def lines(repositories: Sequence[Repository], audit: Audit) -> list[str]:
         for name, weight, everything in rows
     ]
     width = max(len(first) for first, _, _ in cells)
-    return [f"{first:<{width}}  {share:>6}  {name}" for first, share, name in cells]
+    table = [f"{first:<{width}}  {share:>6}  {name}" for first, share, name in cells]
+    return [*table, *notes(audit)]
 
 
 def as_record(audit: Audit, name: str) -> dict[str, Any]:
@@ -72,17 +73,17 @@ def _read(file: str) -> Repository:
 
 def merged(repositories: Sequence[Repository]) -> Audit:
     """Return the figures of all *repositories* together, without rules and folders."""
-    nothing = Weight()
-    everything = artifacts = there = nothing
+    everything = artifacts = there = accepted = Weight()
     for one in repositories:
         everything = everything.plus(one.everything)
         artifacts = artifacts.plus(one.artifacts)
         there = there.plus(one.there)
+        accepted = accepted.plus(one.accepted)
     return Audit(
         sum(one.commits for one in repositories),
         sum(one.refs for one in repositories),
-        everything, artifacts, there, nothing, (), (), (), (),
-        Growth(tuple(_grown(repositories))),
+        everything, artifacts, there, Weight(), (), (), (), (),
+        Growth(tuple(_grown(repositories))), accepted=accepted,
     )  # fmt: skip
 
 
@@ -128,6 +129,8 @@ def _repository(document: Mapping[str, Any]) -> Repository:
             for row in record["rules"]
         ),
         points,
+        # Older audits do not say it.
+        _weight(record["accepted"]) if "accepted" in record else Weight(),
     )
 
 
