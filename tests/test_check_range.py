@@ -17,9 +17,11 @@ from fx_hooks.fastpath.commit_range import proven_clean
 from fx_hooks.git.repository import ObjectStore
 from tests.support import CLEAN, Repo, Result, working_directory
 from tests.test_progress import Terminal
+from tests.trees import content_of
 
 SCRIPT = Path(sys.executable).with_name("fx-check-range")
 RUN = "wandb/run-20240131_235959-abc"
+TORCH = content_of("torch.pt")
 
 
 def check(
@@ -222,6 +224,52 @@ def test_content_and_trees_of_their_own_commits(repo: Repo) -> None:
     repo.git("rm", "-q", "-r", "exp")
     commit(repo, "gone", "exp.csv")
     assert paths(repo, f"{before}..HEAD") == {"exp/more.csv"}
+
+
+OLD_RUN = {"x/cfg/overrides.yaml": "a: 1\n", "x/cfg/hydra.yaml": "a: 1\n"}
+PROJECT = {"p/pyproject.toml": "", "p/outputs/one/.hydra/config.yaml": "lr: 1\n"}
+
+
+@pytest.mark.parametrize(
+    ("before", "path", "content"),
+    [
+        pytest.param({}, "res/m.states", TORCH, id="content, where other files are missing"),
+        pytest.param(OLD_RUN, "x/figure.txt", "1", id="a mark in any folder of a run"),
+        pytest.param(PROJECT, "p/outputs/two/a/x.csv", "1", id="where others are runs"),
+        pytest.param(
+            {"x/.hydra/config.yaml": "lr: 1\n"}, "x/page.pt", "<p>text\n", id="text in a run"
+        ),
+        pytest.param({"x/f/1a/output.pkl": b"\0"}, "x/f/func_code.py", "1", id="any folder beside"),
+        pytest.param(
+            {"checkpoint-5/trainer_state.json": "{}", "checkpoint-5/catboost_info/m.py": "1\n"},
+            "checkpoint-5/catboost_info/x.txt", "1", id="a folder around a package",
+        ),
+    ],
+)  # fmt: skip
+def test_a_range_says_of_a_commit_what_is_said_of_its_tree(
+    repo: Repo, before: dict[str, str | bytes], path: str, content: str | bytes
+) -> None:
+    for name, text in before.items():
+        repo.stage(name, text)
+    repo.commit()
+    repo.stage(path, content)
+    repo.commit()
+    assert path in found(repo.check("--all-files", "--format", "json"))
+    assert paths(repo, "HEAD~1..HEAD") == {path}
+    assert paths(repo, "HEAD~1..HEAD", "--policy-ref", "HEAD~2") == {path}
+    assert path in paths(repo, "--all")
+
+
+def test_a_line_break_in_a_folder_seen_from_another_one(repo: Repo) -> None:
+    repo.stage("src/a.py", "1\n")
+    repo.stage("x\ny/trainer_state.json", "{}\n")
+    repo.stage("x\ny/all_results.json", "{}\n")
+    repo.commit()
+    for folder in (".", "src"):
+        below = Repo(repo.root / folder)
+        assert paths(below, "HEAD~1..HEAD") == {
+            "x\ny/trainer_state.json", "x\ny/all_results.json"
+        }  # fmt: skip
 
 
 def test_odd_names(repo: Repo) -> None:

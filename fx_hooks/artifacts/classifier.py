@@ -156,17 +156,23 @@ class Classifier:
         return bool(self.decided((path,))[path])
 
     def decided(self, paths: Iterable[bytes]) -> dict[bytes, bool | None]:
-        """Return True for those of *paths* that the patterns alone block; None if undecided.
+        """Return True for those of *paths* that the patterns alone block; None if undecided."""
+        entries = self.deciding(paths).items()
+        return {path: None if entry is None else entry.blocks for path, entry in entries}
+
+    def deciding(self, paths: Iterable[bytes]) -> dict[bytes, Entry | None]:
+        """Return the entry that matches each of *paths* last; None where none does.
 
         All at once take much less time than one by one.
         """
         projects = self.policy.projects
         groups = {b"": [*paths]} if projects is None else projects.finder.grouped(paths)
-        found: dict[bytes, bool | None] = {}
+        found: dict[bytes, Entry | None] = {}
         for project, inside in groups.items():
-            matcher = self.of_project(project)._matcher
-            for path, number in zip(inside, matcher.decide(inside), strict=True):
-                found[_joined(project, path)] = None if number < 0 else matcher.blocks(number)
+            classifier = self.of_project(project)
+            entries = classifier.policy.entries
+            for path, number in zip(inside, classifier._matcher.decide(inside), strict=True):
+                found[_joined(project, path)] = entries[number] if number >= 0 else None
         return found
 
     def decide_folder(self, folder: bytes) -> Entry | None:
@@ -407,13 +413,6 @@ class Classifier:
         path = _below(verdict.path, project)
         folder = self.of_project(project)._matched_directory(path, verdict.entry)
         return None if folder is None else _joined(project, folder)
-
-    def needs_files(self, path: bytes) -> bool:
-        """Return True if other files have to be there for the last pattern that matches *path*."""
-        project = b"" if self.policy.projects is None else self.policy.projects.around(path)
-        classifier = self.of_project(project)
-        number = classifier._matcher.decide((_below(path, project),))[0]
-        return number >= 0 and bool(classifier.policy.entries[number].only_with)
 
     def blocked(self, paths: list[bytes]) -> list[bytes]:
         """Return those of *paths* that the patterns alone block."""

@@ -40,6 +40,7 @@ _LFS_SIZE = rb"\+?[0-9]{1,18}\Z"
 _KINDS = (b"blob", b"tree", b"commit", b"tag")
 _FOLDER = b"40000"  # the mode of a tree in a tree
 _NONE: frozenset[bytes] = frozenset()
+_ANY, _BELOW = b"*", b"**"  # any folder; all folders below
 _HEAD = ("-q", "--verify", "HEAD^{commit}")
 # The id of an empty file, by SHA-1 and by SHA-256.
 _EMPTY_BLOBS = frozenset({
@@ -370,22 +371,32 @@ class ObjectStore:
         return found
 
     def held(
-        self, commits: Collection[str], folders: Collection[bytes], names: Iterable[bytes]
+        self,
+        commits: Collection[str],
+        folders: Collection[bytes],
+        names: Iterable[bytes],
+        through: Collection[bytes] = (),
     ) -> set[bytes]:
         """Return the paths that any of *commits* has: below one of *folders*, one of *names*.
 
-        *folders* come with those above them; a name may be that of a file in a folder there.
+        *folders* come with those above them; a name may be that of a file in a folder there, and
+        begin with ``*/`` for any folder. Those of *through* are searched to the bottom.
         As :meth:`found`, for thousands of folders: commits that are near share most trees, and
         few trees have one of the names, or a folder to look into.
         """
-        # Of each folder, what is looked for right there; and what of these each begins with.
-        wanted = dict.fromkeys(folders, frozenset(names))
+        # Of each folder, what is looked for right there; what of these each begins with; and what
+        # is looked for in any folder there.
+        every = frozenset(names)
+        wanted = dict.fromkeys(folders, every) | dict.fromkeys(through, every | {_BELOW})
         first: dict[frozenset[bytes], set[bytes]] = {}
+        inside: dict[frozenset[bytes], frozenset[bytes]] = {}
         found: set[bytes] = set()
         level = {(b"", f"{commit}^{{tree}}") for commit in commits}
         while level:
             for here in {wanted.get(folder, _NONE) for folder, _ in level}.difference(first):
-                first[here] = {name.partition(b"/")[0] for name in here}
+                first[here] = {name.partition(b"/")[0] for name in here} - {_ANY, _BELOW}
+                any_folder = (name[2:] for name in here if name.startswith(_ANY + b"/"))
+                inside[here] = frozenset(any_folder).union(here if _BELOW in here else ())
             signs = (_FOLDER + b" ", *set().union(*first.values()))
             trees = self._trees({tree for _, tree in level}, signs)
             inner: set[tuple[bytes, str]] = set()
@@ -402,8 +413,11 @@ class ObjectStore:
                     if below:
                         wanted[start + name] = wanted.get(start + name, _NONE).union(below)
                 for name, (mode, blob) in entries.items():
-                    if mode == _FOLDER and start + name in wanted:
-                        inner.add((start + name, blob.hex()))
+                    place = start + name
+                    if mode == _FOLDER and inside[here]:
+                        wanted[place] = wanted.get(place, _NONE) | inside[here]
+                    if mode == _FOLDER and place in wanted:
+                        inner.add((place, blob.hex()))
             level = inner
         return found
 
@@ -487,9 +501,17 @@ class ObjectStore:
             position += size + 1
         for place in set(wanted) - set(plain):
             spec = os.fsdecode(place[0].encode() + b":" + place[1])
-            records = zsplit(self.run("ls-tree", "-z", spec, codes=(0, 128)))
+            records = zsplit(self.run("ls-tree", "-z", "--full-tree", spec, codes=(0, 128)))
             named = (record.split(b"\t", 1) for record in records)
             yield place, {name: bytes.fromhex(head.split()[-1].decode()) for head, name in named}
+
+    def folders_in(self, commit: str, folder: bytes) -> list[bytes]:
+        """Return the paths of the folders right in a *folder* that *commit* has."""
+        spec = os.fsdecode(commit.encode() + b":" + folder)
+        records = zsplit(self.run("ls-tree", "-d", "-z", "--full-tree", spec))
+        start = folder + b"/" if folder else b""
+        named = (record.split(b"\t", 1) for record in records)
+        return [start + name for head, name in named if head.startswith(b"040000 ")]
 
     def copy_blob(self, blob: str, file: BinaryIO) -> bool:
         """Write the content of *blob* into *file*; False if it is not in this clone.

@@ -28,7 +28,7 @@ from fx_hooks.history.subtrees import subtree_folders
 from fx_hooks.history.walk import Introduction, Row, Walk
 from fx_hooks.policy.baseline import Baseline
 from fx_hooks.policy.compiled import tables_loose
-from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Policy
+from fx_hooks.policy.model import BEST_MODELS_RULE, MILESTONE_RULE, POLICY_NAME, Entry, Policy
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import parents
 from fx_hooks.weights.plain_text import text_blobs
@@ -190,7 +190,7 @@ class RangeClassifier:
         """
         old = list(old)
         walk = Walk(self._store, [new, *also], old)
-        suspects, models, changed, folders, undecided, admitted = self._sift(walk, new, each)
+        suspects, models, changed, folders, undecided, admitted = self._sift(walk, each)
         unknown = ((path, blob) for blob, paths in undecided.items() for path in paths)
         self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
         more = {path for blob in self._unnamed.refused for path in undecided[blob]}
@@ -258,7 +258,7 @@ class RangeClassifier:
         rule = BEST_MODELS_RULE if breach else item.rule
         return self._acceptance.accepts(item.path, item.blob, rule)
 
-    def _sift(self, walk: Walk, new: str, each: Callable[[Sequence[Row]], None] | None) -> _Sifted:
+    def _sift(self, walk: Walk, each: Callable[[Sequence[Row]], None] | None) -> _Sifted:
         """Return what the patterns block, possible milestones, and what else to look at."""
         known: dict[bytes, bool | None] = {}
         undecided: dict[str, tuple[bytes, ...]] = {}
@@ -295,7 +295,7 @@ class RangeClassifier:
         for path in walk.removed:
             if path in self._chosen_in(self._around(path)).watched:
                 changed.setdefault(os.fsdecode(path), [])
-        marked = self._marked([new, *walk.boundary], known, walk.removed)
+        marked = self._marked(walk.boundary, known, walk.removed)
         admitted = [path for path, blocked in known.items() if blocked is False]
         return _Sifted(suspects, models, changed, marked, undecided, admitted)
 
@@ -314,24 +314,28 @@ class RangeClassifier:
         return [*new.values()]
 
     def _marked(
-        self, ends: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]
+        self, before: Sequence[str], known: Mapping[bytes, bool | None], removed: Collection[bytes]
     ) -> set[bytes]:
         """Folders that some commit may make a run, though no pattern blocks all of them.
 
-        *ends* are the new tip and the commits that the range stands on.
+        *before* are the commits that the range stands on.
         """
         signs = self._signs((*known, *removed))
         if not signs:
             return set()
-        tails = tuple(sign.tail for sign in signs)
-        marks = {path for path in (*known, *removed) if path.endswith(tails)}
-        if not ends[0].startswith("--"):
-            # What no commit of the range brings in was there before. The tip may have it no
-            # more, and no commit of the range may have removed it: a merge took that over.
-            folders = {folder for path, blocked in known.items() if not blocked
-                       for folder in parents(path)}  # fmt: skip
-            names = {sign.tail[1:] for sign in signs if sign.inside != b"*"}
-            marks |= self._store.held(ends, folders, names)
+        tails = tuple(sign.tail + end for sign in signs for end in (b"", b"/"))
+        marks = {path.rstrip(b"/") for path in (*known, *removed) if path.endswith(tails)}
+        if before:
+            # What no commit of the range brings in was there before, and none of them may have
+            # removed it: a merge took that over.
+            blocked = [path for path, blocks in known.items() if blocks]
+            surely = {path for path, entry in self._classifier.deciding(blocked).items()
+                      if not _may_not_hold(entry)}  # fmt: skip
+            folders = {folder for path in known.keys() - surely for folder in parents(path)}
+            names = {b"*" + sign.tail if sign.inside == b"*" else sign.tail[1:] for sign in signs}
+            # A run without a mark is one where others are.
+            homes = {home for folder in folders for home, _ in homes_above(folder + b"/")}
+            marks |= self._store.held(before, folders, names, homes)
         found = set()
         for path in marks:
             for sign in signs:
@@ -362,13 +366,7 @@ class RangeClassifier:
             path = item.path + b"/" if item.mode == SUBMODULE_MODE else item.path
             by_commit.setdefault(item.commit, {})[path] = item
         trees, listed = self._trees(commits, by_commit, folders)
-        refused = {number: self._refused(items) for number, items in by_commit.items()}
-        classified = {
-            number: self._classifier.classify(
-                items, trees[number], Contents((), (), refused[number])
-            )
-            for number, items in by_commit.items()
-        }
+        classified = self._classified(by_commit, trees)
         flagged = [
             (verdict, by_commit[number][verdict.path], number)
             for number, verdicts in classified.items()
@@ -392,7 +390,7 @@ class RangeClassifier:
             contents = Contents(
                 {path for path, item in items.items() if item.blob in text},
                 {path for path, item in items.items() if path in dvc and item.blob in pointed},
-                refused[number],
+                self._refused(items),
             )
             tree, verdicts = trees[number], classified[number]
             if number in packages:
@@ -405,6 +403,34 @@ class RangeClassifier:
                 if verdict.blocked
             ]
         return artifacts
+
+    def _classified(
+        self, by_commit: Mapping[int, Mapping[bytes, Introduction]], trees: Mapping[int, Tree]
+    ) -> dict[int, list[Verdict]]:
+        """Return the verdicts on what each commit brings in, by names, trees and content."""
+
+        def judged() -> dict[int, list[Verdict]]:
+            return {
+                number: self._classifier.classify(
+                    items, trees[number], Contents(refused=self._refused(items))
+                )
+                for number, items in by_commit.items()
+            }
+
+        verdicts = judged()
+        # A pattern that asks for other files decides nothing where they are not.
+        undecided = [
+            (verdict.path, by_commit[number][verdict.path])
+            for number, found in verdicts.items()
+            for verdict in found
+            if verdict.undecided and not verdict.blocked
+        ]
+        unknown = [(path, item.blob) for path, item in undecided if item.mode not in _NO_CONTENT]
+        refused = look_into(self._store, unknown).refused if unknown else {}
+        if refused:
+            self._unnamed = Unnamed({**self._unnamed.refused, **refused})
+            verdicts = judged()
+        return verdicts
 
     def _refused(self, items: Mapping[bytes, Introduction]) -> dict[bytes, tuple[str, str]]:
         """Return which of *items* are refused for their content, if no pattern decides them."""
@@ -455,15 +481,19 @@ class RangeClassifier:
         """Return what each commit's tree says of the folders that matter, and what they hold."""
         loose: dict[bytes, bool] = {}
         wanted: dict[int, set[bytes]] = {}
+        each_inside: dict[int, set[bytes]] = {}
         for number, items in by_commit.items():
             above = {folder for path in items for folder in parents(path)}
             for folder in above:
                 if folder not in loose:
                     loose[folder] = folder in folders or self._is_loose(folder)
             wanted[number] = {folder for folder in above if loose[folder]}
-            for path in items:
-                if self._classifier.needs_files(path):
-                    wanted[number] |= {*parents(path), path.rpartition(b"/")[0]}
+            for path, entry in self._classifier.deciding(items).items():
+                if entry is not None and (entry.only_with or entry.unless_source):
+                    around = {*parents(path), path.rpartition(b"/")[0]}
+                    wanted[number] |= around
+                    if any(name.startswith("*/") for name in entry.only_with):
+                        each_inside.setdefault(number, set()).update(around)
         judged = {number: chosen.union(*(self._homes.get(folder, ()) for folder in chosen))
                   for number, chosen in wanted.items()}  # fmt: skip
         inside = {
@@ -471,6 +501,11 @@ class RangeClassifier:
                 *judged[number],
                 *(place for folder in judged[number] for place in self._inner.get(folder, ())),
                 *(place for folder in chosen for place in self._seen_for_home(folder)),
+                *(
+                    place
+                    for folder in each_inside.get(number, ())
+                    for place in self._store.folders_in(commits[number], folder)
+                ),
             }
             for number, chosen in wanted.items()
         }
@@ -644,6 +679,11 @@ class RangeClassifier:
         """Return the SHA-256 of the model that *blob* is or points to; None if it is not here."""
         content = self._chosen[b""].contract.content(blob)
         return None if content is None else content.sha256
+
+
+def _may_not_hold(entry: Entry | None) -> bool:
+    """Return True if *entry* blocks only by what else is there, or in the file."""
+    return entry is None or bool(entry.only_with or entry.unless_source or entry.binary_only)
 
 
 _NO_CONTENT = (LINK_MODE, SUBMODULE_MODE)
