@@ -97,6 +97,7 @@ def trained(repo: Repo, job: str = RUN, *, synced: bool = False) -> None:
         ".hydra/hydra.yaml": "hydra: {job: {name: train}}\n",
         ".hydra/overrides.yaml": "- seed=1\n",
         "train.log": "epoch 1: accuracy 0.91\n",
+        "metrics.csv": "epoch,accuracy\n1,0.91\n",
         "model.pt": STATE,
         "checkpoints/last.ckpt": b"PK\3\4" + bytes(24 << 20),
     }

@@ -209,6 +209,24 @@ def test_the_example_for_keep_is_no_cache(repo: Repo) -> None:
     assert "write `keep: [/__pycache__/x.cpython-311.pyc]`" in repo.check().out
 
 
+def test_the_example_for_keep_is_a_result(repo: Repo) -> None:
+    job = "outputs/2024-01-02/10-00-00"
+    files = (".hydra/config.yaml", ".hydra/a.csv", "metrics.csv", "model.pt", "train.log")
+    for path in ("a.log", *(f"{job}/{name}" for name in files)):
+        repo.stage(path)
+    line = re.search(r"as in `(keep: .*)`", repo.check().out)
+    assert line
+    assert line[1] == f"keep: [/{job}/metrics.csv]"
+
+    def verdict() -> str:
+        return run(explain.main, f"{job}/metrics.csv", cwd=repo.root).out
+
+    assert "blocked by hydra-runs" in verdict()
+    repo.stage(".fx-hooks.yaml", line[1] + "\n")
+    assert "allowed by keep" in verdict()
+    assert f"{job}/metrics.csv" not in repo.check("--all-files").out
+
+
 def test_what_is_not_staged_yet_is_counted(repo: Repo) -> None:
     repo.write("a.pt", b"\0weights")
     repo.write("b.pt", b"\0weights")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fx_hooks.reporting.finding import Finding
 
 _FEW = 3
+_RESULTS = (b".csv", b".tsv", b".md", b".pdf", b".png", b".svg")  # that people write about
 
 
 def take_out(check: IndexCheck, findings: Sequence[Finding]) -> set[bytes]:
@@ -121,11 +122,11 @@ def steps_for(
 
 def _keep(policy: Policy, findings: Sequence[Finding]) -> str:
     """Return a sentence on what to do if one of *findings* belongs in Git."""
-    # Not first of all a cache, a part of a run, weights, or what a tool hides.
+    # First tables and figures; last caches, what a tool hides, parts of a run, and weights.
     names = Names(policy.best_models)
     *_, path = min(
-        ("cache" in one.rule, one.group != one.path, names.is_weights(one.path),
-         b"/." in one.path, one.path)
+        ("cache" in one.rule, b"/." in one.path, not one.path.endswith(_RESULTS),
+         one.group != one.path, names.is_weights(one.path), one.path)
         for one in findings
     )  # fmt: skip
     name = os.fsdecode(path)
