@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import WEIGHTS, Repo
+from fx_hooks.cli import explain, init, report_space
+from fx_hooks.git.repository import REPAIR
+from tests.support import WEIGHTS, Repo, mostly_slow, run
 from tests.test_check_range import check
 from tests.trees import content_of
 
@@ -77,11 +79,52 @@ def test_what_a_complete_clone_lacks(repo: Repo, arguments: tuple[str, ...]) -> 
     loose(repo, ":res/thing").unlink()
     result = repo.check_once(*arguments)
     assert result.code == 2
-    assert "res/thing: its content is lost" in result.err
+    assert f"res/thing: its content is lost or damaged: {REPAIR}\n" in result.err
     repo.stage("model.pt", WEIGHTS)
     repo.git("rm", "-q", "--cached", "res/thing")
     loose(repo, ":model.pt").unlink()
     assert repo.check_once(*arguments).code == 1  # its name is enough
+
+
+DAMAGED = ("HEAD", "HEAD^{tree}", "HEAD~2^{tree}", "HEAD~2:src", ":res/thing", ":.fx-hooks.yaml")
+
+
+@pytest.mark.parametrize("left", [None, 30, 0])
+@pytest.mark.parametrize("spec", mostly_slow(DAMAGED, 3))
+def test_each_error_says_once_what_helps(
+    repo: Repo, spec: str, left: int | None, tmp_path: Path
+) -> None:
+    repo.stage(".fx-hooks.yaml", "keep: [/x.log]\n")
+    for number in range(3):
+        repo.stage("src/a.py", f"x = {number}\n")
+        repo.stage("res/thing", TORCH if number == 2 else b"\0" * 20_000)
+        repo.commit()
+    other = tmp_path / "origin"
+    repo.git("clone", "-q", "--bare", "--no-hardlinks", str(repo.root), str(other))
+    name = repo.git("rev-parse", spec).strip()
+    place = loose(repo, spec)
+    if left is None:
+        place.unlink()
+    else:
+        damage(place, left)
+    found = [
+        repo.check_once(),
+        repo.check_once("--all-files"),
+        check(repo, "HEAD~2..HEAD"),
+        check(repo, "--all"),
+        run(explain.main, "res/thing", cwd=repo.root),
+        run(init.main, "--dry-run", cwd=repo.root),
+        run(report_space.main, cwd=repo.root),
+    ]
+    failed = [result for result in found if result.code == 2]
+    assert failed
+    for result in failed:
+        assert result.err.endswith(f": {REPAIR}\n"), result.err
+        assert result.err.count("git f") == 1
+        assert "git clone" not in result.err
+    assert name in repo.git("fsck", fails=True)
+    repo.git("clone", "-q", str(other), str(tmp_path / "fresh"))
+    Repo(tmp_path / "fresh").git("cat-file", "-e", name)
 
 
 def test_a_head_that_is_lost(repo: Repo) -> None:

@@ -91,7 +91,7 @@ def test_a_commit_that_is_lost_is_an_error(empty: Repo, monkeypatch: pytest.Monk
     empty.git("commit-graph", "write", "--reachable")
     (empty.root / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
     monkeypatch.setattr("fx_hooks.history.walk._FEW", 1)
-    with working_directory(empty.root), pytest.raises(FatalError, match="git fsck says more"):
+    with working_directory(empty.root), pytest.raises(FatalError, match="git fsck shows what"):
         list(Walk(ObjectStore(), ["--all"]))
 
 

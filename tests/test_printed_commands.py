@@ -405,6 +405,8 @@ ELSEWHERE = {
     "prek uninstall ": "test_init.py::test_undo_leaves_a_repository_that_takes_commits",
     "lefthook install": "test_other_runners.py::test_what_is_said_of_lefthook_leads_to_green",
     "git lfs ": "Git LFS is not installed where the tests run",
+    "git fsck": "test_damaged_objects.py::test_each_error_says_once_what_helps",
+    "git fetch --refetch ": "of a partial clone: it fetches from a server",
     "git cat-file -e ": "of a partial clone: it fetches from a server",
     "wandb ": "it asks a server",
     "fx-clean-runs --older-than ": "test_report_space_text.py::test_commands_may_be_copied",

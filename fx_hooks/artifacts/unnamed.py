@@ -11,7 +11,6 @@ from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.frameworks.stores import store_rule
 from fx_hooks.policy.model import WEIGHTS_RULE
-from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import shown
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
 
@@ -65,7 +64,7 @@ def look_into(
             continue
         # Of an unmerged path the id is none at all.
         if blob.strip("0") and not store.is_partial():
-            raise FatalError(f"{shown(path)}: its content is lost: git fsck says more")
+            raise store.not_here(f"{shown(path)}: its content", blob)
         whole = False
     unknown = [blob for blob in asked if bytes.fromhex(blob) not in known]
     heads = store.heads(unknown, HEAD_BYTES)

@@ -42,6 +42,7 @@ _FOLDER = b"40000"  # the mode of a tree in a tree
 _NONE: frozenset[bytes] = frozenset()
 _ANY, _BELOW = b"*", b"**"  # any folder; all folders below
 _HEAD = ("-q", "--verify", "HEAD^{commit}")
+REPAIR = "git fsck shows what is damaged; a fresh clone brings back what was pushed"
 # The id of an empty file, by SHA-1 and by SHA-256.
 _EMPTY_BLOBS = frozenset({
     "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
@@ -127,7 +128,7 @@ class ObjectStore:
             # git ends with 1 also where the commit is lost, and where the ref cannot be read.
             named = found or self.run("rev-parse", *_HEAD[:-1], "HEAD", codes=(0, 1))
             if not found and (named or not self._unborn()):
-                raise FatalError("HEAD: its commit is lost or damaged: git fsck says more")
+                raise lost("HEAD: its commit")
             self._head = found.decode().strip() or None
         return self._head
 
@@ -586,12 +587,22 @@ class ObjectStore:
 
     def _failure(self, arguments: Sequence[str], errors: bytes) -> FatalError:
         """Return the error that says why git, started in this repository, has failed."""
-        if self._lacks_folders():
+        missed = self._misses_trees()
+        if missed and self.is_partial():
             return FatalError(
                 "this partial clone lacks folders of its commits: git fetch --refetch"
                 " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
             )
-        return _failure(arguments, errors)
+        failure = _failure(arguments, errors)
+        # Objects are asked for by names that git itself has said.
+        damaged = missed or arguments[0] == "cat-file"
+        return FatalError(f"{failure}: {REPAIR}") if damaged else failure
+
+    def not_here(self, what: str, blob: str) -> FatalError:
+        """Return the error for *what* cannot be done without, the content of a missing *blob*."""
+        if self.is_partial():
+            return FatalError(f"{what} is not in this clone: git cat-file -p {blob} fetches it")
+        return lost(what)
 
     def tips_lack_folders(self, more: Iterable[str] = ()) -> bool:
         """Return True if a ref's commit, one of *more*, or a tree of one is not there.
@@ -602,13 +613,6 @@ class ObjectStore:
         stdin = "".join(f"{commit}\n" for commit in more).encode()
         return self._misses_trees("--no-walk", "--stdin", stdin=stdin)
 
-    def _lacks_folders(self) -> bool:
-        """Return True in a partial clone that lacks trees of its commits.
-
-        How git ends where it misses one, and what it then says, differs between its versions.
-        """
-        return self.is_partial() and self._misses_trees()
-
     def is_partial(self) -> bool:
         """Return True in a partial clone: what it lacks can be fetched."""
         if self._partial is None:
@@ -617,6 +621,10 @@ class ObjectStore:
         return self._partial
 
     def _misses_trees(self, *options: str, stdin: bytes = b"") -> bool:
+        """Return True if a commit of a ref or one of its trees is not there, or cannot be read.
+
+        How git ends where it misses one, and what it then says, differs between its versions.
+        """
         options = ("--objects", "--filter=blob:none", "--missing=print", *options, "--all")
         answer = _start(("rev-list", *options), self._where, stdin)
         # Each object that is not there is listed with a question mark before its id.
@@ -890,6 +898,11 @@ def pointer_in(file: BinaryIO) -> LfsPointer | None:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     return lfs_pointer(file.read()) if size < LFS_POINTER_BYTES else None
+
+
+def lost(what: str) -> FatalError:
+    """Return the error for *what* is lost or damaged in a clone that is meant to have it."""
+    return FatalError(f"{what} is lost or damaged: {REPAIR}")
 
 
 class NotARepository(FatalError):

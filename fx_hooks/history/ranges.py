@@ -320,6 +320,7 @@ def commit(store: ObjectStore, name: str, ref: str = "") -> str:
             " with full depth"
         )
     if name == "HEAD":
+        store.head()  # of one that is lost it says so
         raise FatalError("HEAD: this repository has no commits yet")
     raise FatalError(f"{said}: this commit is not here: fetch it, or name another one")
 

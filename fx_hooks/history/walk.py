@@ -13,8 +13,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath.commit_range import LOG
+from fx_hooks.git.repository import lost
 from fx_hooks.reporting.finding import Commit
-from fx_hooks.util.errors import FatalError
 
 if TYPE_CHECKING:
     from fx_hooks.git.repository import ObjectStore
@@ -129,7 +129,7 @@ class Walk:
             yield found
         if number + 1 != len(self.commits):
             # `diff-tree` says nothing of commits that it cannot read.
-            raise FatalError("a commit is lost or damaged: git fsck says more")
+            raise lost("a commit")
 
     def _log(self) -> Iterator[Sequence[bytes]]:
         """Yield the fields of what git says of the commits, the newest first."""

@@ -357,9 +357,7 @@ def _committed(
         raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
     content = store.contents((entry.blob,)).get(entry.blob)
     if content is None:
-        raise FatalError(
-            f"{name}:{path}: is not in this clone: git cat-file -p {entry.blob} fetches it"
-        )
+        raise store.not_here(f"{name}:{path}: its content", entry.blob)
     return content, entry.blob
 
 
@@ -513,5 +511,5 @@ def staged_text(repository: Repository, entry: IndexEntry) -> bytes:
         raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")
     content = repository.contents((entry.blob,)).get(entry.blob)
     if content is None:
-        raise FatalError(f"{name}: its staged version is not in this clone: git fetch it")
+        raise repository.not_here(f"{name}: its staged version", entry.blob)
     return content

@@ -22,6 +22,7 @@ from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git.index_sum import damaged_indices
 from fx_hooks.git.repository import (
     LINK_MODE,
+    REPAIR,
     SUBMODULE_MODE,
     IndexEntry,
     Repository,
@@ -65,9 +66,9 @@ class _Model(NamedTuple):
 
 _LACKING = (
     "this clone lacks metadata of milestones in other branches, and one of them may have come from"
-    " it: if it is a partial clone, git fetch --refetch --no-filter (before git 2.36, clone it"
-    " again in full); otherwise see git fsck"
+    " it: "
 )
+_IN_FULL = "git fetch --refetch --no-filter (before git 2.36, clone it again in full)"
 
 
 class Chosen(NamedTuple):
@@ -210,7 +211,7 @@ def _find_chosen(repository: Repository, index: Mapping[bytes, IndexEntry]) -> C
             gathered.add_blobs(repository, _entries(records, folders), folders)
         for one in folders.values():
             gathered.add_folder(root, one)
-    return gathered.chosen(folders)
+    return gathered.chosen(repository, folders)
 
 
 def _look_at_submodules(root: bytes, index: Iterable[IndexEntry], folders: Iterable[str]) -> None:
@@ -425,7 +426,7 @@ class _Gathered:
                 except OSError as exc:
                     _unread(exc)
 
-    def chosen(self, folders: Iterable[str]) -> Chosen:
+    def chosen(self, repository: Repository, folders: Iterable[str]) -> Chosen:
         models = set(self._models)
         listed = {model.sha256 for model in models}
         by_stem: dict[bytes, set[int]] = {}
@@ -445,7 +446,9 @@ class _Gathered:
             frozenset(models),
             {path: frozenset(contents) for path, contents in sorted(self._metadata.items())},
             frozenset(around - {b""}),
-            _LACKING if self.lacks else self._unread,
+            f"{_LACKING}{_IN_FULL if repository.is_partial() else REPAIR}"
+            if self.lacks
+            else self._unread,
         )
 
 
