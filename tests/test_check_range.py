@@ -260,6 +260,30 @@ def test_a_range_says_of_a_commit_what_is_said_of_its_tree(
     assert path in paths(repo, "--all")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"committer a <b> today",
+        b"committer a <b> -5 +0000",
+        b"committer a <b> 99999999999999999999999 +0000",
+        b"committer",
+        b"",
+        b"committer a <b> 1 +0000\nencoding UTF-16",
+    ],
+)
+def test_a_commit_whose_head_git_cannot_read(repo: Repo, lines: bytes) -> None:
+    start = head(repo)
+    commit(repo, "weights", "a.pt")
+    tree = repo.git("rev-parse", "HEAD^{tree}").strip().encode()
+    text = b"tree %b\nparent %b\nauthor a <b> 1 +0000\n%b\n\na \xff\n"
+    options = ("-t", "commit", "-w", "--stdin", "--literally")
+    bad = repo.git("hash-object", *options, stdin=text % (tree, start.encode(), lines)).strip()
+    repo.git("reset", "-q", "--hard", bad)
+    assert paths(repo, f"{start}..HEAD") == {"a.pt"}
+    assert paths(repo, "--all") == {"a.pt"}
+    assert check(repo, f"{start}..HEAD").code == 1
+
+
 def test_a_line_break_in_a_folder_seen_from_another_one(repo: Repo) -> None:
     repo.stage("src/a.py", "1\n")
     repo.stage("x\ny/trainer_state.json", "{}\n")

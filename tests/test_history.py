@@ -19,7 +19,10 @@ def walked(repo: Repo, *new: str, old: tuple[str, ...] = ()) -> list[tuple[str, 
     with working_directory(repo.root):
         walk = Walk(ObjectStore(), new or ("--all",), old)
         found = list(walk)
-    subjects = [repo.git("log", "-1", "--format=%s", commit).strip() for commit in walk.commits]
+    subjects = [
+        repo.git("log", "-1", "--encoding=UTF-8", "--format=%s", commit).strip()
+        for commit in walk.commits
+    ]
     assert len(walk.times) == len(walk.commits)
     return [(subjects[item.commit], item.path) for item in found]
 
@@ -158,6 +161,7 @@ def test_modes_links_submodules_and_odd_names(empty: Repo) -> None:
         pytest.param(("format.pretty", "fuller"), id="format"),
         pytest.param(("core.quotePath", "false"), id="quotes"),
         pytest.param(("log.abbrevCommit", "true"), id="abbrev"),
+        pytest.param(("i18n.logOutputEncoding", "UTF-16"), id="encoding"),
     ],
 )
 def test_no_setting_hides_anything(empty: Repo, setting: tuple[str, str]) -> None:

@@ -55,6 +55,29 @@ def test_later_commits_of_it(repo: Repo, other: Repo) -> None:
     assert paths(repo, f"{start}..HEAD") == {"outputs/ours.csv"}
 
 
+@pytest.mark.parametrize(
+    "setting", [("grep.patternType", "fixed"), ("i18n.logOutputEncoding", "UTF-16")]
+)
+def test_no_setting_hides_where_it_went(repo: Repo, other: Repo, setting: tuple[str, str]) -> None:
+    add(repo, other)
+    repo.git("config", *setting)
+    assert paths(repo) == {ALWAYS, f"libs/other/{ALWAYS}"}
+
+
+def test_trailers_that_are_not_text(repo: Repo) -> None:
+    start = head(repo)
+    text = b"x\n\ngit-subtree-dir: x\ngit-subtree-split: \xff\n"
+    tree = repo.git("rev-parse", "HEAD^{tree}").strip()
+    # A commit without a parent is the first one of another project.
+    lonely = repo.git("commit-tree", tree, "-m", "lonely").strip()
+    head_of = f"tree {tree}\nparent {start}\nparent {lonely}\nauthor a <b> 1 +0000\n"
+    content = head_of.encode() + b"committer a <b> 1 +0000\n\n" + text
+    bad = repo.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=content).strip()
+    repo.git("reset", "-q", "--hard", bad)
+    commit(repo, "runs", "outputs/a.csv")
+    assert paths(repo, f"{start}..HEAD") == {"outputs/a.csv"}
+
+
 def test_who_only_says_so_is_not_believed(repo: Repo) -> None:
     """A root of its own whose files do not lie where the trailers say stays refused."""
     start = head(repo)

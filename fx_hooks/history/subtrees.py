@@ -25,7 +25,8 @@ def subtree_folders(store: ObjectStore, new: Sequence[str]) -> dict[str, bytes]:
     if len(store.run("rev-list", "--max-parents=0", *new, "--").split()) < 2:
         return {}  # no other project; to read all messages takes five times as long
     form = "".join(f"%x00%(trailers:key={key},valueonly,separator=)" for key in (_FOLDER, _SPLIT))
-    options = ("log", "--no-show-signature", "--no-notes", f"--grep=^{_FOLDER}: ")
+    options = ("log", "--no-show-signature", "--no-notes", "--encoding=UTF-8", "--basic-regexp",
+               f"--grep=^{_FOLDER}: ")  # fmt: skip
     output = store.run(*options, f"--format=%H{form}", *new, "--")
     added = [line.split(b"\0") for line in output.splitlines() if line.count(b"\0") == 2]
     if not added:
@@ -43,7 +44,7 @@ def subtree_folders(store: ObjectStore, new: Sequence[str]) -> dict[str, bytes]:
         first[commit] = whole
     folders: dict[str, bytes] = {}
     for name, folder, split in added:
-        merge, own = name.decode(), split.decode().strip()
+        merge, own = name.decode(), split.decode("ascii", "replace").strip()
         if len(parents.get(merge, ())) < 2:
             # It stands for all commits of the other project; the one above it adds it.
             own = merge

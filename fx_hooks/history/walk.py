@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _COLON = 0x3A
 _BOUNDARY = "-"  # what %m says of a commit that the range stands on
-_LOG = (*LOG, "-c", "--boundary", "--format=%m %H %ct")
+# In no other encoding: what is not in the one that a commit says has no date then.
+_LOG = (*LOG, "-c", "--boundary", "--encoding=none", "--format=%m %H %ct")
 # The same of commits that are given; with `--always` also of those that bring in nothing.
 _DIFF = (
     "diff-tree", "--stdin", "-r", "-c", "--root", "--always", "--raw", "-z", "--no-abbrev",
@@ -103,7 +104,7 @@ class Walk:
                             self.boundary.append(commit)
                         else:
                             self.commits.append(commit)
-                            self.times.append(int(time))
+                            self.times.append(int(time or 0))  # it may have none that git can read
                     continue
                 path = next(fields, None)
                 if path is None:
