@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -257,6 +260,52 @@ def test_no_hook_lets_an_archive_in(repo: Repo, name: str, is_ignored: bool) -> 
     assert found.code == 1
     refused = json.loads(found.out)["findings"]
     assert {one["path"]: one["rule"] for one in refused} == dict.fromkeys(staged, "run-archives")
+
+
+@pytest.mark.parametrize(
+    ("member", "is_refused"),
+    [
+        ("outputs/a/.hydra/config.yaml", True),
+        (f"{'long/' * 30}.hydra/overrides.yaml", True),
+        ("wandb/offline-run-20240101_000000-abc/run-abc.wandb", True),
+        ("run-20240101_000000-abc/files/config.yaml", True),
+        ("outputs/a/train.log", False),
+        ("a.hydra/config.yaml", False),
+        ("docs/run-2024.md", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["kept.tar.gz", "kept.tgz"])
+def test_an_archive_without_its_manifest(
+    repo: Repo, name: str, member: str, is_refused: bool
+) -> None:
+    with tarfile.open(repo.root / name, "w:gz", format=tarfile.USTAR_FORMAT) as packed:
+        packed.addfile(tarfile.TarInfo("first"), io.BytesIO())
+        info = tarfile.TarInfo(member)
+        info.size = 40_000
+        packed.addfile(info, io.BytesIO(os.urandom(info.size)))
+    repo.git("add", "-A")
+    found = repo.check("--format", "json")
+    rules = [one["rule"] for one in json.loads(found.out)["findings"]]
+    assert rules == ["run-archives"] * is_refused
+    assert repo.check_once().code == is_refused
+    for path in (f"tests/data/{name}", f"tests/{name}"):
+        repo.stage(path, (repo.root / name).read_bytes())
+    repo.git("rm", "-q", "--cached", name)
+    assert repo.check_once().code == 0
+
+
+def test_an_archive_of_ours_without_its_manifest(jobs: Path, repo: Repo, tmp_path: Path) -> None:
+    made = tmp_path / "old.tar.gz"
+    assert run(jobs, ONE, str(made)).code == 0
+    repo.stage("backup.tar.gz", made.read_bytes())
+    found = json.loads(repo.check("--format", "json").out)["findings"]
+    assert [one["rule"] for one in found] == ["run-archives"]
+
+
+def test_what_is_no_archive_of_runs(repo: Repo) -> None:
+    repo.stage("cut.tar.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + os.urandom(20_000))
+    repo.stage("text.gz", gzip.compress(b"outputs/a/.hydra/config.yaml\n" * 9_000))
+    assert repo.check_once().code == 0
 
 
 def test_outside_of_a_repository(tmp_path: Path, jobs: Path) -> None:
