@@ -275,7 +275,7 @@ def page(text: str, known: Mapping[str, Mapping[str, object]]) -> str:
     return text
 
 
-_COLUMNS = {
+_SAMPLES = {
     "in sample": "made with", "first": "first measured", "now": "the same, now",
     "later": "later ones", "later now": "the same, now",
     "peak": "later ones at their peak", "peak now": "the same, now",
@@ -291,22 +291,22 @@ _COLUMNS = {
 
 
 def _table(known: Mapping[str, Mapping[str, object]]) -> str:
-    rows = [["", *_COLUMNS.values()], ["---"] * (len(_COLUMNS) + 1)]
-    for key in (
+    """Return a table of all samples, and one of what is recalled of each class."""
+    keys = (
         "recall per path", "recall per path without masses", "recall per repository", "precision",
         "wrongly refused", "clean repositories", "clean repositories flagged",
         "passes as test data", "paths",
-    ):  # fmt: skip
-        rows += [[key, *(_said(known[column][key]) for column in _COLUMNS)]]
-    for label, name in NAMES.items():
-        row = [f"recall: {name}"]
-        for column in _COLUMNS:
-            found = known[column]["recall by class"]
-            assert isinstance(found, Mapping)
-            share, count = found.get(label, (None, 0))
-            row.append(f"{_said(share)} of {count:,}" if count else "")
-        rows.append(row)
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    )  # fmt: skip
+    rows = [["sample", *keys], ["---"] * (len(keys) + 1)]
+    classes = [["recall of", *NAMES.values()], ["---"] * (len(NAMES) + 1)]
+    for column, sample in _SAMPLES.items():
+        rows.append([sample, *(_said(known[column][key]) for key in keys)])
+        found = known[column]["recall by class"]
+        assert isinstance(found, Mapping)
+        counts = [found.get(label, (None, 0)) for label in NAMES]
+        classes.append([sample, *(f"{_said(s)} of {n:,}" if n else "" for s, n in counts)])
+    tables = ["".join(f"| {' | '.join(row)} |\n" for row in table) for table in (rows, classes)]
+    return "\n".join(tables)
 
 
 def before() -> dict[str, dict[str, together.Counts]]:

@@ -195,23 +195,34 @@ def complaints_of(left: Sequence[Left]) -> Iterator[str]:
 HEAD = """\
 # What frameworks leave
 
-Each of these frameworks was run once, tiny but for real, in a repository of its own: it trained,
-logged, saved and resumed as its documentation shows. All that it left was added to Git by force,
-and judged. The table says how many files that were, how many of them are refused, and how many of
-the rest are for Git. The last column names what passes although it is output, and why. Most of that
-has a free name in the program that was run: you give such names, and no rule can know them. A line
-in [your own rules](policy.md#fx-hooksyaml) can.
+This page says for each framework what the hooks refuse of its output, and what they let pass. Look
+up yours. If you have files like those in the last column, refuse them with a line in
+[your own rules](policy.md#fx-hooksyaml).
+
+Each framework was run once, tiny but for real, in a repository of its own. It trained, logged,
+saved and resumed as its documentation shows. Then all that it left was added to Git by force, and
+judged.
+The columns:
+
+- **files**: how many files it left.
+- **refused**: how many of them the hooks refuse.
+- **for Git**: how many of the rest belong in Git, such as the configuration of a model.
+- **passes, though it is output**: what else is left, and why no rule refuses it. Most of these
+  files have a name that the program chose. You choose such names, too, and no rule can know them.
 
 | framework | files | refused | for Git | passes, though it is output |
 | --- | --- | --- | --- | --- |
 """
 
 FOOT = """
-Weights count by their content, too, under any name. What is in a framework's own cache outside of
-the repository (in your home folder, say) does not count here. The programs are in
-`tests/realruns/leaves/`, and `python -m tests.realruns.leftovers` runs them again.
+Weights are known by their content, too, under any name. What a framework keeps outside of the
+repository, such as a cache in your home folder, does not count here.
+
+The programs are in `tests/realruns/leaves/`. `python -m tests.realruns.leftovers` runs them again.
 
 ## By which rules
+
+How many files each rule refuses. [The built-in rules](rules.md) say why each of them exists.
 
 | framework | rules |
 | --- | --- |
