@@ -464,6 +464,7 @@ def test_ways_to_say_it(remote: Repo, repo: Repo) -> None:  # noqa: ARG001
         (("a..b", "c..d"), "give one range A..B at a time"),
         (("--html", "x"), "--html goes with --all"),
         (("--to-ref", "HEAD"), "--from-ref and --to-ref go together"),
+        (("--from-ref", "HEAD", "--to-ref", ""), "one of them is empty"),
         (("HEAD..HEAD", "--policy-ref", "none"), "none: this commit is not here"),
     ],
 )

@@ -66,6 +66,7 @@ def test_sure_of_what_a_runner_hands_on(repo: Repo) -> None:
         ["HEAD~1...HEAD"], ["HEAD"], ["..HEAD"],
         ["--not..HEAD"], ["HEAD..--all"], ["nothing..HEAD"],
         ["--from-ref", "0" * 40, "--to-ref", "HEAD"], ["--from-ref", "HEAD"],
+        ["--from-ref", "HEAD~1", "--to-ref", ""],
         ["--to-ref", "HEAD", "--from-ref", "HEAD~1"], ["HEAD^{tree}..HEAD"],
     ],
     ids=" ".join,

@@ -118,6 +118,8 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error(f"{' and '.join(chosen)} both say the range: choose one")
     if (options.from_ref is None) != (options.to_ref is None):
         parser.error("--from-ref and --to-ref go together")
+    if "" in (options.from_ref, options.to_ref):
+        parser.error("--from-ref and --to-ref want a commit each: one of them is empty")
     if len(options.range) > (2 if options.pre_push else 1):
         parser.error("give one range A..B at a time")
     if options.html is not None and not options.all and options.merge is None:

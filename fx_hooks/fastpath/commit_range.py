@@ -190,6 +190,8 @@ def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
         old, _, new = arguments[0].partition("..")
     elif len(arguments) == 4 and arguments[::2] == ["--from-ref", "--to-ref"]:
         old, new = arguments[1::2]
+        if not new:
+            return None
     elif not arguments and "PRE_COMMIT_REMOTE_NAME" not in environ:
         old, new = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
         if not old or not new:
