@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.util.errors import FatalError
 from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, working_directory
-from tests.test_check_range import MODELS, RUN, check, commit, found, head, hook, paths
+from tests.test_check_range import MODELS, RUN, TORCH, check, commit, found, head, hook, paths
 
 # Names.
 
@@ -109,6 +110,29 @@ def test_a_partial_clone_without_a_single_file(remote: Repo, repo: Repo, tmp_pat
     )
     assert found(check(partial, "--all", "--format", "json")) == {item["path"] for item in findings}
     assert partial.git("count-objects", "-v") == objects
+
+
+def test_a_partial_clone_says_what_it_could_not_look_into(
+    remote: Repo, repo: Repo, tmp_path: Path
+) -> None:
+    """Of old commits it has no content, and without it weights pass, and pages are refused."""
+    repo.stage("page.pt", "<p>a page\n")
+    commit(repo, "bad", "res/best", content=TORCH)
+    repo.git("rm", "-q", "page.pt", "res/best")
+    commit(repo, "gone")
+    repo.git("push", "-q", "origin", "main")
+    partial = partial_clone(remote, tmp_path / "partial", "blob:none")
+    for arguments, count in (("HEAD~2..HEAD", 2), ("--all", 3)):
+        note = f"note: this partial clone lacks content of {count} files, so names alone decide: "
+        result = check(partial, arguments)
+        assert result.code == 1
+        assert "page.pt" in result.out
+        assert note in result.out
+    if git_version() >= (2, 36):
+        (line,) = (line for line in result.out.splitlines() if line.startswith(note))
+        partial.git(*shlex.split(line.removeprefix(note).partition(" (")[0])[1:])
+        assert paths(partial, "HEAD~2..HEAD") == {"res/best"}
+        assert note not in check(partial, "--all").out
 
 
 def test_a_clone_without_folders(remote: Repo, repo: Repo, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class IndexCheck:
         self.others = others
         # Set once all that is asked for was looked into, and nothing was refused for what it is.
         self.nothing_unnamed = False
+        self.unread: Collection[bytes] = ()
 
     @cached_property
     def tree(self) -> Tree:
@@ -123,6 +124,7 @@ class IndexCheck:
         unnamed = look_into(self.repository, blobs.items())
         refused = {path: rule for path, blob in blobs.items() if (rule := unnamed.rule(path, blob))}
         self.nothing_unnamed = unnamed.whole and not refused
+        self.unread = unnamed.missing
         refused |= refused_files(self.repository.root, on_disk)
         if not refused:
             return verdicts

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fx_hooks.fastpath import looked_into
 from fx_hooks.fastpath.unnamed_weights import least_size, may_be_one
 from fx_hooks.frameworks.stores import store_rule
+from fx_hooks.git.repository import WITH_CONTENT
 from fx_hooks.policy.model import WEIGHTS_RULE
 from fx_hooks.util.paths import shown
 from fx_hooks.weights.magic import HEAD_BYTES, weights_format
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 class Unnamed(NamedTuple):
     """Files refused for their content: by blob, with the rule, what it is, and its size.
 
-    ``whole`` says that no blob was missing that had to be looked into.
+    ``whole`` says that no blob was missing that had to be looked into, ``missing`` which files of
+    a partial clone could not.
     """
 
     refused: Mapping[str, tuple[tuple[str, str], int]]
     whole: bool = True
+    missing: Collection[bytes] = ()
 
     def rule(self, path: bytes, blob: str) -> tuple[str, str] | None:
         """Return the rule that refuses *blob* at *path*, and what it is; None if none does."""
@@ -51,6 +54,7 @@ def look_into(
     least: dict[bytes, int] = {}
     asked: dict[str, int] = {}
     whole = True
+    missing = set()
     for path, blob in paths:
         bound = least.get(path)
         if bound is None:
@@ -66,6 +70,8 @@ def look_into(
         if blob.strip("0") and not store.is_partial():
             raise store.not_here(f"{shown(path)}: its content", blob)
         whole = False
+        if blob.strip("0"):
+            missing.add(path)
     unknown = [blob for blob in asked if bytes.fromhex(blob) not in known]
     heads = store.heads(unknown, HEAD_BYTES)
     found = {blob: judged(head, asked[blob]) for blob, head in heads.items()}
@@ -78,7 +84,16 @@ def look_into(
     return Unnamed(
         {blob: (rule, size) for blob, rule, size in rules if rule is not None},
         whole and len(found) == len(unknown),
+        missing,
     )
+
+
+def missing_note(paths: Collection[bytes]) -> list[str]:
+    """Return a note on the files at *paths*, whose content a partial clone lacks, if any."""
+    if not paths:
+        return []
+    files = "1 file" if len(paths) == 1 else f"{len(paths):,} files"
+    return [f"this partial clone lacks content of {files}, so names alone decide: {WITH_CONTENT}"]
 
 
 def refused_files(root: bytes, paths: Iterable[bytes]) -> dict[bytes, tuple[str, str]]:

@@ -10,6 +10,7 @@ from fx_hooks.artifacts.classifier import Classifier, Verdict
 from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.index_check import IndexCheck
 from fx_hooks.artifacts.tree_reader import HOMES, PROJECT_SIGNS
+from fx_hooks.artifacts.unnamed import missing_note
 from fx_hooks.best_models.acceptance import Acceptance
 from fx_hooks.cli._artifact_steps import steps_for, take_out
 from fx_hooks.cli._common import add_policy_option, command_parser, entry_point
@@ -181,6 +182,7 @@ def check(
     # A clean tree is silent, unless you ask.
     exempt = exempted_note(verdicts) if all_files and (findings or verbose) else ""
     said = [exempt] if exempt else []
+    said += missing_note(check.unread) if all_files else []
     if findings and policy_file is None:
         missed = near_misses.of_index(repository, index, in_force.policy)
         said += [one.text for one in missed]

@@ -39,6 +39,8 @@ _LFS_OID = rb"[0-9a-f]{64}\Z"
 _LFS_SIZE = rb"\+?[0-9]{1,18}\Z"
 _KINDS = (b"blob", b"tree", b"commit", b"tag")
 _FOLDER = b"40000"  # the mode of a tree in a tree
+# What brings what a partial clone lacks.
+WITH_CONTENT = "git fetch --refetch --no-filter (before git 2.36, clone it again in full)"
 _NONE: frozenset[bytes] = frozenset()
 _ANY, _BELOW = b"*", b"**"  # any folder; all folders below
 _HEAD = ("-q", "--verify", "HEAD^{commit}")

@@ -17,7 +17,7 @@ from fx_hooks.artifacts.classifier import Classifier, Contents, Verdict, Within
 from fx_hooks.artifacts.exempted import exempted_note
 from fx_hooks.artifacts.small_files import may_be_script, pointers, scripts
 from fx_hooks.artifacts.tree_reader import Found, Sign, Tree, homes_above
-from fx_hooks.artifacts.unnamed import Unnamed, look_into
+from fx_hooks.artifacts.unnamed import Unnamed, look_into, missing_note
 from fx_hooks.best_models import contract
 from fx_hooks.best_models.acceptance import ACCEPTED_RULES, Acceptance
 from fx_hooks.best_models.committed_models import CommittedModels
@@ -136,6 +136,7 @@ class RangeClassifier:
         # A folder that may be where the runs of a project go, and those runs.
         self._homes: dict[bytes, set[bytes]] = {}
         self._unnamed = Unnamed({})
+        self._unread: set[bytes] = set()
         self._chosen: dict[bytes, _Chosen] = {}
         self._chosen[b""] = self._chosen_of(b"", approved)
 
@@ -193,6 +194,7 @@ class RangeClassifier:
         suspects, models, changed, folders, undecided, admitted = self._sift(walk, each)
         unknown = ((path, blob) for blob, paths in undecided.items() for path in paths)
         self._unnamed = look_into(self._store, unknown, None if sizes is None else sizes())
+        self._unread = set(self._unnamed.missing)
         more = {path for blob in self._unnamed.refused for path in undecided[blob]}
         if folders or more:
             seen = {(item.commit, item.path) for item in suspects}
@@ -209,6 +211,7 @@ class RangeClassifier:
         if self._trust_range:
             artifacts = [item for item in artifacts if not self._was_approved(item)]
         found, notes = self._unapproved(walk.commits, models)
+        notes += missing_note(self._unread)
         touched = {item.path for item in models} | walk.removed
         every = self._incomplete(new, walk.commits, touched) + artifacts + found
         accepted = {item for item in every if self._is_accepted(item)}
@@ -373,14 +376,12 @@ class RangeClassifier:
             for verdict in verdicts
             if verdict.blocked
         ]
-        text = text_blobs(
-            self._store,
-            {
-                item.blob
-                for verdict, item, _ in flagged
-                if verdict.binary_only and item.mode not in _NO_CONTENT
-            },
-        )
+        binary = {(item.path, item.blob) for verdict, item, _ in flagged
+                  if verdict.binary_only and item.mode not in _NO_CONTENT}  # fmt: skip
+        text = text_blobs(self._store, {blob for _, blob in binary})
+        if self._store.is_partial():
+            sizes = self._store.sizes(blob for _, blob in binary)
+            self._unread |= {path for path, blob in binary if sizes[blob] is None}
         dvc = {item.path: item.blob for verdict, item, _ in flagged
                if verdict.may_be_pointer and item.mode not in _NO_CONTENT}  # fmt: skip
         pointed = {dvc[path] for path in pointers(self._store, dvc)}
@@ -426,10 +427,12 @@ class RangeClassifier:
             if verdict.undecided and not verdict.blocked
         ]
         unknown = [(path, item.blob) for path, item in undecided if item.mode not in _NO_CONTENT]
-        refused = look_into(self._store, unknown).refused if unknown else {}
-        if refused:
-            self._unnamed = Unnamed({**self._unnamed.refused, **refused})
-            verdicts = judged()
+        if unknown:
+            more = look_into(self._store, unknown)
+            self._unread.update(more.missing)
+            if more.refused:
+                self._unnamed = Unnamed({**self._unnamed.refused, **more.refused})
+                verdicts = judged()
         return verdicts
 
     def _refused(self, items: Mapping[bytes, Introduction]) -> dict[bytes, tuple[str, str]]:

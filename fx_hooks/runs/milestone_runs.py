@@ -24,6 +24,7 @@ from fx_hooks.git.repository import (
     LINK_MODE,
     REPAIR,
     SUBMODULE_MODE,
+    WITH_CONTENT,
     IndexEntry,
     Repository,
     lfs_pointer,
@@ -68,7 +69,6 @@ _LACKING = (
     "this clone lacks metadata of milestones in other branches, and one of them may have come from"
     " it: "
 )
-_IN_FULL = "git fetch --refetch --no-filter (before git 2.36, clone it again in full)"
 
 
 class Chosen(NamedTuple):
@@ -446,7 +446,7 @@ class _Gathered:
             frozenset(models),
             {path: frozenset(contents) for path, contents in sorted(self._metadata.items())},
             frozenset(around - {b""}),
-            f"{_LACKING}{_IN_FULL if repository.is_partial() else REPAIR}"
+            f"{_LACKING}{WITH_CONTENT if repository.is_partial() else REPAIR}"
             if self.lacks
             else self._unread,
         )
