@@ -162,6 +162,18 @@ def test_all_archives_are_searched(repo: Repo, folder: str) -> None:
     assert alone.out.startswith("1 run of 1 in 1 archive\n")
 
 
+def test_what_an_archive_says_of_a_run_does_not_say_where_it_is(repo: Repo, tmp_path: Path) -> None:
+    inner = [{"path": "\ud800", "metrics": {"a": 1}, "archive": "/elsewhere", "archived": "x"}]
+    job = pack(repo, str(tmp_path), "a.tar.gz", 0.5, runs=inner, archive="x", archived="y")
+    done = find(repo, "a = 1", str(tmp_path))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[2] == rf"  {job}: '\xed\xa0\x80': a 1"
+    for condition, path in (("a = 1", "\ud800"), ("val/acc = 0.5", job)):
+        (found,) = json.loads(find(repo, condition, "--format", "json", str(tmp_path)).out)["runs"]
+        where = (found["archive"], found["archived"], found["path"])
+        assert where == (f"{tmp_path}/a.tar.gz", job, path)
+
+
 @pytest.mark.parametrize("with_tracker", [False, True])
 def test_what_is_found_can_be_restored(repo: Repo, tmp_path: Path, with_tracker: bool) -> None:
     """A job's figures are those of the W&B run that it started, be that packed as well or not."""

@@ -16,6 +16,7 @@ import pytest
 from fx_hooks.cli import archive_runs, clean_runs
 from fx_hooks.git.alone import NAME
 from fx_hooks.util import files
+from tests.faults import as_nobody
 from tests.run_trees import DAY, write
 from tests.support import Repo, git_version, mostly_slow, working_directory
 
@@ -291,6 +292,26 @@ def test_metadata_in_other_encodings(repo: Repo, encoding: str, how: str, where:
     else:
         repo.stage(f"best_models/{name}", text.encode(encoding))
         commit_elsewhere(repo)
+    assert clean(repo, ".") == 1
+    assert place.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"note": "\\ud83d", "run": "JOB"}',
+        '{"note": "\\ud83d\\ude00", "run": "JOB"}',
+        '{"run": "JOB", "run": null}',
+        '{"run": "JOB",}',
+    ],
+    ids=["half a pair", "a pair", "a key twice", "no JSON"],
+)
+def test_escapes_hide_nothing(repo: Repo, text: str) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    escaped = "".join(f"\\u{ord(letter):04X}" for letter in JOB)
+    repo.write("best_models/a_meta.json", text.replace("JOB", escaped))
     assert clean(repo, ".") == 1
     assert place.exists()
 
@@ -718,6 +739,47 @@ def test_another_work_tree_that_is_not_mounted(
     assert f"{other}: this work tree is locked and not there" in capfd.readouterr().err
     repo.git("worktree", "unlock", str(other))
     assert clean(repo, ".") == 0
+
+
+@POSIX
+@pytest.mark.parametrize("how", ["emptied", "a pipe", "unreadable", "all unreadable"])
+def test_another_work_tree_that_cannot_be_found(repo: Repo, tmp_path: Path, how: str) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    other = tmp_path / "other"
+    repo.git("worktree", "add", "-q", str(other))
+    write(other / "best_models/a_meta.json", json.dumps({"run": {"path": JOB}}))
+    place = job(repo.root)
+    names = repo.git_directory / "worktrees"
+    gitdir = names / "other" / "gitdir"
+    if how == "emptied":
+        gitdir.write_bytes(b"")
+    elif how == "a pipe":
+        gitdir.unlink()
+        os.mkfifo(gitdir)
+    else:
+        (gitdir if how == "unreadable" else names).chmod(0)
+    outcome = as_nobody(tmp_path, lambda: clean(repo, "."))
+    names.chmod(0o755)
+    assert outcome.code == 2, outcome
+    assert place.exists()
+    assert "gitdir" in outcome.err or "worktrees: cannot be read" in outcome.err
+
+
+@pytest.mark.parametrize("line", [b"\0" * 60 + b"\n", b"x\n", b"\xff \xff\n"])
+def test_a_damaged_list_of_stashes(
+    repo: Repo, line: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    repo.write("train.py", "2\n")
+    repo.git("stash", "-q")
+    place = job(repo.root)
+    with (repo.git_directory / "logs/refs/stash").open("ab") as file:
+        file.write(line)
+    assert clean(repo, ".") == 2
+    assert place.exists()
+    assert "logs/refs/stash: is damaged: it may name runs" in capfd.readouterr().err
 
 
 def lose(repo: Repo, what: str) -> None:

@@ -240,6 +240,39 @@ def test_the_run_of_a_milestone_of_a_project(
     assert (gone["path"], gone["on_disk"], gone["config"]) == (run, False, {"lr": 0.1})
 
 
+def test_a_configuration_that_contains_itself(
+    repo: Repo, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage("conf/config.yaml", "dir: &a {b: *a}\n")
+    laughs = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    repo.stage("conf/laughs.yaml", f"dir: &l0 x\n{laughs}")
+    deep = "".join(f"d{n}: &d{n} {'[' * 15}*d{n - 1}{']' * 15}\n" for n in range(1, 99))
+    for text in ("a: &a [*a]\n", "a: &a {b: *a}\n", f"d0: &d0 x\n{deep}"):
+        write(job / ".hydra/config.yaml", text, mtime=ago(40))
+        assert record(repo, capsys, JOB)["config"] is None
+
+
+def test_half_of_a_pair_of_surrogates(
+    repo: Repo, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No path has one, but JSON may."""
+    noted = wandb_run(job) / "files/wandb-metadata.json"
+    write(noted, '{"codePath": "train.py", "args": ["a=\\ud800"]}', mtime=ago(40))
+    shutil.rmtree(job / ".hydra")
+    archive = str(tmp_path / "a.tar.gz")
+    run_ = os.path.relpath(noted.parent.parent, repo.root)
+    with working_directory(repo.root):
+        assert archive_runs.main([run_, archive]) == 0
+    for more in ((), ("--archive", archive)):
+        assert record(repo, capsys, run_, *more)["command"] == ["python", "train.py", "a=\ud800"]
+        assert "Run it again" in show(repo, capsys, run_, *more)
+    repo.write("best_models/m_meta.json", '{"run": {"path": "\\ud800"}}')
+    assert record(repo, capsys, "best_models/m.pt")["path"] == "\udced\udca0\udc80"
+    repo.write(".git/fx-hooks.deleted.jsonl", '{"path": "\\ud800", "run_id": "xyz"}\n')
+    repo.write("best_models/m_meta.json", '{"wandb": {"id": "xyz"}}')
+    assert "not on disk" in show(repo, capsys, "best_models/m.pt")
+
+
 def test_what_is_no_run(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
     repo.write("best_models/b_meta.json", "{")
     repo.write("best_models/c.pt", torch_file())

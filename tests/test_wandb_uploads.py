@@ -18,11 +18,13 @@ import pytest
 
 from fx_hooks.best_models.provenance import find_provenance
 from fx_hooks.cli import clean_runs, report_space
+from fx_hooks.frameworks.wandb.sync_logs import Syncs
 from fx_hooks.frameworks.wandb.uploads import TABLE
 from fx_hooks.git.repository import Repository
 from fx_hooks.runs import inventory
 from fx_hooks.runs.inventory import Run, kept_because, survey
 from fx_hooks.runs.liveness import Processes
+from fx_hooks.util.disk import Folder, scan
 from tests.run_trees import mark_as_synced
 from tests.wandb_records import ended_with, field
 from tests.wandb_records import log as written_log
@@ -183,6 +185,19 @@ def test_errors_in_the_log_of_an_online_run(
     log.write_text("{" + line + "}\n" + log.read_text())
     os.utime(log, (then, then))
     assert (kept_because(look()[path]) is None) == harmless
+
+
+@pytest.mark.parametrize("time_", [b"2024-99-99 99:99:99", b"0000-01-01 00:00:00"])
+def test_a_sync_at_a_time_that_is_none(repo: Repo, time_: bytes) -> None:
+    """What the server refused before is not forgotten for it."""
+    run = "run-20260105_100001-abc/run-abc.wandb"
+    began = f"2026-01-05 10:00:00 INFO open for scan: {run}\n".encode()
+    lines = (began, b"2026-01-05 10:00:01 ERROR dropped chunk\n", began.replace(began[:19], time_))
+    repo.write("wandb/debug-cli.me.log", b"".join(lines))
+    syncs = Syncs(scan(os.fsencode(repo.root)))
+    found = syncs.last(Folder(run.encode().partition(b"/")[0], None, 0, 0, 0), b"run-abc.wandb")
+    assert found is not None
+    assert found.refused
 
 
 def test_what_was_added_after_a_sync(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from fx_hooks.runs.lookup import Found, Named, joined, known_archives, look_up, 
 from fx_hooks.util.disk import files_only
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
-from fx_hooks.util.paths import from_root, quoted, shown
+from fx_hooks.util.paths import encoded, from_root, quoted, shown
 from fx_hooks.util.strict_json import NotStrict, finite, parse_json
 from fx_hooks.util.strict_yaml import as_yaml
 from fx_hooks.util.terminal import on_github, one_line, without_commands
@@ -48,7 +48,7 @@ class _Milestone:
         path, identity = (at(self.metadata, "run", key) for key in ("path", "identity"))
         wandb_id = at(self.metadata, "wandb", "id")
         return Named(
-            path=os.fsencode(path) if isinstance(path, str) else b"",
+            path=encoded(path) if isinstance(path, str) else b"",
             identity=identity if isinstance(identity, str) else "",
             wandb_id=wandb_id if isinstance(wandb_id, str) else "",
         )
@@ -211,9 +211,9 @@ def _as_text(run: Found, command: Sequence[str], directory: str, root: bytes) ->
         yield "  config"
         yield from (f"    {one_line(line)}" for line in as_yaml(details.config).splitlines())
     if command:
-        words = " ".join(quoted(os.fsencode(word)) for word in command)
+        words = " ".join(quoted(encoded(word)) for word in command)
         place = os.path.relpath(os.path.join(os.fsdecode(root), directory))
-        change = "" if place == "." else f"cd {quoted(os.fsencode(place))} && "
+        change = "" if place == "." else f"cd {quoted(encoded(place))} && "
         yield "\nRun it again:"
         yield f"    {change}{words}"
 
@@ -241,7 +241,7 @@ def _facts(run: Found) -> Iterator[tuple[str, str]]:
         yield "commit", run.details.commit
     overrides = run.details.overrides
     if isinstance(overrides, list) and overrides:
-        yield "overrides", " ".join(quoted(os.fsencode(str(word))) for word in overrides)
+        yield "overrides", " ".join(quoted(encoded(str(word))) for word in overrides)
 
 
 def _near(name: str) -> bytes:

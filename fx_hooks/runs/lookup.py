@@ -20,7 +20,7 @@ from fx_hooks.runs.archive.storage import is_address
 from fx_hooks.runs.deletion_log import NAME as LOG
 from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import parents, shown
+from fx_hooks.util.paths import encoded, parents, shown
 
 if TYPE_CHECKING:
     from fx_hooks.runs.archive.manifest import PackedRun
@@ -90,7 +90,7 @@ def look_up(
         result = _from_archive(packed[-1][1], named)
     elif entry is not None:
         result = Found(
-            path=os.fsencode(entry["path"]),
+            path=encoded(entry["path"]),
             kind=str(entry.get("kind") or ""),
             details=Details(wandb={"id": entry["run_id"]} if entry.get("run_id") else {}),
         )
@@ -184,7 +184,7 @@ def _from_archive(run: PackedRun, named: Named) -> Found:
         kind=str(own.get("kind") or ""),
         state=f"{own.get('state')}: {own.get('reason')}" if own.get("state") else "",
         details=joined([_told(each) for each in tells]),
-        runs=() if own is not run.about else tuple(os.fsencode(str(e.get("path"))) for e in inner),
+        runs=() if own is not run.about else tuple(encoded(str(e.get("path"))) for e in inner),
     )
 
 

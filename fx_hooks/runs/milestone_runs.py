@@ -34,7 +34,7 @@ from fx_hooks.policy.in_force import policy_in_force, staged_text
 from fx_hooks.policy.model import POLICY_NAME
 from fx_hooks.util.disk import NoFileError, files_not_links, files_only
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import shown
+from fx_hooks.util.paths import encoded, shown
 
 if TYPE_CHECKING:
     from fx_hooks.policy.model import BestModels, Policy
@@ -55,6 +55,8 @@ _HEADS = ("HEAD", "MERGE_HEAD", "ORIG_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", 
 # The stashes that it makes itself then.
 _AUTOSTASHES = ("MERGE_AUTOSTASH", "rebase-merge/autostash", "rebase-apply/autostash")
 _ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
+# One, or both halves of a pair.
+_ESCAPES = re.compile(rb'(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]')
 
 
 class _Model(NamedTuple):
@@ -287,10 +289,8 @@ class _Gathered:
         found = self._metadata.setdefault(path, set())
         found.add(text)
         if b"\\" in text:
-            # Each letter may be written as an escape.
-            with contextlib.suppress(ValueError, RecursionError):
-                plain = json.dumps(json.loads(text), ensure_ascii=False)
-                found.add(plain.encode("utf-8", "surrogateescape"))
+            # Each letter may be written as an escape, also where the rest is not JSON.
+            found.add(_ESCAPES.sub(_unescaped, text))
 
     def _as_utf8(self, path: bytes, content: bytes) -> bytes:
         """Return *content* in UTF-8, whatever of Unicode it is in; note where it is in none."""
@@ -452,6 +452,11 @@ class _Gathered:
         )
 
 
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    text: str = json.loads(b'"%s"' % found[0])
+    return b"".join(map(encoded, text))
+
+
 def _other_commits(repository: Repository) -> tuple[list[str], list[str]]:
     """Return the commits that somebody can still reach by a name: those of refs, and others.
 
@@ -488,11 +493,19 @@ def _stashes(repository: Repository) -> list[str]:
     """
     place = os.path.join(repository.common_directory(), b"logs", b"refs", b"stash")
     try:
-        with open(place, "rb") as file:
-            return [line.split()[1].decode() for line in file if line.strip()]
+        with open(place, "rb", opener=files_only) as file:
+            words = [line.split(maxsplit=2)[1:2] for line in file if line.strip()]
     except FileNotFoundError:
         options = ("--walk-reflogs", "refs/stash", "--")
         return repository.run("rev-list", *options, codes=(0, 128)).decode().split()
+    except OSError as exc:
+        raise _unreadable(exc) from exc
+    if not all(word and _ID.fullmatch(word[0]) for word in words):
+        raise FatalError(
+            f"{shown(place)}: is damaged: it may name runs that models came from: take out the"
+            " lines that do not begin with two ids"
+        )
+    return [word.decode() for (word,) in words]
 
 
 def _named_in(place: str) -> list[str]:
@@ -572,25 +585,40 @@ def _work_trees(repository: Repository) -> Iterator[tuple[str | None, bytes]]:
     own = os.path.realpath(os.fsencode(repository.git_directory))
     if os.path.realpath(common) != own and os.path.basename(common) == b".git":
         yield os.fsdecode(common), os.path.dirname(common)
-    with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(os.path.join(common, b"worktrees"))):
-            git_directory = os.path.join(common, b"worktrees", name)
-            if os.path.realpath(git_directory) == own:
-                continue
-            with (
-                contextlib.suppress(OSError),
-                open(os.path.join(git_directory, b"gitdir"), "rb") as file,
-            ):
-                link = os.path.join(git_directory, file.read(1 << 16).strip())
-                yield os.fsdecode(git_directory), os.path.dirname(link)
+    try:
+        names = sorted(os.listdir(os.path.join(common, b"worktrees")))
+    except OSError as exc:
+        _unread(exc)
+        return
+    for name in names:
+        git_directory = os.path.join(common, b"worktrees", name)
+        if os.path.realpath(git_directory) == own:
+            continue
+        place = os.path.join(git_directory, b"gitdir")
+        try:
+            with open(place, "rb", opener=files_only) as file:
+                link = file.read(1 << 16).strip()
+        except OSError as exc:
+            _unread(exc)
+            continue
+        if os.path.basename(link) != b".git":
+            raise FatalError(
+                f"{shown(place)}: is damaged, so nobody knows which runs the milestones of that"
+                " work tree came from: mend it with git worktree repair"
+            )
+        yield os.fsdecode(git_directory), os.path.dirname(os.path.join(git_directory, link))
 
 
 def _unread(exc: OSError) -> None:
     if not isinstance(exc, FileNotFoundError):
-        raise FatalError(
-            f"{shown(os.fsencode(exc.filename))}: cannot be read: {exc.strerror}: it may name runs"
-            " that models came from"
-        ) from exc
+        raise _unreadable(exc) from exc
+
+
+def _unreadable(exc: OSError) -> FatalError:
+    return FatalError(
+        f"{shown(os.fsencode(exc.filename))}: cannot be read: {exc.strerror}: it may name runs"
+        " that models came from"
+    )
 
 
 def _names_run(metadata: bytes, path: bytes, wandb_id: str) -> bool:

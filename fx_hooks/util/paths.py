@@ -56,6 +56,14 @@ def parents(path: bytes) -> list[bytes]:
     return [b"/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
+def encoded(text: str) -> bytes:
+    """Return the path that *text* from JSON or YAML is, also where no path can be that."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return text.encode("utf-8", "surrogatepass")
+
+
 def shown(path: bytes) -> str:
     r"""Return *path* for reading: as it is if it can be printed, else in quotes and escaped.
 

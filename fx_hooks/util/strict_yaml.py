@@ -17,6 +17,7 @@ from fx_hooks.util.errors import FatalError
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 _MAX_NODES = 100_000
+_MAX_NESTED = 100  # with aliases
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,2})?\Z")
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -126,7 +127,8 @@ def tokens(text: bytes) -> list[Token]:
 def plain_data(text: bytes, source: str) -> Any:
     """Return one YAML document as JSON data: dates, and what JSON has no form for, are text."""
     node = compose(text, source)
-    return None if node is None else _plain(node, source, iter(range(_MAX_NODES)))
+    limit_values(node, source, _MAX_NODES)
+    return None if node is None else _plain(node)
 
 
 def as_yaml(value: Any) -> str:
@@ -135,14 +137,11 @@ def as_yaml(value: Any) -> str:
     return text
 
 
-def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
-    # Aliases make small files large.
-    if next(left, None) is None:
-        raise FatalError(f"{source}:{line_of(node)}: has more than {_MAX_NODES:,} values")
+def _plain(node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value, source, left) for key, value in node.value}
+        return {str(key.value): _plain(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, source, left) for item in node.value]
+        return [_plain(item) for item in node.value]
     assert isinstance(node, yaml.ScalarNode), node
     kind, text = node.tag.rpartition(":")[2], str(node.value)
     if kind == "null":
@@ -158,15 +157,20 @@ def _plain(node: yaml.Node, source: str, left: Iterator[int]) -> Any:
 
 
 def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
-    """Refuse a document with more than *limit* scalars: aliases make small files large."""
-    waiting = [] if node is None else [node]
+    """Refuse a document with more than *limit* scalars: aliases make small files large, and deep.
+
+    One that contains itself has no end.
+    """
+    waiting = [] if node is None else [(node, 0)]
     left = limit
     while waiting:
-        item = waiting.pop()
+        item, depth = waiting.pop()
+        if depth > _MAX_NESTED:
+            raise FatalError(f"{source}:{line_of(item)}: YAML: nested too deeply")
         if isinstance(item, yaml.MappingNode):
-            waiting += [part for pair in item.value for part in pair]
+            waiting += [(part, depth + 1) for pair in item.value for part in pair]
         elif isinstance(item, yaml.SequenceNode):
-            waiting += item.value
+            waiting += [(part, depth + 1) for part in item.value]
         left -= 1
         # What waits is not counted yet: lists of one alias may be longer than the text.
         if left < 0 or len(waiting) > limit:
@@ -175,7 +179,9 @@ def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
 
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
     """Yield each scalar below mappings: its keys joined by dots, its text, and its line."""
-    waiting = [("", compose(text, source, _Texts))]
+    top = compose(text, source, _Texts)
+    limit_values(top, source, _MAX_NODES)
+    waiting = [("", top)]
     while waiting:
         key, node = waiting.pop()
         if isinstance(node, yaml.MappingNode):

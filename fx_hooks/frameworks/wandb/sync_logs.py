@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fx_hooks.frameworks.run_files import named_time
 from fx_hooks.frameworks.wandb.names import FOLDERS
 from fx_hooks.util.disk import files_not_links
 
@@ -168,8 +169,9 @@ def _read_plain(root: bytes, place: bytes) -> dict[bytes, Sync]:
         opens = _OPENS.match(line)
         if opens is not None:
             name = _name(opens[2].rstrip(b"\r\n"))
-            began = datetime.strptime(opens[1].decode(), "%Y-%m-%d %H:%M:%S").timestamp()
-            found[name] = Sync(began, place)
+            began = named_time(opens[1], "%Y-%m-%d %H:%M:%S")
+            if began is not None or name not in found:
+                found[name] = Sync(began or 0.0, place)
         elif name and REFUSED_PLAIN.search(line):
             found[name] = found[name]._replace(refused=True)
     return found

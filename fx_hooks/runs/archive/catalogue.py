@@ -28,7 +28,7 @@ from fx_hooks.runs.archive.storage import Storage, is_address
 from fx_hooks.runs.metrics import value_of
 from fx_hooks.util.disk import files_only
 from fx_hooks.util.errors import FatalError
-from fx_hooks.util.paths import shown
+from fx_hooks.util.paths import encoded, shown
 from fx_hooks.util.strict_json import finite
 from fx_hooks.util.terminal import one_line
 
@@ -224,10 +224,11 @@ def folder_of(name: str) -> str:
 
 def as_json(found: Searched, query: Query) -> str:
     """Return what was found, as JSON."""
-    runs = [
-        {"archive": hit.archive, "archived": hit.archived, "path": hit.path, **hit.about}
-        for hit in found.hits
-    ]
+    runs = []
+    for hit in found.hits:
+        # What an archive says of a run does not say where that is.
+        own = {"archive": hit.archive, "archived": hit.archived, "path": hit.path}
+        runs.append({**own, **hit.about, **own})
     return json.dumps(
         {
             "condition": query.text,
@@ -258,7 +259,7 @@ def as_lines(found: Searched, query: Query) -> Iterator[str]:
         places = [hit.archived]
         if hit.path != hit.archived:
             places.append(hit.path.removeprefix(f"{hit.archived}/"))
-        where = ": ".join(shown(os.fsencode(place)) for place in places)
+        where = ": ".join(shown(encoded(place)) for place in places)
         yield f"  {where}: {one_line(figures)}"
     if found.undecided:
         names = " or ".join(query.names)
