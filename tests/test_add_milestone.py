@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.contract_support import (
     pointer,
     sha256,
 )
+from tests.faults import Work, killed_at_every_step, needs_fork
 from tests.support import CLEAN, Repo, Result, run
 from tests.weight_files import malicious
 
@@ -74,6 +76,45 @@ def test_a_run(ran: Repo) -> None:
     ran.git(*result.commands[0].split()[1:])
     assert check(ran) == CLEAN
     assert os.stat(ran.root / MODEL).st_mode & 0o777 == 0o644
+
+
+@pytest.mark.slow
+@needs_fork
+def test_an_interruption_is_made_up_for(ran: Repo, tmp_path: Path) -> None:
+    ran.write(".gitattributes", "*.txt text\n")
+    (ran.root / ".gitattributes").chmod(0o600)
+    kept = tmp_path / "kept"
+    shutil.copytree(ran.root, kept)
+    before = set(ran.on_disk())
+
+    def prepare() -> Work:
+        shutil.rmtree(ran.root)
+        shutil.copytree(kept, ran.root)
+        return lambda: add(ran, FILE, "--why", "x", *FIGURE, "--lfs").code
+
+    for outcome in killed_at_every_step(prepare):
+        again = add(ran, FILE, "--why", "x", *FIGURE, "--lfs")
+        if again.code:
+            assert "is listed in best_models/milestones.yaml" in again.err, outcome
+        new = {os.path.relpath(os.fsdecode(path), ran.root) for path in set(ran.on_disk()) - before}
+        assert new == {LISTING, METADATA, MODEL}
+        assert (ran.root / ".gitattributes").stat().st_mode & 0o777 == 0o600
+    assert outcome.code == 0
+
+
+@pytest.mark.parametrize("seconds", [-(10**11), 10**15])
+def test_a_model_of_no_time(ran: Repo, seconds: int) -> None:
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("other file systems keep no such time")
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".pt") as file:
+        file.write(STATE)
+        file.flush()
+        os.utime(file.name, (0, seconds))
+        said = add(ran, file.name, "--why", "x", *FIGURE)
+    assert said.err == (
+        f"fx-add-milestone: error: {file.name}: no calendar has the time of this file: touch it"
+        " first\n"
+    )
 
 
 def test_what_is_configured_counts_before_what_is_composed(ran: Repo) -> None:

@@ -16,10 +16,13 @@ import pytest
 
 from fx_hooks import sync_gitignore
 from fx_hooks.cli import archive_runs
+from fx_hooks.git.repository import Repository
 from fx_hooks.runs.archive import byte_progress
 from fx_hooks.runs.archive import listing as run_listing
+from fx_hooks.runs.archive.about import about
 from fx_hooks.runs.archive.manifest import Manifest, PackedRun
 from fx_hooks.runs.archive.reader import Archive
+from fx_hooks.runs.inventory import survey
 from tests import support
 from tests.realruns.states import States, live_run
 from tests.run_trees import seen, write
@@ -328,6 +331,17 @@ def test_an_archive_without_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such files on Windows")
+def test_times_that_no_calendar_has(jobs: Path) -> None:
+    """Some file systems keep them as they are, others take the nearest that they have."""
+    with working_directory(jobs):
+        found = survey(Repository())
+    told = [
+        about(found, found.runs[0]._replace(started=years * 365 * 86_400.0))["started"]
+        for years in (-3_000_000, -2_000, -100, 100, 9_000, 3_000_000)
+    ]
+    assert told == [None, None, "1870-01-25T00:00:00Z", "2069-12-07T00:00:00Z", None, None]
+
+
 def test_odd_files_and_names(jobs: Path) -> None:
     odd = os.fsencode(jobs / ONE) + b"/od\n\xff"
     write(odd, b"x", mtime=1)

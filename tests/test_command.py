@@ -41,6 +41,31 @@ def test_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "fx: error: a\\nb: \\x1b[31mé\\udcff\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (RuntimeError("can't start new thread"), "no more threads can be started: see ulimit -u"),
+    ],
+)
+def test_what_the_system_refuses(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> int:
+        raise error
+
+    assert guarded("fx", refused) == FATAL
+    assert capsys.readouterr() == ("", f"fx: error: {said}\n")
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    def at_fault() -> int:
+        raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        guarded("fx", at_fault)
+
+
 def test_one_line_leaves_text_alone() -> None:
     assert one_line("modèle 1 'a'") == "modèle 1 'a'"
 

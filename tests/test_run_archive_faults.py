@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.cli._common import guarded
-from fx_hooks.runs.archive import writer
+from fx_hooks.runs.archive import sections, writer
 from fx_hooks.runs.archive.reader import Archive
 from tests.faults import (
     CHANGES,
@@ -401,6 +401,75 @@ def test_what_an_interruption_leaves(
             assert work() == 130, place
     assert os.listdir(out) == []
     assert os.listdir(there) == []
+
+
+def test_where_no_threads_can_be_started(root: Path, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def limited(work: Work) -> Work:
+        import resource
+
+        def with_none() -> int:
+            resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+            return work()
+
+        return with_none
+
+    for work in (packing(root, out / archive.name), restoring(archive, out)):
+        outcome = as_nobody(tmp_path, limited(work))
+        assert outcome.code == 2
+        assert outcome.err == f"{NAME}: error: no more threads can be started: see ulimit -u\n"
+        assert os.listdir(out) == []
+
+
+def test_where_threads_run_out(
+    root: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_back_meanwhile(monkeypatch)
+    write(root / "outputs/a/noise.bin", os.urandom(20_000))
+    out = tmp_path / "out"
+    out.mkdir()
+    real = threading.Thread.start
+    left = -1
+
+    def start(thread: threading.Thread) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    codes = []
+    for number in range(9):
+        left = number
+        codes.append(packing(root, out / name)())
+        assert bool(os.listdir(out)) == (codes[-1] == 0)
+        if not codes[-1]:
+            break
+    assert codes == [*[2] * (len(codes) - 1), 0]
+    assert len(codes) > 3
+
+
+def test_what_zstd_refuses(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    zstandard = pytest.importorskip("zstandard")
+
+    def refuse(*_: object) -> bytes:
+        raise zstandard.ZstdError("Allocation error: not enough memory")
+
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("compress", "flush"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sections._Chunker, name, refuse)
+            assert packing(root, out / "a.tar.zst")() == 2
+        assert capfd.readouterr().err == (
+            f"{NAME}: error: zstd cannot pack: Allocation error: not enough memory\n"
+        )
+        assert os.listdir(out) == []
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -25,7 +25,13 @@ from fx_hooks.runs.archive import reader as run_archive_reader
 from fx_hooks.runs.archive import restore as run_restore
 from fx_hooks.runs.archive import sections
 from fx_hooks.runs.archive import tree as run_tree
-from fx_hooks.runs.archive.manifest import MEMBER, BadManifest, from_json, nanoseconds
+from fx_hooks.runs.archive.manifest import (
+    MEMBER,
+    BadManifest,
+    decimal,
+    from_json,
+    nanoseconds,
+)
 from fx_hooks.runs.archive.reader import Archive
 from fx_hooks.runs.archive.tree import Unfit
 from fx_hooks.util.errors import FatalError
@@ -220,6 +226,10 @@ def test_a_text_that_is_no_manifest(text: bytes, message: str) -> None:
 def test_times() -> None:
     assert nanoseconds("-1.5") == -1_500_000_000
     assert nanoseconds("12") == 12_000_000_000
+    # File systems have times that no calendar has.
+    for years in (10_000, 3_000_000):
+        time = years * 365 * 86_400 * 1_000_000_000
+        assert [nanoseconds(decimal(each)) for each in (time, -time)] == [time, -time]
 
 
 def changed(change: Callable[[tarfile.TarInfo], object]) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fx_hooks.frameworks.wandb.details import named_id, run_address, run_details
 from fx_hooks.frameworks.wandb.names import FOLDERS, RUN_NAME
 from fx_hooks.util.errors import FatalError
+from fx_hooks.util.times import moment
 
 if TYPE_CHECKING:
     from fx_hooks.frameworks.framework import Details
@@ -152,7 +153,8 @@ def _hydra_start(folder: str) -> datetime:
             return datetime.strptime(" ".join(matches[-1].groups()), "%Y-%m-%d %H-%M-%S")
         except ValueError:
             pass
-    return datetime.fromtimestamp(os.stat(os.path.join(folder, ".hydra")).st_mtime)
+    written = moment(os.stat(os.path.join(folder, ".hydra")).st_mtime)
+    return written or datetime.fromtimestamp(0)  # no run began then
 
 
 def fits(part: Any, whole: Any) -> bool:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Errors that nothing but writing has.
 _OF_WRITING = {errno.ENOSPC, errno.EFBIG, errno.EROFS}
+# What Python says where the system refuses one; it has no class of its own.
+_NO_THREAD = "can't start new thread"
 
 
 def command_parser(
@@ -139,6 +141,12 @@ def _worked(name: str, work: Callable[[], int]) -> int:
         return _end(FATAL)
     except OSError as exc:
         return _end(FATAL, f"{name}: error: {_said(exc)}")
+    except MemoryError:
+        return _end(FATAL, f"{name}: error: there is not enough memory")
+    except RuntimeError as exc:
+        if str(exc) != _NO_THREAD:
+            raise
+        return _end(FATAL, f"{name}: error: no more threads can be started: see ulimit -u")
 
 
 def _said(exc: OSError) -> str:

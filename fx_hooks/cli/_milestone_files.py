@@ -6,9 +6,8 @@ import io
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,6 +15,7 @@ from fx_hooks.best_models.staged_models import digest
 from fx_hooks.git import commands as git_commands
 from fx_hooks.git.repository import Repository, lfs_pointer
 from fx_hooks.policy.in_force import read_policy_file
+from fx_hooks.util import files
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import from_root
 from fx_hooks.util.temporary import nameless_file
@@ -89,53 +89,62 @@ def write_plan(root: str, plan: Plan, sha256: str, seen: Mapping[str, bytes | No
 
     Nothing is replaced that is not as it was *seen*.
     """
-    ready: list[tuple[str, str]] = []
+    ready: list[tuple[_Beside, str]] = []
     try:
-        if plan.copy_from is not None:
-            target = os.path.join(root, plan.model)
-            ready.append((_beside(target), target))
-            with (
-                opened_model(plan.copy_from) as original,
-                as_chosen(original, plan.copy_from, plan.safetensors) as source,
-                open(ready[-1][0], "w+b") as copy,
-            ):
-                source.seek(0)
-                shutil.copyfileobj(source, copy, 1 << 20)
-                if digest(copy) != sha256:
-                    raise FatalError(f"{plan.copy_from}: is being written: wait until it is done")
-        for path, text in plan.texts.items():
-            target = os.path.join(root, path)
-            ready.append((_beside(target), target))
-            with open(ready[-1][0], "wb") as file:
-                file.write(text)
-        for path in plan.texts:
-            if read_beside(root, path) != seen[path]:
-                raise FatalError(f"{path}: it has just been changed: run this again")
-        while ready:
-            temporary, target = ready[0]
-            os.replace(temporary, target)
-            ready.pop(0)
+        with ExitStack() as stack:
+            if plan.copy_from is not None:
+                target = os.path.join(root, plan.model)
+                copy = stack.enter_context(_Beside(target))
+                ready.append((copy, target))
+                with (
+                    opened_model(plan.copy_from) as original,
+                    as_chosen(original, plan.copy_from, plan.safetensors) as source,
+                ):
+                    source.seek(0)
+                    shutil.copyfileobj(source, copy.file, 1 << 20)
+                    if digest(copy.file) != sha256:
+                        raise FatalError(
+                            f"{plan.copy_from}: is being written: wait until it is done"
+                        )
+            for path, text in plan.texts.items():
+                target = os.path.join(root, path)
+                beside = stack.enter_context(_Beside(target))
+                ready.append((beside, target))
+                beside.file.write(text)
+            for path in plan.texts:
+                if read_beside(root, path) != seen[path]:
+                    raise FatalError(f"{path}: it has just been changed: run this again")
+            for beside, _ in ready:
+                beside.file.close()  # a full disk may only say so now
+            for beside, target in ready:
+                os.replace(beside.path, target)
     except OSError as exc:
         raise FatalError(f"{exc.filename or root}: cannot be written: {exc.strerror}") from exc
-    finally:
-        for temporary, _ in ready:
-            os.unlink(temporary)
 
 
-def _beside(target: str) -> str:
-    """Return an empty file in the directory of *target*, with the mode that it should have."""
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".fx-hooks-", dir=folder)
-    os.close(descriptor)
-    try:
-        mode = stat.S_IMODE(os.stat(target).st_mode)
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = 0o666 & ~mask
-    os.chmod(temporary, mode)
-    return temporary
+class _Beside:
+    """An empty file in the directory of *target*, with the mode that it should have.
+
+    It goes at the end, unless it was moved. What a process that was killed has left goes first.
+    """
+
+    def __init__(self, target: str) -> None:
+        place = os.fsencode(target)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        files.remove_left_over(place)
+        self.path = files.name_beside(place)
+        self.file: BinaryIO = os.fdopen(files.create(self.path), "w+b")
+        with suppress(OSError):
+            os.chmod(self.path, stat.S_IMODE(os.stat(place).st_mode))
+
+    def __enter__(self) -> _Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self.file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 def project_of(file: str, policy: Policy, root: bytes) -> bytes:

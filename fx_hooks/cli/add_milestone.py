@@ -72,10 +72,12 @@ from fx_hooks.policy.model import (
     with_milestones,
 )
 from fx_hooks.runs.archive.byte_progress import shown_progress
+from fx_hooks.util.disk import files_not_links
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.exit_codes import CLEAN
 from fx_hooks.util.paths import from_root, quoted, shown
 from fx_hooks.util.terminal import command_lines
+from fx_hooks.util.times import moment
 from fx_hooks.weights.content import NAMED_FORMATS, Format, Inspection, inspect
 from fx_hooks.weights.plain_text import is_text_file
 
@@ -301,7 +303,7 @@ def _approve(request: Request, source: Source) -> int:
         sha256, size, inspection = digest(model_file), _size(model_file), inspect(model_file)
         facts = read_facts(original)
         created = _time_of(source, original)
-    _check_target(os.path.join(root, model), model, request, outside=outside)
+    _check_target(os.path.join(root, model), model, request, sha256, outside=outside)
     allowed = (*(before.allow_globals if before is not None else ()), *request.allow_globals)
     approved, by = date.today().isoformat(), before.by if before is not None else None
     format_name = _format(inspection, request.format, before)
@@ -439,11 +441,17 @@ def _reason(request: Request, before: Milestone | None, refusal: _Refusal) -> st
     return reason
 
 
-def _check_target(target: str, model: str, request: Request, *, outside: bool) -> None:
-    """Refuse a *target* that is a link, or that would be overwritten unasked."""
+def _check_target(target: str, model: str, request: Request, sha256: str, *, outside: bool) -> None:
+    """Refuse a *target* that is a link, or that would be overwritten unasked.
+
+    An interruption may have left the model itself there.
+    """
     if not outside and os.path.islink(target):
         raise FatalError(f"{model}: is a symbolic link: name the file that it points to")
     if outside and not request.replace and os.path.lexists(target):
+        with contextlib.suppress(OSError), open(target, "rb", opener=files_not_links) as file:
+            if digest(file) == sha256:
+                return
         raise FatalError(f"{model}: is there already: choose another name, or --replace it")
 
 
@@ -701,7 +709,10 @@ def _time_of(source: Source, file: io.BufferedReader) -> datetime:
             return (
                 made.astimezone(timezone.utc) if made.tzinfo else made.replace(tzinfo=timezone.utc)
             )
-    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
+    written = moment(os.fstat(file.fileno()).st_mtime, timezone.utc)
+    if written is None:
+        raise FatalError(f"{source.file}: no calendar has the time of this file: touch it first")
+    return written
 
 
 def _provenance(file: str, root: str) -> Provenance:

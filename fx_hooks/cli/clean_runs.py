@@ -61,6 +61,7 @@ from fx_hooks.util.exit_codes import CLEAN, FOUND
 from fx_hooks.util.files import most_open_files
 from fx_hooks.util.paths import from_root, human_size, parents, quoted, shown
 from fx_hooks.util.terminal import one_line
+from fx_hooks.util.times import moment
 
 if TYPE_CHECKING:
     from fx_hooks.frameworks.framework import Confirmation
@@ -440,7 +441,9 @@ def _show_too_young(found: Survey, options: argparse.Namespace) -> None:
 
 def _last_written(run: Run, *, by_date: bool) -> str:
     if by_date:
-        return time.strftime("last written on %Y-%m-%d at %H:%M", time.localtime(run.last_write))
+        last = moment(run.last_write)
+        on = "in the future" if last is None else last.strftime("on %Y-%m-%d at %H:%M")
+        return f"last written {on}"
     ago = age(time.time() - run.last_write)
     return "written to just now" if ago == "now" else f"written to {ago} ago"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from fx_hooks.best_models.metadata import without_private
 from fx_hooks.frameworks.registry import KINDS
 from fx_hooks.runs.archive.manifest import as_text
+from fx_hooks.util.times import moment
 
 if TYPE_CHECKING:
     from fx_hooks.runs.inventory import Run, Survey
@@ -38,5 +39,6 @@ def _known(root: bytes, run: Run) -> dict[str, Any]:
     return told
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _time(seconds: float) -> str | None:
+    time = moment(seconds, timezone.utc)
+    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -268,7 +268,7 @@ class _Zstandard(_Zstd):
         self._decompressor = zstandard.ZstdDecompressor()
 
     def writer(self, sink: Callable[[bytes], None]) -> SectionWriter:
-        return _ZstdWriter(_Chunker(self._compressor), sink, self._pool)
+        return _ZstdWriter(_Chunker(self._compressor), sink, self._pool, self._error)
 
     def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._decompressor.decompressobj()
@@ -351,7 +351,8 @@ class StandardZstd(_Zstd):
         workers = min(_zstd_workers(), parameter.nb_workers.bounds()[1])
         if workers:
             options |= {parameter.nb_workers: workers, parameter.job_size: _JOB}
-        return _ZstdWriter(self._zstd.ZstdCompressor(options=options), sink, self._pool)
+        packer = self._zstd.ZstdCompressor(options=options)
+        return _ZstdWriter(packer, sink, self._pool, self._zstd.ZstdError)
 
     def chunks(self, file: Readable, length: int) -> Iterator[bytes]:
         unpacker = self._zstd.ZstdDecompressor()
@@ -374,11 +375,16 @@ class _ZstdWriter:
     """A thread packs while more is read; what is small is packed together."""
 
     def __init__(
-        self, packer: Any, sink: Callable[[bytes], None], pool: ThreadPoolExecutor
+        self,
+        packer: Any,
+        sink: Callable[[bytes], None],
+        pool: ThreadPoolExecutor,
+        error: type[Exception],
     ) -> None:
         self._packer = packer
         self._sink = sink
         self._pool = pool
+        self._error = error
         self._small: list[bytes] = []
         self._size = 0
         self._jobs: deque[Future[bytes]] = deque()
@@ -405,13 +411,25 @@ class _ZstdWriter:
 
     def _take(self, rest: int) -> None:
         while len(self._jobs) > rest:
-            if packed := self._jobs.popleft().result():
+            with self._packing():
+                packed = self._jobs.popleft().result()
+            if packed:
                 self._sink(packed)
 
     def close(self) -> None:
         self._submit_small()
         self._take(0)
-        self._sink(self._packer.flush())
+        with self._packing():
+            packed = self._packer.flush()
+        self._sink(packed)
+
+    @contextlib.contextmanager
+    def _packing(self) -> Iterator[None]:
+        """Turn what zstd raises, where it gets no memory or no threads, into an error of ours."""
+        try:
+            yield
+        except self._error as exc:
+            raise FatalError(f"zstd cannot pack: {exc}") from exc
 
     def abandon(self) -> None:
         """Wait for the thread: the next section starts the same compressor anew."""
