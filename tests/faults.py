@@ -36,6 +36,7 @@ CHANGES = (
     *("mkdir", "link", "symlink", "utime", "chmod", "fchmod", "chown", "truncate", "ftruncate"),
 )
 _CREATES = os.O_CREAT | os.O_TRUNC
+_INTERRUPTION = -1  # no error of the system's
 
 
 class Outcome(NamedTuple):
@@ -134,6 +135,15 @@ def killed_at_every_step(prepare: Callable[[], Work]) -> Iterator[Outcome]:
             return
 
 
+def interrupted_at_every_step(prepare: Callable[[], Work]) -> Iterator[Outcome]:
+    """The same with Ctrl-C, of which Python tells when the call is done."""
+    for step in itertools.count(1):
+        outcome = _run(prepare(), step, CHANGES, _INTERRUPTION)
+        yield outcome
+        if not outcome.step:
+            return
+
+
 def failing_at_every_step(
     prepare: Callable[[], Work],
     error: int = errno.ENOSPC,
@@ -205,7 +215,7 @@ class _Faults:
         self._error = error
         self._stays_full = error == errno.ENOSPC and not once
         self._count = 0
-        self._is_full = False
+        self._is_full = self._is_interrupted = False
         self._lock = threading.Lock()
         self._write = os.write
 
@@ -237,7 +247,11 @@ class _Faults:
             due = self._due(name, half_of=None if half is None else (args[0], half))
             if due:  # half of it is on disk
                 return due
-            return call(*args, **options)
+            result = call(*args, **options)
+            if self._is_interrupted:
+                self._is_interrupted = False
+                raise KeyboardInterrupt
+            return result
 
         return counted
 
@@ -254,6 +268,9 @@ class _Faults:
             is_due = self._count == self._step
             self.tell({"call": name, "fault": is_due})
             if not is_due:
+                return 0
+            if self._error == _INTERRUPTION:
+                self._is_interrupted = True
                 return 0
             written = 0
             if half_of is not None:

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from fx_hooks.cli import clean_runs
-from tests.faults import Work, demoted, give_to_nobody, killed_at_every_step, needs_fork, run
+from tests.faults import (
+    Work,
+    demoted,
+    give_to_nobody,
+    interrupted_at_every_step,
+    killed_at_every_step,
+    needs_fork,
+    run,
+)
 from tests.run_trees import Seen, seen, write
 from tests.support import IS_ROOT, Repo, working_directory
 
@@ -104,6 +112,22 @@ def test_deleting_killed_at_every_step(scene: IndexCheck) -> None:
     assert outcome.code == 0
     assert calls >= {"rename", "unlink", "rmdir", "write"}
     assert put_back > 0
+
+
+@pytest.mark.slow
+def test_deleting_interrupted_at_every_step(scene: IndexCheck) -> None:
+    for outcome in interrupted_at_every_step(scene.prepare):
+        if not outcome.step:
+            break
+        assert outcome.code == 130, outcome
+        begun = [place for place in scene.aside() if place.name.startswith(".fx-gone")]
+        # What was not decided on is in its place again, and nothing goes on.
+        assert scene.aside() == begun
+        assert all(path in log_of(scene) for path in set(OLD) - scene.in_place())
+        if begun:
+            assert "--yes finishes what was begun" in outcome.err
+        scene.finish()
+    assert outcome.code == 0
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ from fx_hooks.runs.deletion import (
     finish_interrupted,
     free,
     left_aside,
+    places_aside,
     put_aside,
     undo,
 )
@@ -262,7 +263,7 @@ def clean_runs(options: argparse.Namespace, rule: str) -> int:
     if not goes:
         return FOUND if left_out else CLEAN
     deletion = _Deletion(found, log, target, Protection(repository, found.scan))
-    with deletion.telling_interruption():
+    with deletion.telling_interruption(goes):
         if target is not None:
             goes = deletion.pack(items, goes, target, force=options.force)
             print(f"\n{shown(target)}: {plural(len(goes), 'run')}, read back and whole")
@@ -619,8 +620,8 @@ class _Deletion:
                     aside.put_back()
 
     @contextlib.contextmanager
-    def telling_interruption(self) -> Iterator[None]:
-        """Let an interruption say what was deleted before it."""
+    def telling_interruption(self, runs: Sequence[Run]) -> Iterator[None]:
+        """Let an interruption say which of *runs* were deleted before it, or are aside."""
         try:
             yield
         except KeyboardInterrupt:
@@ -630,6 +631,9 @@ class _Deletion:
                 deleted = (
                     f"{plural(self._count, 'run')} {were} deleted; --yes finishes what was begun"
                 )
+            root = self._found.root
+            if any(left for run in runs for left in places_aside(root, run.path)):
+                deleted += "; --undo puts back what was moved aside"
             raise KeyboardInterrupt(deleted) from None
 
     def _put_aside(self, run: Run) -> Aside:

@@ -136,7 +136,7 @@ def put_aside(
         try:
             descriptor = _open_folder(place)
         except FileNotFoundError as exc:
-            raise _missing(parent, name) from exc
+            raise _missing(root, path) from exc
         except OSError as exc:
             raise Stays(f"it cannot be opened: {exc.strerror}") from exc
         if descriptor is not None:
@@ -150,9 +150,13 @@ def put_aside(
             try:
                 os.rename(place, aside)
             except FileNotFoundError as exc:
-                raise _missing(parent, name) from exc
+                raise _missing(root, path) from exc
             except OSError as exc:
                 raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
+            except BaseException:  # an interruption is told when the call is done
+                if os.path.lexists(aside):
+                    _put_back(aside, place)
+                raise
         stack.pop_all()
     return Aside(root, path, size, aside, gone, place, descriptor)
 
@@ -185,16 +189,23 @@ def free(
             _put_back(aside, run.place)
             raise Stays(f"it cannot be renamed: {exc.strerror}") from exc
         except BaseException:
-            _put_back(aside, run.place)
+            if not os.path.lexists(gone):  # an interruption is told when the call is done
+                _put_back(aside, run.place)
             raise
         _remove(gone, None if is_noted else log)
     _mend_links(os.path.join(root, folder), name)
     _remove_empty(root, folder)
 
 
-def _missing(parent: bytes, name: bytes) -> Exception:
+def places_aside(root: bytes, path: bytes) -> Iterator[bytes]:
+    """Yield where the run at *path* lies whole, under its first other name."""
+    folder, name = os.path.split(path)
+    yield from files.left_beside(os.path.join(root, folder, _ASIDE + name))
+
+
+def _missing(root: bytes, path: bytes) -> Exception:
     """Return what to say where a run is gone; another process may still put it back."""
-    for left in files.left_beside(os.path.join(parent, _ASIDE + name)):
+    for left in places_aside(root, path):
         return LeftAside(
             f"another process has set it aside; it is now {shown(os.path.basename(left))}"
         )
