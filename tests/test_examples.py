@@ -131,6 +131,7 @@ def trained_earlier(repo: Repo) -> None:
 def explained(repo: Repo) -> None:
     policy, *_ = blocks("docs/policy.md", "yaml")
     repo.write(".fx-hooks.yaml", policy.text)
+    repo.stage("packages/ml/train.py", "x = 1\n")
 
 
 def approved_and_changed(repo: Repo) -> None:
@@ -260,7 +261,7 @@ SESSIONS = {
     "fx-hooks": Session(
         page="docs/fx-hooks.md",
         prepare=explained,
-        commands=("fx-hooks explain src/train.py", "fx-hooks rules mlflow"),
+        commands=("fx-hooks explain src/train.py", "fx-hooks rules multirun"),
     ),
     "init": Session(
         page="docs/fx-init.md",

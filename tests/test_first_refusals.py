@@ -227,6 +227,21 @@ def test_the_example_for_keep_is_a_result(repo: Repo) -> None:
     assert f"{job}/metrics.csv" not in repo.check("--all-files").out
 
 
+def test_one_file_is_spoken_of_as_one(repo: Repo) -> None:
+    out, stop = "eave {} out of the commit ({}", "top tracking {} ({}"
+    one, more = ("it", "the file stays on disk):"), ("them", "the files stay on disk):")
+    repo.stage("a.log")
+    assert out.format(*one) in repo.check().out
+    repo.stage("b.log")
+    assert out.format(*more) in repo.check().out
+    repo.commit()
+    assert stop.format(*more) in repo.check("--all-files").out
+    assert stop.format(*more) in run(init.main, "--dry-run", cwd=repo.root).out
+    repo.git("rm", "-q", "--cached", "b.log")
+    assert stop.format(*one) in repo.check("--all-files").out
+    assert stop.format(*one) in run(init.main, "--dry-run", cwd=repo.root).out
+
+
 def test_what_is_not_staged_yet_is_counted(repo: Repo) -> None:
     repo.write("a.pt", b"\0weights")
     repo.write("b.pt", b"\0weights")

@@ -1123,7 +1123,7 @@ def test_tracked_and_let_in_by_the_policy(repo: Repo) -> None:
             LINES_ADVICE,
             "1 file is tracked although ignored:",
             "  logs/a.txt  1 file",
-            "Stop tracking them (the files stay on disk), or let them in with `keep`:",
+            "Stop tracking it (the file stays on disk), or let it in with `keep`:",
             "    git rm -r -q --cached -- logs/a.txt",
         ],
     )

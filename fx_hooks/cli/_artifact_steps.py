@@ -19,7 +19,7 @@ from fx_hooks.policy.model import (
     in_quotes,
     literal,
 )
-from fx_hooks.reporting.layout import Step, plural
+from fx_hooks.reporting.layout import Step, plural, them_staying
 from fx_hooks.util.paths import parents, shown
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def steps_for(
     if paths & added:
         found = _unstaging(check, paths & added, added)
         whole.update(found)
-        what = f"{before}leave them out of the commit (the files stay on disk):"
+        them, staying = them_staying(len(paths & added))
+        what = f"{before}leave {them} out of the commit ({staying} on disk):"
         steps.append(Step(_sentence(what), [*first, *git_commands.unstage(found)]))
         first, before = [], ""
     if tracked:
@@ -86,7 +87,8 @@ def steps_for(
             sparse=check.repository.needs_sparse(going),
             repeatable=named,
         )
-        what = f"{before}stop tracking them (the files stay on disk):"
+        them, staying = them_staying(len(going))
+        what = f"{before}stop tracking {them} ({staying} on disk):"
         steps.append(Step(_sentence(what), [*first, *commands]))
     unstaged = paths - added - tracked
     if unstaged:

@@ -57,7 +57,7 @@ from fx_hooks.policy.in_force import (
 from fx_hooks.policy.model import BEST_MODELS_RULE, POLICY_NAME, Policy, in_quotes, literal
 from fx_hooks.policy.patterns import problem
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.layout import plural
+from fx_hooks.reporting.layout import plural, them_staying
 from fx_hooks.runs.layouts import run_directories
 from fx_hooks.util.diff import changed_lines
 from fx_hooks.util.errors import FatalError
@@ -707,7 +707,8 @@ def _print_broken(repository: Repository, index: Mapping[bytes, IndexEntry], pla
         noun = "tracked file breaks" if len(plan.broken) == 1 else "tracked files break"
         count = f"{len(plan.broken):,} {noun} the policy"
         print(f"{count} (see them with fx-check-artifacts --all-files).")
-        print("Stop tracking them (the files stay on disk):")
+        them, staying = them_staying(len(plan.broken))
+        print(f"Stop tracking {them} ({staying} on disk):")
         paths = {verdict.path for verdict in plan.broken}
         sparse = repository.needs_sparse(paths)
         whole = git_commands.cover(paths, index)

@@ -27,7 +27,7 @@ from fx_hooks.gitignore.policy_lines import decides
 from fx_hooks.policy.model import BUILTIN_SOURCE
 from fx_hooks.policy.patterns import problem, split
 from fx_hooks.reporting.finding import Finding
-from fx_hooks.reporting.layout import plural
+from fx_hooks.reporting.layout import plural, them_staying
 from fx_hooks.reporting.text import grouped
 from fx_hooks.util.paths import parents, shown
 from fx_hooks.util.terminal import command_lines
@@ -159,7 +159,8 @@ def text(findings: Sequence[Finding], untrack: Sequence[str]) -> list[str]:
             f" '/{folder}/*' and '!/{shown(path)}'"
         )
     if untrack:
-        lines.append("Stop tracking them (the files stay on disk), or let them in with `keep`:")
+        them, staying = them_staying(len(tracked))
+        lines.append(f"Stop tracking {them} ({staying} on disk), or let {them} in with `keep`:")
     return [*lines, *command_lines(untrack)]
 
 

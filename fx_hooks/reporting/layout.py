@@ -34,3 +34,8 @@ def step_lines(steps: Iterable[Step]) -> list[str]:
     for step in steps:
         lines += ["", one_line(step.what), *command_lines(step.commands)]
     return lines
+
+
+def them_staying(count: int) -> tuple[str, str]:
+    """Return what *count* files are called where git lets go of them, and that they stay."""
+    return ("it", "the file stays") if count == 1 else ("them", "the files stay")
