@@ -307,8 +307,11 @@ def test_held_in_any_tree(here: Repo, data: DataObject) -> None:
     paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
     blob = here.git("hash-object", "-w", "--stdin").strip()
     here.git("read-tree", "--empty")
-    lines = [f"100644 {blob}\t{path}\n" for path in data.draw(st.sets(paths, max_size=8))]
-    here.git("update-index", "--add", "--replace", "--index-info", stdin="".join(lines).encode())
+    drawn = data.draw(st.sets(paths, max_size=8))
+    # No file is a folder, too: git 2.30 adds both, and fails later.
+    files = [path for path in drawn if not any(one.startswith(path + "/") for one in drawn)]
+    lines = [f"100644 {blob}\t{path}\n" for path in files]
+    here.git("update-index", "--add", "--index-info", stdin="".join(lines).encode())
     tree = here.git("write-tree").strip()
     listed = os.fsencode(here.git("ls-tree", "-r", "-t", "-z", "--name-only", tree))
     every = set(listed.split(b"\0"))
