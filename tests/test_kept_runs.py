@@ -766,6 +766,25 @@ def test_another_work_tree_that_cannot_be_found(repo: Repo, tmp_path: Path, how:
     assert "gitdir" in outcome.err or "worktrees: cannot be read" in outcome.err
 
 
+def test_models_of_the_repository_around_a_submodule(
+    repo: Repo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inner = Repo.init(tmp_path / "inner")
+    inner.stage(".gitignore", "outputs\n")
+    inner.commit()
+    add = ("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner.root), "lib")
+    repo.git(*add)
+    place = job(repo.root / "lib")
+    about = repo.root / "best_models/a_meta.json"
+    for path in (f"lib/{JOB}", JOB):
+        write(about, json.dumps({"run": {"path": path}}))
+        assert clean(Repo(repo.root / "lib"), ".") == 1
+        assert place.exists()
+        assert "best_models/a_meta.json came from it" in capfd.readouterr().out
+    about.unlink()
+    assert clean(Repo(repo.root / "lib"), ".") == 0
+
+
 @pytest.mark.parametrize("line", [b"\0" * 60 + b"\n", b"x\n", b"\xff \xff\n"])
 def test_a_damaged_list_of_stashes(
     repo: Repo, line: bytes, capfd: pytest.CaptureFixture[str]

@@ -726,15 +726,27 @@ def test_where_a_system_has_no_such_calls(
         pytest.param('[["a", "x"]]', id="no number"),
         pytest.param("[1]", id="no list"),
         pytest.param("{", id="no JSON"),
+        pytest.param("[" * 100_000, id="deep JSON"),
+        pytest.param('[["a", 1e400]]', id="a number that is too large"),
+        pytest.param(None, id="a pipe"),
     ],
 )
-def test_what_lies_there_as_if_it_were_ours(archive: Path, tmp_path: Path, text: str) -> None:
+def test_what_lies_there_as_if_it_were_ours(
+    archive: Path, tmp_path: Path, text: str | None
+) -> None:
     there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     elsewhere.mkdir()
     write(there / ".fx-restore.01234567/old-0/file")
-    (there / ".fx-restore.01234567/replaced.json").write_text(text)
+    record = there / ".fx-restore.01234567/replaced.json"
+    if text is None:
+        os.mkfifo(record)
+    else:
+        record.write_text(text)
     (there / "link").symlink_to(elsewhere)
-    restore(archive, there)
+    (note,) = restore(archive, there).notes
+    # It may be all that is left of a run.
+    assert ".fx-restore.01234567" in note
+    assert (there / ".fx-restore.01234567/old-0/file").exists()
     assert os.listdir(elsewhere) == []
     assert not (tmp_path / "escaped").exists()
     assert not Path("/tmp/escaped-from-there").exists()

@@ -585,6 +585,10 @@ def _work_trees(repository: Repository) -> Iterator[tuple[str | None, bytes]]:
     own = os.path.realpath(os.fsencode(repository.git_directory))
     if os.path.realpath(common) != own and os.path.basename(common) == b".git":
         yield os.fsdecode(common), os.path.dirname(common)
+    if b"/modules/" in own:  # of a submodule; what the repository around it has may name its runs
+        around = repository.run("rev-parse", "--show-superproject-working-tree")[:-1]
+        if around:
+            yield None, around
     try:
         names = sorted(os.listdir(os.path.join(common, b"worktrees")))
     except OSError as exc:

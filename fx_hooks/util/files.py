@@ -145,8 +145,8 @@ def replace_file(path: str | bytes, data: bytes, mode: int, *, exact: bool = Fal
     place = os.fsencode(path)
     remove_left_over(place)
     temporary = name_beside(place)
-    descriptor = create(temporary, mode)
     try:
+        descriptor = create(temporary, mode)
         try:
             write_all(descriptor, data)
             if exact:

@@ -39,7 +39,7 @@ from fx_hooks.runs.inventory import HOUR
 from fx_hooks.runs.layouts import is_dated
 from fx_hooks.runs.liveness import Processes, find_processes
 from fx_hooks.util import files
-from fx_hooks.util.disk import scan
+from fx_hooks.util.disk import files_not_links, scan
 from fx_hooks.util.errors import FatalError
 from fx_hooks.util.paths import quoted, shown
 
@@ -183,10 +183,10 @@ def restore(
     before, or whole runs.
     """
     homes = _homes(folder, runs)
-    for home in set(homes.values()):
-        _clear_left_overs(home, folder)
-    check_places(folder, runs, force=force)
     notes: list[str] = []
+    for home in set(homes.values()):
+        notes += _clear_left_overs(home, folder)
+    check_places(folder, runs, force=force)
     with contextlib.ExitStack() as cleanup:
         stagings = _stagings(folder, homes, cleanup)
         _Unpacking(archive, stagings, progress, notes).unpack(runs)
@@ -216,13 +216,41 @@ def _homes(folder: bytes, runs: Sequence[PackedRun]) -> dict[bytes, bytes]:
     return found
 
 
-def _clear_left_overs(home: bytes, folder: bytes) -> None:
-    """Remove what a restore that was killed has left; what it was replacing goes back first."""
+def _clear_left_overs(home: bytes, folder: bytes) -> Iterator[str]:
+    """Remove what a restore that was killed has left; what it was replacing goes back first.
+
+    Yield what to say of what stays, since nobody knows where it has been.
+    """
     for path in files.left_beside(os.path.join(home, _STAGING)):
-        with contextlib.suppress(OSError), _locked(path) as is_ours:
-            if is_ours:
-                _put_back(path, folder)
-                files.remove_tree(path)
+        try:
+            with _locked(path) as is_ours:
+                unknown = _finish(path, folder) if is_ours else None
+        except FileNotFoundError:
+            continue  # another process has just finished it
+        except OSError as exc:
+            yield f"{shown(path)}: is left of an interrupted restore, and stays: {exc.strerror}"
+        else:
+            if unknown is not None:
+                yield (
+                    f"{shown(unknown)}: is what an interrupted restore was replacing: move it to"
+                    " where it was"
+                )
+
+
+def _finish(staging: bytes, folder: bytes) -> bytes | None:
+    """Remove a staging, when what it was replacing is back; return what is not known to be."""
+    _put_back(staging, folder)
+    known = {_aside(number) for number, _ in enumerate(_replaced(staging))}
+    for name in sorted(os.listdir(staging)):
+        if name.startswith(b"old-") and name not in known:
+            return os.path.join(staging, name)
+    files.remove_tree(staging)
+    return None
+
+
+def _aside(number: int) -> bytes:
+    """Return the name in a staging of what is replaced."""
+    return b"old-%d" % number
 
 
 @contextlib.contextmanager
@@ -241,7 +269,7 @@ def _put_back(staging: bytes, folder: bytes) -> list[Kept]:
     """
     kept = []
     for number, (path, mode) in enumerate(_replaced(staging)):
-        aside = os.path.join(staging, b"old-%d" % number)
+        aside = os.path.join(staging, _aside(number))
         if not os.path.lexists(aside):
             continue
         parent, _, name = path.rpartition(b"/")
@@ -273,18 +301,20 @@ def _name_for(name: bytes, above_it: bytes, descriptor: int | None) -> bytes:
 def _replaced(staging: bytes) -> list[tuple[bytes, int]]:
     """Return where what lies aside in *staging* has been, with its permissions.
 
-    What was not written in full says that nothing has been replaced yet; and somebody
-    may have put it there for us to find.
+    What was not written in full says that nothing has been replaced yet, unless it was damaged;
+    and somebody may have put it there for us to find.
     """
     found = []
     try:
-        with open(os.path.join(staging, _REPLACED), "rb") as file:
+        with open(os.path.join(staging, _REPLACED), "rb", opener=files_not_links) as file:
             for text, mode in json.load(file):
                 path = as_bytes(text)
                 if not may_be_run(path):
                     return []
                 found.append((path, stat.S_IMODE(mode)))
-    except (OSError, ValueError, TypeError, AttributeError, BadManifest):
+    except (
+        OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, BadManifest
+    ):  # fmt: skip
         return []
     return found
 
@@ -349,7 +379,7 @@ class _Staging:
 
         To bring the directory to disk after each of its runs would take as long as to unpack them.
         """
-        aside = os.path.join(self.place, b"old-%d" % self._numbers[run.path])
+        aside = os.path.join(self.place, _aside(self._numbers[run.path]))
         parent, _, name = run.path.rpartition(b"/")
         with _parent(self._folder, parent) as (descriptor, path):
             place = os.path.join(path, name)
