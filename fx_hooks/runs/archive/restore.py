@@ -228,7 +228,7 @@ def _clear_left_overs(home: bytes, folder: bytes) -> Iterator[str]:
         except FileNotFoundError:
             continue  # another process has just finished it
         except OSError as exc:
-            yield f"{shown(path)}: is left of an interrupted restore, and stays: {exc.strerror}"
+            yield f"{shown(path)}: is left of an interrupted restore: {exc.strerror}"
         else:
             if unknown is not None:
                 yield (
