@@ -185,7 +185,8 @@ def restore(
     homes = _homes(folder, runs)
     notes: list[str] = []
     for home in set(homes.values()):
-        notes += _clear_left_overs(home, folder)
+        left = files.left_beside(os.path.join(home, _STAGING))
+        notes += filter(None, (_clear_left_over(staging, folder) for staging in left))
     check_places(folder, runs, force=force)
     with contextlib.ExitStack() as cleanup:
         stagings = _stagings(folder, homes, cleanup)
@@ -216,25 +217,23 @@ def _homes(folder: bytes, runs: Sequence[PackedRun]) -> dict[bytes, bytes]:
     return found
 
 
-def _clear_left_overs(home: bytes, folder: bytes) -> Iterator[str]:
+def _clear_left_over(staging: bytes, folder: bytes) -> str:
     """Remove what a restore that was killed has left; what it was replacing goes back first.
 
-    Yield what to say of what stays, since nobody knows where it has been.
+    Return what to say of what stays, since nobody knows where it has been.
     """
-    for path in files.left_beside(os.path.join(home, _STAGING)):
-        try:
-            with _locked(path) as is_ours:
-                unknown = _finish(path, folder) if is_ours else None
-        except FileNotFoundError:
-            continue  # another process has just finished it
-        except OSError as exc:
-            yield f"{shown(path)}: is left of an interrupted restore: {exc.strerror}"
-        else:
-            if unknown is not None:
-                yield (
-                    f"{shown(unknown)}: is what an interrupted restore was replacing: move it to"
-                    " where it was"
-                )
+    try:
+        with _locked(staging) as is_ours:
+            unknown = _finish(staging, folder) if is_ours else None
+    except FileNotFoundError:
+        return ""  # another process has just finished it
+    except OSError as exc:
+        return f"{shown(staging)}: is left of an interrupted restore, and stays: {exc.strerror}"
+    if unknown is None:
+        return ""
+    return (
+        f"{shown(unknown)}: is what an interrupted restore was replacing: move it to where it was"
+    )
 
 
 def _finish(staging: bytes, folder: bytes) -> bytes | None:
