@@ -339,6 +339,25 @@ def test_an_invalid_policy_is_an_error(repo: Repo) -> None:
     assert "is a symbolic link" in check(repo, f"{base}..HEAD").err
 
 
+@pytest.mark.parametrize("name", [".fx-hooks.yaml", "best_models/milestones.yaml"])
+@pytest.mark.parametrize("kind", ["a folder", "a submodule"])
+def test_what_judges_is_a_file(repo: Repo, name: str, kind: str) -> None:
+    """Neither that of before counts then, nor what the object has that is not a file."""
+    commit(repo, "fine", "src/a.py")
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+    place = f"160000,{head(repo)},{name}"
+    if kind == "a folder":
+        place = f"100644,{repo.git('rev-parse', 'HEAD:src/a.py').strip()},{name}/a"
+    repo.git("update-index", "--add", "--cacheinfo", place)
+    repo.commit()
+    commit(repo, "more", "src/b.py")
+    for _ in range(2):
+        assert not fast_path(repo, "HEAD~1..HEAD")
+        result = check(repo, "HEAD~1..HEAD")
+        assert result.code == 2
+        assert f"HEAD:{name}: is {kind}: commit a regular file" in result.err
+
+
 DATA = Path(__file__).parent / "data" / "weights"
 MODELS = [
     (DATA / name).read_bytes()
@@ -581,6 +600,29 @@ def test_a_shallow_clone(remote: Repo, repo: Repo, tmp_path: Path) -> None:
         assert "shallow" in result.err
         assert "git fetch --unshallow" in result.err
     assert check(shallow, "HEAD~1..HEAD") == Result(0, "", "")
+
+
+def test_another_place_says_where_a_clone_ends(repo: Repo, tmp_path: Path) -> None:
+    start = head(repo)
+    commit(repo, "bad", "a.pt")
+    repo.git("rm", "-q", "a.pt")
+    commit(repo, "gone")
+    (tmp_path / "ends").write_text(f"{commit(repo, 'more', 'b.py')}\n")
+    environ = {"GIT_SHALLOW_FILE": str(tmp_path / "ends")}
+    assert check(repo, "HEAD~1..HEAD") == CLEAN
+    result = check(repo, "--from-ref", start, "--to-ref", "HEAD", environ=environ)
+    assert "this shallow clone ends within the range" in result.err
+    assert "the clone is shallow" in check(repo, "--all", environ=environ).err
+
+
+def test_advice_for_a_bare_repository(remote: Repo, repo: Repo) -> None:
+    start = head(repo)
+    commit(repo, "bad", "a.pt")
+    repo.git("push", "-q", "--no-verify", "origin", "main")
+    result = check(remote, f"{start}..main")
+    assert result.code == 1
+    assert "In a fresh clone, with git-filter-repo" in result.out
+    assert "git rm" not in result.out
 
 
 def test_a_partial_clone_fetches_nothing(remote: Repo, repo: Repo, tmp_path: Path) -> None:

@@ -20,7 +20,13 @@ from fx_hooks.history.commit_check import (
     milestones_of_commit,
 )
 from fx_hooks.history.range_findings import findings_of
-from fx_hooks.history.range_report import Place, changes_note, how_to_remove, range_report
+from fx_hooks.history.range_report import (
+    Place,
+    changes_note,
+    how_to_remove,
+    range_report,
+    rewrite_history,
+)
 from fx_hooks.policy import near_misses
 from fx_hooks.policy.in_force import baseline_of_commit, keep_tables, policy_of_commit
 from fx_hooks.reporting import output
@@ -283,7 +289,7 @@ def check(
             for one, found in guilty
         ]
         whole = {path for place, _ in places for path in place.whole}
-        steps += how_to_remove(places, way)
+        steps += _how_to_remove(store, places, way, on_server=on_server)
     commits = {commit for _, found in results for commit in found.commits}
 
     def text(colour: bool) -> list[str]:
@@ -296,6 +302,16 @@ def check(
         return [*lines, *([""] if said else []), *said]
 
     return out.deliver(Report(NAME, findings, RULES, steps, notes), text)
+
+
+def _how_to_remove(
+    store: ObjectStore, places: Sequence[tuple[Place, list[Finding]]], way: str, *, on_server: bool
+) -> list[Step]:
+    if on_server or store.run("rev-parse", "--is-bare-repository") == b"false\n":
+        return how_to_remove(places, way)
+    # No commit can be made here.
+    kept = {path for place, _ in places for path in place.kept}
+    return [rewrite_history([finding for _, some in places for finding in some], kept)]
 
 
 def _no_commits(store: ObjectStore, one: Range, old: str, new: str) -> str:

@@ -36,7 +36,7 @@ def proven_clean(arguments: "list[str]") -> bool:
     """
     ends = _ends(arguments)
     git_directory = find_git_directory()
-    if ends is None or git_directory is None:
+    if ends is None or git_directory is None or "GIT_SHALLOW_FILE" in os.environ:
         return False
     # A linked work tree has this elsewhere; a shallow clone lacks commits.
     for name in ("commondir", "shallow"):
@@ -206,10 +206,13 @@ def _ends(arguments: "list[str]") -> "tuple[tuple[str, ...], str] | None":
 
 
 def _has(tree: bytes, path: bytes, blob: bytes) -> bool:
-    """Return True if *tree* has the regular file *blob* at *path*, or nothing if that is empty."""
+    """Return True if *tree* has the regular file *blob* at *path*, or nothing if that is empty.
+
+    A folder is not nothing.
+    """
     end = b"\t" + path + b"\0"
     if not blob:
-        return end not in tree
+        return end not in tree and b"\t" + path + b"/" not in tree
     entry = b" blob " + blob.hex().encode() + end
     # The NUL of the entry before: a file may be called like a whole entry.
     return any(b"\0" + mode + entry in b"\0" + tree for mode in (b"100644", b"100755"))

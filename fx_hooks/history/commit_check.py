@@ -10,6 +10,7 @@ was approved.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -704,7 +705,9 @@ def milestones_of_commit(
         return {}  # *policy* is that of the commit, and has read the list
     best_models = policy.best_models_of(project)
     entry = store.entry(commit, os.fsencode(best_models.below(project).milestones_file))
-    content = None if entry is None else store.contents((entry.blob,)).get(entry.blob)
+    if entry is None or not stat.S_ISREG(entry.mode):
+        return {}
+    content = store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         return {}
     from fx_hooks.best_models.milestones import load_contract  # which reads YAML

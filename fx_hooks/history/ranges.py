@@ -180,9 +180,10 @@ def branches(store: ObjectStore) -> list[tuple[str, str]]:
 def shallow_commits(store: ObjectStore) -> set[str]:
     """Return the commits at which a shallow clone has been cut off."""
     place = os.fsencode(os.path.join(store.git_directory, "shallow"))
+    if given := os.environ.get("GIT_SHALLOW_FILE"):
+        place = os.fsencode(given)
     # Linked work trees share that of the repository (gitrepository-layout).
-    elsewhere = ("GIT_SHALLOW_FILE", "GIT_COMMON_DIR")
-    if any(name in os.environ for name in elsewhere) or os.path.lexists(
+    elif "GIT_COMMON_DIR" in os.environ or os.path.lexists(
         os.path.join(store.git_directory, "commondir")
     ):
         place = store.run("rev-parse", "--git-path", "shallow")[:-1]

@@ -338,7 +338,7 @@ def _kept_policy_of_commit(
         return None
     _, _, tracked, milestones_file, listed, _, whole = content
     milestones = store.entry(commit, milestones_file)
-    if milestones is not None and milestones.mode == LINK_MODE:
+    if milestones is not None and not stat.S_ISREG(milestones.mode):
         return None
     of_list = None if milestones is None else milestones.blob
     if [tracked, listed] != [bytes.fromhex(one or "") for one in (blob, of_list)]:
@@ -353,12 +353,17 @@ def _committed(
     entry = store.entry(commit, os.fsencode(path))
     if entry is None:
         return None, None
-    if entry.mode == LINK_MODE:
-        raise FatalError(f"{name}:{path}: is a symbolic link: commit a regular file")
+    if not stat.S_ISREG(entry.mode):
+        raise FatalError(f"{name}:{path}: is {_kind(entry.mode)}: commit a regular file")
     content = store.contents((entry.blob,)).get(entry.blob)
     if content is None:
         raise store.not_here(f"{name}:{path}: its content", entry.blob)
     return content, entry.blob
+
+
+def _kind(mode: int) -> str:
+    """Return what git has at a path with a *mode* that is not that of a regular file."""
+    return {LINK_MODE: "a symbolic link", SUBMODULE_MODE: "a submodule"}.get(mode, "a folder")
 
 
 def keep_tables(
@@ -507,8 +512,8 @@ def _read_or_none(path: str) -> bytes | None:
 def staged_text(repository: Repository, entry: IndexEntry) -> bytes:
     """Return the content of a staged regular file that commands cannot do without."""
     name = os.fsdecode(entry.path)
-    if entry.mode == LINK_MODE:
-        raise FatalError(f"{name}: is a symbolic link in the index: stage a regular file")
+    if not stat.S_ISREG(entry.mode):
+        raise FatalError(f"{name}: is {_kind(entry.mode)} in the index: stage a regular file")
     content = repository.contents((entry.blob,)).get(entry.blob)
     if content is None:
         raise repository.not_here(f"{name}: its staged version", entry.blob)
