@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fx_hooks.cli import clean_runs
+from fx_hooks.cli import clean_runs, show_run
 from tests.faults import (
     Work,
     demoted,
@@ -265,6 +266,39 @@ def test_permission_denied(scene: IndexCheck) -> None:
     gone = {os.path.dirname(path).encode() for path in OLD}
     assert {path.split(b"/12-00-00")[0] for path in before.keys() - after.keys()} == gone
     assert {path: seen(scene.root / path) for path in foreign} == whole
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
+def test_what_cannot_be_looked_into_is_told(scene: IndexCheck) -> None:
+    assert scene.prepare()() == 0  # it imports as it goes
+    scene.prepare()
+    give_to_nobody(scene.root.parent)
+    day = scene.root / os.path.dirname(OLD[0])
+    place = day / ".fx-aside-12-00-00.0123abcd"
+    (scene.root / OLD[0]).rename(place)
+    day.chmod(0)
+    os.chown(day, 0, 0)
+
+    def work(main: Callable[[Sequence[str]], int], *arguments: str) -> Work:
+        def in_root() -> int:
+            with working_directory(scene.root):
+                return main(arguments)
+
+        return in_root
+
+    undone = demoted(work(clean_runs.main, "--undo"))
+    name = os.path.relpath(day, scene.root)
+    assert (undone.code, undone.out) == (
+        1,
+        f"note: {name} cannot be looked into: Permission denied\n"
+        "Nothing was left aside, as far as that can be seen.\n",
+    )
+    shown = demoted(work(show_run.main, OLD[0]))
+    assert shown.code == 2
+    assert shown.err.endswith(
+        f". But {name} cannot be read, and there may be runs in it: Permission denied\n"
+    )
+    assert place.exists()
 
 
 def test_a_run_that_is_a_link_to_the_home_folder(scene: IndexCheck, home: Path) -> None:

@@ -194,8 +194,11 @@ def undo_clean() -> int:
     """Bring back what an interrupted clean has left aside; return the exit code."""
     repository = Repository()
     tracked = [entry.path for entry in repository.index()]
-    left = left_aside(scan(repository.root).top, tracked)
-    done = True
+    tree = scan(repository.root)
+    left = left_aside(tree.top, tracked)
+    done = not tree.problems
+    for problem in tree.problems:
+        print(f"note: {shown(problem.path)} cannot be looked into: {problem.reason}")
     for path in left:
         recovery = undo(repository.root, path)
         if recovery is None:
@@ -203,7 +206,7 @@ def undo_clean() -> int:
         print(recovery.text)
         done = done and recovery.done
     if not left:
-        print("Nothing was left aside.")
+        print("Nothing was left aside" + ("." if done else ", as far as that can be seen."))
     return CLEAN if done else FOUND
 
 

@@ -115,6 +115,7 @@ def show_run(name: str, *, archives: Sequence[str] = (), as_json: bool = False) 
             raise FatalError(
                 f"{name}: is neither a run nor a milestone, here or in an archive known here."
                 " fx-report-space lists the runs; --archive FILE looks into another archive"
+                + "".join(f". But {note}" for note in found.not_looked_into())
             )
         run = Found(path=named.path)
     if milestone is not None:
