@@ -45,7 +45,10 @@ def test_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     ("error", "said"),
     [
         (MemoryError(), "there is not enough memory"),
-        (RuntimeError("can't start new thread"), "no more threads can be started: see ulimit -u"),
+        (
+            RuntimeError("can't start new thread"),
+            "no more threads can be started: see ulimit -u and -v",
+        ),
     ],
 )
 def test_what_the_system_refuses(

@@ -128,6 +128,29 @@ def test_it_asks(repo: Repo, monkeypatch: pytest.MonkeyPatch, answer: str, code:
     assert (repo.root / ".gitignore").exists() == (code == 0)
 
 
+@pytest.mark.parametrize("name", [".pre-commit-config.yaml", ".gitignore"])
+@pytest.mark.parametrize("text", ["repos: []\n", None])
+def test_what_is_edited_meanwhile_is_kept(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, name: str, text: str | None
+) -> None:
+    if text is not None:
+        repo.write(name, text)
+
+    def edited(_: str) -> str:
+        repo.write(name, "# mine\nrepos: []\n")
+        return "y"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", edited)
+    said = run(repo)
+    assert said.code == 2
+    assert said.err == (
+        f"fx-init: error: {name}: it has just been changed: run this again; nothing was written\n"
+    )
+    assert (repo.root / name).read_text() == "# mine\nrepos: []\n"
+    assert run(repo, "--yes").code == 0
+
+
 def test_the_end_of_the_input_means_no(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(_: str) -> str:
         raise EOFError

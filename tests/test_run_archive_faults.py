@@ -419,7 +419,9 @@ def test_where_no_threads_can_be_started(root: Path, archive: Path, tmp_path: Pa
     for work in (packing(root, out / archive.name), restoring(archive, out)):
         outcome = as_nobody(tmp_path, limited(work))
         assert outcome.code == 2
-        assert outcome.err == f"{NAME}: error: no more threads can be started: see ulimit -u\n"
+        assert (
+            outcome.err == f"{NAME}: error: no more threads can be started: see ulimit -u and -v\n"
+        )
         assert os.listdir(out) == []
 
 

@@ -146,7 +146,7 @@ def _worked(name: str, work: Callable[[], int]) -> int:
     except RuntimeError as exc:
         if str(exc) != _NO_THREAD:
             raise
-        return _end(FATAL, f"{name}: error: no more threads can be started: see ulimit -u")
+        return _end(FATAL, f"{name}: error: no more threads can be started: see ulimit -u and -v")
 
 
 def _said(exc: OSError) -> str:

@@ -179,6 +179,7 @@ def init(
     repository = Repository()
     plan, index = _plan(repository, accept=accept, push=push)
     runner = plan.runner
+    before = _states(repository, plan.files)
     asking = bool(plan.files) and not dry_run and not yes
     if asking:
         _need_terminal()  # before there are hundreds of lines that no one reads
@@ -191,7 +192,7 @@ def init(
     if plan.files and not dry_run:
         done = yes or _agreed()
         if done:
-            _write_all(repository, plan.files)
+            _write_all(repository, plan.files, before)
             names = [file.name.encode() for file in plan.files]
             commands = git_commands.staging(repository, names)
             print("\n".join(("Written. Look at the changes, then stage them:",
@@ -659,16 +660,27 @@ def _agreed(question: str = "Write this? [y/N] ") -> bool:
         return False
 
 
-def _write_all(repository: Repository, files: Sequence[File]) -> None:
-    """Write what takes *files* back, then them; where one cannot be, say which ones are written."""
+def _states(repository: Repository, files: Sequence[File]) -> dict[bytes, State]:
+    places = [os.path.join(repository.root, file.name.encode()) for file in files]
+    return {place: state_of(place) for place in places}
+
+
+def _write_all(
+    repository: Repository, files: Sequence[File], before: Mapping[bytes, State]
+) -> None:
+    """Write what takes *files* back, then them; where one cannot be, say which ones are written.
+
+    None may be another than *before*, when they were shown.
+    """
     written: list[str] = []
     try:
-        before, after = {}, {}
-        for file in files:
-            place = os.path.join(repository.root, file.name.encode())
-            before[place] = state_of(place)
-            after[place] = State(content=file.after, mode=before[place].mode)
-        remember(repository, before, after)
+        now = _states(repository, files)
+        for file, place in zip(files, now, strict=True):
+            if now[place] != before[place]:
+                raise FatalError(f"{file.name}: it has just been changed: run this again")
+        contents = zip(now, files, strict=True)
+        after = {p: State(content=file.after, mode=now[p].mode) for p, file in contents}
+        remember(repository, now, after)
         for file in files:
             _write(repository.root, file)
             written.append(file.name)
