@@ -493,7 +493,8 @@ def test_a_run_that_changes_meanwhile_stays(
         ("fx_hooks.cli.clean_runs.put_aside", "nothing was deleted", ["a", "b"]),
         (
             "fx_hooks.cli.clean_runs.free",
-            "1 run was deleted; --yes finishes what was begun",
+            "1 run was deleted; --yes finishes what was begun; --undo puts back what was moved"
+            " aside",
             [".fx-aside-b"],
         ),
     ],
