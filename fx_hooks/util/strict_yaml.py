@@ -165,31 +165,36 @@ def limit_values(node: yaml.Node | None, source: str, limit: int) -> None:
     left = limit
     while waiting:
         item, depth = waiting.pop()
-        if depth > _MAX_NESTED:
-            raise FatalError(f"{source}:{line_of(item)}: YAML: nested too deeply")
         if isinstance(item, yaml.MappingNode):
             waiting += [(part, depth + 1) for pair in item.value for part in pair]
         elif isinstance(item, yaml.SequenceNode):
             waiting += [(part, depth + 1) for part in item.value]
         left -= 1
         # What waits is not counted yet: lists of one alias may be longer than the text.
-        if left < 0 or len(waiting) > limit:
-            raise FatalError(f"{source}:{line_of(item)}: has more than {limit:,} values")
+        if depth > _MAX_NESTED or left < 0 or len(waiting) > limit:
+            raise _too_many(item, source, depth, limit)
+
+
+def _too_many(node: yaml.Node, source: str, depth: int, limit: int) -> FatalError:
+    what = f"has more than {limit:,} values" if depth <= _MAX_NESTED else "YAML: nested too deeply"
+    return FatalError(f"{source}:{line_of(node)}: {what}")
 
 
 def scalars(text: bytes, source: str) -> Iterator[tuple[str, str, int]]:
     """Yield each scalar below mappings: its keys joined by dots, its text, and its line."""
-    top = compose(text, source, _Texts)
-    limit_values(top, source, _MAX_NODES)
-    waiting = [("", top)]
+    waiting = [("", compose(text, source, _Texts), 0)]
+    left = _MAX_NODES
     while waiting:
-        key, node = waiting.pop()
+        key, node, depth = waiting.pop()
         if isinstance(node, yaml.MappingNode):
             waiting += [
-                (f"{key}.{name.value}" if key else name.value, value)
+                (f"{key}.{name.value}" if key else name.value, value, depth + 1)
                 for name, value in reversed(node.value)
                 if isinstance(name, yaml.ScalarNode)
             ]
+            left -= len(node.value)
+            if depth > _MAX_NESTED or left < 0:
+                raise _too_many(node, source, depth, _MAX_NODES)
         elif isinstance(node, yaml.ScalarNode):
             yield key, node.value, line_of(node)
 
