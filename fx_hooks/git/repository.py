@@ -596,8 +596,9 @@ class ObjectStore:
                 " --filter=blob:none (before git 2.36, clone it again with --filter=blob:none)"
             )
         failure = _failure(arguments, errors)
-        # Objects are asked for by names that git itself has said.
-        damaged = missed or arguments[0] == "cat-file"
+        # Objects are asked for by names that git itself has said. Where the file of a tree is
+        # empty, git 2.55 lists what is in it: nothing.
+        damaged = missed or arguments[0] == "cat-file" or b"error: object file " in errors
         return FatalError(f"{failure}: {REPAIR}") if damaged else failure
 
     def not_here(self, what: str, blob: str) -> FatalError:
