@@ -22,6 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +92,8 @@ def give_to_nobody(folder: Path) -> None:
 
 def demoted(work: Work) -> Outcome:
     """*work* in a fork by that user, who owns nothing but what was given."""
+
+    datetime.strptime("2026", "%Y")  # imports what that user perhaps cannot
 
     def by_nobody() -> int:
         os.chdir("/")  # the checkout may lie where this user cannot go, nor come back to

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fx_hooks.best_models.run_identity import identity_of
 from fx_hooks.cli import archive_runs, clean_runs
 from fx_hooks.git.alone import NAME
 from fx_hooks.util import files
@@ -764,6 +765,22 @@ def test_another_work_tree_that_cannot_be_found(repo: Repo, tmp_path: Path, how:
     assert outcome.code == 2, outcome
     assert place.exists()
     assert "gitdir" in outcome.err or "worktrees: cannot be read" in outcome.err
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["config.yaml", "hydra.yaml"])
+def test_a_moved_run_whose_identity_cannot_be_read(repo: Repo, tmp_path: Path, name: str) -> None:
+    repo.stage(".gitignore", "outputs\n")
+    repo.commit()
+    place = job(repo.root)
+    write(place / ".hydra/hydra.yaml", "hydra: {runtime: {output_dir: x}}\n", mtime=ago(40))
+    about = {"path": "outputs/before", "identity": identity_of(str(place))}
+    write(repo.root / "best_models/a_meta.json", json.dumps({"run": about}))
+    (place / ".hydra" / name).chmod(0)
+    outcome = as_nobody(tmp_path, lambda: clean(repo, "."))
+    assert outcome.code == 1, outcome
+    assert "best_models/a_meta.json came from it" in outcome.out
+    assert place.exists()
 
 
 def test_models_of_the_repository_around_a_submodule(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 
-from fx_hooks.util.disk import files_only
+from fx_hooks.util.disk import NoFileError, files_only
 
 # Hydra writes them once, before the job begins; hydra.yaml has the folder and the job's number.
 _FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 
 
 def identity_of(directory: str) -> str | None:
-    """Return ``hydra:`` and a SHA-256 of what Hydra wrote about the job; None for other folders."""
+    """Return ``hydra:`` and a SHA-256 of what Hydra wrote about the job; None for other folders.
+
+    Raises :class:`OSError` where a file of that is there and cannot be read.
+    """
     digest = hashlib.sha256()
     found = False
     for name in _FILES:
@@ -20,7 +23,7 @@ def identity_of(directory: str) -> str | None:
             place = os.path.join(directory, ".hydra", name)
             with open(place, "rb", opener=files_only) as file:
                 content = file.read()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, NoFileError):
             content = b""
         found = found or (name == "hydra.yaml" and b"output_dir" in content)
         digest.update(b"%d\n" % len(content) + content)

@@ -731,9 +731,10 @@ def _run(file: str, provenance: Provenance, root: bytes, model: str) -> dict[str
             path = os.fsdecode(from_root(place, root)) if place is not None else ""
             if path not in ("", model):
                 found[key] = path
-    identity = None if provenance.directory is None else identity_of(provenance.directory)
-    if identity is not None:
-        found["identity"] = identity
+    with contextlib.suppress(OSError):  # what cannot be read tells nobody which run it is
+        identity = identity_of(provenance.directory) if provenance.directory is not None else None
+        if identity is not None:
+            found["identity"] = identity
     return found
 
 

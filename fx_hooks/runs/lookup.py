@@ -118,7 +118,10 @@ def _is_it(found: Survey, run: Run, named: Named) -> bool | None:
     """Return whether *run* has the identity or the id that is looked for; None where none tells."""
     if named.identity:
         place = os.path.join(os.fsdecode(found.root), os.fsdecode(run.path))
-        return identity_of(place) == named.identity
+        try:
+            return identity_of(place) == named.identity
+        except OSError:
+            return None
     ids = {other.run_id for other in found.belonging(run)} - {""}
     return named.wandb_id in ids if named.wandb_id and ids else None
 

@@ -105,7 +105,7 @@ class Chosen(NamedTuple):
 
         Their metadata names the run, by its path, by W&B's id or address, or by its identity;
         or the run still has the file itself, by its digest, or by its size if that cannot be
-        read.
+        read. Where the identity cannot be read, any may be meant.
         """
         if not self.models and not self.metadata:
             return []
@@ -115,7 +115,10 @@ class Chosen(NamedTuple):
         for name, contents in self.metadata.items():
             for content in contents:
                 if b'"identity"' in content and identity is None:
-                    identity = identity_of(os.fsdecode(here)) or ""
+                    try:
+                        identity = identity_of(os.fsdecode(here)) or ""
+                    except OSError:
+                        identity = '"identity"'
                 if _names_run(content, path, wandb_id) or (
                     identity and identity.encode() in content
                 ):
