@@ -59,12 +59,12 @@ def look_into(
         bound = least.get(path)
         if bound is None:
             bound = least[path] = least_size(path)
-        if bytes.fromhex(blob) in nothing:
-            continue
         size = sizes.get(blob)
+        # Most are small, so their size decides, which is quick to look up.
+        if (size is not None and size < bound) or bytes.fromhex(blob) in nothing:
+            continue
         if size is not None:
-            if size >= bound:
-                asked[blob] = size
+            asked[blob] = size
             continue
         # Of an unmerged path the id is none at all.
         if blob.strip("0") and not store.is_partial():
