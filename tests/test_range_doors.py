@@ -14,7 +14,7 @@ import pytest
 from fx_hooks.git.repository import ObjectStore
 from fx_hooks.history import ranges
 from fx_hooks.util.errors import FatalError
-from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, working_directory
+from tests.support import CLEAN, WEIGHTS, Repo, Result, git_version, mostly_slow, working_directory
 from tests.test_check_range import MODELS, RUN, TORCH, check, commit, found, head, hook, paths
 
 # Names.
@@ -60,7 +60,7 @@ def test_remotes_whose_names_nest(remote: Repo, repo: Repo, tmp_path: Path) -> N
     assert "1 file in 1 of 1 commits" in repo.git("push", "origin", "main", fails=True)
 
 
-@pytest.mark.parametrize("name", ["LITERAL", "GLOB", "NOGLOB", "ICASE"])
+@pytest.mark.parametrize("name", mostly_slow(["LITERAL", "GLOB", "NOGLOB", "ICASE"], 4))
 def test_how_somebody_reads_pathspecs(repo: Repo, name: str) -> None:
     commit(repo, "run", "exp/.hydra/config.yaml", "exp/metrics.csv")
     variable = {f"GIT_{name}_PATHSPECS": "1"}
